@@ -1,0 +1,65 @@
+# setup   build .venv from the pinned versions (again only when they change)
+# demo    a made museum, from its gaps to one prediction's provenance
+# test    all tests; tests that need a server or data that is not there say so and are skipped
+# lint    ruff and mypy
+# bench   the benchmarks, with tables and plots in docs/
+# docs    write docs/reference.md anew from the code
+# clean   remove what the above made, .venv included
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup servers demo test lint bench docs clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
+DEMO ?= demo-museum
+# Two processes of tests, each with its share of the cores.
+JOBS ?= 2
+
+help:
+	@sed -n 's/^# \([a-z]* *\)  /make \1  /p' Makefile
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(UV) >/dev/null || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(FIND_LINKS) --editable '.[dev]'
+	@touch $@
+	@echo "ready: $(BIN)/enrich --help"
+
+# The servers that the tests start for themselves, where they can be installed; otherwise their tests are skipped.
+servers:
+	@if ! command -v virtuoso-t >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends virtuoso-opensource >/dev/null; } \
+	  || echo "virtuoso-opensource could not be installed: its tests will be skipped"; \
+	fi
+
+demo: $(STAMP)
+	rm -rf $(DEMO)
+	$(BIN)/enrich demo $(DEMO)
+
+test: $(STAMP) servers
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	@for script in benchmarks/*.py; do \
+	  case $$script in */_*) continue;; esac; \
+	  echo "== $$script"; $(BIN)/python $$script || exit 1; \
+	done
+
+docs: $(STAMP)
+	$(BIN)/python -m enrich.reference docs/reference.md
+
+clean:
+	rm -rf .venv .uv $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,97 @@
+"""What a user would do instead on catalogue texts: TF-IDF and linear machines of scikit-learn.
+
+One function per baseline: train and dev records, one property, and back come the first candidates.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import hstack
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.svm import LinearSVC
+
+from classifiers.data import Property, Record
+from classifiers.metrics import macro_f1
+
+GRID = tuple((cost, weight) for cost in (0.3, 1.0, 3.0) for weight in (0.5, 1.0))
+Arrays = NDArray[Any]
+
+
+def words(train: Sequence[Record], dev: Sequence[Record], _prop: Property, target: Arrays) -> Arrays:
+    """Words and pairs of words, the first value of each record, LinearSVC as it comes."""
+    learn, ask = _texts(train, dev, letters=False)
+    return np.asarray(_machine(1.0, False).fit(learn, target.argmax(axis=1)).predict(ask))
+
+
+def letters(train: Sequence[Record], dev: Sequence[Record], prop: Property, target: Arrays) -> Arrays:
+    """Words and letters, every named value, balanced."""
+    learn, ask = _texts(train, dev, letters=True)
+    return _answer(1.0, prop, learn, target, ask)
+
+
+PLAIN: dict[str, Callable[..., Arrays]] = {"words": words, "letters": letters}
+
+
+def joint(
+    train: Sequence[Record], dev: Sequence[Record], prop: Property, target: Arrays
+) -> tuple[Arrays, dict[str, float]]:
+    """The same with one-hot context and known values, tuned on a fifth of train; also what was chosen."""
+    rows = np.random.default_rng(0).permutation(len(train))
+    check, learn = rows[: len(rows) // 5], rows[len(rows) // 5 :]
+    some, others = [train[i] for i in learn], [train[i] for i in check]
+    texts, values = _texts(some, others, letters=True), _values(some, others, prop.name)
+    best, chosen = -1.0, GRID[0]
+    for cost, weight in GRID:
+        parts = [hstack([t, v * weight], format="csr") for t, v in zip(texts, values, strict=True)]
+        first = _answer(cost, prop, parts[0], target[learn], parts[1])
+        score = macro_f1(target[check], first, target.sum(axis=0))
+        if score > best:
+            best, chosen = score, (cost, weight)
+    texts, values = _texts(train, dev, letters=True), _values(train, dev, prop.name)
+    parts = [hstack([t, v * chosen[1]], format="csr") for t, v in zip(texts, values, strict=True)]
+    return _answer(chosen[0], prop, parts[0], target, parts[1]), {"C": chosen[0], "one-hot": chosen[1]}
+
+
+def _machine(cost: float, balanced: bool) -> Any:
+    return LinearSVC(C=cost, class_weight="balanced" if balanced else None, tol=0.01, random_state=0)
+
+
+def _answer(cost: float, prop: Property, learn: Any, target: Arrays, ask: Any) -> Arrays:
+    """First candidates: one against the rest; with many values each class over all records."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if prop.many:
+            machine = OneVsRestClassifier(_machine(cost, True)).fit(learn, target)
+            scores: Arrays = np.asarray(machine.decision_function(ask))
+            return np.asarray(scores.argmax(axis=1))
+        rows, labels = np.nonzero(target)
+        found = _machine(cost, True).fit(learn[rows], labels)
+        return np.asarray(found.predict(ask))
+
+
+def _texts(train: Sequence[Record], dev: Sequence[Record], letters: bool) -> tuple[Any, Any]:
+    shown = [[" . ".join(t.value for t in r.texts) for r in records] for records in (train, dev)]
+    kinds = [TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)]
+    if letters:
+        kinds.append(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True))
+    fitted = [(k.fit_transform(shown[0]), k.transform(shown[1])) for k in kinds]
+    learn, ask = (hstack(parts, format="csr") for parts in zip(*fitted, strict=True))
+    return learn, ask
+
+
+def _values(train: Sequence[Record], dev: Sequence[Record], hidden: str) -> tuple[Any, Any]:
+    def tokens(record: Record) -> Iterator[str]:
+        for kind, said in (("known", record.known), ("context", record.context)):
+            for name, values in said.items():
+                if (kind, name) != ("known", hidden):
+                    yield from (f"{kind} {name} {value}" for value in values)
+
+    columns = CountVectorizer(analyzer=lambda record: list(tokens(record)), binary=True)
+    learn, ask = columns.fit_transform(train), columns.transform(dev)
+    return learn, ask

@@ -1,0 +1,191 @@
+"""Text, tabular and their fusion on the collections records, beside what a user would do instead.
+
+    python benchmarks/collections_text.py [--data DIR] [--out FILE.json] [--minilm] [--fusions late early hybrid]
+
+Macro-F1 of the first candidate on dev (a hit when it is among the record's values), over the classes with
+at least `minimum` training values of the profile; the classes left out are named. Ours is run with the
+numerals of identifiers (accession numbers, which tell who stood next to whom) and without; the baselines
+are not given them. --minilm adds a frozen MiniLM as the text classifier. Nothing is fitted on dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import collections_baselines as made
+import numpy as np
+
+from classifiers import metrics
+from classifiers.conformal import covered
+from classifiers.data import Dataset, Record
+from classifiers.model import Model
+from classifiers.model_training import ModelSpec, fit_model
+from classifiers.out_of_fold import MemberSpec
+from enrich.learning_data import Lesson, lesson
+from enrich.loading import load_file
+from enrich.reading import Reader
+from enrich.record_files import read_splits
+from enrich.stores.embedded import EmbeddedStore
+from ontology.profiles import load_profile
+from ontology.terms import Names
+
+COMMON = 50
+"""Figures are also given over the classes with at least this many training values."""
+
+
+def data(folder: Path) -> tuple[Lesson, list[Record]]:
+    """Train with its classes, and the records of dev."""
+    profile = load_profile("linked-art")
+    with EmbeddedStore() as store:
+        load_file(store, folder / "records.nq.gz")
+        load_file(store, folder / "vocabulary.nq.gz")
+        reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
+        splits = read_splits(folder / "splits.tsv.gz")
+        found = {s: [x.record for x in reader.read_all(splits[s])] for s in ("train", "dev")}
+    return lesson(found["train"], profile), found["dev"]
+
+
+def figures(scores: Any, target: Any, frequency: Any) -> dict[str, float]:
+    """Of scores (n, K) and targets (n, K): over all classes, and over the common ones alone."""
+    first = scores.argmax(axis=1)
+    common = frequency >= COMMON
+    rows = target[:, common].sum(axis=1) > 0
+    return {
+        "macro_f1": metrics.macro_f1(target, first, frequency),
+        "macro_f1_common": metrics.macro_f1(
+            target[rows][:, common], scores[rows][:, common].argmax(axis=1), frequency[common]
+        ),
+        "accuracy": metrics.accuracy(target, first),
+    }
+
+
+def baselines(taught: Lesson, dev: Sequence[Record]) -> dict[str, Any]:
+    """The three baselines on every property."""
+    rows: dict[str, Any] = {}
+    for prop in taught.dataset.properties:
+        target, named = taught.dataset.targets(prop)
+        truth, asked = Dataset(dev, taught.dataset.properties).targets(prop)
+        train = [taught.dataset.records[int(i)] for i in np.flatnonzero(named)]
+        shown = [dev[int(i)] for i in np.flatnonzero(asked)]
+        for name in (*made.PLAIN, "joint"):
+            began = time.monotonic()
+            chosen: dict[str, float] = {}
+            if name == "joint":
+                first, chosen = made.joint(train, shown, prop, target[named])
+            else:
+                first = made.PLAIN[name](train, shown, prop, target[named])
+            scores = np.eye(len(prop.classes))[first]
+            row = figures(scores, truth[asked], target.sum(axis=0))
+            row["seconds"] = time.monotonic() - began
+            rows.setdefault(f"{name}, linear SVM", {})[prop.name] = row | chosen
+            print(f"{name:8} {prop.name:10} {row['macro_f1']:.3f}", flush=True)
+    return rows
+
+
+def ours(
+    taught: Lesson, dev: Sequence[Record], members: Sequence[MemberSpec], fusion: str, resume: Path
+) -> tuple[dict[str, Any], Model]:
+    """Every modality and the fusion of one model, by property; what training took."""
+    began = time.monotonic()
+    model = fit_model(taught.dataset, ModelSpec(tuple(members), fusion), resume=resume)
+    seconds = time.monotonic() - began
+    began = time.monotonic()
+    answers = model.predict(dev)
+    speed = len(dev) / (time.monotonic() - began)
+    rows: dict[str, Any] = {}
+    for prop in model.properties:
+        frequency = taught.dataset.targets(prop)[0].sum(axis=0)
+        truth, named = Dataset(dev, model.properties).targets(prop)
+        answer = answers[prop.name]
+        asked = [(m, d, model.members[m].offsets[prop.name]) for m, d in answer.by.items()]
+        for modality, said, offsets in [*asked, (fusion, answer.fused, model.offsets[prop.name])]:
+            use = named & said.present
+            p, y = said.probabilities[use], truth[use]
+            first = (np.log(p + 1e-12) + offsets).argmax(axis=1)
+            row: dict[str, Any] = dict(figures(np.log(p + 1e-12) + offsets, y, frequency))
+            row["records"] = int(use.sum())
+            row["ece"] = metrics.ece(p[np.arange(len(p)), first], metrics.hits(y, first))
+            if modality == fusion and answer.sets is not None:
+                row["conformal_coverage"] = covered(answer.sets[use], y)
+                row["conformal_size"] = float(answer.sets[use].sum(axis=1).mean())
+                row["classes"] = _classes(prop.classes, metrics.per_class(y, first, frequency))
+            rows.setdefault(modality, {})[prop.name] = row
+    rows[fusion]["seconds"], rows[fusion]["records_per_second"] = seconds, speed
+    return rows, model
+
+
+def _classes(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name.rsplit("/", 1)[-1]: dict(row) for name, row in zip(names, rows, strict=True)}
+
+
+def mean(row: Mapping[str, Any], key: str) -> float:
+    """The mean of a figure over the properties."""
+    return float(np.mean([v[key] for v in row.values() if isinstance(v, Mapping)]))
+
+
+def report(rows: Mapping[str, Any], properties: Sequence[str]) -> str:
+    """One line per method: macro-F1 by property, the mean, the mean over common classes, the largest ECE."""
+    lines = [f"{'':34}" + "".join(f"{p:>10}" for p in properties) + "      mean   common   max ECE"]
+    for name, row in rows.items():
+        by = "".join(f"{row[p]['macro_f1']:10.3f}" for p in properties)
+        largest = max((row[p].get("ece", float("nan")) for p in properties), default=float("nan"))
+        lines.append(
+            f"{name:34}{by}{mean(row, 'macro_f1'):10.3f}{mean(row, 'macro_f1_common'):9.3f}{largest:10.3f}"
+        )
+        if "conformal_coverage" in row[properties[0]]:
+            said = ", ".join(
+                f"{p} {row[p]['conformal_coverage']:.3f} ({row[p]['conformal_size']:.1f} classes)"
+                for p in properties
+            )
+            lines.append(f"{'':4}90 % sets cover: {said}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("ENRICH_DATA", beside)))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--minilm", action="store_true")
+    parser.add_argument("--fusions", nargs="+", default=["late"])
+    parser.add_argument("--no-baselines", action="store_true")
+    parser.add_argument("--numerals", choices=("both", "with", "without"), default="both")
+    asked = parser.parse_args()
+    taught, dev = data(asked.data / "collections")
+    properties = [p.name for p in taught.dataset.properties]
+    rows = {} if asked.no_baselines else baselines(taught, dev)
+    texts = [("tfidf", MemberSpec("tfidf"))]
+    if asked.minilm:
+        texts.append(("MiniLM", MemberSpec("text", {"encoder": "minilm", "frozen": True})))
+    with tempfile.TemporaryDirectory() as kept:
+        for label, text in texts:
+            for numerals, museum in (("with", "museum"), ("without", None)):
+                if asked.numerals not in ("both", numerals):
+                    continue
+                tabular = MemberSpec("tabular", {"museum": museum}, fold_settings={"refit": False})
+                for fusion in asked.fusions:
+                    found, _ = ours(taught, dev, (text, tabular), fusion, Path(kept))
+                    for modality, row in found.items():
+                        detail = label if modality == "text" else f"{numerals} numerals"
+                        if modality == fusion:
+                            detail = f"{label}, {numerals} numerals"
+                        rows[f"{modality} ({detail})"] = row
+                    print(report(rows, properties), flush=True)
+    left = {p: {c.rsplit("/", 1)[-1]: n for c, n in said.items()} for p, said in taught.left_out.items()}
+    print("classes left out, with training values:", json.dumps(left))
+    if asked.out:
+        asked.out.write_text(json.dumps({"rows": rows, "left_out": left}, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The study of docs/soups.md: trains trajectories on photographs of architecture, cooks, analyses and compares.
+
+    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--baseline-epochs 6] [--seeds 0 1 2]
+
+Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
+there. What lies in --work is gone on with, so a run may be killed. Prints the tables of docs/soups.md and
+writes docs/figures/soup-*.png. About an hour on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from classifiers.heads import LossSettings
+from classifiers.soup.analysis import analyse
+from classifiers.soup.compare import compare
+from classifiers.soup.kitchen import Kitchen
+from classifiers.soup.members import gather, read_trajectory
+from classifiers.soup.pictures import read_folder
+from classifiers.soup.report import write_analysis, write_comparison
+from classifiers.soup.tasting import Table
+from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data")) / "architecture"
+COATNET, BASELINES = "test_coatnet", ("test_resnet", "test_densenet", "test_vit")
+
+
+def settings_of(backbone: str, epochs: int) -> TrajectorySettings:
+    """The paper's recipe, with the rate that training from scratch wants, and plain cross-entropy."""
+    return TrajectorySettings(
+        backbone=backbone,
+        size=64,
+        crop=1.0,
+        loss=LossSettings(gamma=0.0, balance=0.0),
+        training=replace(recipe(), epochs=epochs, batch=64, learning_rate=1e-3),
+    )
+
+
+def train(work: Path, table: Table, backbone: str, epochs: int, seeds: Sequence[int]) -> list[Path]:
+    """The trajectories of a network, trained where they are not there yet."""
+    folders = []
+    for seed in seeds:
+        folder = work / backbone / f"seed-{seed}"
+        began = time.process_time()
+
+        def say(stage: str, done: int, total: int) -> None:
+            print(f"{time.strftime('%H:%M:%S')} {stage}: {done} of {total}", flush=True)
+
+        about = train_trajectory(
+            folder, table.learn, table.selection, settings_of(backbone, epochs), seed=seed, progress=say
+        )
+        print(
+            f"{backbone} seed {seed}: {len(about['epochs'])} epochs, {about['seconds_of_epochs']} s of epochs, "
+            f"{time.process_time() - began:.0f} s of processor now, {about['peak_memory_mib']} MiB at most"
+        )
+        folders.append(folder)
+    return folders
+
+
+def three(values: Sequence[float]) -> str:
+    return f"{values[0]:.3f} [{values[1]:.3f}, {values[2]:.3f}]"
+
+
+def difference(values: Sequence[float]) -> str:
+    return f"{values[0]:+.3f} [{values[1]:+.3f}, {values[2]:+.3f}]"
+
+
+def print_comparison(found: Mapping[str, Any]) -> None:
+    """The table of a comparison, in Markdown."""
+    print(
+        "\n| network | answer | members | accuracy | macro-F1 | cross-entropy | ECE | against its best member | p | seeds won |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name, network in found["networks"].items():
+        for dish, said in network["dishes"].items():
+            test = said["against_best"]
+            told = (
+                f"{difference(test['difference'])} | {test['p']:.2f} | {test['wins']} of {test['seeds']}"
+                if test
+                else "– | – | –"
+            )
+            members = ", ".join(map(str, said["members"]))
+            print(
+                f"| {name} | {dish} | {members} | {three(said['accuracy'])} | {said['macro_f1']:.3f} | "
+                f"{said['loss']:.3f} | {said['ece']:.3f} | {told} |"
+            )
+    print("\n| network | parameters | s an epoch | memory, MiB | ms a picture | soup costs | vote costs |")
+    print("|---|---|---|---|---|---|---|")
+    for name, network in found["networks"].items():
+        cost = network["cost"]
+        epoch = sum(network["training_seconds"]) / sum(network["checkpoints"])
+        print(
+            f"| {name} | {network['parameters']:,} | {epoch:.0f} | {max(network['peak_memory_mib']):.0f} | "
+            f"{cost['member_ms']:.2f} | {cost['soup_ratio']:.2f} × | {cost['vote_ratio']:.1f} × |"
+        )
+    for test in found["against_first"]:
+        print(f"{test['one']} against {test['other']}: {difference(test['difference'])}, p {test['p']:.3f}")
+
+
+def print_variance(found: Mapping[str, Any]) -> None:
+    """The decompositions over seeds, in Markdown."""
+    print("\n| network | answer | 0–1 loss | bias | adds | takes off | cross-entropy | bias | variance |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, network in found["networks"].items():
+        for dish, said in network["dishes"].items():
+            if said["bias_variance_over_seeds"]:
+                print_parts(f"| {name} | {dish}", said["bias_variance_over_seeds"])
+
+
+def print_parts(head: str, parts: Mapping[str, Any]) -> None:
+    hard, soft = parts["zero_one"], parts["cross_entropy"]
+    cells = [hard[k][0] for k in ("loss", "bias", "variance_unbiased", "variance_biased")]
+    cells += [soft[k][0] for k in ("loss", "bias", "variance")]
+    print(head + "".join(f" | {v:.3f}" for v in cells) + " |")
+
+
+def study(
+    work: Path, table: Table, name: str, folders: Sequence[Path], *, since: int = 0, **options: Any
+) -> None:
+    """Analyse the members of some trajectories together, from an epoch on, and print what the report says."""
+    began = time.process_time()
+    pot = gather([read_trajectory(f) for f in folders])
+    pot = replace(pot, members=tuple(m for m in pot.members if m.epoch >= since))
+    kitchen = Kitchen(pot, table.learn, device="cpu")
+    found = analyse(kitchen, table, **options)
+    write_analysis(found, work / "reports" / name, f"Soup analysis: {name}")
+    for figure in (work / "reports" / name).glob("*.png"):
+        shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}-{figure.name}")
+    numbers = found.numbers
+    print(f"\n## {name}: {len(numbers['members'])} members, {time.process_time() - began:.0f} s of processor")
+    for dish in numbers["dishes"]:
+        said = dish["scoring"]
+        print(f"{dish['name']}: {len(dish['members'])} members, {said}, selection {dish['selection']}")
+        for note in dish["notes"]:
+            print(f"  {note}")
+    for over, parts in numbers["bias_variance"].items():
+        print_parts(f"| {over}", parts)
+    for line in numbers["lines"]:
+        print(f"{line['pair']}: barrier {line['barrier']:.3f} nats")
+    for said in numbers["calibration"]:
+        print(
+            f"{said['name']}: ECE {said['before']['ece']:.3f} → {said['after']['ece']:.3f} ({said['method']})"
+        )
+    for distance, said in numbers["distances"].items():
+        print(
+            f"{distance}: stress {said['stress']}, two dimensions hold {said['share_of_two_dimensions']:.2f}"
+        )
+    print(f"cost: {numbers['cost']}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, default=Path("soup-study"))
+    parser.add_argument("--epochs", type=int, default=21)
+    parser.add_argument("--baseline-epochs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--parts", nargs="+", default=["one", "coatnet", "all", "networks"])
+    arguments = parser.parse_args()
+    if not (DATA / "images.tar").is_file():
+        sys.exit(f"no pictures in {DATA}; set ENRICH_DATA to the folder that holds architecture/")
+    torch.set_num_threads(1)
+    sets = read_folder(DATA, 64)
+    table = Table(sets["train"], *sets["dev"].divide(0))
+    print(
+        f"{len(table.learn)} pictures to learn, {len(table.selection)} to select, {len(table.scoring)} to score"
+    )
+    work, seeds = arguments.work, arguments.seeds
+    (REPOSITORY / "docs" / "figures").mkdir(parents=True, exist_ok=True)
+    own = train(work, table, COATNET, arguments.epochs, seeds)
+    if "one" in arguments.parts:
+        study(work, table, "one", own[:1])
+    if "coatnet" in arguments.parts:
+        found = compare({COATNET: own}, table, methods=("uniform", "greedy"), epochs=arguments.epochs)
+        write_comparison(found, work / "reports" / "coatnet")
+        print_comparison(found)
+        print_variance(found)
+    if "all" in arguments.parts:
+        last = arguments.epochs - 1
+        study(work, table, "seeds", own, since=last, methods=("uniform", "greedy"), replicates=0)
+    if "networks" in arguments.parts:
+        runs = {COATNET: own}
+        for name in BASELINES:
+            runs[name] = train(work, table, name, arguments.baseline_epochs, seeds)
+        found = compare(runs, table, methods=("uniform", "greedy"), epochs=arguments.baseline_epochs)
+        write_comparison(found, work / "reports" / "networks")
+        shutil.copy(
+            work / "reports" / "networks" / "comparison.png",
+            REPOSITORY / "docs" / "figures" / "soup-networks.png",
+        )
+        print_comparison(found)
+        print_variance(found)
+
+
+if __name__ == "__main__":
+    main()

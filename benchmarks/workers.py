@@ -1,0 +1,265 @@
+"""Measures the workers beside the in-process run: records per second, overhead, memory, and runs of many gaps.
+
+    python benchmarks/workers.py throughput [--data DIR] [--records N] [--modality tabular]
+    python benchmarks/workers.py batches    [--data DIR] [--records N]
+    python benchmarks/workers.py gaps       [--gaps 10000 100000 1000000]
+
+Each starts its own Oxigraph and Redis. Tables are printed as Markdown, for docs/operating.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pyoxigraph as ox
+import redis
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from enrich import pipeline
+from enrich.settings import load_settings
+from enrich.training import train
+from enrich.workspace import Workspace
+from tests.workers import museum as m
+from tests.workers.museum import Museum
+
+LIMITS = """
+[decision]
+target_precision = 0.8
+"""
+
+
+@dataclass
+class Watch:
+    """Samples, once a second, the memory of processes (MB, the largest seen) and what Redis holds."""
+
+    broker: str
+    worker: psutil.Process | None = None
+    children: float = 0.0
+    parent: float = 0.0
+    redis_bytes: list[int] = field(default_factory=list)
+    planner: list[float] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        connection = redis.Redis.from_url(self.broker)
+        while not self._ended.wait(1):
+            self.redis_bytes.append(int(connection.info("memory")["used_memory"]))
+            if self.worker is None:
+                continue
+            try:
+                self.parent = max(self.parent, unshared(self.worker))
+                sizes = [unshared(child) for child in self.worker.children()]
+            except psutil.NoSuchProcess:
+                continue
+            if sizes:
+                self.children = max(self.children, *sizes)
+                self.planner.append(max(sizes))
+
+
+def unshared(process: psutil.Process) -> float:
+    """Megabytes of a process, what it shares with others counted in part (PSS)."""
+    return float(process.memory_full_info().pss) / 1e6
+
+
+@contextmanager
+def museum(data: bytes, batch: int, modality: str, lease: int = 600) -> Iterator[tuple[Museum, str]]:
+    """A museum with servers of its own and a trained model; and its broker's address."""
+    with tempfile.TemporaryDirectory(prefix="enrich-bench-") as name:
+        folder = Path(name)
+        store, url = m.oxigraph_server(folder / "store")
+        broker, broker_url = m.redis_server(folder / "redis")
+        with m.running(store, broker):
+            remote = ox_store(url)
+            m.load(remote, data)
+            settings = m.SETTINGS.replace("timeout = 4", "timeout = 120").replace(
+                "visibility_timeout = 5\ntime_limit = 4",
+                f"visibility_timeout = {lease}\ntime_limit = {lease // 2}",
+            )
+            folder = folder / "museum"
+            folder.mkdir()
+            text = settings.format(base=m.BASE, store=url, broker=broker_url, batch=batch, more=LIMITS)
+            (folder / "enrich.toml").write_text(text)
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("ENRICH_")}
+            environment |= {"TEST_STORE": url, "PYTHONPATH": str(Path.cwd())}
+            made = Museum(folder, environment)
+            with Workspace(load_settings(folder / "enrich.toml"), remote) as workspace:
+                train(workspace, None, folder / "model", modalities=(modality,))
+            try:
+                yield made, broker_url
+            finally:
+                made.end()
+
+
+def ox_store(url: str):  # type: ignore[no-untyped-def]
+    """The store at an address, with a long time-out."""
+    return m.open_store(
+        query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store", timeout=300
+    )
+
+
+def clean(made: Museum) -> None:
+    """Drop all that is ours."""
+    store = made.store(timeout=300)
+    for graph in store.graphs():
+        if graph.value.startswith(f"{m.BASE}graph/"):
+            store.drop(graph)
+
+
+def in_process(made: Museum) -> tuple[int, float]:
+    """(records, seconds) of `enrich run` in this process."""
+    with Workspace(load_settings(made.folder / "enrich.toml"), made.store(timeout=300)) as workspace:
+        done = pipeline.run(workspace, made.folder / "model")
+    return done.records, done.seconds
+
+
+def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200) -> tuple[int, float, Watch]:
+    """(records, seconds, memory) of a job done by one worker with so many processes, from when it is ready."""
+    worker = made.worker(processes)
+    m.wait_for(lambda: made.logs("worker ready"), 120, "the worker")
+    time.sleep(2)
+    with Watch(broker, psutil.Process(worker.pid)) as watch:
+        began = time.monotonic()
+        job = made.json("queue", "--model", "model")["job"]
+        queued = time.monotonic()
+        end = began + seconds
+        while (found := made.job(job))["state"] == "running" and time.monotonic() < end:
+            time.sleep(0.5 if seconds < 3600 else 2)
+        taken = time.monotonic() - queued
+    if found["state"] != "done":
+        raise SystemExit(f"the job is {found}")
+    made.kill(worker)
+    for log in made.folder.glob("worker-*.log"):
+        log.unlink()
+    return found["records"], taken, watch
+
+
+def throughput(data: bytes, modality: str, batch: int, rounds: int) -> None:
+    """In-process beside one and two worker processes; the median of some rounds."""
+    print("| how | records | seconds | records/s | beside in-process | MB per process | MB of the parent |")
+    print("|---|---|---|---|---|---|---|")
+    with museum(data, batch, modality) as (made, broker):
+        results: dict[str, list[tuple[int, float, float, float]]] = {"in-process": [], "1": [], "2": []}
+        for _ in range(rounds):
+            clean(made)
+            records, seconds = in_process(made)
+            results["in-process"].append((records, seconds, 0, 0))
+            for processes in (1, 2):
+                clean(made)
+                records, seconds, watch = by_workers(made, broker, processes)
+                results[str(processes)].append((records, seconds, watch.children, watch.parent))
+        base = None
+        for how, found in results.items():
+            records, seconds, child, parent = sorted(found, key=lambda row: row[1])[len(found) // 2]
+            rate = records / seconds
+            base = base or rate
+            name = how if how == "in-process" else f"{how} worker process{'es' if how == '2' else ''}"
+            print(
+                f"| {name} | {records:,} | {seconds:.1f} | {rate:.0f} | {rate / base:.2f} | "
+                f"{child:.0f} | {parent:.0f} |",
+                flush=True,
+            )
+
+
+def batches(data: bytes, sizes: list[int]) -> None:
+    """Milliseconds per record by batch size: one worker process beside the in-process run."""
+    print("| records in a batch | in-process ms/record | one worker ms/record | overhead ms/record |")
+    print("|---|---|---|---|")
+    for size in sizes:
+        with museum(data, size, "dummy") as (made, broker):
+            records, seconds = in_process(made)
+            clean(made)
+            again, taken, _ = by_workers(made, broker, 1)
+            alone, worker = 1000 * seconds / records, 1000 * taken / again
+            print(f"| {size} | {alone:.2f} | {worker:.2f} | {worker - alone:+.2f} |", flush=True)
+
+
+PREFIXES = {"object": "https://museum.example.org/object/", "thing": "https://museum.example.org/production/"}
+
+
+def generated(number: int, known: int = 200) -> Iterator[ox.Quad]:
+    """So many objects of the silk model that lack a place and have all else, and some that have all."""
+    ecrm = "http://erlangen-crm.org/current/"
+    graph = ox.NamedNode("http://data.silknow.org/graph/generated")
+    kind = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+    values = {
+        "P8_took_place_on_or_within": "https://sws.geonames.org/3017382/",
+        "P4_has_time-span": "http://vocab.getty.edu/aat/300404513",
+        "P32_used_general_technique": "http://data.silknow.org/vocabulary/168",
+        "P126_employed": "http://data.silknow.org/vocabulary/210",
+    }
+    for i in range(number + known):
+        thing = ox.NamedNode(f"{PREFIXES['object']}{i:08d}")
+        made = ox.NamedNode(f"{PREFIXES['thing']}{i:08d}")
+        yield ox.Quad(thing, kind, ox.NamedNode(f"{ecrm}E22_Man-Made_Object"), graph)
+        yield ox.Quad(made, ox.NamedNode(f"{ecrm}P108_has_produced"), thing, graph)
+        for position, (name, value) in enumerate(values.items()):
+            if i >= number or position > 0:
+                yield ox.Quad(made, ox.NamedNode(f"{ecrm}{name}"), ox.NamedNode(value), graph)
+
+
+def many_gaps(numbers: list[int], processes: int) -> None:
+    """Runs of many gaps: memory of the planner and of Redis, and time per record."""
+    print("| gaps | seconds | ms per record | MB per process | Redis MB, at rest and at most |")
+    print("|---|---|---|---|---|")
+    for number in numbers:
+        data = ox.serialize(generated(number), format=ox.RdfFormat.N_QUADS) or b""
+        with museum(data, 500, "dummy", lease=1800) as (made, broker):
+            del data
+            records, seconds, watch = by_workers(made, broker, processes, seconds=6 * 3600)
+            assert records == number, (records, number)
+            most = [size / 1e6 for size in (watch.redis_bytes[0], max(watch.redis_bytes))]
+            print(
+                f"| {number:,} | {seconds:.0f} | {1000 * seconds / records:.2f} | {watch.children:.0f} | "
+                f"{most[0]:.1f}, {most[1]:.1f} |",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Run what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("throughput", "batches", "gaps"))
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--records", type=int, default=2_000)
+    parser.add_argument("--modality", default="dummy")
+    parser.add_argument("--batch", type=int, default=250)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10, 50, 250, 500])
+    parser.add_argument("--gaps", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--processes", type=int, default=2)
+    given = parser.parse_args()
+    if given.what == "gaps":
+        many_gaps(given.gaps, given.processes)
+        return
+    folder = Path(os.environ.get("ENRICH_DATA") or given.data)
+    buffer = io.BytesIO(m.subset(folder / "silknow" / "records.nq.gz", given.records))
+    data = buffer.getvalue() + m.vocabulary(folder)
+    if given.what == "throughput":
+        throughput(data, given.modality, given.batch, given.rounds)
+    else:
+        batches(data, given.sizes)
+
+
+if __name__ == "__main__":
+    main()

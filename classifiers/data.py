@@ -1,0 +1,103 @@
+"""What a classifier sees of a museum's records: texts, pictures, known values and context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODALITIES = ("image", "text", "tabular")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text of a record. `language` is a BCP 47 tag or None; `source` the IRI of what carries it."""
+
+    value: str
+    language: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a record: where it comes from and, once fetched, the local file that holds it.
+
+    `path` is None until the picture was fetched, or when it could not be: then `failure` says why.
+    """
+
+    url: str
+    path: Path | None = None
+    sha256: str | None = None
+    format: str | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One museum object, as the classifiers see it.
+
+    `known` maps a property's name to the classes that the facts give it (none when it is a gap);
+    `context` maps a context's name (museum, object type, …) to its raw values.
+    """
+
+    id: str
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    texts: tuple[Text, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+    def without(self, *properties: str) -> Record:
+        """The same record with the values of these properties hidden."""
+        return replace(self, known={k: v for k, v in self.known.items() if k not in properties})
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property to predict: its name, its classes in order, and whether a record may have several."""
+
+    name: str
+    classes: tuple[str, ...]
+    many: bool = False
+
+    def index(self) -> dict[str, int]:
+        """Class to column."""
+        return {c: i for i, c in enumerate(self.classes)}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled records. The known values are both the targets and, for the other properties, features."""
+
+    records: Sequence[Record]
+    properties: tuple[Property, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def property(self, name: str) -> Property:
+        """The property of this name; KeyError when the dataset has none."""
+        for prop in self.properties:
+            if prop.name == name:
+                return prop
+        raise KeyError(name)
+
+    def targets(self, prop: Property) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Target matrix (n, K) of 0 and 1, and the mask (n,) of records that name at least one class."""
+        index = prop.index()
+        target = np.zeros((len(self.records), len(prop.classes)))
+        for row, record in enumerate(self.records):
+            for value in record.known.get(prop.name, ()):
+                if value in index:
+                    target[row, index[value]] = 1.0
+        named: NDArray[np.bool_] = target.sum(axis=1) > 0
+        return target, named
+
+    def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Dataset:
+        """The records of these rows, with the same properties."""
+        return Dataset([self.records[int(i)] for i in rows], self.properties)

@@ -1,0 +1,99 @@
+"""The interface of what fuses several modalities, and the pass-through for when there is one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import ClassifierError, Distribution, Progress, no_progress
+from classifiers.data import Dataset, Property, Record
+
+ByModality = Mapping[str, Mapping[str, Distribution]]
+"""Modality → property's name → calibrated distribution, rows in the order of the records."""
+
+
+class Fuser(ABC):
+    """Learns from out-of-fold, calibrated distributions of the members; answers from calibrated ones.
+
+    `Model` cross-fits a fuser on the folds' complement to get the fused out-of-fold predictions that
+    calibration and thresholds are taken from, and then fits it once on all of them. A record in which
+    every modality is absent must come out absent. The constructor takes the settings as keywords.
+    """
+
+    name: ClassVar[str]
+    properties: tuple[Property, ...] = ()
+
+    @abstractmethod
+    def fit(
+        self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress
+    ) -> Mapping[str, Any]:
+        """Learn from the records and what each modality said of them; returns the history."""
+
+    def cross_fit(
+        self,
+        dataset: Dataset,
+        by: ByModality,
+        fold: NDArray[np.intp],
+        *,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> dict[str, Distribution] | None:
+        """Fused answers by fusers that did not see the record, when there is a quicker way than one fit a fold.
+
+        None (the default) says that there is not. What is prepared here may be used by the `fit` that
+        follows on the same dataset.
+        """
+        del dataset, by, fold, seed, progress
+        return None
+
+    @abstractmethod
+    def predict(self, records: Sequence[Record], by: ByModality) -> dict[str, Distribution]:
+        """One distribution per property. The known value of a property must not decide its own answer."""
+
+    @abstractmethod
+    def write(self, folder: Path) -> Mapping[str, Any]:
+        """Write the weights into `folder` and return the settings for config.json (JSON values only)."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
+        """Build the fuser from a verified folder; ClassifierError when anything does not fit."""
+
+
+class PassThrough(Fuser):
+    """With a single member there is nothing to fuse: its calibrated answer is the answer."""
+
+    name = "pass-through"
+
+    def fit(
+        self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress
+    ) -> Mapping[str, Any]:
+        """Takes note of the properties; refuses more than one member."""
+        del seed, progress
+        if len(by) != 1:
+            raise ClassifierError(f"pass-through takes one member, this model has {len(by)}; name a fusion")
+        self.properties = dataset.properties
+        return {"note": f"one member ({next(iter(by))}), so its answer passes through unchanged"}
+
+    def predict(self, records: Sequence[Record], by: ByModality) -> dict[str, Distribution]:
+        """The member's distributions."""
+        del records
+        return dict(next(iter(by.values())))
+
+    def write(self, folder: Path) -> Mapping[str, Any]:
+        """Nothing to write."""
+        del folder
+        return {}
+
+    @classmethod
+    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
+        """Nothing to read."""
+        del folder, config
+        fuser = cls()
+        fuser.properties = properties
+        return fuser

@@ -1,0 +1,204 @@
+"""How good answers are: accuracy, F1, calibration error, Brier score, selective precision.
+
+A record may name several classes of a property, so truth is a target matrix (n, K) of 0 and 1. A first
+candidate is a hit when it is among the record's classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import FloatArray
+
+Indices = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+
+NEVER = 2.0
+"""A threshold no confidence reaches: every record is abstained from."""
+
+
+def hits(target: FloatArray, first: Indices) -> Flags:
+    """Whether each first candidate (n,) is among the record's classes (n, K)."""
+    found: Flags = target[np.arange(len(first)), first] > 0
+    return found
+
+
+def resolve_truth(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> Indices:
+    """One true class per record (n,): the first candidate on a hit, else the record's most frequent class.
+
+    `frequency` (K,) ranks the classes; without it, how often the target names them.
+    """
+    ranks = target.sum(axis=0) if frequency is None else frequency
+    fallback = np.where(target > 0, ranks + 1.0, 0.0).argmax(axis=1)
+    truth: Indices = np.where(hits(target, first), first, fallback)
+    return truth
+
+
+def accuracy(target: FloatArray, first: Indices) -> float:
+    """Share of first candidates that hit; NaN for no records."""
+    return float(hits(target, first).mean()) if len(first) else float("nan")
+
+
+def class_f1(truth: Indices, first: Indices, classes: int) -> FloatArray:
+    """F1 of each class (K,); NaN for a class neither named nor answered."""
+    right = np.bincount(first[first == truth], minlength=classes).astype(float)
+    total = np.bincount(first, minlength=classes) + np.bincount(truth, minlength=classes)
+    return np.where(total > 0, 2.0 * right / np.maximum(total, 1), np.nan)
+
+
+def macro_f1(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> float:
+    """Mean F1 over the classes that are named or answered; NaN for no records."""
+    if not len(first):
+        return float("nan")
+    return float(np.nanmean(class_f1(resolve_truth(target, first, frequency), first, target.shape[1])))
+
+
+def per_class(
+    target: FloatArray, first: Indices, frequency: FloatArray | None = None
+) -> list[dict[str, float | int]]:
+    """Precision, recall, F1 and support of each class, in class order."""
+    classes = target.shape[1]
+    truth = resolve_truth(target, first, frequency)
+    right = np.bincount(first[first == truth], minlength=classes)
+    answered = np.bincount(first, minlength=classes)
+    support = np.bincount(truth, minlength=classes)
+    return [
+        {
+            "precision": float(right[k] / answered[k]) if answered[k] else 0.0,
+            "recall": float(right[k] / support[k]) if support[k] else 0.0,
+            "f1": float(2 * right[k] / (answered[k] + support[k])) if answered[k] + support[k] else 0.0,
+            "support": int(support[k]),
+        }
+        for k in range(classes)
+    ]
+
+
+def confusion(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> NDArray[np.int64]:
+    """Confusion matrix (K, K), rows true, columns answered."""
+    classes = target.shape[1]
+    truth = resolve_truth(target, first, frequency)
+    flat = np.bincount(truth * classes + first, minlength=classes * classes)
+    return flat.reshape(classes, classes).astype(np.int64)
+
+
+def set_f1(target: FloatArray, answered: Flags) -> float:
+    """Macro-F1 of answer sets (n, K) against target sets: mean over the classes named or answered."""
+    right = (answered & (target > 0)).sum(axis=0)
+    total = answered.sum(axis=0) + (target > 0).sum(axis=0)
+    used = total > 0
+    return float((2.0 * right[used] / total[used]).mean()) if used.any() else float("nan")
+
+
+def ece(confidence: FloatArray, correct: Flags, bins: int = 15) -> float:
+    """Expected calibration error of the confidences (n,) over equal-mass bins.
+
+    Σ_b |b|/n · |mean correct − mean confidence| (Guo et al. 2017, section 2), with as many records in
+    each bin rather than bins of equal width, so that no bin is left nearly empty. NaN for no records.
+    """
+    if not len(confidence):
+        return float("nan")
+    order = np.argsort(confidence, kind="stable")
+    gaps = [
+        len(part) * abs(float(correct[part].mean()) - float(confidence[part].mean()))
+        for part in np.array_split(order, min(bins, len(order)))
+    ]
+    return float(sum(gaps) / len(confidence))
+
+
+def reliability(confidence: FloatArray, correct: Flags, bins: int = 15) -> list[dict[str, float | int]]:
+    """The bins behind `ece`: mean confidence, share correct and number of records."""
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(bins, len(order))) if len(order) else []
+    return [
+        {"confidence": float(confidence[p].mean()), "correct": float(correct[p].mean()), "records": len(p)}
+        for p in parts
+    ]
+
+
+def target_shares(target: FloatArray) -> FloatArray:
+    """The target as a distribution: a record's classes share one."""
+    shares: FloatArray = target / np.maximum(target.sum(axis=1, keepdims=True), 1.0)
+    return shares
+
+
+def brier(probabilities: FloatArray, target: FloatArray, many: bool = False) -> float:
+    """Mean over records of Σ_k (p_k − y_k)² (Brier 1950); for many values the mean over classes as well."""
+    if not len(target):
+        return float("nan")
+    truth = target if many else target_shares(target)
+    squares = (probabilities - truth) ** 2
+    return float(squares.mean() if many else squares.sum(axis=1).mean())
+
+
+def log_loss(probabilities: FloatArray, target: FloatArray, many: bool = False) -> float:
+    """Mean negative log-likelihood, in nats; binary and averaged over classes for many values."""
+    if not len(target):
+        return float("nan")
+    p = np.clip(probabilities, 1e-15, 1.0)
+    if not many:
+        return float(-(target_shares(target) * np.log(p)).sum(axis=1).mean())
+    q = np.clip(1.0 - probabilities, 1e-15, 1.0)
+    return float(-(target * np.log(p) + (1.0 - target) * np.log(q)).mean())
+
+
+def selective_curve(confidence: FloatArray, correct: Flags) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(threshold, coverage, precision) at each distinct confidence, from the highest down.
+
+    Coverage is the share of records whose confidence is at least the threshold; precision is the share
+    of those that are correct (the risk–coverage curve of Geifman and El-Yaniv 2017, as precision).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(order) else np.zeros(0, int)
+    counted = last + 1.0
+    right = np.cumsum(correct[order])[last] if len(order) else np.zeros(0)
+    return ordered[last], counted / max(len(order), 1), right / counted
+
+
+def threshold_for_precision(
+    confidence: FloatArray, correct: Flags, target: float, support: int = 20
+) -> float:
+    """The lowest threshold at which the answers given are right at least `target` of the time.
+
+    At least `support` records must reach it; NEVER when no threshold does. Records that are not to
+    decide are left out by the caller.
+    """
+    thresholds, coverage, precision = selective_curve(confidence, correct)
+    good = np.flatnonzero((precision >= target) & (coverage * len(confidence) >= support))
+    return float(thresholds[good[-1]]) if len(good) else NEVER
+
+
+def score(
+    target: FloatArray,
+    probabilities: FloatArray,
+    first: Indices,
+    threshold: float | FloatArray,
+    many: bool = False,
+    frequency: FloatArray | None = None,
+) -> dict[str, Any]:
+    """The figures of one property and modality: every number of the model card's table.
+
+    `threshold` is one number, or one per class. A record is covered when the probability of its first
+    candidate reaches the threshold; `selective_accuracy` is None when none is.
+    """
+    confidence = probabilities[np.arange(len(first)), first]
+    correct = hits(target, first)
+    covered = confidence >= np.broadcast_to(np.asarray(threshold, dtype=float), target.shape[1:])[first]
+    figures: dict[str, Any] = {
+        "records": len(first),
+        "accuracy": accuracy(target, first),
+        "macro_f1": macro_f1(target, first, frequency),
+        "ece": ece(confidence, correct),
+        "brier": brier(probabilities, target, many),
+        "log_loss": log_loss(probabilities, target, many),
+        "coverage": float(covered.mean()) if len(first) else float("nan"),
+        "selective_accuracy": float(correct[covered].mean()) if covered.any() else None,
+    }
+    if many:
+        answered = probabilities >= np.broadcast_to(np.asarray(threshold, dtype=float), target.shape[1:])
+        figures["set_f1"] = set_f1(target, answered)
+        figures["set_f1_half"] = set_f1(target, probabilities >= 0.5)
+    return figures

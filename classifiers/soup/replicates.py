@@ -1,0 +1,76 @@
+"""Bootstrap replicates of the training data: the linear head is fitted anew on each, the body stays as it is.
+
+Training the whole network on every replicate would cost as many trajectories; this measures the variance
+that the last layer owes to the sample of training pictures, and says so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from classifiers.base import FloatArray, Progress, no_progress
+from classifiers.networks import ImageNetwork
+from classifiers.soup.pictures import PictureSet
+from classifiers.soup.tasting import Lens
+
+RIDGE = 1e-3
+
+
+def features(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128) -> Tensor:
+    """What the body sees in the middle of every picture, (n, width) float32."""
+    network.eval()
+    margin = (pictures.side - size) // 2
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), batch):
+            part = pictures.pixels[start : start + batch, :, margin : margin + size, margin : margin + size]
+            pixels = (part.float() / 255.0).contiguous(memory_format=torch.channels_last)
+            found.append(network.features(pixels.to(next(network.parameters()).device)).float().cpu())
+    return torch.cat(found).clone()
+
+
+def head_replicates(
+    network: ImageNetwork,
+    learn: PictureSet,
+    scoring: PictureSet,
+    size: int,
+    *,
+    prop: str,
+    replicates: int = 10,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> FloatArray:
+    """Probabilities (replicates, n, K) of the scoring pictures, by a head fitted on each bootstrap sample."""
+    lens, target = Lens.of(learn, prop), Lens.of(scoring, prop)
+    x = features(network, learn, size)[torch.from_numpy(lens.rows)]
+    z = features(network, scoring, size)[torch.from_numpy(target.rows)]
+    mean, spread = x.mean(dim=0), x.std(dim=0).clamp(min=1e-6)
+    x, z = (x - mean) / spread, (z - mean) / spread
+    truth = torch.from_numpy(lens.truth)
+    random = np.random.default_rng(seed)
+    found = []
+    for done in range(replicates):
+        rows = torch.from_numpy(random.integers(0, len(x), len(x)))
+        found.append(_fit(x[rows], truth[rows], len(lens.prop.classes), z))
+        progress("bootstrap replicates", done + 1, replicates)
+    return np.stack(found)
+
+
+def _fit(x: Tensor, truth: Tensor, classes: int, z: Tensor) -> FloatArray:
+    """Multinomial logistic regression with a small ridge; probabilities of z (n, K)."""
+    weight = torch.zeros(x.shape[1], classes, requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=60, history_size=10, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(x @ weight + bias, truth) + RIDGE * (weight**2).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        p: FloatArray = torch.softmax((z @ weight + bias).double(), dim=1).numpy()
+    return p

@@ -1,0 +1,90 @@
+"""Intervals and paired tests for figures that were measured with several seeds on the same pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import ClassifierError, FloatArray
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with the middle 95 % of its bootstrap draws."""
+
+    value: float
+    low: float
+    high: float
+
+    def json(self) -> list[float]:
+        """[value, low, high]."""
+        return [self.value, self.low, self.high]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The mean difference over seeds, its interval over pictures and seeds, and Student's paired test.
+
+    `p` is two-sided; with three seeds (two degrees of freedom) only a large and steady difference is
+    below 0.05. `wins` counts the seeds with a difference above 0. `p` is NaN for fewer than two seeds and
+    where all seeds differ by the same.
+    """
+
+    difference: Interval
+    t: float
+    p: float
+    wins: int
+    seeds: int
+
+    def json(self) -> dict[str, object]:
+        """By name."""
+        return {
+            "difference": self.difference.json(),
+            "t": self.t,
+            "p": self.p,
+            "wins": self.wins,
+            "seeds": self.seeds,
+        }
+
+
+def bootstrap(right: NDArray[np.floating], *, draws: int = 2000, seed: int = 0) -> Interval:
+    """Mean of a figure (seeds, pictures) with its interval; seeds and pictures are both drawn anew.
+
+    A two-level bootstrap (Davison and Hinkley 1997, section 3.8): what varies is the training as well as
+    which pictures judge it.
+    """
+    values = np.atleast_2d(np.asarray(right, dtype=np.float64))
+    if not values.size:
+        raise ClassifierError("there is nothing to draw from: no seed or no picture")
+    random = np.random.default_rng(seed)
+    means = np.empty(draws)
+    for i in range(draws):
+        weight = np.bincount(random.integers(0, len(values), len(values)), minlength=len(values))
+        mixed = weight @ values / len(values)
+        means[i] = mixed[random.integers(0, values.shape[1], values.shape[1])].mean()
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def paired(one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int = 0) -> Paired:
+    """`one` minus `other`, both (seeds, pictures) with the same seeds and pictures in the same order."""
+    if one.shape != other.shape:
+        raise ClassifierError(
+            f"a paired test needs the same seeds and pictures, not {one.shape} and {other.shape}"
+        )
+    gap: FloatArray = np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)
+    by_seed = gap.mean(axis=1)
+    t, p = _student(by_seed)
+    return Paired(bootstrap(gap, seed=seed), t, p, int((by_seed > 0).sum()), len(by_seed))
+
+
+def _student(values: FloatArray) -> tuple[float, float]:
+    from scipy import stats
+
+    n = len(values)
+    if n < 2 or float(values.std(ddof=1)) < 1e-12:
+        return float("nan"), float("nan")
+    t = float(values.mean() / (values.std(ddof=1) / np.sqrt(n)))
+    return t, float(2.0 * stats.t.sf(abs(t), n - 1))

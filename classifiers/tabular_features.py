@@ -1,0 +1,208 @@
+"""A record's known values and context as a sparse matrix: nominal values one-hot, numbers as they are.
+
+Nominal values are never numbered: each is a column of its own, and a record with several has several
+ones. Numbers are counts (pictures, texts) and the numerals of the record's identifier and of its first
+picture's file name, which in most museums are accession numbers: objects acquired together stand side by
+side. They mean something only within their museum, so they are read only when the record's museum is
+known and was seen in training.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import ClassifierError, FloatArray
+from classifiers.data import Record
+
+KNOWN, CONTEXT = "known", "context"
+_COUNTS = ("pictures", "texts")
+_NUMERALS = 2
+_KNOTS = 2048
+_DIGEST = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}|[0-9a-f]{16,}", re.IGNORECASE)
+_NUMBERED = re.compile(r"[A-Za-z]{0,6}(\d{1,15})")
+
+
+def numerals(iri: str) -> tuple[float, ...]:
+    """The numbers in the last path segment of an IRI, at most two; none from UUIDs and digests.
+
+    >>> numerals("https://museum.example/objects/T001720_REV.jpg")
+    (1720.0,)
+    """
+    try:
+        path = urlsplit(iri).path
+    except ValueError:
+        return ()
+    segment = unquote(path.rstrip("/").rsplit("/", 1)[-1])[:200]
+    if _DIGEST.search(segment):
+        return ()
+    parts = re.split(r"[^A-Za-z0-9]+", re.sub(r"\.[A-Za-z]{2,5}$", "", segment))
+    found = [float(match[1]) for part in parts if (match := _NUMBERED.fullmatch(part))]
+    return tuple(found[:_NUMERALS])
+
+
+def _sources(record: Record) -> dict[str, tuple[float, ...]]:
+    """The numerals of a record, by where they stand."""
+    sources = {"record": numerals(record.id)}
+    if record.pictures:
+        sources["picture"] = numerals(min(picture.url for picture in record.pictures))
+    return sources
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Columns learnt from the training records; the same columns for every property.
+
+    `columns` are (kind, name, value) of the one-hot columns. `museum` is the context that numerals
+    belong to (None: numerals are not used), `knots` the quantiles of the first numeral by (source,
+    museum), in `museums` order.
+    """
+
+    columns: tuple[tuple[str, str, str], ...]
+    museum: str | None
+    museums: tuple[str, ...]
+    knots: Mapping[str, tuple[tuple[float, ...], ...]]
+
+    @classmethod
+    def learn(
+        cls, records: Sequence[Record], museum: str | None = None, minimum: int = 2, limit: int = 20_000
+    ) -> Self:
+        """Columns for the values that at least `minimum` records have, at most `limit` of them."""
+        seen: Counter[tuple[str, str, str]] = Counter()
+        for record in records:
+            seen.update(set(_nominal(record)))
+        kept = sorted(c for c, n in seen.most_common(limit) if n >= minimum)
+        museums: tuple[str, ...] = ()
+        knots: dict[str, tuple[tuple[float, ...], ...]] = {}
+        if museum is not None:
+            museums = tuple(sorted({v for r in records for v in r.context.get(museum, ())[:1]}))
+            knots = _learn_knots(records, museum, museums)
+        return cls(tuple(kept), museum, museums, knots)
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Names of the numeric columns, which follow the one-hot columns."""
+        names = [f"number of {what}" for what in _COUNTS]
+        for source in sorted(self.knots):
+            names += [f"{source} numeral {i + 1}" for i in range(_NUMERALS)] + [f"{source} position"]
+        return tuple(names)
+
+    def names(self) -> tuple[str, ...]:
+        """A readable name of every column."""
+        return (*(f"{name} = {value}" for _, name, value in self.columns), *self.numeric)
+
+    def keep(self, hidden: str) -> NDArray[np.intp]:
+        """The columns that may be looked at when `hidden` is the property asked for."""
+        own = (KNOWN, hidden)
+        width = len(self.columns) + len(self.numeric)
+        return np.array(
+            [i for i in range(width) if i >= len(self.columns) or self.columns[i][:2] != own], np.intp
+        )
+
+    def matrix(self, records: Sequence[Record]) -> tuple[Any, NDArray[np.bool_]]:
+        """CSR float32 (n, columns) and whether each record has any nominal value to go by (n,)."""
+        from scipy.sparse import csr_matrix
+
+        index = {column: i for i, column in enumerate(self.columns)}
+        rows, columns, values = [], [], []
+        numbers = self._numbers(records)
+        for row, record in enumerate(records):
+            found = {index[c] for c in _nominal(record) if c in index}
+            rows += [row] * len(found)
+            columns += sorted(found)
+        values = [1.0] * len(rows)
+        has = np.zeros(len(records), dtype=bool)
+        has[np.asarray(rows, dtype=np.intp)] = True
+        r, c = np.nonzero(np.isfinite(numbers))
+        shape = (len(records), len(self.columns) + len(self.numeric))
+        data = np.concatenate([np.asarray(values), numbers[r, c]]).astype(np.float32)
+        where = (
+            np.concatenate([rows, r]).astype(np.int64),
+            np.concatenate([columns, c + len(self.columns)]).astype(np.int64),
+        )
+        return csr_matrix((data, where), shape=shape), has
+
+    def _numbers(self, records: Sequence[Record]) -> FloatArray:
+        """The numeric columns (n, numeric), NaN where a record has none; all above zero."""
+        table = np.full((len(records), len(self.numeric)), np.nan)
+        place = {name: i for i, name in enumerate(self.museums)}
+        wanted = sorted(self.knots)
+        for row, record in enumerate(records):
+            table[row, 0] = len(record.pictures) + 1.0
+            table[row, 1] = len(record.texts) + 1.0
+            museum = next(iter(record.context.get(self.museum, ())), None) if self.museum else None
+            if museum not in place:
+                continue
+            sources = _sources(record)
+            for s, source in enumerate(wanted):
+                found = sources.get(source, ())
+                start = len(_COUNTS) + s * (_NUMERALS + 1)
+                for i, value in enumerate(found):
+                    table[row, start + i] = value + 1.0
+                knots = self.knots[source][place[museum]]
+                if found and knots:
+                    share = float(np.interp(found[0], knots, np.linspace(0.0, 1.0, len(knots))))
+                    table[row, start + _NUMERALS] = 1.2 * place[museum] + 1.0 + share
+        return table
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values that `from_json` reads back."""
+        return {
+            "columns": [list(c) for c in self.columns],
+            "museum": self.museum,
+            "museums": list(self.museums),
+            "knots": {k: [list(v) for v in rows] for k, rows in self.knots.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Raises ClassifierError when the values do not make a feature map."""
+        try:
+            columns = tuple((str(a), str(b), str(c)) for a, b, c in data["columns"])
+            knots = {str(k): tuple(tuple(map(float, v)) for v in rows) for k, rows in data["knots"].items()}
+            made = cls(columns, data["museum"], tuple(map(str, data["museums"])), knots)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ClassifierError(f"features.json cannot be read: {error!r}") from error
+        if any(len(rows) != len(made.museums) for rows in knots.values()) or len(set(columns)) != len(
+            columns
+        ):
+            raise ClassifierError("features.json does not fit itself: columns repeated or museums missing")
+        return made
+
+
+def _nominal(record: Record) -> Iterable[tuple[str, str, str]]:
+    for name, values in record.known.items():
+        for value in values:
+            yield KNOWN, name, value
+    for name, values in record.context.items():
+        for value in values:
+            yield CONTEXT, name, value
+
+
+def _learn_knots(
+    records: Sequence[Record], museum: str, museums: tuple[str, ...]
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Quantiles of the first numeral per source and museum; sources that no record has are left out."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for record in records:
+        for name in record.context.get(museum, ())[:1]:
+            for source, numbers in _sources(record).items():
+                if numbers:
+                    found.setdefault(source, {}).setdefault(name, []).append(numbers[0])
+    knots = {}
+    for source, by_museum in found.items():
+        rows = []
+        for name in museums:
+            distinct = np.unique(by_museum.get(name, []))
+            if len(distinct) > _KNOTS:
+                distinct = np.unique(np.quantile(distinct, np.linspace(0.0, 1.0, _KNOTS)))
+            rows.append(tuple(float(v) for v in distinct) if len(distinct) > 1 else ())
+        knots[source] = tuple(rows)
+    return knots

@@ -1,0 +1,48 @@
+"""Lets timm and transformers import where torch is a CPU build and torchvision one for CUDA.
+
+There torchvision's compiled operators do not load, and importing it fails because it registers shapes for
+operators nobody declared. Declaring their schemas first is enough: nothing here ever runs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import torch
+
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+_declared: list[torch.library.Library] = []
+
+
+def prepare() -> bool:
+    """Make `import torchvision` work; True when the operators had to be declared.
+
+    Raises whatever else is wrong with torchvision (ImportError when it is not installed).
+    """
+    if "torchvision" in sys.modules:
+        return bool(_declared)
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        _declare()
+        importlib.import_module("torchvision")
+    return bool(_declared)
+
+
+def _declare() -> None:
+    """Declare the operators that are missing, and forget the import that failed half-way."""
+    for name in [m for m in sys.modules if m == "torchvision" or m.startswith("torchvision.")]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for schema in SCHEMAS:
+        name = schema.partition("(")[0]
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(schema)  # type: ignore[no-untyped-call]
+    _declared.append(library)

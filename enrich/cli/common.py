@@ -1,0 +1,184 @@
+"""What the verbs share: the workspace, output as JSON or tables, and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from enrich.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from enrich.workspace import Workspace
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
+ModelFolder = Annotated[Path, typer.Option("--model", metavar="DIR", help="The model folder.")]
+
+_config: ContextVar[Path | None] = ContextVar("config", default=None)
+SHOW_AFTER = 2.0
+"""Seconds after which work that is still going on shows a progress bar."""
+
+
+def configure(config: Path | None, _debug: bool) -> None:
+    """Keep what the command line said before the verb."""
+    _config.set(config)
+
+
+@contextmanager
+def open_workspace() -> Iterator[Workspace]:
+    """The workspace that the settings describe, closed at the end."""
+    from enrich.workspace import Workspace
+
+    with Workspace.open(_config.get()) as workspace:
+        yield workspace
+
+
+def example(text: str) -> str:
+    """The example at the end of a verb's help; its lines are kept as they are."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
+
+
+def write_json(data: Any) -> None:
+    """JSON on stdout, keys in the order given; NaN is not JSON and becomes null."""
+    sys.stdout.write(json.dumps(_plain(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
+        return None
+    if data is None or isinstance(data, str | int | float | bool):
+        return data
+    return str(data)
+
+
+def say(text: str) -> None:
+    """A line for a person, on stderr: stdout is for the answer."""
+    sys.stderr.write(printable(text) + "\n")
+
+
+def console() -> Console:
+    """Rich output on stdout; as wide as it likes when nobody's terminal is at the other end."""
+    from rich.console import Console
+
+    return Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+
+
+def write_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str | None = None,
+    numbers: Sequence[int] = (),
+) -> None:
+    """A table on stdout; `numbers` are the columns set to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell_text(cell)) for cell in row))
+    console().print(table)
+
+
+def cell_text(cell: Any) -> str:
+    """A value as a table shows it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return "–" if cell != cell else f"{cell:.3f}"
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else printable(str(cell))
+
+
+class Bars:
+    """Progress as `(stage, done, total)`: bars on a terminal's stderr once the work has taken two seconds.
+
+    Until a stage is reported, the bar says `what` and how long it has taken. Nothing is written when
+    stderr is not a terminal.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._stages: dict[str, tuple[int, int]] = {what: (0, 0)}
+        self._first: str | None = what
+        self._tasks: dict[str, TaskID] = {}
+        self._shown: Progress | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(SHOW_AFTER, self._show) if sys.stderr.isatty() else None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage has come; total 0 when it is not known."""
+        if self._timer is None:
+            return
+        with self._lock:
+            self._stages[stage] = (done, total)
+            if self._shown is not None:
+                self._draw()
+
+    def _show(self) -> None:
+        with self._lock:
+            self._shown = _progress()
+            self._shown.start()
+            self._draw()
+
+    def _draw(self) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        if self._first is not None and len(self._stages) > 1:
+            del self._stages[self._first]
+            if self._first in self._tasks:
+                shown.remove_task(self._tasks.pop(self._first))
+            self._first = None
+        for stage, (done, total) in self._stages.items():
+            if stage not in self._tasks:
+                self._tasks[stage] = shown.add_task(stage, total=total or None)
+            shown.update(self._tasks[stage], completed=done, total=total or None)
+
+    def __enter__(self) -> Bars:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        with self._lock:
+            if self._shown is not None:
+                self._shown.stop()
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

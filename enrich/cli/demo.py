@@ -1,0 +1,31 @@
+"""The verb demo: a museum of our own, from its gaps to one prediction's provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from enrich.cli.common import Bars, example
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("demo", rich_help_panel="Set up", epilog=example("enrich demo /tmp/museum --records 500"))(
+        demo
+    )
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to make the museum in.")] = Path(
+        "demo-museum"
+    ),
+    records: Annotated[int, typer.Option("--records", min=50, help="How many objects.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed makes another museum.")] = 0,
+) -> None:
+    """Fill a made museum's gaps, and compare with the truth."""
+    from enrich.demo.tour import tour
+
+    with Bars("making a museum") as bars:
+        tour(folder, records=records, seed=seed, progress=bars)

@@ -1,0 +1,180 @@
+"""Verbs that set a museum up: init, load, profile, gaps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.errors import ProfileError
+
+if TYPE_CHECKING:
+    from enrich.profile_check import ProfileReport
+
+PANEL = "Set up"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    app.command("init", rich_help_panel=PANEL, epilog=example("enrich init silk --profile silknow\ncd silk"))(
+        init
+    )
+    app.command("load", rich_help_panel=PANEL, epilog=example("enrich load records.nq.gz thesaurus.ttl.gz"))(
+        load
+    )
+    app.add_typer(profile, name="profile", rich_help_panel=PANEL)
+    app.command("gaps", rich_help_panel=PANEL, epilog=example("enrich gaps --model model --json"))(gaps)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make or use.")],
+    profile: Annotated[
+        str, typer.Option("--profile", help="A profile's name (enrich profile list), or a TOML file.")
+    ] = "silknow",
+    force: Annotated[bool, typer.Option("--force", help="Write enrich.toml anew when there is one.")] = False,
+) -> None:
+    """Write DIR/enrich.toml for the embedded store."""
+    from enrich.settings import write_initial
+    from ontology.profiles import load_profile, profile_names
+
+    load_profile(profile)
+    known = profile in profile_names()
+    written = write_initial(folder, profile if known else str(Path(profile).resolve()), force=force)
+    say(f"wrote {written}; next, in {folder}: enrich load FILE…")
+
+
+def load(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help=".nt .nq .ttl .trig .rdf .jsonld, also .gz")
+    ],
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            "--graph", metavar="IRI", help="Named graph for formats without graphs; otherwise one per file."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Load RDF files, and say what was wrong in them."""
+    from enrich.loading import load_file
+    from ontology.terms import named_node
+
+    target = named_node(graph) if graph is not None else None
+    with open_workspace() as workspace, Bars("loading") as bars:
+        reports = [load_file(workspace.store, path, target, progress=bars) for path in files]
+    if as_json:
+        write_json([asdict(report) for report in reports])
+        return
+    rows = [(r.path, r.quads, r.dropped, _graphs(r.graphs)) for r in reports]
+    write_table(("file", "statements", "left out", "graphs"), rows, numbers=(1, 2))
+    for report in reports:
+        for sentence in report.account:
+            say(f"{report.path}: {sentence}")
+
+
+def _graphs(graphs: Sequence[str]) -> str:
+    return ", ".join(graphs) if len(graphs) <= 2 else f"{len(graphs)} graphs"
+
+
+def gaps(
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="DIR", help="Count as open what this model has not answered yet."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the records that lack a value, by property.
+
+    Missing: the facts hold no value in a class that can be reached. Open: missing, and neither accepted by a
+    curator nor answered by the model (by any current prediction, when no model is named).
+    """
+    from enrich.gaps import count_gaps
+
+    with open_workspace() as workspace, Bars("counting"):
+        digest = _digest(model) if model is not None else None
+        report = count_gaps(workspace, model_digest=digest)
+    if as_json:
+        properties = {n: {"missing": g.missing, "open": g.open} for n, g in report.properties.items()}
+        write_json({"records": report.records, "properties": properties})
+        return
+    rows = [
+        (name, found.missing, _share(found.missing, report.records), found.open)
+        for name, found in report.properties.items()
+    ]
+    write_table(
+        ("property", "missing", "share", "open"), rows, f"{report.records:,} records", numbers=(1, 2, 3)
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def _digest(folder: Path) -> str:
+    from classifiers.manifest import verify
+
+    return verify(folder)
+
+
+profile = typer.Typer(rich_markup_mode=None, help="Look at profiles, and compare one with the graph.")
+
+
+@profile.command("list", epilog=example("enrich profile list"))
+def profile_list(as_json: Json = False) -> None:
+    """List the profiles that come with enrich."""
+    from ontology.profiles import load_profile, profile_names
+
+    found = [load_profile(name) for name in profile_names()]
+    rows = [(p.name, p.title, ", ".join(q.name for q in p.properties)) for p in found]
+    if as_json:
+        write_json([{"name": n, "title": t, "properties": q.split(", ")} for n, t, q in rows])
+    else:
+        write_table(("profile", "title", "properties"), rows)
+
+
+@profile.command("check", epilog=example("enrich profile check\nenrich profile check my-museum.toml --json"))
+def profile_check(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="PROFILE", help="A name or a file; that of enrich.toml if none is given."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a profile with the graph.
+
+    Says what matches how often, what matches nothing, and what to change."""
+    from enrich.profile_check import check_profile
+    from ontology.profiles import load_profile
+
+    with open_workspace() as workspace, Bars("comparing"):
+        chosen = load_profile(name) if name is not None else workspace.profile
+        report = check_profile(workspace.store, chosen, workspace.names)
+    if as_json:
+        write_json(report.to_json())
+    else:
+        _show_check(report)
+    if not report.fits:
+        raise typer.Exit(ProfileError.exit_code)
+
+
+def _show_check(report: ProfileReport) -> None:
+    rows = [
+        (p.kind, p.name, p.pattern, p.records, _share(p.records, report.records)) for p in report.patterns
+    ]
+    heads = ("kind", "name", "pattern", "records", "share")
+    graphs = len(report.graphs)
+    title = (
+        f"profile {report.profile}: {report.records:,} records in {graphs} graph{'s' if graphs != 1 else ''}"
+    )
+    write_table(heads, rows, title, numbers=(3, 4))
+    outside = [(n, iri, count) for n, found in report.outside.items() for iri, count in found.items()]
+    if outside:
+        sys.stdout.write("\n")
+        write_table(("property", "value in no class", "records"), outside, numbers=(2,))
+    for sentence in report.advice:
+        sys.stdout.write(f"→ {sentence}\n")

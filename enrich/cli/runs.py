@@ -1,0 +1,132 @@
+"""Verbs about runs: run, runs, retract, export."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from enrich.cli.common import Bars, Json, ModelFolder, example, open_workspace, say, write_json, write_table
+
+PANEL = "Run"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    app.command(
+        "run",
+        rich_help_panel=PANEL,
+        epilog=example(
+            "enrich run --model model\nenrich run --model model --property place --limit 100 --json"
+        ),
+    )(run)
+    app.command("runs", rich_help_panel=PANEL, epilog=example("enrich runs --json"))(runs)
+    app.command(
+        "retract",
+        rich_help_panel=PANEL,
+        epilog=example("enrich retract https://data.example.org/enrich/run/2026-11-20T02-00Z"),
+    )(retract)
+    app.command(
+        "export",
+        rich_help_panel=PANEL,
+        epilog=example("enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl"),
+    )(export)
+
+
+def run(
+    model: ModelFolder,
+    properties: Annotated[
+        list[str] | None,
+        typer.Option("--property", metavar="P", help="Answer this property only; may be repeated."),
+    ] = None,
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            "--records", metavar="FILE", help="Only these: an IRI per line, or a table with a record column."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer the open gaps, all visible at once at the end."""
+    from enrich import pipeline
+    from enrich.record_files import read_records
+
+    with open_workspace() as workspace, Bars("answering") as bars:
+        chosen = None if records is None else [record.value for record in read_records(records)]
+        summary = pipeline.run(
+            workspace, model, properties=tuple(properties or ()), records=chosen, limit=limit, progress=bars
+        )
+    if as_json:
+        fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
+        write_json({name: getattr(summary, name) for name in fields})
+        return
+    rows = [(summary.records, summary.predicted, summary.abstained, summary.failed, f"{summary.seconds:.1f}")]
+    write_table(("records", "predicted", "abstained", "failed", "seconds"), rows, numbers=(0, 1, 2, 3, 4))
+    if summary.run is None:
+        say("no gap is open to this model: nothing was written")
+    else:
+        say(f"run {summary.run}; see: enrich query predictions")
+
+
+def runs(as_json: Json = False) -> None:
+    """List the runs of the register, retracted ones too."""
+    from enrich.runs import list_runs
+
+    with open_workspace() as workspace:
+        found = list_runs(workspace)
+    if as_json:
+        write_json([asdict(run) for run in found])
+        return
+    rows = [(r.run, r.state, r.started, r.predicted, r.abstained, r.failed) for r in found]
+    write_table(("run", "state", "started", "predicted", "abstained", "failed"), rows, numbers=(3, 4, 5))
+
+
+def retract(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's IRI, or the end of it.")],
+    keep: Annotated[bool, typer.Option("--keep", help="Only hide the run; keep its graphs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take a run back: earlier answers show again.
+
+    The run is hidden at once; then its graphs are dropped, unless told to keep them."""
+    from enrich.runs import find
+    from enrich.runs import retract as take_back
+
+    with open_workspace() as workspace, Bars("taking back"):
+        found = find(workspace, run)
+        dropped = take_back(workspace, found.run, purge=not keep)
+    if as_json:
+        write_json({"run": found.run, "state": "Retracted", "dropped": dropped})
+    else:
+        say(f"retracted {found.run}; {dropped:,} graphs dropped")
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; - is stdout.")],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run's IRI, or the end of it.")],
+    form: Annotated[
+        Literal["trig", "nq", "silknow"],
+        typer.Option("--as", help="trig or nq: our own pattern, whole; silknow: what ADASilk reads."),
+    ] = "trig",
+    as_json: Json = False,
+) -> None:
+    """Write a run to a file, in our pattern or SILKNOW's."""
+    from pyoxigraph import NamedNode
+
+    from enrich.exporting import export_run
+    from enrich.runs import find
+
+    with open_workspace() as workspace, Bars("writing"):
+        found = NamedNode(find(workspace, run).run)
+        report = export_run(workspace.store, workspace.names, found, form, target)
+    if as_json:
+        write_json(report.to_json())
+        return
+    say(f"wrote {report.written:,} statements to {target}")
+    for reason, count in report.left_out.items():
+        say(f"left out: {count:,} {reason}")

@@ -1,0 +1,169 @@
+"""Verbs of studies: study gamma, study noise, study fusion, study transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+
+if TYPE_CHECKING:
+    from classifiers.base import Progress
+    from enrich.studies.study import Material, Study
+    from enrich.workspace import Workspace
+
+PANEL = "Learn"
+Splits = Annotated[
+    Path, typer.Option("--splits", metavar="FILE", help="Tab-separated, columns record and split; also .gz.")
+]
+Split = Annotated[str, typer.Option("--split", help="The split to measure on; nothing is learnt from it.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Where NAME.json, NAME.md and NAME.png are written.")
+]
+Records = Annotated[
+    int | None,
+    typer.Option("--records", min=20, help="Learn from this many records of train, drawn at random."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", help="Seed of the draw, the folds, the classifiers, the resamples.")
+]
+
+study = typer.Typer(rich_markup_mode=None, help="Answer a question about what learns on your own records.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    for name, function, options in (
+        ("gamma", gamma, ""),
+        ("noise", noise, " --records 4000"),
+        ("fusion", fusion, " --modality tabular --modality text --records 4000"),
+        ("transfer", transfer, " --context museum"),
+    ):
+        line = f"enrich study {name} --splits splits.tsv.gz --out studies{options}"
+        study.command(name, epilog=example(line))(function)
+    app.add_typer(study, name="study", rich_help_panel=PANEL)
+
+
+def gamma(
+    splits: Splits,
+    out: Out,
+    split: Split = "dev",
+    records: Records = None,
+    gammas: Annotated[
+        list[float] | None, typer.Option("--gamma", help="Instead of 0, 0.5, 1, 2 and 5; may be repeated.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask how rare classes fare as the focal loss's γ grows, with and without class weights."""
+
+    def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.studies.gamma import GAMMAS, gamma_study
+        from enrich.training import model_spec
+
+        member = model_spec(workspace, ("tabular",)).members[0]
+        asked = sorted({0.0, *gammas}) if gammas else GAMMAS
+        return gamma_study(material, member, gammas=asked, progress=progress)
+
+    _answer(ask, splits, split, out, records, seed, as_json)
+
+
+def noise(
+    splits: Splits,
+    out: Out,
+    split: Split = "dev",
+    records: Records = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", min=0.0, max=0.9, help="Instead of 0, 0.1, 0.2 and 0.4; may be repeated."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask what wrong labels cost, and whether label smoothing or confident learning helps."""
+
+    def ask(_workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.studies.noise import RATES, noise_study
+
+        return noise_study(material, rates=sorted({0.0, *rate}) if rate else RATES, progress=progress)
+
+    _answer(ask, splits, split, out, records, seed, as_json)
+
+
+def fusion(
+    splits: Splits,
+    out: Out,
+    split: Split = "dev",
+    records: Records = None,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option("--modality", help="A member; may be repeated. Otherwise train.modalities."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare late, early and hybrid fusion on the same members, folds and records."""
+
+    def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.studies.fusion import fusion_study
+        from enrich.training import model_spec
+
+        return fusion_study(material, model_spec(workspace, modality), progress=progress)
+
+    _answer(ask, splits, split, out, records, seed, as_json)
+
+
+def transfer(
+    splits: Splits,
+    out: Out,
+    split: Split = "dev",
+    records: Records = None,
+    modality: Annotated[str, typer.Option("--modality", help="What learns: tabular or text.")] = "tabular",
+    context: Annotated[
+        str | None,
+        typer.Option("--context", help="Whose values are left out in turn; otherwise the profile's museum."),
+    ] = None,
+    least: Annotated[
+        int, typer.Option("--least", min=1, help="Records of the split that a value needs to be measured.")
+    ] = 100,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train on all museums but one and test on that one; on every museum in turn."""
+
+    def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.studies.transfer import transfer_study
+        from enrich.training import model_spec
+
+        member = model_spec(workspace, (modality,)).members[0]
+        return transfer_study(material, member, context=context, least=least, progress=progress)
+
+    _answer(ask, splits, split, out, records, seed, as_json)
+
+
+def _answer(
+    ask: Callable[[Any, Any, Any], Study],
+    splits: Path,
+    split: str,
+    out: Path,
+    records: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Gather the records, ask, write the files, and show the table and the conclusion."""
+    from enrich.studies.study import gather
+
+    with open_workspace() as workspace, Bars("studying") as bars:
+        material = gather(workspace, splits, split, records=records, seed=seed, progress=bars)
+        found = ask(workspace, material, bars)
+    written = found.write(out)
+    if as_json:
+        write_json(found.to_json())
+        return
+    numbers = tuple(range(1, len(found.columns)))
+    write_table(found.columns, found.rows, found.question, numbers=numbers)
+    write_table(("conclusion",), [(found.conclusion,)])
+    say(f"wrote {', '.join(str(path) for path in written)}")

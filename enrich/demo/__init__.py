@@ -1,0 +1,1 @@
+"""A made museum whose missing values are known, to try everything on."""

@@ -1,0 +1,41 @@
+"""The demo's enrich.toml: all three modalities, each as small as the made museum allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from enrich.demo.museum import IMAGES
+from enrich.settings import FILE_NAME, write_initial
+
+MODALITIES = ("tabular", "text", "image")
+_LEARNING = """\
+modalities = ["tabular", "text", "image"]
+
+[train.options.tabular]
+numerals = false                        # the made inventory numbers say nothing
+
+[train.options.text]
+back_end = "tfidf"                      # auto tries an encoder too, and takes the better one
+
+[train.options.image]
+backbone = "test_resnet"                # a very small one, from nothing: the textures are easy
+weights = "none"
+size = 64                               # pixels
+folds = 3
+training = { epochs = 14, batch = 64, learning_rate = 1e-3, patience = 0 }
+augment = { scale = 0.5 }
+"""
+_MEDIA = f"""
+[media]
+mirrors = {{ "{IMAGES}" = "images" }}   # where the pictures really are
+"""
+
+
+def write_settings(folder: Path, *, pictures: bool = True) -> Path:
+    """Write the demo's enrich.toml into a folder; without `pictures` nothing is learnt from them."""
+    write_initial(folder, "linked-art", force=True)
+    file = folder / FILE_NAME
+    learning = _LEARNING if pictures else _LEARNING.replace(', "image"]', "]")
+    text = file.read_text(encoding="utf-8").replace('modalities = ["tabular"]\n', learning)
+    file.write_text(text + _MEDIA, encoding="utf-8")
+    return file

@@ -1,0 +1,244 @@
+"""The demo: makes a museum, fills its gaps, compares with the truth, and shows where one answer comes from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from classifiers.base import Progress, no_progress
+from enrich.demo.configuration import write_settings
+from enrich.demo.museum import Truth, write_museum
+from enrich.demo.objects import PROPERTIES, made_objects
+from enrich.demo.scoring import Score, score
+from enrich.errors import InputError
+from enrich.settings import load_settings
+from enrich.workspace import Workspace
+
+EVALUATION_HEADS = ("property", "records", "by", "accuracy", "macro-F1", "ECE", "coverage", "precision")
+QUERY = """\
+PREFIX enr:  <https://w3id.org/enrich/ns#>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+# The surest answers about technique, with their names.
+SELECT ?record ?name ?confidence WHERE {
+  GRAPH <https://data.example.org/enrich/graph/runs> { ?run enr:graph ?g ; enr:runState enr:Active }
+  GRAPH ?g {
+    ?prediction enr:about ?record ; enr:propertyName "technique" ;
+      enr:answers ?value ; enr:confidence ?confidence .
+  }
+  GRAPH ?vocabulary { ?value skos:prefLabel ?name } FILTER(LANG(?name) = "en")
+}
+ORDER BY DESC(?confidence) ?record
+LIMIT 10
+"""
+
+
+def tour(
+    folder: Path,
+    *,
+    records: int = 2000,
+    seed: int = 0,
+    pictures: bool = True,
+    progress: Progress = no_progress,
+    console: Console | None = None,
+) -> list[Score]:
+    """Run the whole demo in a folder, talking on the console; returns the scores."""
+    out = console or Console(highlight=False)
+    began = time.monotonic()
+    _title(out, "1  A museum, made up", folder)
+    truth = _make(folder, records, seed, pictures, progress)
+    out.print(
+        f"{records:,} objects of four museums, in {folder / 'records.nq'}; {len(truth.values):,} values are left "
+        f"out, and known only to {folder / 'truth.tsv'}."
+    )
+    with Workspace(load_settings(folder)) as workspace:
+        _load(out, workspace, folder, progress)
+        _gaps(out, workspace)
+        _train(out, workspace, folder, progress)
+        _run(out, workspace, folder, progress)
+        scores = _compare(out, workspace, truth)
+        _provenance(out, workspace, truth)
+    _ask(out, folder)
+    out.print(f"\nDone in {time.monotonic() - began:.0f} s.")
+    return scores
+
+
+def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progress) -> Truth:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / "truth.tsv").is_file():
+            raise InputError(f"{folder} is not empty and holds no demo: name another folder")
+        for made in ("store", "model"):
+            shutil.rmtree(folder / made, ignore_errors=True)
+    truth = write_museum(folder, records, seed)
+    write_settings(folder, pictures=pictures)
+    (folder / "technique.rq").write_text(QUERY, encoding="utf-8")
+    if pictures:
+        from enrich.demo.textures import write_pictures
+
+        for number, made_object in enumerate(made_objects(records, seed)):
+            progress("pictures", number, records)
+            write_pictures(folder / "images", [made_object])
+    return truth
+
+
+def _load(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
+    from enrich.loading import load_file
+
+    _title(out, "2  Into the triplestore", "enrich load records.nq vocabulary.nq")
+    for name in ("records.nq", "vocabulary.nq"):
+        load_file(workspace.store, folder / name, progress=progress)
+    out.print(f"{workspace.store.count():,} statements in {len(workspace.store.graphs())} named graphs.")
+
+
+def _gaps(out: Console, workspace: Workspace) -> None:
+    from enrich.gaps import count_gaps
+
+    _title(out, "3  What is missing", "enrich gaps")
+    report = count_gaps(workspace)
+    rows = [
+        (name, f"{g.missing:,}", f"{g.missing / report.records:.0%}") for name, g in report.properties.items()
+    ]
+    _table(out, ("property", "missing", "share"), rows)
+
+
+def _train(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
+    from enrich.evaluation import evaluate
+    from enrich.training import train
+
+    _title(out, "4  Learn from what is known", "enrich train --splits splits.tsv --model model")
+    train(workspace, folder / "splits.tsv", folder / "model", progress=progress)
+    result = evaluate(workspace, folder / "model", folder / "splits.tsv", "dev")
+    out.print("On the held-out split, where the value is known (enrich evaluate --split dev):")
+    _table(out, EVALUATION_HEADS, evaluation_rows(result))
+    out.print(mean_line(result["mean_macro_f1"]))
+
+
+def mean_line(means: Mapping[str, float | None]) -> str:
+    """The mean macro-F1 by modality, and how far the fusion of several is from the best of them."""
+    known = {by: value for by, value in means.items() if value is not None}
+    line = "Mean macro-F1 on that split: " + ", ".join(f"{by} {value:.3f}" for by, value in known.items())
+    alone = {by: value for by, value in known.items() if by != "fusion"}
+    if len(alone) < 2 or "fusion" not in known:
+        return line + "."
+    best = max(alone, key=lambda by: alone[by])
+    ahead = known["fusion"] - alone[best]
+    place = "above" if ahead >= 0 else "below"
+    return f"{line}; the fusion is {abs(ahead):.3f} {place} the best single one, {best}."
+
+
+def evaluation_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The figures of an evaluation by property and modality; a fusion of one modality is that modality."""
+    figures = ("accuracy", "macro_f1", "ece", "coverage", "selective_accuracy")
+    return [
+        (name, f"{found['records']:,}", by, *(_number(measured.get(f)) for f in figures))
+        for name, found in result["properties"].items()
+        for by, measured in found["by"].items()
+        if by != "fusion" or len(found["by"]) > 2
+    ]
+
+
+def _run(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
+    from enrich import pipeline
+
+    _title(out, "5  Fill the gaps", "enrich run --model model")
+    summary = pipeline.run(workspace, folder / "model", progress=progress)
+    out.print(
+        f"{summary.records:,} records in {summary.seconds:.1f} s: {summary.predicted:,} values predicted, "
+        f"{summary.abstained:,} times not sure enough to say, {summary.failed:,} failures. All of it became "
+        f"visible at once, as run\n{summary.run}"
+    )
+
+
+def _compare(out: Console, workspace: Workspace, truth: Truth) -> list[Score]:
+    _title(out, "6  Against the truth", "enrich query predictions --format csv")
+    predicted = _rows(workspace, "predictions")
+    candidates = _rows(workspace, "candidates")
+    scores = [score(name, truth, predicted, candidates) for name in PROPERTIES]
+    heads = ("property", "gaps", "answered", "of those right", "first guess right", "macro-F1")
+    rows = [
+        (
+            s.property,
+            f"{s.gaps:,}",
+            *map(_percent, (s.coverage, s.precision, s.accuracy)),
+            _number(s.macro_f1),
+        )
+        for s in scores
+    ]
+    _table(out, heads, rows)
+    out.print(
+        "It answers when it is sure: the threshold of each property is set for a precision of "
+        f"{workspace.settings.decision.target_precision:.0%} on data it did not learn from."
+    )
+    return scores
+
+
+def _provenance(out: Console, workspace: Workspace, truth: Truth) -> None:
+    from enrich.showing import as_tree, show_record
+
+    rows = [r for r in _rows(workspace, "predictions") if (r["record"], r["property"]) in truth.values]
+    if not rows:
+        out.print("Nothing was predicted: no gap passed its threshold.")
+        return
+    chosen = max(rows, key=lambda r: (r["property"] == "technique", float(r["confidence"]), r["record"]))
+    from pyoxigraph import NamedNode
+
+    _title(out, "7  Where one answer comes from", f"enrich show {chosen['record']}")
+    shown = show_record(workspace, NamedNode(chosen["record"]))
+    one = [
+        p
+        for p in shown["predictions"]
+        if (p["property"], p["value"]) == (chosen["property"], chosen["value"])
+    ]
+    out.print(as_tree({**shown, "predictions": one}))
+    true = (v.rpartition("/")[2] for v in truth.values[chosen["record"], chosen["property"]])
+    out.print(f"The truth about its {chosen['property']}: {', '.join(true)}")
+
+
+def _ask(out: Console, folder: Path) -> None:
+    _title(out, "8  Ask yourself", f"cd {folder}; enrich query technique.rq")
+    out.print(Text(QUERY), soft_wrap=True)
+    out.print(
+        "And to take it all back: enrich runs, then enrich retract RUN. The museum's facts were never touched."
+    )
+
+
+def _rows(workspace: Workspace, query: str) -> list[dict[str, str]]:
+    from enrich.querying import run_named
+
+    text = io.StringIO()
+    run_named(workspace, query).write(text, "csv")
+    text.seek(0)
+    return list(csv.DictReader(text))
+
+
+def _title(out: Console, title: str, command: object) -> None:
+    out.print()
+    out.print(Rule(Text(title, style="bold"), align="left"))
+    out.print(Text(str(command), style="dim"))
+
+
+def _table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index == 0 or head == "by" else "right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0%}"

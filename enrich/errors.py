@@ -1,0 +1,85 @@
+"""Everything that can go wrong and has a sentence for the person who reads it.
+
+EnrichError                 exit 1, the base
+├── SettingsError           exit 2: enrich.toml, an option or an environment variable is wrong
+├── ProfileError            exit 2: a profile does not parse, or does not fit the graph
+├── InputError              exit 2: a file, an IRI or a literal that cannot be used
+├── StoreError              exit 3: the triplestore refused, failed or is held by another process
+│   ├── StoreUnavailable    … does not answer; worth another try
+│   ├── QueryRefused        … refused the request; another try would fail as well
+│   └── ResultTruncated     … gave fewer rows than it has
+├── ModelError              exit 4: a model folder is incomplete, altered or does not fit
+├── ValidationError         exit 5: RDF that does not conform to the shapes, and was not written
+├── RunError                exit 6: no such run, or not in a state that allows it
+└── BrokerError             exit 7: no broker answers
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EnrichError(Exception):
+    """Base of all; the message is one line: what, where, what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(EnrichError):
+    """A setting, an option or an environment variable is wrong."""
+
+    exit_code = 2
+
+
+class ProfileError(EnrichError):
+    """A profile does not parse, or does not fit the graph."""
+
+    exit_code = 2
+
+
+class InputError(EnrichError):
+    """A file, an IRI or a literal that cannot be used."""
+
+    exit_code = 2
+
+
+class StoreError(EnrichError):
+    """The triplestore refused, failed or is held by another process."""
+
+    exit_code = 3
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer; the same request may succeed later."""
+
+
+class QueryRefused(StoreError):
+    """The store refused the request; the same request would be refused again."""
+
+
+class ResultTruncated(StoreError):
+    """The store gave fewer rows than it has."""
+
+
+class ModelError(EnrichError):
+    """A model folder is incomplete, altered or does not fit."""
+
+    exit_code = 4
+
+
+class ValidationError(EnrichError):
+    """RDF that does not conform to the shapes, and was not written."""
+
+    exit_code = 5
+
+
+class RunError(EnrichError):
+    """No such run, or it is not in a state that allows what was asked."""
+
+    exit_code = 6
+
+
+class BrokerError(EnrichError):
+    """No broker answers."""
+
+    exit_code = 7

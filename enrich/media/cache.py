@@ -1,0 +1,169 @@
+"""A bounded folder of fetched pictures, kept by content, found by URL, shared by several processes.
+
+    FOLDER/objects/ab/abcdef…     the bytes, named by their SHA-256; the time of the file is its last use
+    FOLDER/urls/12/1234….json     what a URL gave, named by the SHA-256 of the URL and the size asked for
+    FOLDER/parts/                 what is being written
+
+Files appear whole or not at all (written apart, then renamed). An index entry whose object is gone or has
+another length counts as absent. One process at a time evicts, holding a lock on FOLDER/lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+KEPT_FOR = 600.0
+"""Seconds for which an object just used is not evicted, so that a reader finds what it was promised."""
+_STALE_PART = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a URL gave: digest and size in bytes of the content, the picture's format, when it came (epoch)."""
+
+    url: str
+    sha256: str
+    size: int
+    format: str
+    fetched: float
+
+
+class Cache:
+    """The cache folder. `clock` gives seconds since the epoch; safe between threads and processes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        *,
+        max_age: float = 90 * 86400.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._max_age = max_age
+        self._clock = clock
+        self._lock = threading.Lock()
+        for name in ("objects", "urls", "parts"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        self._written = max_bytes
+        """Bytes added since the last look at the whole folder; the first addition looks at once."""
+
+    def find(self, url: str) -> tuple[Path, Entry] | None:
+        """The file and entry of a URL, marked as used now; None when it is absent or too old."""
+        try:
+            entry = Entry(**json.loads(self._index_path(url).read_text(encoding="utf-8")))
+            path = self.object_path(entry.sha256)
+            now = self._clock()
+            if entry.url != url or now - entry.fetched > self._max_age or path.stat().st_size != entry.size:
+                return None
+            os.utime(path, (now, now))
+        except (OSError, ValueError, TypeError):
+            return None
+        return path, entry
+
+    @contextmanager
+    def part(self) -> Iterator[BinaryIO]:
+        """A temporary file to write into; it is gone afterwards unless `keep` took it."""
+        with tempfile.NamedTemporaryFile(dir=self.folder / "parts", delete=False) as file:
+            try:
+                yield file  # type: ignore[misc]
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+
+    def keep(self, part: Path, url: str, sha256: str, format: str) -> tuple[Path, Entry]:
+        """Make a finished temporary file the content of a URL; returns where it is now."""
+        path = self.object_path(sha256)
+        path.parent.mkdir(exist_ok=True)
+        size = part.stat().st_size
+        part.replace(path)
+        now = self._clock()
+        os.utime(path, (now, now))
+        entry = Entry(url, sha256, size, format, now)
+        self._write_index(entry)
+        with self._lock:
+            self._written += size
+            due = self._written > self.max_bytes // 20
+            if due:
+                self._written = 0
+        if due:
+            self.evict()
+        return path, entry
+
+    def object_path(self, sha256: str) -> Path:
+        """Where content of this digest is, if it is there. Raises ValueError for what is no digest."""
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise ValueError(f"not a SHA-256: {sha256!r}")
+        return self.folder / "objects" / sha256[:2] / sha256
+
+    def evict(self) -> int:
+        """Once over its size, remove what was used longest ago down to nine tenths of it; returns the bytes removed.
+
+        What was used within KEPT_FOR seconds stays, unless the cache is over twice its size.
+        """
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return 0
+            objects = sorted(_files(self.folder / "objects"))
+            total = sum(size for _, size, _ in objects)
+            removed = 0
+            now = self._clock()
+            target = self.max_bytes * 9 // 10 if total > self.max_bytes else total
+            for used, size, path in objects:
+                left = total - removed
+                if left <= target or (now - used < KEPT_FOR and left <= 2 * self.max_bytes):
+                    break
+                path.unlink(missing_ok=True)
+                removed += size
+            self._tidy(removed > 0, now)
+            return removed
+
+    def _tidy(self, evicted: bool, now: float) -> None:
+        for written, _, path in _files(self.folder / "parts"):
+            if now - written > _STALE_PART:
+                path.unlink(missing_ok=True)
+        if not evicted:
+            return
+        for _, _, path in _files(self.folder / "urls"):
+            try:
+                gone = not self.object_path(json.loads(path.read_text(encoding="utf-8"))["sha256"]).exists()
+            except (OSError, ValueError, KeyError, TypeError):
+                gone = True
+            if gone:
+                path.unlink(missing_ok=True)
+
+    def _index_path(self, url: str) -> Path:
+        key = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+        return self.folder / "urls" / key[:2] / f"{key}.json"
+
+    def _write_index(self, entry: Entry) -> None:
+        path = self._index_path(entry.url)
+        path.parent.mkdir(exist_ok=True)
+        with self.part() as part:
+            part.write(json.dumps(asdict(entry)).encode("utf-8"))
+            part.flush()
+            Path(part.name).replace(path)
+
+
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """Time, size and path of every file below a folder; a file that vanishes meanwhile is passed over."""
+    for path in folder.rglob("*"):
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file():
+            yield state.st_mtime, state.st_size, path

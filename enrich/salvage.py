@@ -1,0 +1,347 @@
+"""Reads Turtle that is not valid: what is well-formed is kept, and what was lost is accounted for.
+
+A document is cut into statements (from a subject to its full stop). A statement that does not parse, or
+that holds a relative IRI with no base to resolve it, costs that statement only. A statement that was read
+before word for word is merged with it. Only a batch of statements is in memory at a time, beside a digest
+of each statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import IO, Any
+
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+
+BATCH = 256
+"""Statements that are parsed together; only a batch that holds a bad one is parsed one by one."""
+REMEMBERED = 1_000_000
+"""Digests kept to recognise repeated statements, about 85 bytes each; then the memory starts afresh."""
+EXAMPLES = 5
+LONGEST = 4_000_000
+"""Characters after which a statement without an end is given up."""
+
+RELATIVE = "relative IRI"
+SYNTAX = "not valid Turtle"
+ENCODING = "not UTF-8"
+ENDLESS = "no full stop"
+
+_NOWHERE = "x-relative://nowhere/"
+_DIRECTIVE = re.compile(r"\s*(?:@(?:prefix|base)\b.*\.|(?:PREFIX|BASE)\b[^<]*<[^<>]*>)\s*(?:#.*)?", re.I)
+_DIRECTIVE_KEY = re.compile(r"\s*@?(prefix\s+[^\s:]*:|base)", re.I)
+_END = re.compile(r"\.\s*(?:#[^\"'<>]*)?$")
+_FRESH_START = re.compile(r"(?:<|_:|[A-Za-z][\w.-]*:|\[|@)")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One dropped statement: its first line's number, why, and how it begins."""
+
+    line: int
+    reason: str
+    message: str
+    text: str
+
+
+@dataclass
+class SalvageAccount:
+    """What was read, kept, repaired and dropped; it fills while the quads are streamed.
+
+    `statements` counts Turtle statements, directives aside; `duplicates` are those read before word for
+    word; `dropped` and `dropped_lines` count lost statements and their lines by reason; `repaired` counts
+    terms by the relative IRI they replaced; `examples` are the first few losses of each reason.
+    """
+
+    lines: int = 0
+    statements: int = 0
+    kept: int = 0
+    quads: int = 0
+    duplicates: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_lines: Counter[str] = field(default_factory=Counter)
+    relative: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+    examples: list[Loss] = field(default_factory=list)
+    remembered_all: bool = True
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was dropped or repaired."""
+        return not self.dropped and not self.repaired
+
+    def drop(self, line: int, lines: int, reason: str, message: str, text: str) -> None:
+        """Count a lost statement."""
+        self.dropped[reason] += 1
+        self.dropped_lines[reason] += lines
+        if sum(loss.reason == reason for loss in self.examples) < EXAMPLES:
+            shown = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())[:120]
+            self.examples.append(Loss(line, reason, message, shown))
+
+    def sentences(self) -> list[str]:
+        """The account in words, a sentence for each thing that a person should know."""
+        said = [
+            f"{self.lines:,} lines hold {self.statements:,} statements; "
+            f"{self.kept:,} different ones were kept as {self.quads:,} triples."
+        ]
+        if self.duplicates:
+            partly = "" if self.remembered_all else "At least "
+            said.append(
+                f"{partly}{self.duplicates:,} statements repeat an earlier one and were merged with it."
+            )
+        for reason, count in sorted(self.dropped.items()):
+            first = next(loss for loss in self.examples if loss.reason == reason)
+            said.append(
+                f"{count:,} statements ({self.dropped_lines[reason]:,} lines) were dropped: {reason}; "
+                f"the first at line {first.line}: {first.message}"
+            )
+        for iri, count in sorted(self.repaired.items()):
+            said.append(f"<{iri}> was replaced {count:,} times by the IRI that it stands for.")
+        return said
+
+    def to_json(self) -> dict[str, Any]:
+        """The account as plain JSON values."""
+        return {
+            "lines": self.lines,
+            "statements": self.statements,
+            "kept": self.kept,
+            "quads": self.quads,
+            "duplicates": self.duplicates,
+            "dropped": dict(self.dropped),
+            "dropped_lines": dict(self.dropped_lines),
+            "relative": dict(self.relative),
+            "repaired": dict(self.repaired),
+            "examples": [
+                {"line": e.line, "reason": e.reason, "message": e.message, "text": e.text}
+                for e in self.examples
+            ],
+        }
+
+
+def salvage(
+    text_stream: IO[bytes],
+    graph: NamedNode | None,
+    *,
+    repairs: Mapping[str, NamedNode] | None = None,
+) -> tuple[Iterator[Quad], SalvageAccount]:
+    """The quads of a Turtle or N-Triples document that can be read, and the account, which fills as they are.
+
+    `graph` receives them (the default graph when None); `repairs` says which IRI a relative one stands for.
+    Never raises for what the document holds.
+    """
+    account = SalvageAccount()
+    return _Salvage(graph, repairs or {}, account).quads(text_stream), account
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    line: int
+    text: str
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n") + (not self.text.endswith("\n"))
+
+
+class _Salvage:
+    def __init__(
+        self, graph: NamedNode | None, repairs: Mapping[str, NamedNode], account: SalvageAccount
+    ) -> None:
+        self._graph = graph or DefaultGraph()
+        self._repairs = repairs
+        self._account = account
+        self._header: dict[str, str] = {}
+        self._header_text = ""
+        self._seen: set[bytes] = set()
+
+    def quads(self, stream: IO[bytes]) -> Iterator[Quad]:
+        batch: list[_Statement] = []
+        for statement in _statements(self._lines(stream)):
+            if _DIRECTIVE.fullmatch(statement.text):
+                if self._changes(statement):
+                    yield from self._flush(batch)
+                    self._direct(statement)
+            elif self._is_new(statement):
+                batch.append(statement)
+                if len(batch) == BATCH:
+                    yield from self._flush(batch)
+        yield from self._flush(batch)
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[str]:
+        for raw in stream:
+            self._account.lines += 1
+            yield raw.decode("utf-8", "surrogateescape")
+
+    def _changes(self, directive: _Statement) -> bool:
+        return self._header.get(_directive_key(directive.text)) != directive.text
+
+    def _direct(self, directive: _Statement) -> None:
+        """Take a directive into the header of all that follows, if it is a valid one."""
+        header = {**self._header, _directive_key(directive.text): directive.text}
+        text = "".join(line.rstrip() + "\n" for line in header.values())
+        try:
+            list(_parsed(text, ""))
+        except (SyntaxError, ValueError) as error:
+            self._account.drop(directive.line, directive.lines, SYNTAX, _message(error), directive.text)
+            return
+        self._header, self._header_text = header, text
+
+    def _is_new(self, statement: _Statement) -> bool:
+        self._account.statements += 1
+        source = self._header_text + statement.text
+        digest = blake2b(source.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+        if digest in self._seen:
+            self._account.duplicates += 1
+            return False
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+            self._account.remembered_all = False
+        self._seen.add(digest)
+        return True
+
+    def _flush(self, batch: list[_Statement]) -> Iterator[Quad]:
+        """Parse a batch at once; when something in it is wrong, each statement by itself."""
+        if not batch:
+            return
+        quads = self._whole(batch)
+        if quads is None:
+            for statement in batch:
+                yield from self._one(statement)
+        else:
+            self._account.kept += len(batch)
+            yield from self._counted(quads)
+        batch.clear()
+
+    def _whole(self, batch: list[_Statement]) -> list[Quad] | None:
+        try:
+            quads = list(_parsed(self._header_text, "\n".join(s.text for s in batch)))
+        except (SyntaxError, ValueError):
+            return None
+        return None if any(_relative(quad) for quad in quads) else quads
+
+    def _one(self, statement: _Statement) -> Iterator[Quad]:
+        """One statement: kept, repaired or, when its parts cannot be told apart better, dropped."""
+        try:
+            quads = list(_parsed(self._header_text, statement.text))
+        except (SyntaxError, ValueError) as error:
+            pieces = list(_pieces(statement))
+            if len(pieces) > 1:
+                self._account.statements += len(pieces) - 1
+                for piece in pieces:
+                    yield from self._one(piece)
+                return
+            self._account.drop(statement.line, statement.lines, *_why(error, statement.text), statement.text)
+            return
+        relative = [iri for quad in quads for iri in _relative(quad)]
+        self._account.relative.update(relative)
+        unknown = [iri for iri in relative if iri not in self._repairs]
+        if unknown:
+            message = f"<{unknown[0]}> is relative, and the document has no base"
+            self._account.drop(statement.line, statement.lines, RELATIVE, message, statement.text)
+            return
+        self._account.repaired.update(relative)
+        self._account.kept += 1
+        yield from self._counted(self._repaired(quad) for quad in quads)
+
+    def _repaired(self, quad: Quad) -> Quad:
+        subject, predicate, obj = (self._term(term) for term in (quad.subject, quad.predicate, quad.object))
+        return Quad(subject, predicate, obj)
+
+    def _term(self, term: Any) -> Any:
+        name = _relative_name(term)
+        return term if name is None else self._repairs[name]
+
+    def _counted(self, quads: Iterable[Quad]) -> Iterator[Quad]:
+        for quad in quads:
+            self._account.quads += 1
+            yield Quad(quad.subject, quad.predicate, quad.object, self._graph)
+
+
+def _parsed(header: str, text: str) -> Iterable[Quad]:
+    source = (header + text).encode("utf-8")
+    return parse(source, format=RdfFormat.TURTLE, base_iri=_NOWHERE)
+
+
+def _relative(quad: Quad) -> list[str]:
+    names = (_relative_name(term) for term in (quad.subject, quad.predicate, quad.object))
+    return [name for name in names if name is not None]
+
+
+def _relative_name(term: NamedNode | BlankNode | Literal | Triple) -> str | None:
+    """What a relative IRI read before it was resolved against nowhere; None for any other term."""
+    if isinstance(term, NamedNode) and term.value.startswith("x-relative:"):
+        return term.value.removeprefix(_NOWHERE)
+    return None
+
+
+def _why(error: Exception, text: str) -> tuple[str, str]:
+    if isinstance(error, UnicodeEncodeError):
+        return ENCODING, "bytes that are not UTF-8 text"
+    if not _END.search(text.rstrip()):
+        return ENDLESS, "the statement does not end in a full stop"
+    return SYNTAX, _message(error)
+
+
+def _message(error: Exception) -> str:
+    """The parser's message without its position, which is that within a batch."""
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return re.sub(r"^Parser error[^:]*:\s*", "", re.sub(r"\s+", " ", str(message)))
+
+
+def _directive_key(text: str) -> str:
+    match = _DIRECTIVE_KEY.match(text)
+    return " ".join(match.group(1).lower().split()) if match else text
+
+
+def _statements(lines: Iterator[str]) -> Iterator[_Statement]:
+    """Cut lines where one ends in a full stop outside a long string; comments between are left out."""
+    buffer: list[str] = []
+    size, start, quote = 0, 1, None
+    for number, line in enumerate(lines, 1):
+        stripped = line.strip()
+        if not buffer:
+            if not stripped or stripped.startswith("#"):
+                continue
+            size, start, quote = 0, number, None
+        buffer.append(line)
+        size += len(line)
+        quote = _long_quote(line, quote)
+        ended = quote is None and (
+            _END.search(stripped) is not None or (len(buffer) == 1 and _DIRECTIVE.fullmatch(line) is not None)
+        )
+        if ended or size > LONGEST:
+            yield _Statement(start, "".join(buffer))
+            buffer = []
+    if buffer:
+        yield _Statement(start, "".join(buffer))
+
+
+def _long_quote(line: str, quote: str | None) -> str | None:
+    """The kind of long string that is open at the end of a line, given the one open before it."""
+    position = 0
+    while True:
+        found = [(line.find(q, position), q) for q in ((quote,) if quote else ('"""', "'''"))]
+        found = [(at, q) for at, q in found if at >= 0]
+        if not found:
+            return quote
+        at, mark = min(found)
+        if not (quote and line[at - 1 : at] == "\\"):
+            quote = None if quote else mark
+        position = at + 3
+
+
+def _pieces(statement: _Statement) -> Iterator[_Statement]:
+    """Cut a statement that does not parse where another could begin: after a line's full stop, or at a
+    line that starts at the margin with a term; so a missing full stop or quote costs one statement."""
+    piece: list[str] = []
+    start = statement.line
+    for number, line in enumerate(statement.text.splitlines(keepends=True), statement.line):
+        if piece and (_FRESH_START.match(line) or _END.search(piece[-1].rstrip())):
+            yield _Statement(start, "".join(piece))
+            piece, start = [], number
+        piece.append(line)
+    if piece:
+        yield _Statement(start, "".join(piece))

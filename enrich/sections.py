@@ -1,0 +1,228 @@
+"""The tables of enrich.toml and their keys: what each means, its default and its unit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+
+def http_iri(value: str) -> str:
+    if not value.startswith(("http://", "https://")) or any(c in value for c in ' <>"{}|\\^`\n\t'):
+        raise ValueError("must be an absolute http or https IRI without spaces")
+    return value
+
+
+def base_iri(value: str) -> str:
+    return http_iri(value) if value.endswith("/") else http_iri(value) + "/"
+
+
+def _names(value: object) -> object:
+    """The environment writes a list as one string: a JSON array, or names between commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Iri = Annotated[str, AfterValidator(http_iri)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """One table of enrich.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(Section):
+    """Where the graph is: a folder (the embedded store), or the addresses of a SPARQL 1.1 server."""
+
+    path: Path = Field(
+        default=Path("store"),
+        description="Folder of the embedded store, relative to enrich.toml; unused when query_url is set.",
+    )
+    query_url: Iri | None = Field(
+        default=None, description="SPARQL query address of a server; selects the remote store."
+    )
+    update_url: Iri | None = Field(
+        default=None, description="SPARQL update address; the query address when not given."
+    )
+    graph_store_url: Iri | None = Field(
+        default=None,
+        description="SPARQL Graph Store address, where the server has one: whole graphs load faster.",
+    )
+    auth: Literal["none", "basic", "digest", "bearer"] = Field(
+        default="none", description="How to authenticate: none, basic, digest or bearer."
+    )
+    user: str | None = Field(default=None, description="User name, for basic and digest.")
+    password: SecretStr | None = Field(default=None, description="Password, for basic and digest.")
+    token: SecretStr | None = Field(default=None, description="Token, for bearer.")
+    timeout: Seconds = Field(
+        default=60.0, description="Seconds to wait for the server before giving a request up."
+    )
+    retries: int = Field(
+        default=4, ge=0, description="How often a request that may succeed later is tried again."
+    )
+
+    @model_validator(mode="after")
+    def _credentials(self) -> Self:
+        if self.auth in ("basic", "digest") and (self.user is None or self.password is None):
+            raise ValueError(f"auth = {self.auth!r} needs user and password")
+        if self.auth == "bearer" and self.token is None:
+            raise ValueError("auth = 'bearer' needs token")
+        if self.query_url is None and (self.update_url or self.graph_store_url):
+            raise ValueError("update_url and graph_store_url need query_url as well")
+        return self
+
+
+class TrainSettings(Section):
+    """How the classifiers learn."""
+
+    modalities: Names = Field(
+        default=("tabular",),
+        description="What to learn from: any of tabular, text and image, and dummy for tests.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of everything that is drawn at random in training.")
+    folds: int = Field(
+        default=5, ge=2, description="Folds of the out-of-fold predictions that calibrate and fuse."
+    )
+    gamma: float = Field(
+        default=2.0, ge=0, le=10, description="Focusing parameter of the focal loss; 0 is cross-entropy."
+    )
+    hide_known: Share = Field(
+        default=0.3,
+        description="Share of the other properties' known values hidden at random while learning.",
+    )
+    options: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict, description="Settings of one classifier, as a table: [train.options.tabular]."
+    )
+
+
+class DecisionSettings(Section):
+    """When a prediction is sure enough to be written."""
+
+    target_precision: Share = Field(
+        default=0.9, description="Precision that the thresholds are set for, on data that was not trained on."
+    )
+    thresholds: Mapping[str, Share] = Field(
+        default_factory=dict, description="A threshold given for a property, instead of the computed one."
+    )
+    candidates: int = Field(
+        default=5, ge=1, le=100, description="Ranked candidates kept with each prediction, at most."
+    )
+
+
+class RunSettings(Section):
+    """How a run goes through the gaps."""
+
+    batch: int = Field(
+        default=500, ge=1, le=10_000, description="Records read, predicted and written together."
+    )
+    shard: int = Field(default=2_000, ge=1, le=20_000, description="Predictions in one named graph, at most.")
+    lease: Seconds = Field(
+        default=1800.0,
+        description="Seconds without a finished batch after which another process may take a run for dead.",
+    )
+    validate_shapes: bool = Field(
+        default=True, description="Check every prediction against the shapes before writing."
+    )
+
+
+class MediaSettings(Section):
+    """Where pictures may come from, and how much of them is read."""
+
+    mirrors: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="URL prefixes and the local folders (relative to enrich.toml) that hold the same pictures.",
+    )
+    allow: Names = Field(
+        default=(),
+        description="Hosts or networks (CIDR) to fetch from although their addresses are not public.",
+    )
+    cache: Path = Field(
+        default=Path(".cache/media"), description="Folder of fetched pictures, relative to enrich.toml."
+    )
+    cache_bytes: int = Field(
+        default=10_000_000_000, ge=0, description="Size that the cache is kept under, in bytes."
+    )
+    size: int = Field(
+        default=448,
+        ge=16,
+        le=4096,
+        description="Shorter side that an image server is asked for, pixels.",
+    )
+    per_record: int = Field(default=8, ge=1, description="Pictures looked at per record, at most.")
+    max_bytes: int = Field(
+        default=50_000_000, ge=1000, description="Bytes read of one picture before it is refused."
+    )
+    max_pixels: int = Field(
+        default=80_000_000, ge=1000, description="Pixels of one picture before it is refused."
+    )
+    timeout: Seconds = Field(
+        default=20.0, description="Seconds for one picture, from the first byte asked to the last."
+    )
+    parallel: int = Field(default=8, ge=1, le=64, description="Pictures fetched at the same time.")
+    host_failures: int = Field(
+        default=5, ge=1, description="Failures in a row after which a host is left alone for the run."
+    )
+
+
+class WorkersSettings(Section):
+    """The nightly service: broker, schedule and limits. The commands that need no broker do not read it."""
+
+    broker: str = Field(default="redis://127.0.0.1:6379/0", description="Address of the Redis broker.")
+    concurrency: int = Field(default=1, ge=1, description="Worker processes on this machine.")
+    model: Path | None = Field(
+        default=None, description="Model folder of the nightly run, relative to enrich.toml."
+    )
+    schedule: str | None = Field(
+        default=None, description="When the nightly run starts: a crontab of five fields."
+    )
+    timezone: str = Field(default="UTC", description="Time zone of the schedule and of the blackout windows.")
+    blackout: Names = Field(
+        default=(),
+        description="Windows in which the nightly run rests, such as 08:00-18:00 or mon,tue 08:00-18:00.",
+    )
+    properties: Names = Field(
+        default=(),
+        description="Properties that the nightly run answers; empty for all that the model learned.",
+    )
+    batch_pictures: int = Field(
+        default=2_000, ge=1, description="Pictures in one batch, at most, as far as per_record tells."
+    )
+    in_flight: int = Field(
+        default=16, ge=1, description="Batches waiting or in work at the same time, at most."
+    )
+    visibility_timeout: Seconds = Field(
+        default=900.0, description="Seconds after which a message of a dead worker is given to another."
+    )
+    time_limit: Seconds = Field(
+        default=600.0, description="Seconds after which a task is killed; below visibility_timeout."
+    )
+    soft_shutdown: Seconds = Field(
+        default=30.0, description="Seconds that a worker told to stop has for finishing its batches."
+    )
+    tend_every: Seconds = Field(
+        default=10.0, description="Seconds between two looks at what was lost and has to be sent again."
+    )
+    kills: int = Field(
+        default=3, ge=1, description="Worker processes that a batch may kill before it is bisected."
+    )
+    queue: str = Field(default="enrich", min_length=1, description="Queue of the planning and closing tasks.")
+    batch_queue: str = Field(
+        default="enrich",
+        min_length=1,
+        description="Queue of the batches; another one sends them to GPU workers.",
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of a worker's Prometheus metrics; 0 for none."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address that the metrics are served on.")

@@ -1,0 +1,132 @@
+"""The protocol that every store follows, and the RDF terms that cross it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Protocol, Self, runtime_checkable
+
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad
+
+Term = NamedNode | BlankNode | Literal
+Row = tuple[Term | None, ...]
+"""One solution, in the order of the query's variables; None where a variable is unbound."""
+
+PAGE_TOKEN = "#PAGE#"
+"""Where `select_by_key` may put its FILTER. Left alone it is a SPARQL comment to the end of its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a store says of itself: whether it can be read and written, what it is, what was wrong."""
+
+    readable: bool
+    writable: bool
+    description: str
+    problem: str | None = None
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A triplestore. Queries are SPARQL 1.1 text made of typed terms (see `ontology.terms`).
+
+    A pattern outside GRAPH may see the union of the named graphs or the default graph alone: servers
+    differ, so queries name their graphs. Every method but `health` raises StoreError: StoreUnavailable
+    when another try may help, QueryRefused when it would not. InputError is raised before anything is
+    sent for a term that the store is known to lose or to alter.
+    """
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether no other process can write to the store while this one holds it."""
+        ...
+
+    def select(self, query: str) -> Iterator[Row]:
+        """Stream the solutions. Raises ResultTruncated, at the end, when the server cut the answer.
+
+        An error in the query or an absent server shows at the call; a body cut short shows while
+        reading, as StoreUnavailable. Read a stream in the
+        thread that asked for it, and without long pauses: a remote server may hang up.
+        """
+        ...
+
+    def select_by_key(self, query: str, key: str, page: int | None = None) -> Iterator[Row]:
+        """Stream all solutions of a SELECT whose variable `key` is an IRI, whatever the server's cap.
+
+        The query holds the token `#PAGE#` where a FILTER may stand, inside the WHERE clause, and has no
+        ORDER BY nor LIMIT. `key` is one of the variables selected. A store that streams runs it once
+        (rows in no order); a capped server, or any remote one when `page` is given, is asked page by
+        page, in the order of the key. A key with as many rows as a page raises ResultTruncated.
+        """
+        ...
+
+    def ask(self, query: str) -> bool:
+        """Whether the pattern has a solution."""
+        ...
+
+    def construct(self, query: str) -> Iterator[Quad]:
+        """Stream the triples of a CONSTRUCT (as quads of the default graph)."""
+        ...
+
+    def update(self, update: str, *, idempotent: bool = False) -> None:
+        """Run a SPARQL update, in one transaction where the store has them.
+
+        `idempotent` says that running it twice is the same as once: a remote store then tries again
+        when it cannot know whether the first try was carried out.
+        """
+        ...
+
+    def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:
+        """Add quads: nothing is added twice, and a blank node is one node within a call.
+
+        The embedded store writes all or nothing. A remote store writes each graph in requests that the
+        server takes, so a failure may leave a part written; the same call again completes it. `bulk` is
+        for files: quads are read as a stream and not all held in memory.
+        """
+        ...
+
+    def objection(self, quad: Quad) -> str | None:
+        """Why this store would lose or alter the quad, which `insert` refuses; None when it holds it.
+
+        Numbers and dates are kept by value: "01"^^xsd:integer may come back as "1".
+        """
+        ...
+
+    def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
+        """Make `graph` hold exactly these quads' triples; the graph that each quad names is not used."""
+        ...
+
+    def drop(self, graph: NamedNode) -> None:
+        """Drop a named graph; no error when there is none."""
+        ...
+
+    def load(self, source: IO[bytes], media_type: str, graph: NamedNode | None = None) -> None:
+        """Load a well-formed RDF document; `graph` receives the triples that name no graph."""
+        ...
+
+    def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
+        """Write N-Quads (or the N-Triples of one graph), in no particular order.
+
+        A remote store writes its named graphs only, and renames blank nodes page by page.
+        """
+        ...
+
+    def count(self, graph: NamedNode | None = None) -> int:
+        """Triples in a graph, or quads in the store (a remote one counts its named graphs only)."""
+        ...
+
+    def graphs(self) -> list[NamedNode]:
+        """The named graphs that hold something, sorted; not those a server keeps for itself."""
+        ...
+
+    def health(self) -> Health:
+        """Whether the store answers and can be written to; never raises."""
+        ...
+
+    def close(self) -> None:
+        """Let the store go."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

@@ -1,0 +1,1 @@
+"""Studies: questions about what learns, answered on a museum's own records."""

@@ -1,0 +1,203 @@
+"""What every study has: the records it learns from, a table, panels to plot, a conclusion, and its files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classifiers.base import Classifier, Progress, no_progress
+from classifiers.data import Dataset, Record
+from classifiers.metrics import Indices
+from classifiers.out_of_fold import HELD_OUT_SHARE, MemberSpec
+from classifiers.registry import build_classifier
+from enrich.errors import InputError
+from enrich.intervals import Scored, resamples
+from enrich.record_files import read_splits
+
+if TYPE_CHECKING:
+    from enrich.workspace import Workspace
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot: to each series its points (x, y, low, high); x is a number, or a name for bars."""
+
+    title: str
+    across: str
+    up: str
+    series: Mapping[str, Sequence[tuple[float | str, float, float, float]]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The answer to one question. `setting` says on what and how; `figures` holds all numbers, for JSON."""
+
+    name: str
+    question: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Cell]]
+    conclusion: str
+    setting: Mapping[str, Any]
+    panels: Sequence[Panel] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values: the table by column names, the setting, figures, plotted points and the conclusion."""
+        table = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        found: dict[str, Any] = plain(
+            {
+                "study": self.name,
+                "question": self.question,
+                "setting": self.setting,
+                "table": table,
+                "conclusion": self.conclusion,
+                "figures": self.figures,
+                "panels": {panel.title: panel.series for panel in self.panels},
+            }
+        )
+        return found
+
+    def markdown(self) -> str:
+        """The table as Markdown, numbers with three decimals."""
+        lines = [self.columns, ["---" if i == 0 else "---:" for i in range(len(self.columns))]]
+        lines += [[cell_text(cell) for cell in row] for row in self.rows]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write NAME.json, NAME.md (the table and the conclusion) and NAME.png; returns their paths."""
+        from enrich.studies.plots import save_panels
+
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{self.name}.{end}" for end in ("json", "md", "png")]
+        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+        paths[0].write_text(text + "\n", encoding="utf-8")
+        paths[1].write_text(f"{self.markdown()}\n{self.conclusion}\n", encoding="utf-8")
+        save_panels(self.panels, paths[2])
+        return paths
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell as Markdown shows it."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "–"
+    text = f"{cell:.3f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) else str(cell)
+    return text.replace("|", "\\|")
+
+
+def plain(data: Any) -> Any:
+    """The same as JSON values; what is not a finite number becomes None."""
+    if isinstance(data, Mapping):
+        return {str(k): plain(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(v) for v in data]
+    if isinstance(data, float | np.floating):
+        return float(data) if math.isfinite(data) else None
+    return int(data) if isinstance(data, np.integer) else data
+
+
+@dataclass(frozen=True)
+class Material:
+    """Records to learn from and records to measure on, which are never learnt from."""
+
+    train: Dataset
+    held_out: Sequence[Record]
+    split: str
+    museum: str
+    names: Callable[[Sequence[str]], Mapping[str, str]]
+    seed: int = 0
+
+    def setting(self, **rest: Any) -> dict[str, Any]:
+        """What every study says of itself."""
+        return {
+            "train records": len(self.train),
+            f"{self.split} records": len(self.held_out),
+            "classes": {p.name: len(p.classes) for p in self.train.properties},
+            "seed": self.seed,
+            **rest,
+        }
+
+    def drawn(self) -> Any:
+        """Resamples of the held-out records (rounds, n)."""
+        return resamples(len(self.held_out), seed=self.seed)
+
+    def scored(self, first: Mapping[str, Indices], rows: Any = None) -> dict[str, Scored]:
+        """First candidates by property, ready to be counted; only in `rows` (n,) bool, if given."""
+        truth = Dataset(self.held_out, self.train.properties)
+        found = {}
+        for prop in self.train.properties:
+            target, named = truth.targets(prop)
+            use = named if rows is None else named & rows
+            if use.any():
+                found[prop.name] = Scored.of(target, use, first[prop.name])
+        return found
+
+
+def gather(
+    workspace: Workspace,
+    splits: Path,
+    split: str = "dev",
+    *,
+    records: int | None = None,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Material:
+    """Read the train split (`records` of them, drawn at random, when given) and the split to measure on.
+
+    Raises InputError for splits without records.
+    """
+    from enrich.class_names import class_names
+    from enrich.learning_data import lesson
+    from enrich.training import read_records_of
+
+    known = read_splits(splits)
+    for name in ("train", split):
+        if not known.get(name):
+            raise InputError(f"{splits} has no record in the split {name!r}")
+    train, _ = read_records_of(workspace, known["train"], progress)
+    held_out, _ = read_records_of(workspace, known[split], progress)
+    if not train or not held_out:
+        raise InputError("the records of the splits are not in the graph; load it first")
+    if records is not None and records < len(train):
+        chosen = np.sort(np.random.default_rng(seed).choice(len(train), records, replace=False))
+        train = [train[int(i)] for i in chosen]
+    return Material(
+        lesson(train, workspace.profile).dataset,
+        held_out,
+        split,
+        workspace.profile.museum,
+        lambda iris: class_names(workspace.store, iris, workspace.profile.prefixes),
+        seed,
+    )
+
+
+def fit(member: MemberSpec, dataset: Dataset, seed: int, progress: Progress = no_progress) -> Classifier:
+    """One classifier, a tenth of the records held out for early stopping, and not refitted on them."""
+    once = {"refit": False} if member.classifier == "tabular" else {}
+    classifier = build_classifier(member.classifier, {**member.settings, **once})
+    rows = np.random.default_rng(seed).permutation(len(dataset))
+    check = int(len(rows) * HELD_OUT_SHARE)
+    learn, stop = dataset.subset(np.sort(rows[check:])), dataset.subset(np.sort(rows[:check]))
+    classifier.fit(learn, stop, seed=seed, progress=progress)
+    return classifier
+
+
+def first_candidates(classifier: Classifier, records: Sequence[Record], train: Dataset) -> dict[str, Indices]:
+    """The most probable class of each record and property; where it is absent, the most frequent of `train`."""
+    usual = most_frequent(train)
+    return {
+        name: np.where(d.present, np.nan_to_num(d.probabilities).argmax(axis=1), usual[name])
+        for name, d in classifier.predict(records).items()
+    }
+
+
+def most_frequent(train: Dataset) -> dict[str, int]:
+    """The column of each property's most frequent class."""
+    return {p.name: int(train.targets(p)[0].sum(axis=0).argmax()) for p in train.properties}

@@ -1,0 +1,84 @@
+"""What every verb works on: the settings, and the store, profile, names and reader made from them when asked."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from enrich.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from enrich.reading import Reader
+    from enrich.stores.base import Store
+    from ontology.profiles import Profile
+    from ontology.terms import Names
+
+
+class Workspace:
+    """One museum's settings with everything that hangs on them, made on first use and closed at the end."""
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        """`store` stands in for the one the settings name, for tests and for callers that have one open."""
+        self.settings = settings
+        self._given = store
+
+    @classmethod
+    def open(cls, config: Path | None = None) -> Self:
+        """The workspace of a settings file (see `settings.find_settings`)."""
+        return cls(load_settings(config))
+
+    @cached_property
+    def store(self) -> Store:
+        """The triplestore; StoreError when it cannot be opened."""
+        if self._given is not None:
+            return self._given
+        from enrich.stores.opening import open_store
+
+        where = self.settings.store
+        return open_store(
+            path=None if where.query_url else self.settings.locate(where.path),
+            query_url=where.query_url,
+            update_url=(where.update_url or where.query_url) if where.query_url else None,
+            graph_store_url=where.graph_store_url,
+            auth=where.auth,
+            user=where.user,
+            password=where.password.get_secret_value() if where.password else None,
+            token=where.token.get_secret_value() if where.token else None,
+            timeout=where.timeout,
+            retries=where.retries,
+        )
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile that the settings name; a path is relative to enrich.toml."""
+        from ontology.profiles import load_profile
+
+        name = self.settings.profile
+        return load_profile(self.settings.locate(name) if name.endswith(".toml") else name)
+
+    @cached_property
+    def names(self) -> Names:
+        """Every IRI of our own, under the settings' base."""
+        from ontology.terms import Names
+
+        return Names(self.settings.base)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads records of the profile from the store."""
+        from enrich.reading import Reader
+
+        return Reader(self.store, self.profile, self.names)
+
+    def close(self) -> None:
+        """Let the store go, if it was opened here."""
+        if "store" in self.__dict__ and self._given is None:
+            self.store.close()
+            del self.__dict__["store"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,94 @@
+"""ONNX Runtime equals torch, is chosen on a CPU, and gives way with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from classifiers import onnx_runtime
+from classifiers.base import ClassifierError
+from classifiers.onnx_runtime import OnnxRunner, TorchRunner
+
+AXES = {"pixels": {0: "items"}}
+SAMPLES = [(np.random.default_rng(0).random((n, 4), dtype=np.float32),) for n in (2, 3)]
+CPU = torch.device("cpu")
+
+
+class Small(nn.Module):
+    """Four numbers to logits, features and attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.layer(x), torch.tanh(x), x[:, :1] * 2
+
+
+class Stubborn(Small):
+    """Looks at the values to choose its way, as a traced graph cannot."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, features, attention = super().forward(x)
+        return (logits * 2 if len(x) == 2 else logits), features, attention
+
+
+def test_the_export_equals_torch_and_takes_any_batch(tmp_path: Path) -> None:
+    network = Small()
+    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    assert told["file"] == "model.onnx"
+    assert told["difference"] < 1e-6
+    runner = onnx_runtime.pick(network, tmp_path, told, CPU, "auto")
+    assert isinstance(runner, OnnxRunner)
+    batch = np.ones((7, 4), dtype=np.float32)
+    for one, other in zip(runner.run(batch), TorchRunner(network, CPU, "").run(batch), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_an_export_that_differs_is_thrown_away_with_the_reason(tmp_path: Path) -> None:
+    network = Stubborn()
+    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    assert "differs from torch by" in told["reason"]
+    assert list(tmp_path.iterdir()) == []
+    runner = onnx_runtime.pick(network, tmp_path, told, CPU, "auto")
+    assert (runner.kind, runner.reason) == ("torch", told["reason"])
+
+
+def test_a_network_that_cannot_be_exported_says_why(tmp_path: Path) -> None:
+    told = onnx_runtime.export(Small(), tmp_path, ["pixels"], AXES, [(np.zeros((2, 9), dtype=np.float32),)])
+    assert told["reason"].startswith("export failed: RuntimeError")
+
+
+def test_torch_is_used_where_onnx_cannot_be_and_says_why(tmp_path: Path) -> None:
+    network = Small()
+    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    assert onnx_runtime.pick(network, tmp_path, told, CPU, "torch").reason == "asked for"
+    assert (
+        onnx_runtime.pick(network, tmp_path, told, torch.device("cuda"), "auto").reason
+        == "the device is cuda"
+    )
+    assert "not exported" in onnx_runtime.pick(network, None, {}, CPU, "auto").reason
+    (tmp_path / "model.onnx").unlink()
+    assert "is not there" in onnx_runtime.pick(network, tmp_path, told, CPU, "auto").reason
+    with pytest.raises(ClassifierError, match="runtime onnx was asked for"):
+        onnx_runtime.pick(network, tmp_path, told, CPU, "onnx")
+
+
+def test_another_export_than_the_described_one_is_refused(tmp_path: Path) -> None:
+    network = Small()
+    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    (tmp_path / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(ClassifierError, match="is not the export that config"):
+        onnx_runtime.pick(network, tmp_path, told, CPU, "auto")
+
+
+def test_a_file_that_onnx_runtime_refuses_leaves_the_work_to_torch(tmp_path: Path) -> None:
+    import hashlib
+
+    (tmp_path / "model.onnx").write_bytes(b"nonsense")
+    told = {"file": "model.onnx", "sha256": hashlib.sha256(b"nonsense").hexdigest()}
+    assert "refused the export" in onnx_runtime.pick(Small(), tmp_path, told, CPU, "auto").reason

@@ -1,0 +1,129 @@
+"""Small trajectories for the tests of soups: coloured squares, a tiny network, three epochs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from classifiers.augment import AugmentSettings
+from classifiers.heads import HeadSettings, LossSettings
+from classifiers.soup.kitchen import Kitchen
+from classifiers.soup.members import Pot, Trajectory, gather, read_trajectory
+from classifiers.soup.pictures import PictureSet, read_folder
+from classifiers.soup.tasting import Table
+from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
+
+SIDE = 32
+COLOURS = ("blue", "green", "red")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The tests share a machine: one core each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def picture(random: np.random.Generator, colour: int) -> bytes:
+    """A noisy square of a colour, as PNG."""
+    pixels = random.integers(0, 160, (SIDE, SIDE, 3), dtype=np.uint8)
+    pixels[8:24, 8:24, 2 - colour] += 60
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """72 pictures to learn from and 48 held out, half of them in a tar archive, with labels.csv."""
+    place = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    rows = []
+    with tarfile.open(place / "images.tar", "w") as tar:
+        for i in range(120):
+            name, data = f"{COLOURS[i % 3]}/{i}.png", picture(random, i % 3)
+            rows.append((name, COLOURS[i % 3], "train" if i < 72 else "dev"))
+            if i % 2:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+            else:
+                (place / name).parent.mkdir(exist_ok=True)
+                (place / name).write_bytes(data)
+    with (place / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file", "label", "split"), *rows])
+    return place
+
+
+@pytest.fixture(scope="session")
+def table(folder: Path) -> Table:
+    """The pictures: to learn from, to select and to score."""
+    sets = read_folder(folder, SIDE)
+    return Table(sets["train"], *sets["dev"].divide(0))
+
+
+def tiny(
+    epochs: int = 3, rate: float = 0.01, backbone: str = "test_resnet", neck: int = 0
+) -> TrajectorySettings:
+    """Settings of a trajectory that takes a second."""
+    return TrajectorySettings(
+        backbone=backbone,
+        size=SIDE,
+        crop=1.0,
+        heads=HeadSettings(neck=neck, dropout=0.0),
+        loss=LossSettings(gamma=0.0, balance=0.0),
+        augment=AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5),
+        training=replace(recipe(), epochs=epochs, batch=24, learning_rate=rate),
+    )
+
+
+def trained(place: Path, table: Table, settings: TrajectorySettings, seed: int = 0) -> Path:
+    """A trajectory in `place`."""
+    train_trajectory(place, table.learn, table.selection, settings, seed=seed)
+    return place
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, table: Table) -> Path:
+    """Two trajectories of other seeds, in seed-0 and seed-1."""
+    place = tmp_path_factory.mktemp("runs")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for seed in (0, 1):
+        trained(place / f"seed-{seed}", table, tiny(), seed)
+    torch.set_num_threads(before)
+    return place
+
+
+@pytest.fixture(scope="session")
+def trajectory(runs: Path) -> Trajectory:
+    """The first of the trajectories."""
+    return read_trajectory(runs / "seed-0")
+
+
+@pytest.fixture(scope="session")
+def pot(trajectory: Trajectory) -> Pot:
+    """The members of one trajectory."""
+    return gather([trajectory])
+
+
+@pytest.fixture(scope="session")
+def kitchen(pot: Pot, table: Table) -> Kitchen:
+    """A kitchen for them."""
+    return Kitchen(pot, table.learn, device="cpu")
+
+
+def small(pictures: PictureSet, n: int) -> PictureSet:
+    """The first n pictures."""
+    return pictures.subset(np.arange(n))

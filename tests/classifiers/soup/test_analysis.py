@@ -1,0 +1,142 @@
+"""The whole analysis and comparison on small trajectories: numbers that agree, and one self-contained page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifiers.base import ClassifierError
+from classifiers.soup.analysis import Analysis, analyse
+from classifiers.soup.compare import compare
+from classifiers.soup.cost import inference_cost
+from classifiers.soup.kitchen import Kitchen
+from classifiers.soup.members import gather, read_trajectory
+from classifiers.soup.report import write_analysis, write_comparison
+from classifiers.soup.tasting import BEST, VOTE, Lens, Table
+
+
+@pytest.fixture(scope="module")
+def analysis(runs: Path, table: Table) -> Analysis:
+    """Both trajectories together."""
+    pot = gather([read_trajectory(runs / "seed-0"), read_trajectory(runs / "seed-1")])
+    return analyse(Kitchen(pot, table.learn, device="cpu"), table, replicates=2)
+
+
+@pytest.fixture(scope="module")
+def comparison(runs: Path, table: Table) -> dict[str, Any]:
+    """Two networks that are the same one."""
+    folders = [runs / "seed-0", runs / "seed-1"]
+    return compare({"one": folders, "other": folders}, table, methods=("uniform", "greedy"))
+
+
+def test_every_dish_is_there_and_greedy_keeps_its_promise(analysis: Analysis) -> None:
+    dishes = {d["name"]: d for d in analysis.numbers["dishes"]}
+    assert list(dishes) == [BEST, "uniform", "greedy", "pruned", "learned", VOTE]
+    metric = analysis.numbers["metric"]
+    assert dishes["greedy"]["selection"][metric] >= dishes[BEST]["selection"][metric]
+    assert dishes[VOTE]["inferences"] == len(analysis.numbers["members"]) == 6
+    assert all(dishes[n]["inferences"] == 1 for n in dishes if n != VOTE)
+
+
+def test_terms_add_up_in_the_report(analysis: Analysis) -> None:
+    parts = analysis.numbers["bias_variance"]
+    assert "members" in parts
+    assert any(name.startswith("head replicates") for name in parts)
+    for said in parts.values():
+        hard = {k: v[0] for k, v in said["zero_one"].items()}
+        soft = {k: v[0] for k, v in said["cross_entropy"].items()}
+        assert hard["bias"] + hard["variance_unbiased"] - hard["variance_biased"] == pytest.approx(
+            hard["loss"], abs=1e-9
+        )
+        assert soft["bias"] + soft["variance"] == pytest.approx(soft["loss"], abs=1e-9)
+
+
+def test_the_mean_member_has_the_loss_of_the_decomposition(analysis: Analysis) -> None:
+    members = [m["scoring"]["accuracy"] for m in analysis.numbers["members"]]
+    assert 1 - np.mean(members) == pytest.approx(
+        analysis.numbers["bias_variance"]["members"]["zero_one"]["loss"][0]
+    )
+
+
+def test_maps_hold_members_soups_and_the_vote(analysis: Analysis) -> None:
+    assert len(analysis.names) == 6 + 5
+    assert analysis.names[-1] == VOTE
+    for classical, by_majorisation in analysis.maps.values():
+        assert classical.points.shape == by_majorisation.points.shape == (11, 2)
+
+
+def test_lines_begin_and_end_at_members(analysis: Analysis) -> None:
+    lines = analysis.numbers["lines"]
+    assert [line["pair"] for line in lines][-1] == "best of two trainings"
+    losses = {m["name"]: m["selection"]["loss"] for m in analysis.numbers["members"]}
+    for line in lines:
+        assert line["points"][0]["loss"] == pytest.approx(losses[line["from"]], abs=1e-6)
+        assert line["points"][-1]["loss"] == pytest.approx(losses[line["to"]], abs=1e-6)
+        assert line["barrier"] >= -1e-9
+
+
+def test_calibration_is_told_before_and_after(analysis: Analysis) -> None:
+    for said in analysis.numbers["calibration"]:
+        assert 0 <= said["before"]["ece"] <= 1
+        assert 0 <= said["after"]["ece"] <= 1
+
+
+def test_a_soup_costs_what_a_member_costs(kitchen: Kitchen, table: Table) -> None:
+    members = kitchen.pot.members
+    found = inference_cost(
+        kitchen,
+        table.scoring,
+        member=kitchen.weights(members[0]),
+        soup=kitchen.mix(members),
+        voters=[kitchen.weights(m) for m in members],
+        rounds=25,
+    )
+    assert found["soup_ratio"] == pytest.approx(1.0, abs=0.2)  # 0.05 on a quiet machine; see docs/soups.md
+    assert found["vote_ratio"] > 1.5
+
+
+def test_the_page_is_self_contained(analysis: Analysis, tmp_path: Path) -> None:
+    page = write_analysis(analysis, tmp_path / "report")
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert text.count("data:image/png;base64,") == 5
+    for figure in page.parent.glob("*.png"):
+        assert figure.stat().st_size < 100_000
+    numbers = json.loads((page.parent / "numbers.json").read_text())
+    assert len(numbers["distances"]["Jensen–Shannon"]["matrix"]) == 11
+
+
+def test_a_network_compared_with_itself_differs_by_nothing(
+    comparison: dict[str, Any], tmp_path: Path
+) -> None:
+    one, other = comparison["networks"]["one"], comparison["networks"]["other"]
+    for dish in one["dishes"]:
+        assert one["dishes"][dish]["accuracy_by_seed"] == other["dishes"][dish]["accuracy_by_seed"]
+    same = next(t for t in comparison["against_first"] if t["one"] == f"one, {BEST}")
+    assert same["difference"] == [0.0, 0.0, 0.0]
+    assert one["seeds"] == [0, 1]
+    assert one["dishes"]["uniform"]["against_best"]["seeds"] == 2
+    text = write_comparison(comparison, tmp_path / "report").read_text(encoding="utf-8")
+    assert "one" in text
+    assert text.count("data:image/png;base64,") == 1
+
+
+def test_comparison_at_fewer_epochs(runs: Path, table: Table) -> None:
+    found = compare({"one": [runs / "seed-0"]}, table, methods=("uniform",), epochs=2)
+    assert found["networks"]["one"]["checkpoints"] == [2]
+    with pytest.raises(ClassifierError, match="has 3 checkpoints, 9 were asked for"):
+        compare({"one": [runs / "seed-0"]}, table, epochs=9)
+    folders = {"one": [runs / "seed-0"], "other": [runs / "seed-0", runs / "seed-1"]}
+    with pytest.raises(ClassifierError, match="different numbers of seeds"):
+        compare(folders, table, methods=("uniform",))
+
+
+def test_a_lens_is_for_one_property_with_one_value(table: Table) -> None:
+    assert Lens.of(table.scoring).prop.name == "label"
+    with pytest.raises(ClassifierError, match="no property 'shape'"):
+        Lens.of(table.scoring, "shape")

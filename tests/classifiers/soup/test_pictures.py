@@ -1,0 +1,109 @@
+"""Folders of pictures: archives and files alike, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classifiers.base import ClassifierError
+from classifiers.data import Dataset, Picture, Property, Record
+from classifiers.manifest import file_digest
+from classifiers.soup.pictures import from_records, read_folder
+from classifiers.soup.tasting import Table
+from tests.classifiers.soup.conftest import COLOURS, SIDE, picture, small
+
+
+def test_files_and_archives_are_one_folder(folder: Path) -> None:
+    sets = read_folder(folder, SIDE)
+    assert {k: len(v) for k, v in sets.items()} == {"train": 72, "dev": 48}
+    assert sets["train"].properties == (Property("label", tuple(f"urn:label:{c}" for c in COLOURS)),)
+    assert sets["train"].pixels.shape == (72, 3, SIDE, SIDE)
+    assert [COLOURS[int(k)] for k in sets["dev"].target.argmax(dim=1)] == [
+        n.split("/")[0] for n in sets["dev"].names
+    ]
+    first = sets["train"].names.index("blue/0.png")
+    assert sets["train"].digests[first] == file_digest(folder / "blue/0.png")
+
+
+def test_pictures_are_made_square(folder: Path) -> None:
+    assert read_folder(folder, 20)["dev"].pixels.shape == (48, 3, 20, 20)
+
+
+def test_a_split_is_divided_by_its_seed(table: Table, folder: Path) -> None:
+    dev = read_folder(folder, SIDE)["dev"]
+    one, other = dev.divide(0)
+    assert len(one) == len(other) == 24
+    assert not set(one.names) & set(other.names)
+    assert one.names == table.selection.names
+    assert dev.divide(1)[0].names != one.names
+    assert one.digest() == table.selection.digest() != other.digest()
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["file,label"], "lacks the column split"),
+        (["file,label,split"], "names no file"),
+        (["file,label,split", "a.png,x,train", "a.png,y,train"], "names a file twice"),
+        (["file,label,split", "a.png,,train"], "without file, label or split"),
+        (["file,label,split", "gone.png,x,train"], "1 files of labels.csv are not there, first 'gone.png'"),
+        (["file,label,split", "../secret.png,x,train"], "not there"),
+        (["file,label,split", "text.png,x,train"], "is not a picture that can be read"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, lines: list[str], sentence: str) -> None:
+    inner = tmp_path / "pictures"
+    inner.mkdir()
+    (tmp_path / "secret.png").write_bytes(picture(np.random.default_rng(0), 0))
+    (inner / "text.png").write_text("no picture")
+    (inner / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ClassifierError, match=sentence):
+        read_folder(inner, SIDE)
+
+
+def test_a_folder_without_labels_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ClassifierError, match=r"has no labels.csv"):
+        read_folder(tmp_path, SIDE)
+
+
+def test_labels_that_are_iris_stay(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(np.random.default_rng(0), 0))
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("file", "label", "split"), ("a.png", "https://vocab.example/silk", "train")]
+        )
+    assert read_folder(tmp_path, SIDE)["train"].properties[0].classes == ("https://vocab.example/silk",)
+
+
+def test_records_give_a_picture_each_and_only_those_with_a_value(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    good.write_bytes(picture(np.random.default_rng(0), 0))
+    bad.write_text("no picture")
+    prop = Property("colour", ("urn:label:blue", "urn:label:red"))
+    shown = (
+        Picture("https://m.example/1", good),
+        Picture("https://m.example/2", bad),
+        Picture("https://m.example/3"),
+    )
+    records = [Record("r1", {"colour": ("urn:label:red",)}, pictures=shown), Record("r2", {}, pictures=shown)]
+    found = from_records(Dataset(records, (prop,)), SIDE)
+    assert found.names == ("https://m.example/1",)
+    assert found.target.tolist() == [[0.0, 1.0]]
+    with pytest.raises(ClassifierError, match="both a picture that decodes and a known value"):
+        from_records(Dataset(records[1:], (prop,)), SIDE)
+
+
+def test_no_picture_selects_and_scores(table: Table) -> None:
+    with pytest.raises(ClassifierError, match="keep them apart"):
+        Table(table.learn, table.selection, table.selection)
+
+
+def test_a_file_is_on_one_side_only(table: Table) -> None:
+    assert Table.apart(table.learn, table.selection, table.scoring).scoring is table.scoring
+    mixed = Table.apart(table.learn, table.selection, table.learn.subset(np.arange(5)))
+    assert len(mixed.scoring) == 0
+    shared = Table.apart(small(table.learn, 3), small(table.learn, 10), table.scoring)
+    assert len(shared.selection) == 7

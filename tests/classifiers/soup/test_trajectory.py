@@ -1,0 +1,132 @@
+"""Trajectories: a checkpoint per epoch, resumable, refused when something else is asked for, capped on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from classifiers.base import ClassifierError
+from classifiers.checkpoints import NETWORK, STATE, epochs, folder_of
+from classifiers.optimisation import rate_factor
+from classifiers.soup.members import Trajectory, read_trajectory
+from classifiers.soup.tasting import Table
+from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
+from tests.classifiers.soup.conftest import tiny, trained
+
+
+class Killed(Exception):
+    """The kill."""
+
+
+def kill_after(epoch: int):  # type: ignore[no-untyped-def]
+    def progress(_stage: str, done: int, _total: int) -> None:
+        if done == epoch:
+            raise Killed
+
+    return progress
+
+
+def test_every_epoch_leaves_a_checkpoint_with_its_metrics(trajectory: Trajectory) -> None:
+    assert [m.epoch for m in trajectory.members] == [0, 1, 2]
+    for member in trajectory.members:
+        assert {"score", "accuracy", "loss", "label"} <= set(member.metrics)
+        assert member.path.suffix == ".safetensors"
+    about = trajectory.about
+    assert about["learned_from"]["pictures"] == 72
+    assert about["parameters"] > 0
+    assert about["peak_memory_mib"] > 0
+    assert len({m.sha256 for m in trajectory.members}) == 3
+
+
+def test_only_the_last_epoch_keeps_the_optimisers_state(trajectory: Trajectory) -> None:
+    kept = [(folder_of(trajectory.folder, e) / STATE).is_file() for e in range(3)]
+    assert kept == [False, False, True]
+
+
+def test_a_killed_trajectory_goes_on_to_the_same_weights(
+    tmp_path: Path, table: Table, trajectory: Trajectory
+) -> None:
+    place = tmp_path / "killed"
+    with pytest.raises(Killed):
+        train_trajectory(place, table.learn, table.selection, tiny(), seed=0, progress=kill_after(2))
+    with pytest.raises(ClassifierError, match="was not trained to its end; run the same training again"):
+        read_trajectory(place)
+    about = train_trajectory(place, table.learn, table.selection, tiny(), seed=0)
+    assert about["resumed_from"] == 1
+    for epoch in range(3):
+        mine, whole = (load_file(folder_of(p, epoch) / NETWORK) for p in (place, trajectory.folder))
+        assert all(torch.equal(mine[k], whole[k]) for k in whole)
+    assert [m.sha256 for m in read_trajectory(place).members] == [m.sha256 for m in trajectory.members]
+
+
+def test_a_finished_trajectory_is_left_alone_and_can_go_on(tmp_path: Path, table: Table) -> None:
+    place = trained(tmp_path / "t", table, tiny(epochs=1))
+    before = (place / "MANIFEST").read_text()
+    train_trajectory(place, table.learn, table.selection, tiny(epochs=1))
+    assert (place / "MANIFEST").read_text() == before
+    trained(place, table, tiny(epochs=2))
+    assert len(read_trajectory(place).members) == 2
+    assert (
+        train_trajectory(place, table.learn, table.selection, tiny(epochs=1))["settings"]["training"][
+            "epochs"
+        ]
+        == 2
+    )
+    assert len(read_trajectory(place, most=1).members) == 1
+
+
+def test_another_training_in_the_same_folder_is_refused(tmp_path: Path, table: Table) -> None:
+    place = trained(tmp_path / "t", table, tiny(epochs=1))
+    for settings, seed in ((tiny(epochs=1, rate=0.02), 0), (tiny(epochs=1), 1)):
+        with pytest.raises(ClassifierError, match="other data or settings"):
+            train_trajectory(place, table.learn, table.selection, settings, seed=seed)
+
+
+def test_the_cap_on_disk_takes_the_worst_and_names_them(tmp_path: Path, table: Table) -> None:
+    about = train_trajectory(
+        tmp_path / "t", table.learn, table.selection, replace(tiny(epochs=5), disk=7), seed=0
+    )
+    left = epochs(tmp_path / "t")
+    assert about["dropped_for_disk"] == sorted(set(range(5)) - set(left)) != []
+    assert 4 in left
+    scores = [e["held_out"]["score"] for e in about["epochs"]]
+    assert scores.index(max(scores)) in left
+    assert len(read_trajectory(tmp_path / "t").members) == len(left)
+
+
+def test_the_recipe_restarts_every_three_epochs() -> None:
+    said = recipe()
+    assert (said.weight_decay, said.clip, said.learning_rate) == (1e-3, 1.0, 1e-4)
+    assert [round(rate_factor(said, step, 10), 3) for step in (0, 15, 30, 45, 60)] == [
+        1.0,
+        0.5,
+        1.0,
+        0.5,
+        1.0,
+    ]
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ClassifierError, match="a soup needs every checkpoint"):
+        TrajectorySettings(training=replace(recipe(), keep="last"))
+    with pytest.raises(ClassifierError, match="crop is from"):
+        TrajectorySettings(crop=0.0)
+
+
+def test_pictures_of_the_wrong_width_are_refused(tmp_path: Path, table: Table) -> None:
+    with pytest.raises(ClassifierError, match="pictures are 32 pixels wide, the network wants 64"):
+        train_trajectory(tmp_path, table.learn, table.selection, replace(tiny(), size=64))
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_densenet", "test_coatnet"])
+def test_other_networks_train_as_well(tmp_path: Path, table: Table, backbone: str) -> None:
+    about = train_trajectory(
+        tmp_path / "t", table.learn, table.selection, tiny(epochs=1, backbone=backbone), seed=0
+    )
+    assert json.loads((tmp_path / "t" / "trajectory.json").read_text())["backbone"] == backbone
+    assert about["epochs"][0]["loss"] > 0

@@ -1,0 +1,189 @@
+"""The command itself: help with examples, one line for what goes wrong, exit codes, verbs of other packages."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from classifiers.base import ClassifierError
+from enrich import __version__, errors
+from enrich.cli import app, explained, hoist, main
+from enrich.reference import help_text, verb_names
+from ontology.terms import OntologyError
+
+VERBS = {
+    "init", "load", "profile", "gaps", "train", "evaluate", "models", "run", "runs", "show", "query", "export",
+    "retract", "demo",
+}  # fmt: skip
+READ_BY_SCRIPTS = (
+    "gaps",
+    "evaluate",
+    "run",
+    "runs",
+    "show",
+    "load",
+    "models",
+    "train",
+    "retract",
+    "export",
+    "query",
+)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENRICH_CONFIG", raising=False)
+
+
+def test_all_verbs_are_there() -> None:
+    assert {words[0] for words in verb_names()} >= VERBS
+
+
+@pytest.mark.parametrize("words", verb_names(), ids=" ".join)
+def test_every_verb_shows_an_example(words: list[str]) -> None:
+    text = help_text(words)
+    assert f"enrich {' '.join(words)}" in text.partition("Example:")[2]
+
+
+@pytest.mark.parametrize("verb", READ_BY_SCRIPTS)
+def test_verbs_that_scripts_read_have_json(verb: str) -> None:
+    assert "--json" in help_text([verb])
+
+
+def test_help_without_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "Usage: enrich" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["gasp"], 2, "No such command 'gasp'. Did you mean 'gaps'?"),
+        (["gaps", "--jsno"], 2, "No such option: --jsno"),
+        (["run"], 2, "Missing option '--model'"),
+        (["run", "--model", "m", "--limit", "0"], 2, "--limit"),
+        (["profile"], 2, "Missing command"),
+        (["init", "x", "--profile", "silknw"], 2, "no profile and no file is called 'silknw'"),
+        (["--config", "none.toml", "gaps"], 2, "no settings file none.toml"),
+        (["gaps", "--config", "none.toml"], 2, "no settings file none.toml"),
+        (["run", "--model", "none"], 4, "no model folder none"),
+        (["retract", "none"], 6, "no run is called 'none'"),
+        (["query", "none"], 2, "no query and no file is called 'none'"),
+        (["show", "not an iri"], 2, "not an absolute IRI"),
+        (["load", "none.nq"], 2, "none.nq"),
+        (["train", "--splits", "none.tsv", "--model", "m"], 2, "no file none.tsv"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_on_stderr(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str
+) -> None:
+    assert main(arguments) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("enrich: ")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_debug_shows_the_trace() -> None:
+    with pytest.raises(errors.SettingsError):
+        main(["gaps", "--config", "none.toml", "--debug"])
+
+
+@pytest.mark.parametrize("kind", [k for k in vars(errors).values() if isinstance(k, type)])
+def test_every_error_has_its_exit_code(kind: type[Exception]) -> None:
+    error = kind("what, where, what to do")
+    assert isinstance(error, errors.EnrichError)
+    assert explained(error) == ("what, where, what to do", error.exit_code)
+    assert 1 <= error.exit_code <= 7
+
+
+def test_errors_of_the_packages_below_are_sentences_too() -> None:
+    assert explained(ClassifierError("no labels")) == ("no labels", 4)
+    assert explained(OntologyError("no such profile")) == ("no such profile", 2)
+    assert explained(ZeroDivisionError("division by zero")) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["gaps", "--debug"], ["--debug", "gaps"]),
+        (["gaps", "--config", "a.toml", "--json"], ["--config", "a.toml", "gaps", "--json"]),
+        (["gaps", "--config=a.toml"], ["--config=a.toml", "gaps"]),
+        (["query", "--", "--debug"], ["query", "--", "--debug"]),
+        (["gaps", "--config"], ["--config", "gaps"]),
+    ],
+)
+def test_options_of_the_command_may_stand_anywhere(given: list[str], expected: list[str]) -> None:
+    assert hoist(given) == expected
+
+
+def test_interruption_is_said_and_has_its_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("enrich.profile_check.check_profile", interrupted)
+    assert main(["profile", "check"]) == 130
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "enrich: interrupted\n")
+
+
+def test_the_unforeseen_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division\nby zero")
+
+    monkeypatch.setattr("enrich.profile_check.check_profile", broken)
+    assert main(["profile", "check"]) == 1
+    assert (
+        "unforeseen ZeroDivisionError: division by zero (run it again with --debug" in capsys.readouterr().err
+    )
+
+
+class TestPlugins:
+    """Verbs that other packages add."""
+
+    @pytest.fixture(autouse=True)
+    def _plugins(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "a_plugin.py").write_text(
+            "def hello(name: str = 'world') -> None:\n    '''Greet.'''\n    print('hello', name)\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        points = {
+            "hello": EntryPoint("hello", "a_plugin:hello", app.PLUGINS),
+            "absent": EntryPoint("absent", "no_such_package:verb", app.PLUGINS),
+            "gaps": EntryPoint("gaps", "a_plugin:hello", app.PLUGINS),
+        }
+        monkeypatch.setattr(app, "plugins", lambda: points)
+
+    def test_are_run_with_their_options(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["hello", "--name", "museum"]) == 0
+        assert capsys.readouterr().out == "hello museum\n"
+
+    def test_are_not_imported_for_other_verbs(self) -> None:
+        sys.modules.pop("a_plugin", None)
+        main(["profile", "list"])
+        assert "a_plugin" not in sys.modules
+
+    def test_do_not_take_the_place_of_ours(self) -> None:
+        assert "Count the records" in help_text(["gaps"])
+
+    def test_are_listed_even_when_they_cannot_be_imported(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--help"]) == 0
+        out = capsys.readouterr().out
+        assert "Greet." in out
+        assert "Not available" in out
+        assert main(["absent"]) == 1
+        assert "no_such_package" in capsys.readouterr().err

@@ -1,0 +1,205 @@
+"""Soups from the command line: from a folder of pictures, and from the graph to a prediction's ingredients."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from classifiers.model_folder import read_model
+from enrich.cli import main
+from enrich.demo.museum import IMAGES, write_museum
+from enrich.demo.objects import made_objects
+from enrich.demo.textures import write_pictures
+from tests.classifiers.soup.conftest import COLOURS, picture
+
+RECIPE = ["--size", "32", "--epochs", "2", "--learning-rate", "0.005", "--gamma", "0", "--batch", "24"]
+Enrich = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The tests share a machine: one core each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 pictures to learn from, 40 held out."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    lines = ["file,label,split"]
+    for i in range(100):
+        (folder / f"{i}.png").write_bytes(picture(random, i % 3))
+        lines.append(f"{i}.png,{COLOURS[i % 3]},{'train' if i < 60 else 'dev'}")
+    (folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def enrich(capsys: pytest.CaptureFixture[str]) -> Enrich:
+    """Run a verb that succeeds; its stdout."""
+
+    def run(*arguments: object) -> str:
+        capsys.readouterr()
+        code = main([str(a) for a in arguments])
+        said = capsys.readouterr()
+        assert code == 0, said.err
+        return said.out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trajectories of two networks and two seeds, each network in a folder of its name."""
+    place = tmp_path_factory.mktemp("runs")
+    for name in ("test_resnet", "test_vit"):
+        told = ["soup", "train", str(place / name), "--pictures", str(pictures), "--backbone", name]
+        assert main([*told, "--seed", "0", "--seed", "1", *RECIPE]) == 0
+    return place
+
+
+def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Path) -> None:
+    told = ["soup", "train", runs / "test_resnet", "--pictures", pictures, "--backbone", "test_resnet"]
+    (found,) = json.loads(enrich(*told, *RECIPE, "--json"))
+    assert found["checkpoints"] == 2
+    assert found["memory"] > 0
+    assert found["dropped_for_disk"] == []
+    assert "macro-F1" in enrich(*told, *RECIPE)
+
+
+@pytest.mark.parametrize("method", ["uniform", "greedy", "pruned", "learned"])
+def test_every_soup_is_a_model_folder(
+    enrich: Enrich, pictures: Path, runs: Path, tmp_path: Path, method: str
+) -> None:
+    told = ["soup", "cook", tmp_path / "soup", "--from", runs / "test_resnet/seed-0", "--pictures", pictures]
+    found = json.loads(enrich(*told, "--method", method, "--json"))
+    loaded = read_model(tmp_path / "soup")
+    assert found["digest"] == loaded.digest
+    assert loaded.metrics["ingredients"] == found["ingredients"]
+    assert set(found["scoring"]) == {"soup", "best member", "vote"}
+    assert "macro-F1" in enrich(*told, "--method", method)
+
+
+def test_analysis_and_comparison_write_their_reports(
+    enrich: Enrich, pictures: Path, runs: Path, tmp_path: Path
+) -> None:
+    told = ["--from", runs / "test_resnet", "--pictures", pictures, "--replicates", "1"]
+    assert "greedy" in enrich("soup", "analyse", tmp_path / "one", *told)
+    assert (tmp_path / "one" / "report.html").is_file()
+    networks = ["--backbone", "test_resnet", "--backbone", "test_vit", "--seed", "0", "--seed", "1"]
+    told = ["--pictures", pictures, "--report", tmp_path / "two", *networks, *RECIPE]
+    assert "test_vit" in enrich("soup", "compare", runs, *told)
+    found = json.loads((tmp_path / "two" / "numbers.json").read_text())
+    assert list(found["networks"]) == ["test_resnet", "test_vit"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["cook", "soup", "--from", "runs"], "say where the pictures are"),
+        (["cook", "soup", "--from", "runs", "--splits", "splits.tsv"], "say which property"),
+        (["cook", "soup", "--from", "gone", "--pictures", "gone"], "no trajectory in gone"),
+        (
+            ["cook", "soup", "--from", "x", "--pictures", "x", "--method", "stew"],
+            "there are: uniform, greedy",
+        ),
+        (["analyse", "out", "--from", "x", "--pictures", "x", "--metric", "luck"], "there are: accuracy"),
+        (["train", "runs", "--pictures", "gone", "--size", "32"], "gone has no labels.csv"),
+        (["train", "runs", "--pictures", "gone", "--size", "3"], "size is 0 or from 16 to 1024"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    arguments: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["soup", *arguments]) in (2, 4)
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_trajectories_of_other_pictures_are_refused(
+    pictures: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for i in range(12):
+        (other / f"{i}.png").write_bytes((pictures / f"{i}.png").read_bytes())
+    lines = [f"{i}.png,{COLOURS[i % 3]},{'train' if i < 6 else 'dev'}" for i in range(12)]
+    (other / "labels.csv").write_text("\n".join(["file,label,split", *lines]))
+    code = main(
+        ["soup", "cook", str(tmp_path / "s"), "--from", str(runs / "test_vit"), "--pictures", str(other)]
+    )
+    assert code == 4
+    assert "learned from other pictures or labels" in capsys.readouterr().err
+
+
+def test_from_the_graph_to_a_predictions_ingredients(
+    enrich: Enrich, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_museum(tmp_path, 150)
+    write_pictures(tmp_path / "images", list(made_objects(150)))
+    monkeypatch.setenv("ENRICH_MEDIA__MIRRORS", json.dumps({IMAGES: "images"}))
+    monkeypatch.setenv("ENRICH_DECISION__THRESHOLDS", '{"technique": 0.0}')
+    enrich("init", ".", "--profile", "linked-art")
+    enrich("load", "records.nq", "vocabulary.nq")
+    source = ["--splits", "splits.tsv", "--property", "technique"]
+    enrich("soup", "train", "runs", *source, "--backbone", "test_resnet", *RECIPE)
+    cooked = json.loads(
+        enrich("soup", "cook", "soup", "--from", "runs", *source, "--method", "uniform", "--json")
+    )
+    with (tmp_path / "enrich.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[train.options.image]\nsoup = "soup"\n')
+    enrich("train", "--splits", "splits.tsv", "--model", "model", "--modality", "image")
+    enrich("run", "--model", "model", "--property", "technique")
+    predictions = (
+        "PREFIX enr: <https://w3id.org/enrich/ns#> SELECT ?p WHERE { GRAPH ?g { ?p a enr:Prediction } }"
+    )
+    (tmp_path / "one.rq").write_text(predictions + " LIMIT 1")
+    (one,) = csv.DictReader(io.StringIO(enrich("query", "one.rq", "--format", "csv")))
+    traced = csv.DictReader(
+        io.StringIO(enrich("query", "lineage", "--set", f"prediction={one['p']}", "--format", "csv"))
+    )
+    digests = {row["digest"] for row in traced}
+    assert {i["sha256"] for i in cooked["ingredients"]} <= digests
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ('soup = "gone"', "gone is no soup; cook one with: enrich soup cook"),
+        ('soup = "gone"\nbackbone = "resnet50"', "train.options.image.backbone has no effect beside soup"),
+    ],
+)
+def test_a_soup_that_is_not_there_is_said_before_training(
+    enrich: Enrich,
+    options: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_museum(tmp_path, 60)
+    enrich("init", ".", "--profile", "linked-art")
+    enrich("load", "records.nq", "vocabulary.nq")
+    with (tmp_path / "enrich.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n[train.options.image]\n{options}\n")
+    assert main(["train", "--splits", "splits.tsv", "--model", "model", "--modality", "image"]) == 2
+    assert sentence in capsys.readouterr().err

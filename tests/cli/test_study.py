@@ -1,0 +1,77 @@
+"""The verbs of studies: they run on a graph, write their files, and speak JSON when asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from enrich.cli import main
+
+ROWS = "".join(
+    f'<urn:o:{i}> <http://www.cidoc-crm.org/cidoc-crm/P45_consists_of> <urn:c:{int(i % 5 == 0)}> .\n'
+    f'<urn:o:{i}> <http://www.cidoc-crm.org/cidoc-crm/P2_has_type> <urn:t:{int(i % 5 == 0)}> .\n'
+    f'<urn:o:{i}> <http://www.cidoc-crm.org/cidoc-crm/P50_has_current_keeper> <urn:m:{i % 3}> .\n'
+    f'<urn:o:{i}> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type>'
+    f" <http://www.cidoc-crm.org/cidoc-crm/E22_Human-Made_Object> .\n"
+    for i in range(120)
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "facts.nt").write_text(ROWS)
+    lines = [f"urn:o:{i}\t{'dev' if i % 3 == 0 else 'train'}\n" for i in range(120)]
+    (tmp_path / "splits.tsv").write_text("record\tsplit\n" + "".join(lines))
+    assert main(["init", ".", "--profile", "linked-art"]) == 0
+    assert main(["load", "facts.nt"]) == 0
+    with Path("enrich.toml").open("a") as settings:
+        settings.write("\n[train.options.tabular]\nrounds = 5\ndepth = 2\nbins = 32\n")
+    return tmp_path
+
+
+def test_a_study_writes_its_files_and_shows_its_conclusion(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    command = [
+        "study",
+        "transfer",
+        "--splits",
+        "splits.tsv",
+        "--out",
+        "out",
+        "--context",
+        "type",
+        "--least",
+        "5",
+    ]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "conclusion" in said.out
+    assert "transfer.png" in said.err
+    assert sorted(p.name for p in (folder / "out").iterdir()) == [
+        "transfer.json", "transfer.md", "transfer.png",
+    ]  # fmt: skip
+
+
+def test_json_is_all_that_is_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    command = ["study", "gamma", "--splits", "splits.tsv", "--out", "out", "--gamma", "2", "--records", "76"]
+    assert main([*command, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["study"] == "gamma"
+    assert data["setting"]["train records"] == 76
+    assert (folder / "out" / "gamma.json").is_file()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_study_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    command = ["study", "fusion", "--splits", "splits.tsv", "--out", "out", "--modality", "tabular"]
+    assert main(command) != 0
+    error = capsys.readouterr().err.strip()
+    assert "needs two modalities" in error
+    assert "\n" not in error

@@ -1,0 +1,259 @@
+"""A museum's whole way through the verbs, with the dummy classifier: what each writes, to the letter."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyoxigraph as ox
+import pytest
+
+from enrich.cli import main
+from enrich.demo.museum import BASE, write_museum
+from enrich.demo.objects import PROPERTIES, made_objects
+
+RECORDS = 120
+PREDICTIONS = ["record", "node", "property", "predicate", "value", "confidence", "state", "run"]
+CANDIDATES = ["record", "property", "rank", "value", "probability", "outcome", "run"]
+MISSING = Counter(name for made in made_objects(RECORDS) for name in made.missing)
+
+Enrich = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A loaded museum with a model of class priors."""
+    folder = tmp_path_factory.mktemp("museum")
+    write_museum(folder, RECORDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ENRICH_TRAIN__MODALITIES", "dummy")
+        patch.setenv("ENRICH_DECISION__THRESHOLDS", '{"place": 0.0, "material": 0.0}')
+        assert main(["init", ".", "--profile", "linked-art"]) == 0
+        assert main(["load", "records.nq", "vocabulary.nq"]) == 0
+        assert main(["train", "--splits", "splits.tsv", "--model", "model"]) == 0
+        yield folder
+
+
+@pytest.fixture
+def enrich(folder: Path, capsys: pytest.CaptureFixture[str]) -> Enrich:  # noqa: ARG001
+    """Run a verb that succeeds; its stdout."""
+
+    def run(*arguments: str) -> str:
+        capsys.readouterr()
+        code = main(list(arguments))
+        said = capsys.readouterr()
+        assert code == 0, said.err
+        return said.out
+
+    return run
+
+
+@pytest.fixture
+def run_iri(enrich: Enrich) -> Iterator[str]:
+    """A run over all gaps, taken back afterwards."""
+    summary = json.loads(enrich("run", "--model", "model", "--json"))
+    yield summary["run"]
+    enrich("retract", summary["run"])
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """The rows of a csv."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_gaps_count_what_was_left_out(enrich: Enrich) -> None:
+    data = json.loads(enrich("gaps", "--json"))
+    assert data == {
+        "records": RECORDS,
+        "properties": {name: {"missing": MISSING[name], "open": MISSING[name]} for name in PROPERTIES},
+    }
+    assert f"{RECORDS} records" in enrich("gaps")
+
+
+def test_load_says_what_was_left_out(enrich: Enrich, folder: Path) -> None:
+    (folder / "bad.nt").write_text('<https://a.example/s> <https://a.example/p> "x" .\nnonsense\n')
+    said = json.loads(enrich("load", "bad.nt", "--graph", BASE + "graph/vocabulary", "--json"))
+    assert [(r["quads"], r["dropped"]) for r in said] == [(1, 1)]
+    assert said[0]["graphs"] == [BASE + "graph/vocabulary"]
+
+
+def test_evaluate_gives_the_figures_by_property_and_modality(enrich: Enrich) -> None:
+    said = json.loads(
+        enrich("evaluate", "--model", "model", "--splits", "splits.tsv", "--split", "dev", "--json")
+    )
+    assert said["split"] == "dev"
+    assert set(said["properties"]) == set(PROPERTIES)
+    figures = {"accuracy", "macro_f1", "ece", "coverage", "selective_accuracy"}
+    for found in said["properties"].values():
+        assert found["records"] > 0
+        assert all(figures <= set(measured) for measured in found["by"].values())
+        assert "fusion" in found["by"]
+    assert set(said["mean_macro_f1"]) == set(found["by"])
+    assert "mean macro-F1" in enrich("evaluate", "--model", "model", "--splits", "splits.tsv", "--hide-known")
+
+
+def test_run_answers_every_gap_once(enrich: Enrich, run_iri: str) -> None:
+    again: dict[str, Any] = json.loads(enrich("run", "--model", "model", "--json"))
+    assert list(again) == ["run", "records", "predicted", "abstained", "failed", "seconds"]
+    assert again["predicted"] == again["abstained"] == again["failed"] == 0
+    gaps = json.loads(enrich("gaps", "--model", "model", "--json"))["properties"]
+    assert {name: g["open"] for name, g in gaps.items()} == dict.fromkeys(PROPERTIES, 0)
+    answered = {
+        (row["record"], row["property"]) for row in table(enrich("query", "candidates", "--format", "csv"))
+    }
+    assert Counter(name for _, name in answered) == MISSING
+    assert run_iri in enrich("runs")
+
+
+def test_predictions_have_the_contract_columns(enrich: Enrich, run_iri: str) -> None:
+    rows = table(enrich("query", "predictions", "--format", "csv"))
+    assert list(rows[0]) == PREDICTIONS
+    assert {row["property"] for row in rows} == {"place", "material"}
+    for row in rows:
+        assert row["record"].startswith(BASE + "object/")
+        assert row["value"].startswith(f"{BASE}vocabulary/{row['property']}/")
+        assert 0 <= float(row["confidence"]) <= 1
+        assert row["run"] == run_iri
+
+
+def test_candidates_are_ranked_abstentions_too(enrich: Enrich, run_iri: str) -> None:
+    rows = table(enrich("query", "candidates", "--format", "csv"))
+    assert list(rows[0]) == CANDIDATES
+    assert {row["property"] for row in rows} == set(PROPERTIES)
+    assert {row["run"] for row in rows} == {run_iri}
+    by_gap: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        by_gap.setdefault((row["record"], row["property"]), []).append(int(row["rank"]))
+    assert all(sorted(ranks) == list(range(1, len(ranks) + 1)) for ranks in by_gap.values())
+
+
+def test_show_tells_where_an_answer_comes_from(enrich: Enrich, run_iri: str) -> None:
+    row = table(enrich("query", "predictions", "--format", "csv"))[0]
+    data = json.loads(enrich("show", row["record"], "--json"))
+    current = [a for a in data["predictions"] if a["property"] == row["property"] and a["current"]]
+    answer = next(a for a in current if a["value"] == row["value"])
+    assert answer["run"]["run"] == run_iri
+    assert answer["candidates"][0]["rank"] == 1
+    assert answer["node"] == row["node"]
+    assert len(answer["evidence"][0]["model"]["sha256"]) == 64
+    assert data["missing"]
+    tree = enrich("show", row["record"])
+    assert "candidates" in tree
+    assert run_iri in tree
+    assert answer["evidence"][0]["model"]["sha256"] in tree
+
+
+def test_show_explains_with_the_model_that_answered(enrich: Enrich, run_iri: str, folder: Path) -> None:
+    row = table(enrich("query", "predictions", "--format", "csv"))[0]
+    named = json.loads(enrich("show", row["record"], "--explain", "--model", "model", "--json"))
+    found = json.loads(enrich("show", row["record"], "--explain", "--out", "why", "--json"))
+    assert named == found
+    answer = next(a for a in found["predictions"] if a["value"] == row["value"] and a["current"])
+    assert answer["run"]["run"] == run_iri
+    told = answer["explanation"]
+    assert told["probability"] == pytest.approx(float(row["confidence"]), abs=1e-5)
+    assert not told["input_changed"]
+    assert [m["modality"] for m in told["modalities"]] == ["tabular"]
+    assert not (folder / "why").exists()
+    assert "gives it" in enrich("show", row["record"], "--explain")
+
+
+def test_retract_brings_the_gaps_back(enrich: Enrich) -> None:
+    first = json.loads(enrich("run", "--model", "model", "--property", "place", "--limit", "5", "--json"))
+    assert first["records"] == 5
+    data = json.loads(enrich("retract", first["run"].rpartition("/")[2], "--json"))
+    assert (data["run"], data["state"]) == (first["run"], "Retracted")
+    assert table(enrich("query", "predictions", "--format", "csv")) == []
+    gaps = json.loads(enrich("gaps", "--json"))["properties"]
+    assert all(g["open"] == g["missing"] for g in gaps.values())
+    states = {run["run"]: run["state"] for run in json.loads(enrich("runs", "--json"))}
+    assert states[first["run"]] == "Retracted"
+
+
+def test_run_stays_within_the_records_given(enrich: Enrich, folder: Path) -> None:
+    lacking = [made for made in made_objects(RECORDS) if "place" in made.missing][:3]
+    names = [f"{BASE}object/{made.id}" for made in lacking]
+    (folder / "some.tsv").write_text("note\trecord\n" + "".join(f"x\t{name}\n" for name in names))
+    run = json.loads(
+        enrich("run", "--model", "model", "--property", "place", "--records", "some.tsv", "--json")
+    )
+    assert {row["record"] for row in table(enrich("query", "predictions", "--format", "csv"))} == set(names)
+    enrich("retract", run["run"])
+
+
+@pytest.mark.parametrize(("form", "name"), [("trig", "run.trig"), ("nq", "run.nq"), ("silknow", "run.ttl")])
+def test_export_writes_valid_rdf(enrich: Enrich, run_iri: str, folder: Path, form: str, name: str) -> None:
+    said = json.loads(enrich("export", "--run", run_iri, "--as", form, name, "--json"))
+    assert sum(1 for _ in ox.parse(path=folder / name)) > said["written"] > 0 or form != "silknow"
+    assert said["run"] == run_iri
+
+
+def test_facts_stay_as_they_are(enrich: Enrich) -> None:
+    ask = "SELECT ?s ?p ?o ?g WHERE { GRAPH ?g { ?s ?p ?o } FILTER(!STRSTARTS(STR(?g), 'https://data.example.org/')) }"
+    Path("facts.rq").write_text(ask)
+    before = sorted(enrich("query", "facts.rq", "--format", "tsv").splitlines())
+    run = json.loads(enrich("run", "--model", "model", "--json"))["run"]
+    assert sorted(enrich("query", "facts.rq", "--format", "tsv").splitlines()) == before
+    enrich("retract", run)
+    assert sorted(enrich("query", "facts.rq", "--format", "tsv").splitlines()) == before
+
+
+def test_query_files_and_names(enrich: Enrich) -> None:
+    Path("count.rq").write_text("SELECT (COUNT(*) AS ?n) WHERE { GRAPH ?g { ?s ?p ?o } }")
+    assert enrich("query", "count.rq").startswith("n\n")
+    assert json.loads(enrich("query", "count.rq", "--json"))["head"] == {"vars": ["n"]}
+    assert "n" in enrich("query", "count.rq", "--format", "table")
+    Path("triples.rq").write_text("CONSTRUCT { ?s a ?t } WHERE { GRAPH ?g { ?s a ?t } } LIMIT 3")
+    assert len(list(ox.parse(enrich("query", "triples.rq").encode(), ox.RdfFormat.N_TRIPLES))) == 3
+    names = [query["name"] for query in json.loads(enrich("query", "--json"))]
+    assert {"predictions", "candidates", "current", "runs"} <= set(names)
+    assert "predictions" in enrich("query")
+
+
+def test_an_update_in_a_query_file_is_refused(enrich: Enrich, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("evil.rq").write_text("DROP ALL")
+    assert main(["query", "evil.rq"]) == 2
+    assert "only reads" in capsys.readouterr().err
+    assert json.loads(enrich("gaps", "--json"))["records"] == RECORDS
+
+
+def test_models_are_listed_and_altered_ones_told(enrich: Enrich, folder: Path) -> None:
+    (found,) = json.loads(enrich("models", "--json"))
+    assert found["folder"] == str(folder / "model")
+    assert found["state"] == "whole"
+    assert set(found["properties"]) == set(PROPERTIES)
+    labels = folder / "model" / "labels.json"
+    kept = labels.read_bytes()
+    labels.write_bytes(kept + b" ")
+    try:
+        (altered,) = json.loads(enrich("models", ".", "--json"))
+        assert "altered" in altered["state"]
+        assert "labels.json" in enrich("models", ".")
+        assert main(["run", "--model", "model"]) == 4
+    finally:
+        labels.write_bytes(kept)
+
+
+def test_profile_check_finds_the_museum(enrich: Enrich, capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(enrich("profile", "check", "--json"))
+    assert data["fits"]
+    assert data["records"] == RECORDS
+    assert "profile linked-art" in enrich("profile", "check")
+    assert main(["profile", "check", "silknow"]) == 2
+    assert "E22_Man-Made_Object" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
+    command = f"{sys.executable} -m enrich query everything.rq --format csv | head -n 1"
+    (folder / "everything.rq").write_text("SELECT * WHERE { GRAPH ?g { ?s ?p ?o } }")
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""

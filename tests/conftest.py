@@ -1,0 +1,79 @@
+"""Stores, servers and data for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from enrich.stores import Store, open_store
+from tests import servers
+from tests.servers import Endpoint
+
+STORES = [
+    "memory",
+    "disk",
+    "oxigraph",
+    pytest.param("virtuoso", marks=pytest.mark.virtuoso),
+]
+
+
+@pytest.fixture(scope="session")
+def oxigraph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """An Oxigraph server for the whole session."""
+    with servers.oxigraph(tmp_path_factory.mktemp("oxigraph") / "store") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def virtuoso_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """A Virtuoso server for the whole session."""
+    with servers.virtuoso(tmp_path_factory.mktemp("virtuoso") / "store") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis server for the whole session."""
+    with servers.redis(tmp_path_factory.mktemp("redis") / "data") as url:
+        yield url
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store: in memory, on disk, behind `oxigraph serve` and behind Virtuoso in turn."""
+    with opened(request, str(request.param), tmp_path) as opened_store:
+        yield opened_store
+
+
+@pytest.fixture(params=STORES[2:])
+def remote_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store behind a server."""
+    with opened(request, str(request.param), tmp_path) as opened_store:
+        yield opened_store
+
+
+def opened(request: pytest.FixtureRequest, kind: str, folder: Path) -> Store:
+    """An empty store of this kind, with its server started when it needs one."""
+    if kind == "memory":
+        return open_store()
+    if kind == "disk":
+        return open_store(path=folder / "store")
+    endpoint: Endpoint = request.getfixturevalue(f"{kind}_server")
+    found = open_store(**asdict(endpoint))
+    for graph in found.graphs():
+        found.drop(graph)
+    return found
+
+
+@pytest.fixture(scope="session")
+def museum_data() -> Path:
+    """The folder of the museums' real data: ENRICH_DATA, or ../shared/data beside the repository."""
+    root = Path(__file__).resolve().parent.parent
+    folder = Path(os.environ.get("ENRICH_DATA") or root.parent / "shared" / "data")
+    if not (folder / "silknow" / "records.nq.gz").exists():
+        pytest.skip(f"no museum data in {folder}; set ENRICH_DATA to the folder that holds silknow/")
+    return folder

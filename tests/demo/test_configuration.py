@@ -1,0 +1,59 @@
+"""The demo's settings: read back, all three modalities, pictures where they really are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrich.demo.configuration import MODALITIES, write_settings
+from enrich.demo.museum import IMAGES
+from enrich.demo.tour import mean_line
+from enrich.settings import load_settings
+from enrich.training import model_spec
+from enrich.workspace import Workspace
+
+
+def test_all_three_modalities_are_learnt(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path))
+    assert settings.train.modalities == MODALITIES
+    assert settings.media.mirrors == {IMAGES: "images"}
+    assert settings.decision.target_precision == 0.9
+
+
+def test_the_options_are_understood(tmp_path: Path) -> None:
+    from classifiers.registry import build_classifier
+
+    spec = model_spec(Workspace(load_settings(write_settings(tmp_path))))
+    made = {m.classifier: build_classifier(m.classifier, m.settings) for m in spec.members}
+    assert set(made) == {"tabular", "tfidf", "image"}
+    image: Any = made["image"]
+    assert (image.settings.weights, image.settings.size) == ("none", 64)
+    tabular: Any = made["tabular"]
+    assert not tabular.settings.numerals
+
+
+def test_without_pictures_nothing_is_learnt_from_them(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, pictures=False))
+    assert settings.train.modalities == ("tabular", "text")
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        ({"tabular": 0.7, "fusion": 0.7}, "tabular 0.700, fusion 0.700."),
+        (
+            {"tabular": 0.7, "text": 0.8, "fusion": 0.9},
+            "the fusion is 0.100 above the best single one, text.",
+        ),
+        (
+            {"tabular": 0.7, "text": None, "image": 0.8, "fusion": 0.75},
+            "0.050 below the best single one, image.",
+        ),
+    ],
+)
+def test_the_fusion_is_compared_with_the_best_single_modality(
+    means: dict[str, float | None], said: str
+) -> None:
+    assert mean_line(means).endswith(said)

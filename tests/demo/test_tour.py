@@ -1,0 +1,95 @@
+"""The demo, whole, on a small museum: its figures are those of its truth."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from enrich.demo.museum import Truth, class_iri, record_iri
+from enrich.demo.objects import PROPERTIES, made_objects
+from enrich.demo.scoring import score
+from enrich.demo.tour import tour
+from enrich.errors import InputError
+
+A, B, C = (class_iri("place", name).value for name in ("france", "italy", "spain"))
+
+
+def rows(*found: tuple[str, str, str]) -> list[dict[str, str]]:
+    """Rows of a named query about places: record, value, rank."""
+    return [{"record": r, "property": "place", "value": v, "rank": rank} for r, v, rank in found]
+
+
+def test_scores_compare_answers_with_the_truth() -> None:
+    truth = Truth(
+        {("r1", "place"): (A,), ("r2", "place"): (B,), ("r3", "place"): (A, C), ("r1", "time"): (A,)}
+    )
+    predicted = rows(("r1", A, ""), ("r3", B, ""), ("elsewhere", A, ""))
+    candidates = rows(("r1", A, "1"), ("r1", B, "2"), ("r2", B, "1"), ("r3", B, "1"))
+    found = score("place", truth, predicted, candidates)
+    assert (found.gaps, found.coverage, found.precision) == (3, pytest.approx(2 / 3), 0.5)
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert 0 < found.macro_f1 < 1
+
+
+def test_scores_of_nothing_are_no_numbers() -> None:
+    found = score("place", Truth({}), [], [])
+    assert found.gaps == 0
+    assert math.isnan(found.precision)
+    assert math.isnan(found.macro_f1)
+
+
+def test_the_truth_of_the_made_objects_scores_full_marks() -> None:
+    objects = list(made_objects(100))
+    truth = Truth.of(objects)
+    said = [
+        {
+            "record": record_iri(m).value,
+            "property": n,
+            "value": class_iri(n, m.values[n][0]).value,
+            "rank": "1",
+        }
+        for m in objects
+        for n in m.missing
+    ]
+    for name in PROPERTIES:
+        found = score(name, truth, said, said)
+        assert (found.coverage, found.precision, found.accuracy) == (1, 1, 1)
+        assert found.macro_f1 == 1
+
+
+def test_the_tour_fills_the_gaps_and_shows_one_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENRICH_TRAIN__MODALITIES", "dummy")
+    monkeypatch.setenv(
+        "ENRICH_DECISION__THRESHOLDS", '{"place": 0, "time": 0, "technique": 0, "material": 0}'
+    )
+    out = Console(file=io.StringIO(), width=100)
+    scores = tour(tmp_path / "demo", records=100, pictures=False, console=out)
+    assert [s.property for s in scores] == list(PROPERTIES)
+    assert all(s.coverage == 1 for s in scores)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    for part in (
+        "What is missing",
+        "Mean macro-F1",
+        "Against the truth",
+        "candidates",
+        "SELECT",
+        "enrich retract",
+    ):
+        assert part in text
+    assert "nan" not in text
+    assert (tmp_path / "demo" / "technique.rq").is_file()
+    again = tour(tmp_path / "demo", records=100, pictures=False, console=Console(file=io.StringIO()))
+    assert again == scores
+
+
+def test_the_tour_spares_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match="holds no demo"):
+        tour(tmp_path, records=50)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"

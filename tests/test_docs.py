@@ -1,0 +1,94 @@
+"""What the documents say is true: nothing is left out, links lead somewhere, commands exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from enrich import __version__
+from enrich.reference import help_text, reference, verb_names
+from enrich.settings import setting_rows
+from ontology.queries import query_names
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+MENTION = re.compile(r"^\s*(?:\$ )?enrich ([a-z].*)$", re.MULTILINE)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert reference() == REFERENCE, "docs/reference.md is out of date: run make docs"
+
+
+@pytest.mark.parametrize("words", verb_names(), ids=" ".join)
+def test_every_verb_is_documented(words: list[str]) -> None:
+    assert f"### enrich {' '.join(words)}\n" in REFERENCE
+    for option in re.findall(r"^  (--[a-z-]+)", help_text(words), re.MULTILINE):
+        assert option in REFERENCE
+
+
+@pytest.mark.parametrize("key", [row[0] for row in setting_rows()])
+def test_every_setting_is_documented(key: str) -> None:
+    assert f"| `{key}` |" in REFERENCE
+
+
+@pytest.mark.parametrize("name", query_names())
+def test_every_named_query_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in REFERENCE
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_commands_in_the_documents_exist(path: Path) -> None:
+    known = {words[0] for words in verb_names()}
+    for line in MENTION.findall(
+        "\n".join(re.findall(r"```(?:\w*)\n(.*?)```", path.read_text("utf-8"), re.DOTALL))
+    ):
+        words = shlex.split(line, comments=True)
+        assert words[0] in known, f"{path.name}: enrich {line}"
+        words_of_help = words[:2] if words[:2] in verb_names() else words[:1]
+        text = help_text(words_of_help)
+        for option in (word for word in words if word.startswith("--")):
+            assert option in text, f"{path.name}: enrich {line}"
+
+
+def test_make_targets_named_in_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"make ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8"))) - {
+        "and"
+    }:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == __version__
+    assert any(point.name == "enrich" for point in entry_points(group="console_scripts"))
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pinned = {
+        line.partition("==")[0].lower()
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line
+    }
+    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[<>=\[;~! ]", requirement)[0].lower() for requirement in asked}
+    assert names <= pinned
+
+
+def test_the_licence_is_there_in_full() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text

@@ -1,0 +1,64 @@
+"""Museums for the tests of the service: a part of the silk graph, servers of their own, a dummy model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers import museum as m
+from tests.workers.museum import Museum, Server
+
+RECORDS = 400
+RERUNS = 2
+"""Real processes are killed here at random while others compete for two cores: a test may miss its time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test of this folder that fails is run again, and told as rerun; failing thrice, it fails."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.flaky(reruns=RERUNS))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, museum_data: Path) -> Path:
+    """A folder with a loaded store and a trained model, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    server, url = m.oxigraph_server(folder / "store")
+    with m.running(server):
+        store = m.open_store(
+            query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store"
+        )
+        m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", RECORDS))
+        m.load(store, m.vocabulary(museum_data))
+        m.set_up(folder / "museum", url, "redis://127.0.0.1:1/0")
+    return folder
+
+
+@pytest.fixture
+def graph(template: Path, tmp_path: Path) -> tuple[Server, str]:
+    """A server over a copy of the graph, not yet started."""
+    shutil.copytree(template / "store", tmp_path / "store")
+    shutil.copytree(template / "museum" / "model", tmp_path / "museum" / "model")
+    return m.oxigraph_server(tmp_path / "store")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> tuple[Server, str]:
+    """A Redis server, not yet started."""
+    return m.redis_server(tmp_path / "redis")
+
+
+@pytest.fixture
+def museum(tmp_path: Path, graph: tuple[Server, str], broker: tuple[Server, str]) -> Iterator[Museum]:
+    """A museum whose servers run."""
+    with m.running(graph[0], broker[0]):
+        found = m.set_up(tmp_path / "museum", graph[1], broker[1])
+        try:
+            yield found
+        finally:
+            found.end()

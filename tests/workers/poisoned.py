@@ -1,0 +1,33 @@
+"""`enrich` with a dummy classifier that ends its process at certain records, as a broken library would.
+
+POISON names them: `segfault=IRI IRI …`, or `raise=IRI …`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from classifiers.data import Record
+from classifiers.dummy import DummyClassifier
+from enrich.cli import main
+
+how, _, listed = os.environ["POISON"].partition("=")
+poison = frozenset(listed.split())
+harmless = DummyClassifier.predict
+
+
+def predict(self: DummyClassifier, records: Sequence[Record]) -> Any:
+    """As ever, but for the poison."""
+    if poison.intersection(record.id for record in records):
+        if how == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        raise RuntimeError("poison")
+    return harmless(self, records)
+
+
+DummyClassifier.predict = predict  # type: ignore[method-assign]
+sys.exit(main())

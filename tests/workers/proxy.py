@@ -1,0 +1,88 @@
+"""A TCP proxy before a store, which passes on, answers 500, hangs or refuses, as it is told."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+PASS, ERROR, HANG, DOWN = "pass", "error", "hang", "down"
+_REFUSAL = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n"
+    b"Connection: close\r\n\r\nno space\n"
+)
+
+
+class Proxy:
+    """Passes connections on to a port of 127.0.0.1; `mode` says how it treats new ones."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.mode = PASS
+        self.refused = 0
+        self.every = 1
+        """In the mode ERROR, of so many connections one is refused."""
+        self._count = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._ended = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while not self._ended.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            mode = self.mode
+            self._count += 1
+            if mode == ERROR and self._count % self.every:
+                mode = PASS
+            if mode == PASS:
+                self._pass(client)
+                return
+            self.refused += 1
+            if mode == HANG:
+                self._ended.wait(30)
+            elif mode == ERROR:
+                with suppress(OSError):
+                    client.settimeout(2)
+                    client.recv(1_000_000)
+                    client.sendall(_REFUSAL)
+            # DOWN: closed at once
+
+    def _pass(self, client: socket.socket) -> None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.target)) as server:
+            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            back.start()
+            _pump(client, server)
+            back.join()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._ended.set()
+        self._listener.close()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def proxy(target: int) -> Iterator[Proxy]:
+    """A proxy that is gone when left."""
+    made = Proxy(target)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,107 @@
+"""A small made museum in memory, and a queue in a list: the service without processes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyoxigraph import NamedNode, Quad
+
+from enrich.settings import Settings
+from enrich.stores import Store, open_store
+from enrich.training import train
+from enrich.workspace import Workspace
+from ontology.profiles import load_profile
+from ontology.terms import RDF
+from workers.service import Service
+from workers.tasks import run_batch, run_plan, run_tend
+
+ECRM = "http://erlangen-crm.org/current/"
+VAM, RISD = (NamedNode(f"http://data.silknow.org/graph/{name}") for name in ("vam", "risd"))
+GAPS = 24
+"""Records that lack a place, and nothing else."""
+
+
+def record(number: int) -> NamedNode:
+    """A record's IRI."""
+    return NamedNode(f"https://museum.example.org/object/{number:03d}")
+
+
+def facts(whole: int = 30) -> Iterator[Quad]:
+    """GAPS records that lack a place, a third of them of another museum, and some that lack nothing."""
+    profile = load_profile("silknow")
+    for number in range(GAPS + whole):
+        graph = RISD if number % 3 == 0 else VAM
+        thing, made = record(number), NamedNode(f"https://museum.example.org/production/{number:03d}")
+        yield Quad(thing, RDF.type, NamedNode(f"{ECRM}E22_Man-Made_Object"), graph)
+        yield Quad(made, NamedNode(f"{ECRM}P108_has_produced"), thing, graph)
+        for prop in profile.properties:
+            if prop.name != "place" or number >= GAPS:
+                yield Quad(made, prop.predicate, prop.classes[0], graph)
+
+
+class Queue:
+    """Messages, kept in order, and done one by one when told."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.messages: deque[tuple[str, ...]] = deque()
+
+    def plan(self, run: str) -> None:
+        """Keep the message."""
+        self.messages.append(("plan", run))
+
+    def batch(self, run: str, name: str, *, nightly: bool) -> None:
+        """Keep the message."""
+        del nightly
+        self.messages.append(("batch", run, name))
+
+    def tend(self) -> str:
+        """Look after the open runs."""
+        return run_tend(self.service, self)  # type: ignore[arg-type]
+
+    def one(self) -> str:
+        """Do the first message."""
+        kind, run, *rest = self.messages.popleft()
+        if kind == "plan":
+            return run_plan(self.service, self, NamedNode(run))  # type: ignore[arg-type]
+        return run_batch(self.service, self, NamedNode(run), *rest)  # type: ignore[arg-type]
+
+    def all(self) -> list[str]:
+        """Do messages until there are none; what became of them."""
+        self.tend()
+        outcomes = []
+        while self.messages:
+            outcomes.append(self.one())
+        return outcomes
+
+    def drop(self, run: NamedNode) -> None:
+        """Lose all that was sent."""
+        self.messages.clear()
+        self.service.flight(run).clear()
+
+
+def small_service(folder: Path, broker: str, store: Store | None = None, **workers: object) -> Service:
+    """The service of the small museum, with a trained dummy model in `folder`/model."""
+    settings = Settings(
+        store={"query_url": f"http://127.0.0.1:1/{folder.name}"},  # type: ignore[arg-type]
+        run={"batch": 5},  # type: ignore[arg-type]
+        train={"modalities": ("dummy",)},  # type: ignore[arg-type]
+        workers={  # type: ignore[arg-type]
+            "broker": broker,
+            "model": str(folder / "model"),
+            "schedule": "0 2 * * *",
+            "in_flight": 3,
+            **workers,
+        },
+    )
+    service = Service(settings)
+    held = store or open_store()
+    if store is None:
+        held.insert(facts())
+    service.workspace = Workspace(settings, held)
+    if not (folder / "model").exists():
+        train(service.workspace, None, folder / "model", modalities=("dummy",))
+    service.broker.redis.delete(*(service.broker.redis.keys(f"{service.broker.prefix}:*") or ["nothing"]))
+    return service

@@ -1,0 +1,269 @@
+"""The small parts: limits, attempts, models, what was seen, locks, metrics, and life without a broker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyoxigraph import NamedNode
+
+from enrich.errors import BrokerError, InputError, ModelError, SettingsError
+from enrich.settings import Settings
+from ontology.profiles import load_profile
+from tests.workers.test_plan import RECORDS
+from workers import logs, metrics
+from workers.attempts import Attempt, process_birth
+from workers.batch import tolerated
+from workers.broker import Broker, Flight, shown
+from workers.config import celery_settings, check
+from workers.models import Models, folder_digest, limit_threads
+from workers.plan import Batch
+from workers.planner import Seen, parse_where
+
+STORE = {"query_url": "http://127.0.0.1:1/query"}
+
+
+def settings(store: dict[str, object] | None = None, **workers: object) -> Settings:
+    """Settings of a service."""
+    return Settings(store=STORE if store is None else store, workers=workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"time_limit": 900, "visibility_timeout": 900}, "time_limit"),
+        ({"time_limit": 10, "visibility_timeout": 20, "soft_shutdown": 30}, "soft_shutdown"),
+        ({"broker": "amqp://127.0.0.1"}, "Redis"),
+    ],
+)
+def test_limits_that_would_lose_work_are_refused(said: dict[str, object], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        check(settings(**said))
+
+
+def test_the_embedded_store_is_refused_plainly() -> None:
+    with pytest.raises(SettingsError, match="one process"):
+        check(settings(store={}))
+
+
+def test_what_celery_is_told() -> None:
+    told = celery_settings(settings(visibility_timeout=50, time_limit=40))
+    assert told["accept_content"] == ["json"]
+    assert told["task_serializer"] == "json"
+    assert told["task_acks_late"]
+    assert told["task_reject_on_worker_lost"]
+    assert told["worker_prefetch_multiplier"] == 1
+    assert told["task_soft_time_limit"] < told["task_time_limit"] == 40
+    transport = told["broker_transport_options"]
+    assert transport["visibility_timeout"] == 50
+    assert transport["unacked_restore_interval"] == 2
+    assert transport["unacked_restore_throttle"] == 1
+
+
+def test_this_process_is_not_dead() -> None:
+    attempt = Attempt.here()
+    assert Attempt.parse(str(attempt)) == attempt
+    assert not attempt.dead(0)
+
+
+def test_a_process_that_ended_is_dead_at_once() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    born = process_birth(child.pid)
+    assert born is not None
+    attempt = Attempt("t", Attempt.here().host, child.pid, born, int(time.time()))
+    assert not attempt.dead(1000)
+    child.communicate(b"\n")
+    assert attempt.dead(1000)
+    assert Attempt("t", attempt.host, os.getpid(), "1", int(time.time())).dead(1000), "a number used again"
+
+
+def test_elsewhere_only_time_tells() -> None:
+    now = int(time.time())
+    assert not Attempt("t", "elsewhere", 1, "1", now - 50).dead(10)
+    assert Attempt("t", "elsewhere", 1, "1", now - 100).dead(10)
+
+
+def test_how_many_workers_a_batch_may_kill() -> None:
+    several, one = tuple(RECORDS), tuple(RECORDS[:1])
+    assert tolerated(Batch("0", 0, several), 3) == 3
+    assert tolerated(Batch("0a", 0, several, suspect=1), 3) == 1
+    assert tolerated(Batch("0ab", 0, one, suspect=2), 3) == 3
+
+
+@given(st.lists(st.integers(0, 500), max_size=300))
+def test_every_record_is_new_once(numbers: list[int]) -> None:
+    seen = Seen()
+    added = [n for n in numbers if seen.add(NamedNode(f"https://museum.example.org/{n}"))]
+    assert added == list(dict.fromkeys(numbers))
+
+
+def test_seen_keeps_what_it_has_packed() -> None:
+    seen = Seen()
+    many = [NamedNode(f"https://museum.example.org/{n}") for n in range(100_500)]
+    assert all(seen.add(record) for record in many)
+    assert not any(seen.add(record) for record in many)
+
+
+def test_where_is_made_of_names_and_iris() -> None:
+    contexts = load_profile("silknow").contexts
+    ((context, value),) = parse_where(("museum=http://data.silknow.org/graph/vam",), contexts)
+    assert context.name == "museum"
+    assert value == NamedNode("http://data.silknow.org/graph/vam")
+    for wrong in ("museum", "nothing=http://a.example/", "museum=<x> } DROP ALL", "=http://a.example/"):
+        with pytest.raises(InputError, match="--where"):
+            parse_where((wrong,), contexts)
+
+
+def test_threads_are_shared_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    assert limit_threads(2, cores=8) == 4
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "4"
+    assert limit_threads(64, cores=8) == 4, "what is set stands"
+
+
+class FakeModels(Models):
+    """Reads nothing."""
+
+    def _read(self, folder: Path) -> object:  # type: ignore[override]
+        self.loads += 1
+        made = type("FakeModel", (), {})()
+        made.digest = folder_digest(folder)
+        return made
+
+
+def test_a_model_is_read_once_and_anew_when_it_changed(tmp_path: Path) -> None:
+    models = FakeModels()
+    (tmp_path / "MANIFEST").write_text("one")
+    first = hashlib.sha256(b"one").hexdigest()
+    assert models.get(tmp_path) is models.get(tmp_path, first)
+    assert models.loads == 1
+    (tmp_path / "MANIFEST").write_text("two")
+    assert models.get(tmp_path).digest != first
+    assert models.get(tmp_path, first).digest == first, "the one before is kept for the run that has it"
+    assert models.loads == 2
+    (tmp_path / "MANIFEST").write_text("three")
+    models.get(tmp_path)
+    with pytest.raises(ModelError, match="put that one back"):
+        models.get(tmp_path, first)
+    with pytest.raises(ModelError, match="not a model folder"):
+        models.get(tmp_path / "nowhere")
+
+
+def test_locks_expire_and_flights_are_counted(redis_url: str) -> None:
+    broker = Broker(settings(broker=redis_url))
+    broker.check()
+    with broker.lock("a", 5) as first, broker.lock("a", 5) as second:
+        assert first
+        assert not second
+    with broker.lock("a", 5) as again:
+        assert again
+    assert broker.once_in("b", 0.2)
+    assert not broker.once_in("b", 0.2)
+    flight = Flight(broker, "run")
+    assert flight.take("0")
+    assert not flight.take("0")
+    assert flight.members() == {"0"}
+    flight.touch("1")
+    assert flight.size() == 1, "what was not sent is not begun"
+    assert flight.drop_older(60) == 0
+    assert flight.drop_older(-1) == 1
+    flight.take("2")
+    flight.land("2")
+    flight.take("3")
+    flight.clear()
+    assert flight.size() == 0
+
+
+def test_the_password_of_the_broker_is_not_shown() -> None:
+    assert shown("redis://:secret@host:6379/0") == "redis://host:6379/0"
+    with pytest.raises(BrokerError, match=r"redis://127\.0\.0\.1:1/0; start one") as error:
+        Broker(settings(broker="redis://:secret@127.0.0.1:1/0")).check()
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["worker"], ["beat"], ["queue", "--model", "model"], ["jobs"], ["job", "x"], ["cancel", "x"],
+        ["resume", "x"], ["pause", "x"],
+    ],
+)  # fmt: skip
+def test_without_a_broker_every_verb_says_how_to_start_one(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "enrich.toml").write_text(
+        '[store]\nquery_url = "http://127.0.0.1:1/query"\n'
+        '[workers]\nbroker = "redis://127.0.0.1:1/0"\nmodel = "model"\nschedule = "0 2 * * *"\n'
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "enrich", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert "redis-server" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert time.monotonic() - began < 30, "ten seconds, on a machine with nothing else to do"
+
+
+def test_health_without_anything() -> None:
+    from workers.app import make_app
+    from workers.health import look
+
+    said = settings(broker="redis://127.0.0.1:1/0")
+    found = look(make_app(said), said)
+    assert not found.ok
+    assert found.exit_code == 7
+    assert not found.store_readable
+    assert any("redis-server" in problem for problem in found.problems)
+    assert json.dumps(found.as_dict())
+
+
+def test_health_with_a_broker_but_no_store(redis_url: str) -> None:
+    from workers.app import make_app
+    from workers.health import look
+
+    said = settings(broker=redis_url)
+    found = look(make_app(said), said, need_worker=False)
+    assert found.broker
+    assert found.exit_code == 3
+
+
+def test_logs_are_json_with_run_and_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        logs.configure()
+        with logs.about(run="r", batch="7"):
+            logs.log.info("batch", outcome="done")
+            logging.getLogger("celery").warning("from a %s", "library")
+    finally:
+        root.handlers = before
+        root.setLevel(level)
+    ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert (ours["event"], ours["run"], ours["batch"], ours["outcome"]) == ("batch", "r", "7", "done")
+    assert (theirs["event"], theirs["batch"]) == ("from a library", "7")
+
+
+def test_stages_are_timed_and_counted() -> None:
+    def value(metric: object) -> float:
+        return float(metric.labels("test")._value.get())  # type: ignore[attr-defined]
+
+    with metrics.stage("test") as counted:
+        counted(5)
+    assert value(metrics.STAGE_RECORDS) == 5
+    assert value(metrics.STAGE_SECONDS) > 0

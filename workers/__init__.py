@@ -1,0 +1,1 @@
+"""Running it every night: Celery workers, schedule and jobs, as thin skins over enrich."""

@@ -1,0 +1,140 @@
+"""The Celery app of one museum: its settings, its tasks, and what a worker does when it starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from celery import Celery, signals
+from kombu.exceptions import OperationalError
+
+from enrich.errors import EnrichError
+from enrich.settings import Settings
+from workers import config, metrics
+from workers.broker import Broker
+from workers.jobs import NIGHTLY, worker_runs
+from workers.logs import configure as configure_logs
+from workers.logs import log
+from workers.models import Models
+from workers.schedule import ENTRY, last_slot, nightly_crontab, windows, zone
+from workers.service import Service
+from workers.tasks import Hands, register_tasks
+
+
+def make_app(settings: Settings, models: Models | None = None) -> Celery:
+    """The app with its tasks. Raises SettingsError for settings that do not fit together."""
+    config.check(settings)
+    windows(settings.workers)
+    app = Celery("enrich", set_as_current=False)
+    app.conf.update(config.celery_settings(settings))
+    hands = Hands(settings, models or Models())
+    register_tasks(app, hands)
+    schedule = nightly_crontab(settings.workers)
+    if schedule is not None:
+        app.conf.beat_schedule = {ENTRY: {"task": "enrich.nightly", "schedule": schedule}}
+    app.nightly_started = lambda: nightly_started(hands.service)
+    app.enrich_broker = Broker(settings)
+    app.hands = hands
+    return app
+
+
+def nightly_started(service: Service) -> datetime | None:
+    """When the last nightly run was due. A museum without any has none to make up: then it is the last
+    time that the schedule was due."""
+    slots = [
+        k.request.slot
+        for k in worker_runs(service.register.runs())
+        if k.request.kind == NIGHTLY and k.request.slot
+    ]
+    if slots:
+        return datetime.fromisoformat(max(slots))
+    schedule = nightly_crontab(service.settings.workers)
+    if schedule is None:
+        return None
+    return last_slot(schedule, zone(service.settings.workers), datetime.now(UTC))
+
+
+def start_worker(app: Celery, settings: Settings, *, concurrency: int, queues: str, name: str | None) -> int:
+    """Work until told to stop (SIGTERM: finish what was begun). Returns the exit code."""
+    hands: Hands = app.hands
+    _preload(hands.models, settings)
+    connections = _connect_signals(app, hands, settings)
+    stop_metrics = (
+        metrics.serve(settings.workers.metrics_port, settings.workers.metrics_host)
+        if settings.workers.metrics_port
+        else None
+    )
+    try:
+        worker = app.Worker(
+            concurrency=concurrency,
+            queues=queues,
+            hostname=name,
+            pool="prefork",
+            without_mingle=True,
+            loglevel="INFO",
+        )
+        worker.start()
+        return int(worker.exitcode or 0)
+    finally:
+        if stop_metrics is not None:
+            stop_metrics()
+        for signal, receiver in connections:
+            signal.disconnect(receiver)
+
+
+def _preload(models: Models, settings: Settings) -> None:
+    """Read the nightly model once for all processes, where that is safe."""
+    if settings.workers.model is None:
+        return
+    folder = settings.locate(settings.workers.model)
+    try:
+        shared = models.preload(folder)
+    except EnrichError as error:
+        log.warning("the nightly model cannot be read yet", reason=str(error))
+        return
+    log.info("model read", folder=str(folder), shared=shared)
+
+
+def _connect_signals(app: Celery, hands: Hands, settings: Settings) -> list[tuple[Any, Any]]:
+    def logging_set_up(**_: Any) -> None:
+        configure_logs()
+
+    def process_began(**_: Any) -> None:
+        configure_logs()
+        hands.begin_process()
+
+    def process_ended(pid: int | None = None, **_: Any) -> None:
+        hands.end_process()
+        if pid is not None:
+            metrics.process_ended(pid)
+
+    def ready(sender: Any = None, **_: Any) -> None:
+        log.info(
+            "worker ready",
+            queues=sorted(sender.task_consumer.queues and [q.name for q in sender.task_consumer.queues]),
+        )
+        sender.timer.call_repeatedly(settings.workers.tend_every, lambda: ask_to_tend(app, settings))
+        ask_to_tend(app, settings)
+
+    pairs = [
+        (signals.setup_logging, logging_set_up),
+        (signals.worker_process_init, process_began),
+        (signals.worker_process_shutdown, process_ended),
+        (signals.worker_ready, ready),
+    ]
+    for signal, receiver in pairs:
+        signal.connect(receiver, weak=False)
+    return pairs
+
+
+def ask_to_tend(app: Celery, settings: Settings) -> None:
+    """Have somebody look after the open runs, unless another worker has just asked for that."""
+    broker: Broker = app.enrich_broker
+    every = settings.workers.tend_every
+    try:
+        if broker.once_in("tend", every * 0.9):
+            app.send_task("enrich.tend", expires=every * 3, retry=False)
+    except (redis.RedisError, OperationalError, OSError) as error:
+        metrics.FAILURES.labels("broker").inc()
+        log.warning("the broker does not answer", reason=str(error))

@@ -1,0 +1,79 @@
+"""Attempts at a batch: which process made them, and whether that process is surely dead."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A process that has begun a batch. `born` tells it from a later process of the same number."""
+
+    token: str
+    host: str
+    pid: int
+    born: str
+    at: int
+    """Unix time, seconds."""
+
+    @classmethod
+    def here(cls) -> Self:
+        """An attempt of this process, now."""
+        pid = os.getpid()
+        return cls(secrets.token_hex(4), _host(), pid, process_birth(pid) or "0", int(time.time()))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The attempt that `str` wrote."""
+        token, host, pid, born, at = text.split()
+        return cls(token, host, int(pid), born, int(at))
+
+    def __str__(self) -> str:
+        return f"{self.token} {self.host} {self.pid} {self.born} {self.at}"
+
+    def dead(self, time_limit: float) -> bool:
+        """Whether its process has surely ended: it is gone from this machine, or past the time limit
+        (seconds) after which any would have been killed."""
+        if self.host == _host():
+            return process_birth(self.pid) != self.born
+        return time.time() - self.at > time_limit + 60
+
+
+def process_birth(pid: int) -> str | None:
+    """When a process of this machine was started, in ticks since boot; None when it has ended.
+
+    Linux only; elsewhere `0` for a process that is there.
+    """
+    try:
+        said = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return "0" if _is_running(pid) else None
+    except ProcessLookupError:
+        return None
+    fields = said.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host() -> str:
+    """The machine's name with the boot it is in: a restart ends every process."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    suffix = boot.read_text(encoding="ascii")[:8] if boot.exists() else "0"
+    return f"{socket.gethostname() or 'localhost'}/{suffix}"

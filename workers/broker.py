@@ -1,0 +1,133 @@
+"""The Redis broker: whether it answers, and the few short-lived things that are kept in it.
+
+Nothing that must last is here: were it all lost, `workers.tending` would find what is to do in the
+triplestore.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+
+from enrich.errors import BrokerError
+from enrich.settings import Settings
+
+CONNECT_SECONDS = 3.0
+_RELEASE = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"
+
+
+class Broker:
+    """A connection to Redis, with keys of this target: several museums may share one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.workers.broker
+        self.where = shown(self.url)
+        self.queues = tuple(dict.fromkeys((settings.workers.queue, settings.workers.batch_queue)))
+        target = settings.store.update_url or settings.store.query_url or "embedded"
+        self.prefix = f"enrich:{hashlib.sha256(f'{target} {settings.base}'.encode()).hexdigest()[:12]}"
+        self.redis: Any = redis.Redis.from_url(
+            self.url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=5, decode_responses=True
+        )
+
+    def key(self, *parts: str) -> str:
+        """A key of this target."""
+        return ":".join((self.prefix, *parts))
+
+    def check(self) -> None:
+        """Raise BrokerError, which says how to start a broker, when none answers within seconds."""
+        try:
+            self.redis.ping()
+        except redis.AuthenticationError as error:
+            raise BrokerError(
+                f"the broker {self.where} refuses us ({error}); check workers.broker"
+            ) from error
+        except (redis.RedisError, OSError) as error:
+            raise BrokerError(
+                f"no broker answers at {self.where}; start one (redis-server, or: docker compose -f "
+                "docker/compose.yaml up -d redis) or set workers.broker; without one, use: enrich run"
+            ) from error
+
+    @contextmanager
+    def lock(self, name: str, seconds: float) -> Iterator[bool]:
+        """A lock that expires by itself; gives whether it was obtained. Never waits.
+
+        It only saves work: what it guards is guarded again by the tokens in the triplestore.
+        """
+        key, token = self.key("lock", name), str(time.monotonic_ns())
+        held = bool(self.redis.set(key, token, nx=True, px=int(seconds * 1000)))
+        try:
+            yield held
+        finally:
+            if held:
+                self.redis.eval(_RELEASE, 1, key, token)
+
+    def once_in(self, name: str, seconds: float) -> bool:
+        """True for the first caller within so many seconds."""
+        return bool(self.redis.set(self.key("once", name), "1", nx=True, px=max(1, int(seconds * 1000))))
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Messages waiting in each queue, those of every priority."""
+        names = {
+            queue: [queue, *(f"{queue}\x06\x16{step}" for step in range(1, 10))] for queue in self.queues
+        }
+        with self.redis.pipeline(transaction=False) as pipe:
+            for keys in names.values():
+                for key in keys:
+                    pipe.llen(key)
+            lengths = iter(pipe.execute())
+        return {queue: sum(int(next(lengths)) for _ in keys) for queue, keys in names.items()}
+
+    def beats(self) -> int:
+        """How many beats have shown a sign of life lately."""
+        return sum(1 for _ in self.redis.scan_iter(match=self.key("beat", "*"), count=100))
+
+
+class Flight:
+    """The batches of one run that are waiting in the queue or in work, each with when it was sent."""
+
+    def __init__(self, broker: Broker, run_id: str) -> None:
+        self.redis = broker.redis
+        self.key = broker.key("flight", run_id)
+
+    def size(self) -> int:
+        """How many there are."""
+        return int(self.redis.zcard(self.key))
+
+    def members(self) -> set[str]:
+        """Their names."""
+        return set(self.redis.zrange(self.key, 0, -1))
+
+    def take(self, batch: str) -> bool:
+        """Note a batch as sent; False when somebody else has sent it."""
+        taken = bool(self.redis.zadd(self.key, {batch: time.time()}, nx=True))
+        self.redis.expire(self.key, 7 * 86_400)
+        return taken
+
+    def touch(self, batch: str) -> None:
+        """Note that a batch was begun."""
+        self.redis.zadd(self.key, {batch: time.time()}, xx=True)
+
+    def land(self, batch: str) -> None:
+        """Forget a batch."""
+        self.redis.zrem(self.key, batch)
+
+    def drop_older(self, seconds: float) -> int:
+        """Forget what was sent longer ago than this, so that it is sent again. Returns how many."""
+        return int(self.redis.zremrangebyscore(self.key, "-inf", time.time() - seconds))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.redis.delete(self.key)
+
+
+def shown(url: str) -> str:
+    """The broker's address without its password."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))

@@ -1,0 +1,84 @@
+"""The Celery configuration that follows from enrich.toml, and the checks that it makes sense."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from enrich.errors import SettingsError
+from enrich.settings import Settings
+
+CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
+"""Priorities of messages, the lowest number first: planning and closing pass before any batch."""
+
+
+def check(settings: Settings) -> None:
+    """Raise SettingsError for settings with which work would be lost, done twice or not at all."""
+    workers = settings.workers
+    if settings.store.query_url is None:
+        raise SettingsError(
+            "workers need a triplestore server: the embedded store serves one process; set store.query_url "
+            "(oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"
+        )
+    if urlsplit(workers.broker).scheme not in ("redis", "rediss", "redis+socket", "unix"):
+        raise SettingsError(f"workers.broker is {workers.broker!r}; it is a Redis URL: redis://HOST:PORT/DB")
+    if workers.time_limit >= workers.visibility_timeout:
+        raise SettingsError(
+            f"workers.time_limit ({workers.time_limit:g} s) must be below workers.visibility_timeout "
+            f"({workers.visibility_timeout:g} s): a task that runs longer would be given to a second worker"
+        )
+    if workers.soft_shutdown >= workers.visibility_timeout:
+        raise SettingsError(
+            f"workers.soft_shutdown ({workers.soft_shutdown:g} s) must be below workers.visibility_timeout "
+            f"({workers.visibility_timeout:g} s)"
+        )
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """The configuration of the Celery app: JSON only, late acknowledgement, nothing fetched in advance."""
+    workers = settings.workers
+    transport = {
+        "visibility_timeout": workers.visibility_timeout,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "queue_order_strategy": "priority",
+        "priority_steps": [CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY],
+        "socket_connect_timeout": 3,
+        "socket_timeout": 30,
+        "socket_keepalive": True,
+        "max_retries": 2,
+    }
+    return {
+        "broker_url": workers.broker,
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 3,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_default_queue": workers.queue,
+        "task_default_priority": CONTROL_PRIORITY,
+        "task_time_limit": workers.time_limit,
+        "task_soft_time_limit": soft_limit(settings),
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5},
+        "worker_prefetch_multiplier": 1,
+        "worker_soft_shutdown_timeout": workers.soft_shutdown,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": True,
+        "worker_concurrency": workers.concurrency,
+        "timezone": workers.timezone,
+        "enable_utc": True,
+        "beat_max_loop_interval": 5,
+    }
+
+
+def soft_limit(settings: Settings) -> float:
+    """Seconds after which a task is asked to stop, before it is killed."""
+    return settings.workers.time_limit * 0.9

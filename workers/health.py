@@ -1,0 +1,105 @@
+"""Whether the service is well: broker, store, workers and beat, each asked and answered within seconds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from enrich.errors import BrokerError, EnrichError
+from enrich.settings import Settings
+from enrich.stores import open_store
+from enrich.stores.base import Store
+from workers.broker import Broker
+
+STORE_SECONDS = 3.0
+WORKER_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What was found. `problems` is empty when all is well that the command needs."""
+
+    ok: bool
+    broker: bool
+    store_readable: bool
+    store_writable: bool
+    workers: int
+    beats: int
+    queued: dict[str, int]
+    open_runs: list[str]
+    last_run: str | None
+    problems: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @property
+    def exit_code(self) -> int:
+        """7 without a broker, 3 without a store, 1 for anything else that is missing, 0 when all is well."""
+        if self.ok:
+            return 0
+        if not self.broker:
+            return BrokerError.exit_code
+        return 3 if not (self.store_readable and self.store_writable) else 1
+
+
+def probe_store(settings: Settings) -> Store:
+    """The store of the settings, with a short time-out and no second try."""
+    where = settings.store
+    return open_store(
+        query_url=where.query_url,
+        update_url=where.update_url or where.query_url,
+        auth=where.auth,
+        user=where.user,
+        password=where.password.get_secret_value() if where.password else None,
+        token=where.token.get_secret_value() if where.token else None,
+        timeout=STORE_SECONDS,
+        retries=0,
+    )
+
+
+def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health:
+    """Ask everything once. Without `need_worker` a service whose workers are elsewhere is well too."""
+    problems: list[str] = []
+    queued: dict[str, int] = {}
+    beats, workers, alive = 0, 0, False
+    broker = Broker(settings)
+    try:
+        broker.check()
+        alive = True
+        queued, beats = broker.queue_lengths(), broker.beats()
+        workers = len(app.control.inspect(timeout=WORKER_SECONDS).ping() or {})
+    except (BrokerError, redis.RedisError, OperationalError, OSError) as error:
+        problems.append(str(error))
+    if alive and need_worker and not workers:
+        problems.append("no worker answers; start one with: enrich worker")
+    if alive and settings.workers.schedule and not beats:
+        problems.append("no beat has shown a sign of life; start one with: enrich beat")
+    readable, writable = False, False
+    runs: list[str] = []
+    last: str | None = None
+    with probe_store(settings) as store:
+        found = store.health()
+        readable, writable = found.readable, found.writable
+        if found.problem:
+            problems.append(found.problem)
+        if readable:
+            try:
+                runs, last = _runs(store, settings)
+            except EnrichError as error:
+                problems.append(str(error))
+    return Health(not problems, alive, readable, writable, workers, beats, queued, runs, last, problems)
+
+
+def _runs(store: Store, settings: Settings) -> tuple[list[str], str | None]:
+    from enrich.runs import ACTIVE, OPEN, Register
+    from ontology.terms import Names
+
+    known = Register(store, Names(settings.base)).runs()
+    ended = [run.ended for run in known if run.state == ACTIVE and run.ended]
+    return [run.run for run in known if run.state == OPEN], max(ended, default=None)

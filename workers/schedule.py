@@ -1,0 +1,157 @@
+"""When the nightly run is due: crontab, time zone, windows in which it rests, and beat's scheduler."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from celery.beat import Scheduler
+from celery.schedules import ParseException, crontab
+
+from enrich.errors import EnrichError, SettingsError
+from enrich.sections import WorkersSettings
+from workers.broker import Broker
+from workers.logs import log
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ENTRY = "nightly"
+BEAT_SECONDS = 30
+_WINDOW = re.compile(r"(?:(?P<days>[a-z,]+)\s+)?(?P<start>\d\d?:\d\d)-(?P<end>\d\d?:\d\d)", re.IGNORECASE)
+
+
+def zone(settings: WorkersSettings) -> ZoneInfo:
+    """The time zone. Raises SettingsError for one that there is not."""
+    try:
+        return ZoneInfo(settings.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(
+            f"workers.timezone is {settings.timezone!r}; it is a name such as Europe/Ljubljana"
+        ) from error
+
+
+def nightly_crontab(settings: WorkersSettings) -> crontab | None:
+    """The schedule of the nightly run; None when there is none. Raises SettingsError."""
+    if settings.schedule is None:
+        return None
+    fields = settings.schedule.split()
+    if len(fields) != 5:
+        raise SettingsError(
+            f"workers.schedule is {settings.schedule!r}; it has five fields: minute hour day month weekday"
+        )
+    minute, hour, day, month, weekday = fields
+    here = zone(settings)
+    try:
+        return crontab(minute, hour, weekday, day, month, nowfun=lambda: datetime.now(here))
+    except (ParseException, ValueError) as error:
+        raise SettingsError(f"workers.schedule {settings.schedule!r} is not a crontab: {error}") from error
+
+
+def last_slot(schedule: crontab, here: ZoneInfo, moment: datetime, days: int = 8) -> datetime | None:
+    """The last time, up to `moment`, at which the schedule was due (UTC); None within so many days."""
+    local = moment.astimezone(here).replace(second=0, microsecond=0)
+    for back in range(days + 1):
+        day = local - timedelta(days=back)
+        if not (
+            day.month in schedule.month_of_year
+            and day.day in schedule.day_of_month
+            and day.isoweekday() % 7 in schedule.day_of_week
+        ):
+            continue
+        times = [
+            day.replace(hour=hour, minute=minute) for hour in schedule.hour for minute in schedule.minute
+        ]
+        due = [t for t in times if t <= local]
+        if due:
+            return max(due).astimezone(UTC)
+    return None
+
+
+def windows(settings: WorkersSettings) -> list[tuple[frozenset[int], time, time]]:
+    """The windows in which the nightly run rests: weekdays (0 is Monday), start, end. Raises SettingsError."""
+    found = []
+    for text in _joined(settings.blackout):
+        match = _WINDOW.fullmatch(text.strip())
+        days = (match["days"] or ",".join(DAYS)).lower().split(",") if match else []
+        if match is None or any(day not in DAYS for day in days):
+            raise SettingsError(
+                f"workers.blackout holds {text!r}; a window is HH:MM-HH:MM, or mon,tue HH:MM-HH:MM"
+            )
+        try:
+            start, end = (time.fromisoformat(match[name].zfill(5)) for name in ("start", "end"))
+        except ValueError as error:
+            raise SettingsError(f"workers.blackout {text!r}: {error}") from error
+        found.append((frozenset(DAYS.index(day) for day in days), start, end))
+    return found
+
+
+def _joined(texts: tuple[str, ...]) -> list[str]:
+    """The windows, where the environment's commas have cut weekdays off theirs."""
+    found: list[str] = []
+    for text in texts:
+        if found and not re.search(r"\d", found[-1]):
+            found[-1] += "," + text
+        else:
+            found.append(text)
+    return found
+
+
+def resting(settings: WorkersSettings, moment: datetime) -> bool:
+    """Whether the nightly run rests at this moment. A window may reach past midnight."""
+    if not settings.blackout:
+        return False
+    local = moment.astimezone(zone(settings))
+    clock, today = local.time(), local.weekday()
+    for days, start, end in windows(settings):
+        if start <= end:
+            if today in days and start <= clock < end:
+                return True
+        elif (today in days and clock >= start) or ((today - 1) % 7 in days and clock < end):
+            return True
+    return False
+
+
+class NightlyScheduler(Scheduler):  # type: ignore[misc]
+    """Beat without a file of its own: what was due while it was away is found in the register of runs.
+
+    The app's `nightly_started` tells when the last nightly run was due (UTC), or None.
+    """
+
+    def setup_schedule(self) -> None:
+        """One entry, whose last time is that of the last nightly run."""
+        entries = self.app.conf.beat_schedule
+        self.install_default_entries(entries)
+        self.update_from_dict(entries)
+        started = getattr(self.app, "nightly_started", None)
+        if started is None or ENTRY not in self.schedule:
+            return
+        try:
+            last = started()
+        except EnrichError as error:
+            log.warning(
+                "the register cannot be read; a run missed meanwhile is not made up", reason=str(error)
+            )
+            return
+        if last is not None:
+            self.schedule[ENTRY].last_run_at = last
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        """What beat does; and a sign of life for `enrich health`."""
+        broker: Broker | None = getattr(self.app, "enrich_broker", None)
+        if broker is not None:
+            alive(broker)
+        return super().tick(*args, **kwargs)
+
+
+def alive(broker: Broker) -> None:
+    """Leave a sign that this beat lives."""
+    import os
+    import socket
+
+    import redis
+
+    try:
+        broker.redis.set(broker.key("beat", f"{socket.gethostname()}-{os.getpid()}"), "1", ex=BEAT_SECONDS)
+    except redis.RedisError as error:
+        log.warning("no sign of life left", reason=str(error))
