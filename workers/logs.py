@@ -24,7 +24,7 @@ def configure(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer(ensure_ascii=False)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # what stderr is then, not now
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode
@@ -252,6 +253,7 @@ def test_logs_are_json_with_run_and_batch(capsys: pytest.CaptureFixture[str]) ->
             logs.log.info("batch", outcome="done")
             logging.getLogger("celery").warning("from a %s", "library")
     finally:
+        structlog.reset_defaults()
         root.handlers = before
         root.setLevel(level)
     ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
