@@ -139,11 +139,9 @@ def test_a_short_answer_that_is_cut_is_asked_again(cut: Callable[[bytes], Answer
         store_at(server).select(SELECT)
 
 
-@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("cut", [cut for name, cut in CUTS.items() if name != "empty"])
 def test_a_long_answer_that_is_cut_raises_while_it_is_read(cut: Callable[[bytes], Answer]) -> None:
     long = rows(3 * HEAD_ITEMS)
-    if cut(long).body == b"" and cut(long).chunks is None:
-        pytest.skip("an empty body holds no first rows")
     with hostile_server(lambda _: cut(long)) as server:
         stream = store_at(server).select(SELECT)
         with pytest.raises(StoreUnavailable):
