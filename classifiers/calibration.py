@@ -62,7 +62,8 @@ class Calibrator:
         """Choose a method by cross-validated log loss and fit it on everything.
 
         `probabilities` and `target` are (n, K), without absent rows. With fewer than 10 records per fold
-        nothing is learnt and the method is none.
+        nothing is learnt and the method is none. A single method is not compared with anything, so no losses are
+        measured.
         """
         n = len(probabilities)
         if not np.isfinite(probabilities).all():
@@ -71,7 +72,7 @@ class Calibrator:
             return cls("none", many)
         fold = np.random.default_rng(seed).permutation(n) % folds
         scores: dict[str, float] = {}
-        for method in methods:
+        for method in methods if len(methods) > 1 else ():
             parts = []
             for k in range(folds):
                 inside, outside = fold != k, fold == k
@@ -79,7 +80,7 @@ class Calibrator:
                 loss = log_loss(fitted.apply(probabilities[outside]), target[outside], many)
                 parts.append(loss * int(outside.sum()))
             scores[method] = float(sum(parts) / n)
-        best = min(scores, key=lambda m: (scores[m], METHODS.index(m)))
+        best = min(methods, key=lambda m: (scores.get(m, 0.0), METHODS.index(m)))
         chosen = cls._fit(best, probabilities, target, many)
         return cls(best, many, chosen.slopes, chosen.biases, chosen.steps, scores)
 

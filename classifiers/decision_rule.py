@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import FloatArray
-from classifiers.metrics import macro_f1, resolve_truth
+from classifiers.metrics import macro_f1, most_frequent_class
 
 GRID = np.linspace(-2.0, 2.0, 33)
 _TINY = 1e-12
@@ -59,24 +59,23 @@ def tune_offsets(
 def _ascend(scores: FloatArray, target: FloatArray, frequency: FloatArray, rounds: int = 2) -> FloatArray:
     """Coordinate ascent over GRID for one sample."""
     n, classes = scores.shape
+    rows = np.arange(n)
     offsets = np.zeros(classes)
     best = macro_f1(target, scores.argmax(axis=1), frequency)
-    single = bool((target.sum(axis=1) == 1).all())
-    truth = resolve_truth(target, target.argmax(axis=1), frequency) if single else None
+    missed = most_frequent_class(target, frequency)
     for _ in range(rounds):
         before = best
         for k in range(classes):
             others = scores + offsets
             others[:, k] = -np.inf
             rival = others.argmax(axis=1)
-            height = others[np.arange(n), rival]
+            height = others[rows, rival]
+            truth_k = np.where(target[:, k] > 0, k, missed)
+            truth_rival = np.where(target[rows, rival] > 0, rival, missed)
             for value in GRID:
-                first = np.where(scores[:, k] + value > height, k, rival)
-                score = (
-                    _fast_f1(truth, first, classes)
-                    if truth is not None
-                    else macro_f1(target, first, frequency)
-                )
+                chosen = scores[:, k] + value > height
+                truth, first = np.where(chosen, truth_k, truth_rival), np.where(chosen, k, rival)
+                score = _fast_f1(truth, first, classes)
                 if score > best + 1e-9:
                     best, offsets[k] = score, value
         if best - before < 1e-4:

@@ -61,7 +61,7 @@ class EarlyFusion(Fuser):
     def __init__(self, **settings: Any) -> None:
         self.settings = from_json(EarlyFusionSettings, settings, "early fusion")
         self.modalities: tuple[str, ...] = ()
-        self.layout = RecordColumns.learn([])
+        self.layout, _ = RecordColumns.learn([])
         self.arrays: dict[str, NDArray[np.float32]] = {}
 
     def fit(
@@ -71,8 +71,7 @@ class EarlyFusion(Fuser):
         import torch
 
         self.properties, self.modalities = dataset.properties, tuple(sorted(by))
-        self.layout = RecordColumns.learn(dataset.records, self.settings.features)
-        columns = self.layout.matrices(dataset.records)
+        self.layout, columns = RecordColumns.learn(dataset.records, self.settings.features)
         generator = torch.Generator().manual_seed(seed)
         weights = self._start(generator)
         embeddings = [weights["embedding"]]

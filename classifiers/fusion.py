@@ -145,8 +145,7 @@ class LateFusion(Fuser):
         columns: Columns | None = None
         self.layout = None
         if self.settings.whole_record and {"text", "tabular"} & set(by):
-            self.layout = RecordColumns.learn(dataset.records, self.settings.features)
-            columns = self.layout.matrices(dataset.records)
+            self.layout, columns = RecordColumns.learn(dataset.records, self.settings.features)
             thin = [thinned(dataset.records[int(i)], rng) for i in rows]
             copies = Columns(columns.text[rows], self.layout.token_matrix(thin))
             folds = int(fold.max()) + 1

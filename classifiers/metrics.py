@@ -31,10 +31,15 @@ def resolve_truth(target: FloatArray, first: Indices, frequency: FloatArray | No
 
     `frequency` (K,) ranks the classes; without it, how often the target names them.
     """
-    ranks = target.sum(axis=0) if frequency is None else frequency
-    fallback = np.where(target > 0, ranks + 1.0, 0.0).argmax(axis=1)
-    truth: Indices = np.where(hits(target, first), first, fallback)
+    truth: Indices = np.where(hits(target, first), first, most_frequent_class(target, frequency))
     return truth
+
+
+def most_frequent_class(target: FloatArray, frequency: FloatArray | None = None) -> Indices:
+    """The most frequent of each record's classes (n,): what a miss counts against."""
+    ranks = target.sum(axis=0) if frequency is None else frequency
+    found: Indices = np.where(target > 0, ranks + 1.0, 0.0).argmax(axis=1)
+    return found
 
 
 def accuracy(target: FloatArray, first: Indices) -> float:

@@ -77,15 +77,17 @@ class RecordColumns:
         settings: TextFeatureSettings | None = None,
         minimum: int = 2,
         limit: int = 50_000,
-    ) -> Self:
-        """Columns for what at least `minimum` records have, the `limit` most frequent."""
+    ) -> tuple[Self, Columns]:
+        """Columns for what at least `minimum` records have, the `limit` most frequent; and the records' own."""
         seen: Counter[tuple[Token, ...]] = Counter()
         for record in records:
             found = tokens(record)
             seen.update((token,) for token in found)
             seen.update(pairs(found))
         kept = sorted(column for column, n in seen.most_common(limit) if n >= minimum)
-        return cls(TextFeatures.learn(records, settings), kept)
+        text, matrix = TextFeatures.learn(records, settings)
+        made = cls(text, kept)
+        return made, Columns(matrix, made.token_matrix(records))
 
     def __len__(self) -> int:
         return len(self.text) + len(self.vocabulary)

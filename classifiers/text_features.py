@@ -74,20 +74,26 @@ class TextFeatures:
         self._vectorizers = dict(vectorizers)
 
     @classmethod
-    def learn(cls, records: Sequence[Record], settings: TextFeatureSettings | None = None) -> Self:
-        """Choose the columns and their weights. A field in which nothing is left is left out."""
+    def learn(
+        cls, records: Sequence[Record], settings: TextFeatureSettings | None = None
+    ) -> tuple[Self, Any]:
+        """Choose the columns and their weights; also the `matrix` of these records.
+
+        Their texts are cut into words only once. A field in which nothing is left is left out.
+        """
         settings = settings or TextFeatureSettings()
-        found = {}
+        found, parts = {}, {}
         for name in FIELDS:
             vectorizer = _vectorizer(name, settings)
             minimum = settings.min_letters if name == "letters" else settings.min_words
             vectorizer.set_params(min_df=min(minimum, max(len(records), 1)), max_features=settings.columns)
             try:
-                vectorizer.fit(_texts(name, records, settings))
+                parts[name] = vectorizer.fit_transform(_texts(name, records, settings))
             except ValueError:  # no text has a word, or none is frequent enough: the field says nothing
                 continue
             found[name] = vectorizer
-        return cls(settings, found)
+        made = cls(settings, found)
+        return made, made._joined(parts, len(records))
 
     def __len__(self) -> int:
         return sum(len(v.vocabulary_) for v in self._vectorizers.values())
@@ -98,17 +104,20 @@ class TextFeatures:
 
     def matrix(self, records: Sequence[Record]) -> Any:
         """CSR float32 (n, columns). A record without a known term has an empty row."""
+        used = self._vectorizers if len(records) else {}
+        parts = {name: v.transform(_texts(name, records, self.settings)) for name, v in used.items()}
+        return self._joined(parts, len(records))
+
+    def _joined(self, parts: Mapping[str, Any], n: int) -> Any:
+        """The fields side by side, the heading's columns times its weight."""
         from scipy.sparse import csr_matrix, hstack
 
-        if not self._vectorizers or not len(records):
-            empty: Any = (len(records), len(self))
+        if not parts:
+            empty: Any = (n, len(self))
             return csr_matrix(empty, dtype=np.float32)
-        parts = []
-        for name, vectorizer in self._vectorizers.items():
-            weight = self.settings.heading_weight if name == "heading" else 1.0
-            part = vectorizer.transform(_texts(name, records, self.settings))
-            parts.append(part if weight == 1.0 else part * np.float32(weight))
-        return hstack(parts, format="csr", dtype=np.float32)
+        weight = np.float32(self.settings.heading_weight)
+        weighted = [p * weight if name == "heading" and weight != 1.0 else p for name, p in parts.items()]
+        return hstack(weighted, format="csr", dtype=np.float32)
 
     def write(self, folder: Path) -> None:
         """vocabulary.json (terms in column order, by field) and idf.safetensors."""

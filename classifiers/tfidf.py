@@ -67,8 +67,7 @@ class TfidfClassifier(Classifier):
         del resume
         self.properties = train.properties
         everyone = Dataset([*train.records, *held_out.records], train.properties)
-        self.features = TextFeatures.learn(everyone.records, self.settings.features)
-        columns = self.features.matrix(everyone.records)
+        self.features, columns = TextFeatures.learn(everyone.records, self.settings.features)
         progress("tfidf", 0, len(self.properties))
         learnable = np.asarray(columns.getnnz(axis=1) > 0)
 

@@ -127,3 +127,12 @@ def test_a_damaged_calibration_is_refused() -> None:
             Calibrator.from_json({**good, **damage}, classes=4)
     with pytest.raises(ClassifierError, match="4 classes where the property has 5"):
         Calibrator.from_json(good, classes=5)
+
+
+def test_a_single_method_is_fitted_as_it_is_among_several_and_compared_with_nothing() -> None:
+    p, y = sample()
+    several = Calibrator.fit(p / p.max(axis=1, keepdims=True).clip(0.5), y, methods=("none", "vector"))
+    alone = Calibrator.fit(p / p.max(axis=1, keepdims=True).clip(0.5), y, methods=(several.method,))
+    assert (alone.method, alone.slopes, alone.biases) == (several.method, several.slopes, several.biases)
+    assert several.losses
+    assert not alone.losses

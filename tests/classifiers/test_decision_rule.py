@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from classifiers.decision_rule import order_candidates, tune_offsets
+from classifiers.decision_rule import GRID, _ascend, order_candidates, tune_offsets
 from classifiers.losses import softmax
 from classifiers.metrics import macro_f1
 
@@ -48,3 +49,22 @@ def test_the_order_is_total_and_stable() -> None:
 def test_the_same_seed_gives_the_same_rule() -> None:
     p, y = imbalanced(800, 3)
     assert np.array_equal(tune_offsets(p, y, seed=4), tune_offsets(p, y, seed=4))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_offsets_are_those_of_a_search_that_asks_macro_f1_itself(many: bool) -> None:
+    p, y = imbalanced(300, 5)
+    if many:
+        y[:80, 2] = 1.0
+    scores, frequency = np.log(p), y.sum(axis=0)
+    best, slow = macro_f1(y, scores.argmax(axis=1), frequency), np.zeros(3)
+    for _ in range(2):
+        for k in range(3):
+            for value in GRID:
+                tried = slow.copy()
+                tried[k] = value
+                score = macro_f1(y, (scores + tried).argmax(axis=1), frequency)
+                if score > best + 1e-9:
+                    best, slow = score, tried
+    assert best > macro_f1(y, scores.argmax(axis=1), frequency) + 0.02
+    assert np.array_equal(_ascend(scores, y, frequency), slow)

@@ -268,7 +268,7 @@ def test_tokens_pairs_and_what_is_visible() -> None:
     shown = museum(1).records[0]
     assert ("known", "place", "urn:FR") in tokens(shown)
     assert all(a[:2] != b[:2] and "known" in (a[0], b[0]) for a, b in pairs(tokens(shown)))
-    layout = RecordColumns.learn(museum(60).records)
+    layout, _ = RecordColumns.learn(museum(60).records)
     seen = layout.visible("place")
     assert not any(seen[i] for i, c in enumerate(layout.vocabulary) if any(t[1] == "place" for t in c))
     assert seen.any()

@@ -180,8 +180,19 @@ def test_the_heading_is_the_first_text_and_the_whole_is_bounded() -> None:
 
 
 def test_columns_are_named_by_field() -> None:
-    features = TextFeatures.learn(museum(12).records, TextFeatureSettings(min_letters=1, min_words=1))
+    features, _ = TextFeatures.learn(museum(12).records, TextFeatureSettings(min_letters=1, min_words=1))
     names = features.names()
     assert len(names) == len(features) == features.matrix(museum(2).records).shape[1]
     assert ("words", "lyon") in names
     assert ("heading", "textile") in names
+
+
+def test_what_is_learnt_from_is_the_matrix_of_those_records() -> None:
+    records = [*museum(12).records, Record("no texts")]
+    features, columns = TextFeatures.learn(records)
+    again = features.matrix(records)
+    assert columns.shape == again.shape
+    assert np.allclose(columns.toarray(), again.toarray(), rtol=1e-6)
+    assert columns.getnnz(axis=1)[-1] == 0
+    nothing, empty = TextFeatures.learn([Record("no texts")])
+    assert (len(nothing), empty.shape) == (0, (1, 0))
