@@ -221,9 +221,12 @@ def _cost(kitchen: Kitchen, table: Table, made: Sequence[Dish]) -> dict[str, flo
     best = next(d for d in made if d.name == BEST)
     soups = [d for d in made if d.weights is not None and d.name != BEST]
     wide = max(soups, key=lambda d: len(d.members))
-    voters = [kitchen.weights(m) for m in kitchen.pot.members]
     return inference_cost(
-        kitchen, table.scoring, member=best.weights or {}, soup=wide.weights or {}, voters=voters
+        kitchen,
+        table.scoring,
+        member=best.weights or {},
+        soup=wide.weights or {},
+        voters=map(kitchen.weights, kitchen.pot.members),
     )
 
 

@@ -91,7 +91,7 @@ def _result(
         table.scoring,
         member=by_name[BEST].weights or {},
         soup=widest.weights or {},
-        voters=[kitchen.weights(m) for m in by_name[VOTE].members],
+        voters=map(kitchen.weights, by_name[VOTE].members),
     )
     lens = Lens.of(table.scoring, prop)
     return Result(
@@ -112,10 +112,7 @@ def _network(results: Sequence[Result], lens: Lens) -> dict[str, Any]:
         "checkpoints": [len(r.trajectory.members) for r in results],
         "training_seconds": [_seconds(r.trajectory) for r in results],
         "peak_memory_mib": [a["peak_memory_mib"] for a in about],
-        "cost": {
-            key: float(np.median([r.cost[key] for r in results]))
-            for key in ("member_ms", "soup_ms", "vote_ms", "soup_ratio", "vote_ratio")
-        },
+        "cost": {key: float(np.median([r.cost[key] for r in results])) for key in results[0].cost},
         "dishes": {name: _dish(results, name, right, lens) for name in names},
     }
 

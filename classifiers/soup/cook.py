@@ -1,7 +1,8 @@
 """Cooks a soup: which members are averaged, in which shares, chosen on the selection pictures only.
 
 Uniform and greedy soups: Wortsman et al. 2022, section 2. Pruned: from the uniform soup, members leave as
-long as it gets no worse. Learned: mixing shares by gradient descent (ibid., appendix I).
+long as it gets no worse. Window: the last checkpoints, as many as score best (Izmailov et al. 2018; Kaddour
+2022). Learned: mixing shares by gradient descent (Wortsman et al., appendix I).
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from torch.func import functional_call
 
 from classifiers.base import ClassifierError, Progress, no_progress
 from classifiers.heads import FocalLoss, LossSettings
 from classifiers.soup.averaging import batch_norms
 from classifiers.soup.kitchen import Kitchen, Metric, Score, score
-from classifiers.soup.members import Member, Weights
+from classifiers.soup.members import Member, Pot, Weights
 from classifiers.soup.pictures import PictureSet
 
-Method = Literal["uniform", "greedy", "pruned", "learned"]
-METHODS: tuple[Method, ...] = ("uniform", "greedy", "pruned", "learned")
+Method = Literal["uniform", "greedy", "pruned", "window", "learned"]
+METHODS: tuple[Method, ...] = ("uniform", "greedy", "pruned", "window", "learned")
 LEARNED_STEPS, LEARNED_RATE, LEARNED_BATCH = 60, 0.1, 128
 
 
@@ -71,6 +73,7 @@ def cook(
         "uniform": lambda: ([m for m, _ in ranked], [1.0] * len(ranked), []),
         "greedy": lambda: _greedy(kitchen, selection, metric, ranked, progress),
         "pruned": lambda: _pruned(kitchen, selection, metric, ranked, progress),
+        "window": lambda: _window(kitchen, selection, metric, ranked, progress),
         "learned": lambda: _learned(kitchen, selection, ranked, seed, progress),
     }
     members, shares, steps = ways[method]()
@@ -138,6 +141,50 @@ def _pruned(
     return chosen, [1.0] * len(chosen), steps
 
 
+def windows(pot: Pot) -> list[tuple[str, list[Member]]]:
+    """The last k checkpoints of each training, and the ends of its last k cycles under restarts; with names.
+
+    Each set once, the shorter ones first.
+    """
+    ends = [m for m in pot.members if _ends_a_cycle(pot, m)]
+    found: dict[frozenset[str], tuple[str, list[Member]]] = {}
+    for name, members in (("last {}", list(pot.members)), ("ends of the last {} cycles", ends)):
+        runs: dict[str, list[Member]] = {}
+        for member in sorted(members, key=lambda m: m.epoch):
+            runs.setdefault(member.trajectory, []).append(member)
+        for k in range(1, max(map(len, runs.values()), default=0) + 1):
+            chosen = [m for run in runs.values() for m in run[-k:]]
+            found.setdefault(frozenset(m.sha256 for m in chosen), (name.format(k), chosen))
+    return list(found.values())
+
+
+def _ends_a_cycle(pot: Pot, member: Member) -> bool:
+    """Whether the learning rate was at its lowest after this epoch, just before a restart."""
+    (said,) = [t.settings.training for t in pot.trajectories if t.name == member.trajectory][:1]
+    return said.schedule == "restarts" and not said.warmup and (member.epoch + 1) % said.restart_every == 0
+
+
+def _window(
+    kitchen: Kitchen,
+    selection: PictureSet,
+    metric: Metric,
+    ranked: Sequence[tuple[Member, Score]],
+    progress: Progress,
+) -> tuple[list[Member], list[float], list[dict[str, Any]]]:
+    """The best of the windows, or the best member alone where each is worse; of equals the later in the list."""
+    chosen, now = [ranked[0][0]], ranked[0][1].by(metric)
+    steps: list[dict[str, Any]] = [{"member": chosen[0].name, "score": now, "kept": True, "tie": False}]
+    tried = [(name, members) for name, members in windows(kitchen.pot) if members != chosen]
+    for done, (name, members) in enumerate(tried, start=1):
+        tasted = score(kitchen.run(kitchen.mix(members), selection), selection).by(metric)
+        kept = tasted >= now
+        steps.append({"member": name, "score": tasted, "kept": kept, "tie": tasted == now})
+        if kept:
+            chosen, now = members, tasted
+        progress("windows", done, len(tried))
+    return chosen, [1.0] * len(chosen), steps
+
+
 def _learned(
     kitchen: Kitchen,
     selection: PictureSet,
@@ -148,13 +195,15 @@ def _learned(
     """Shares α = softmax(a) of all members by Adam on the cross-entropy of the selection pictures.
 
     Batch norm uses the batch's own statistics on the way, since those of the mix are not known before it
-    is made. All weights are held at once.
+    is made. The slope of the loss along a share is that along the weights times the member's weights, so the
+    members are read one after another, twice a step, and never held together (but see kitchen.KEPT).
     """
     members = [m for m, _ in ranked]
     network, size = kitchen.network, kitchen.pot.size
-    stacks = {k: torch.stack([kitchen.weights(m)[k] for m in members]) for k, _ in network.named_parameters()}
+    device = next(network.parameters()).device
+    learned = [k for k, _ in network.named_parameters()]
     network.load_state_dict(kitchen.weights(members[0]))
-    buffers = {k: v.clone() for k, v in network.state_dict().items() if k not in stacks}
+    buffers = {k: v.clone() for k, v in network.state_dict().items() if k not in learned}
     a = torch.zeros(len(members), requires_grad=True)
     optimiser = torch.optim.Adam([a], lr=LEARNED_RATE)
     loss_of = FocalLoss(selection.properties, LossSettings(gamma=0.0, balance=0.0))
@@ -166,22 +215,46 @@ def _learned(
     for step in range(LEARNED_STEPS):
         rows = torch.randperm(len(selection), generator=generator)[:LEARNED_BATCH]
         shares = torch.softmax(a, dim=0)
-        mixed = {k: torch.tensordot(shares, s, dims=1) for k, s in stacks.items()}
+        mixed = _mixture(kitchen, members, shares.detach(), learned)
         pixels = selection.subset(rows.numpy()).pixels.float() / 255.0
         margin = (selection.side - size) // 2
         pixels = pixels[:, :, margin : margin + size, margin : margin + size]
-        logits = functional_call(network, {**mixed, **{k: v.clone() for k, v in buffers.items()}}, (pixels,))[
-            0
-        ]
-        loss = loss_of(logits.float(), selection.target[rows], selection.named[rows])
+        state = {k: v.to(device) for k, v in mixed.items()} | {k: v.clone() for k, v in buffers.items()}
+        logits = functional_call(network, state, (pixels.to(device),))[0].float().cpu()
+        loss = loss_of(logits, selection.target[rows], selection.named[rows])
+        slopes = torch.autograd.grad(loss, [mixed[k] for k in learned])
         optimiser.zero_grad()
-        loss.backward()
+        shares.backward(_along(kitchen, members, learned, slopes))  # type: ignore[no-untyped-call]
         optimiser.step()
         if step % 10 == 0:
             steps.append({"step": step, "loss": float(loss.detach())})
         progress("learned soup", step + 1, LEARNED_STEPS)
     network.eval()
     return members, [float(s) for s in torch.softmax(a.detach().double(), dim=0)], steps
+
+
+def _mixture(
+    kitchen: Kitchen, members: Sequence[Member], shares: Tensor, names: Sequence[str]
+) -> dict[str, Tensor]:
+    """The members' weights of these names in these shares, as leaves that gradients are asked of."""
+    mixed: dict[str, Tensor] = {}
+    for member, share in zip(members, shares.tolist(), strict=True):
+        weights = kitchen.weights(member)
+        for name in names:
+            part = weights[name] * share
+            mixed[name] = mixed[name].add_(part) if name in mixed else part
+    return {name: tensor.requires_grad_() for name, tensor in mixed.items()}
+
+
+def _along(
+    kitchen: Kitchen, members: Sequence[Member], names: Sequence[str], slopes: Sequence[Tensor]
+) -> Tensor:
+    """The slope of the loss along each member's share, from its slopes along the weights of these names."""
+    found = []
+    for weights in map(kitchen.weights, members):
+        parts = [torch.sum(slope * weights[k]) for k, slope in zip(names, slopes, strict=True)]
+        found.append(torch.stack(parts).sum())
+    return torch.stack(found)
 
 
 def _notes(

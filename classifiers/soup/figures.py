@@ -22,6 +22,7 @@ COLOURS = {
     "uniform": "#c1440e",
     "greedy": "#1b7f5c",
     "pruned": "#2a5db0",
+    "window": "#d3548b",
     "learned": "#8a4fbf",
     VOTE: "#b8860b",
 }

@@ -48,7 +48,8 @@ kept.</p>
 <table><tr><th>pair</th><th>from</th><th>to</th><th>barrier, nats</th></tr>
 {% for x in d.lines %}<tr><td>{{ x.pair }}</td><td>{{ x.from }}</td><td>{{ x.to }}</td><td>{{ n(x.barrier) }}</td></tr>{% endfor %}</table>
 <h2>Cost of an answer</h2>
-<p>{{ '{:,}'.format(d.cost.parameters|int) }} parameters. Processor time per picture: one member {{ n(d.cost.member_ms, 2) }} ms, soup
+<p>{{ '{:,}'.format(d.cost.parameters|int) }} parameters, {{ n(d.cost.member_flops / 1e6, 1) }} million operations a
+picture (soup {{ n(d.cost.soup_flops / 1e6, 1) }}, vote {{ n(d.cost.vote_flops / 1e6, 1) }}). Processor time per picture: one member {{ n(d.cost.member_ms, 2) }} ms, soup
 {{ n(d.cost.soup_ms, 2) }} ms (ratio {{ n(d.cost.soup_ratio, 2) }}), vote of {{ d.cost.voters|int }} {{ n(d.cost.vote_ms, 2) }} ms
 (ratio {{ n(d.cost.vote_ratio, 1) }}).</p>
 <h2>Distances</h2>
@@ -67,7 +68,8 @@ COMPARISON = (
 {% for heading, picture in pictures.items() %}<h2>{{ heading }}</h2><img alt="{{ heading }}" src="{{ picture }}">{% endfor %}
 {% for name, x in d.networks.items() %}<h2>{{ name }}</h2>
 <p>{{ '{:,}'.format(x.parameters|int) }} parameters, {{ x.seeds|length }} seeds, {{ x.checkpoints|join(', ') }} checkpoints, trained in
-{{ x.training_seconds|join(', ') }} s. Processor time per picture: member {{ n(x.cost.member_ms, 2) }} ms, soup ratio
+{{ x.training_seconds|join(', ') }} s. Per picture {{ n(x.cost.member_flops / 1e6, 1) }} million operations (soup
+{{ n(x.cost.soup_flops / 1e6, 1) }}, vote {{ n(x.cost.vote_flops / 1e6, 1) }}) and processor time: member {{ n(x.cost.member_ms, 2) }} ms, soup ratio
 {{ n(x.cost.soup_ratio, 2) }}, vote ratio {{ n(x.cost.vote_ratio, 1) }}.</p>
 <table><tr><th>answer</th><th>members</th><th>accuracy [95 %]</th><th>macro-F1</th><th>cross-entropy</th><th>ECE, calibrated</th>
 <th>against the best member [95 %]</th><th>p</th><th>seeds won</th></tr>

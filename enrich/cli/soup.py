@@ -131,7 +131,9 @@ def cook(
     pictures: Pictures = None,
     splits: Splits = None,
     prop: Property = None,
-    method: Annotated[str, typer.Option("--method", help="uniform, greedy, pruned or learned.")] = "greedy",
+    method: Annotated[
+        str, typer.Option("--method", help="uniform, greedy, pruned, window or learned.")
+    ] = "greedy",
     metric: By = "macro_f1",
     divide_seed: DivideSeed = 0,
     threads: Threads = 0,
@@ -190,7 +192,7 @@ def analyse(
     splits: Splits = None,
     prop: Property = None,
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="Soups to cook; may be repeated. Otherwise all four.")
+        list[str] | None, typer.Option("--method", help="Soups to cook; may be repeated. Otherwise all five.")
     ] = None,
     metric: By = "macro_f1",
     replicates: Annotated[

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from classifiers.manifest import file_digest, write_manifest
 from classifiers.model_folder import read_model
+from classifiers.soup.cook import METHODS
 from enrich.cli import main
 from enrich.demo.museum import IMAGES, write_museum
 from enrich.demo.objects import made_objects
@@ -78,7 +83,7 @@ def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Pa
     assert "macro-F1" in enrich(*told, *RECIPE)
 
 
-@pytest.mark.parametrize("method", ["uniform", "greedy", "pruned", "learned"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_soup_is_a_model_folder(
     enrich: Enrich, pictures: Path, runs: Path, tmp_path: Path, method: str
 ) -> None:
@@ -149,6 +154,82 @@ def test_trajectories_of_other_pictures_are_refused(
     assert "learned from other pictures or labels" in capsys.readouterr().err
 
 
+def other_heads(runs: Path) -> None:
+    """The last trajectory says, and has, one class less."""
+    folder = runs / "seed-1"
+    about = json.loads((folder / "trajectory.json").read_text())
+    about["properties"][0]["classes"].pop()
+    (folder / "trajectory.json").write_text(json.dumps(about))
+    for path in folder.glob("epoch-*/network.safetensors"):
+        weights = load_file(path)
+        save_file({k: w[:-1].clone() if k.startswith("heads.") else w for k, w in weights.items()}, path)
+    write_manifest(folder)
+
+
+def other_head_shape(runs: Path) -> None:
+    """The description is the same, the tensors of the head are not."""
+    folder = runs / "seed-1"
+    for path in folder.glob("epoch-*/network.safetensors"):
+        weights = load_file(path)
+        save_file({k: w[:-1].clone() if k.startswith("heads.") else w for k, w in weights.items()}, path)
+    write_manifest(folder)
+
+
+def not_a_number(runs: Path) -> None:
+    """One weight of one checkpoint is NaN, and the MANIFEST agrees with it."""
+    path = runs / "seed-0/epoch-0001/network.safetensors"
+    weights = load_file(path)
+    next(t for t in weights.values() if t.is_floating_point()).view(-1)[0] = torch.nan
+    save_file(weights, path)
+    write_manifest(runs / "seed-0")
+
+
+def a_pickle(runs: Path) -> None:
+    """A pickle lies in a checkpoint, and the MANIFEST lists it."""
+    (runs / "seed-0/epoch-0000/optimiser.pt").write_bytes(pickle.dumps({"a": 1}))
+    write_manifest(runs / "seed-0")
+
+
+def a_wrong_digest(runs: Path) -> None:
+    """A byte of a checkpoint was altered."""
+    path = runs / "seed-0/epoch-0000/network.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("verb", ["cook", "analyse"])
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (other_heads, "cannot be averaged: their classes differ"),
+        (other_head_shape, "is in one only or differs in shape"),
+        (not_a_number, "has values that are not numbers"),
+        (a_pickle, "epoch-0000/optimiser.pt can hold a pickle, which would run code; it is not loaded"),
+        (a_wrong_digest, "was altered: its SHA-256 is not the MANIFEST's"),
+    ],
+)
+def test_what_cannot_be_cooked_is_refused_in_one_line(
+    verb: str,
+    spoil: Callable[[Path], None],
+    sentence: str,
+    pictures: Path,
+    runs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = Path(shutil.copytree(runs / "test_resnet", tmp_path / "runs"))
+    spoil(copy)
+    capsys.readouterr()
+    code = main(["soup", verb, str(tmp_path / "out"), "--from", str(copy), "--pictures", str(pictures)])
+    said = capsys.readouterr()
+    assert code == 4
+    assert sentence in said.err
+    assert said.err.strip().count("\n") == 0
+    assert said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
 def test_from_the_graph_to_a_predictions_ingredients(
     enrich: Enrich, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +258,10 @@ def test_from_the_graph_to_a_predictions_ingredients(
         io.StringIO(enrich("query", "lineage", "--set", f"prediction={one['p']}", "--format", "csv"))
     )
     digests = {row["digest"] for row in traced}
-    assert {i["sha256"] for i in cooked["ingredients"]} <= digests
+    checkpoints = {file_digest(path) for path in Path("runs").glob("seed-0/epoch-*/network.safetensors")}
+    assert {i["sha256"] for i in cooked["ingredients"]} == checkpoints
+    assert len(checkpoints) == 2
+    assert checkpoints <= digests
 
 
 @pytest.mark.parametrize(

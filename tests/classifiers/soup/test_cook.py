@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.func import functional_call
 
 from classifiers.base import ClassifierError
-from classifiers.soup.cook import METHODS, cook, rank
+from classifiers.data import Property
+from classifiers.heads import FocalLoss, LossSettings
+from classifiers.soup import cook as module
+from classifiers.soup import kitchen as kitchens
+from classifiers.soup.averaging import batch_norms
+from classifiers.soup.cook import METHODS, cook, rank, windows
 from classifiers.soup.kitchen import METRICS, Kitchen, Metric, log_odds, probabilities, score
-from classifiers.soup.members import Pot, gather, read_trajectory
+from classifiers.soup.members import Member, Pot, Trajectory, Weights, gather, read_trajectory
+from classifiers.soup.pictures import PictureSet
 from classifiers.soup.tasting import Table
+from tests.classifiers.soup.conftest import COLOURS, tiny
+
+LABEL = Property("label", tuple(f"urn:label:{c}" for c in COLOURS))
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +51,72 @@ def test_the_order_of_the_members_does_not_matter(kitchen: Kitchen) -> None:
     assert all(torch.equal(one[k], other[k]) for k in one)
 
 
+class Whimsical(Kitchen):
+    """A kitchen whose members and mixtures answer anything at all, the same every time."""
+
+    def __init__(self, pot: Pot, seed: int) -> None:
+        self.pot, self.seed = pot, seed
+        self._logits: dict[tuple[str, int], tuple[PictureSet, Tensor]] = {}
+
+    def weights(self, member: Member) -> Weights:
+        return self.mix([member])
+
+    def mix(self, members: Sequence[Member], shares: Sequence[float] | None = None) -> Weights:  # noqa: ARG002
+        return {"who": torch.tensor(sorted({m.epoch for m in members}))}
+
+    def run(self, weights: Mapping[str, Tensor], pictures: PictureSet) -> Tensor:
+        drawn = np.random.default_rng([self.seed, *weights["who"].tolist()])
+        sure = drawn.choice([0.0, 1.0, 4.0])  # members and mixtures differ in how good they are, and tie
+        noise = drawn.integers(0, 3, tuple(pictures.target.shape))
+        return torch.from_numpy(noise).float() + float(sure) * pictures.target
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(0, 10_000),
+    st.sampled_from(METRICS),
+    st.sampled_from(("greedy", "pruned", "window")),
+)
+@examples(max_examples=150, deadline=None)
+def test_whatever_members_and_mixtures_answer_choosing_never_ends_below_its_floor(
+    number: int, seed: int, metric: Metric, method: str
+) -> None:
+    """Greedy and window are never below the best member on selection, pruned never below the uniform soup."""
+    kitchen, selection = whim(number, seed)
+    soup = cook(kitchen, selection, method, metric=metric)  # type: ignore[arg-type]
+    top = max(
+        score(kitchen.run(kitchen.mix([m]), selection), selection).by(metric) for m in kitchen.pot.members
+    )
+    assert soup.best_score.by(metric) == top
+    uniform = score(kitchen.run(kitchen.mix(kitchen.pot.members), selection), selection).by(metric)
+    assert soup.score.by(metric) >= (uniform if method == "pruned" else top)
+    assert all(m in kitchen.pot.members for m in soup.members)
+
+
+def whim(number: int, seed: int) -> tuple[Whimsical, PictureSet]:
+    """A whimsical kitchen of so many members, and twelve pictures of three classes to select on."""
+    members = tuple(Member(f"epoch {e}", Path(), f"{e:064x}", "run", e, {}) for e in range(number))
+    settings = tiny()
+    run = Trajectory(Path(), "run", {}, settings, (LABEL,), settings.size, members, {})
+    named = [f"{i}.png" for i in range(12)]
+    selection = PictureSet(
+        (LABEL,),
+        tuple(named),
+        tuple(named),
+        torch.zeros(12, 3, 1, 1, dtype=torch.uint8),
+        torch.eye(3)[torch.arange(12) % 3],
+        torch.ones(12, 1, dtype=torch.bool),
+    )
+    return Whimsical(Pot((run,), members, ()), seed), selection
+
+
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("method", ["greedy", "pruned"])
+@pytest.mark.parametrize("method", ["greedy", "window", "pruned"])
 def test_choosing_soups_keep_their_promise(two: Kitchen, table: Table, method: str, metric: Metric) -> None:
     soup = cook(two, table.selection, method, metric=metric)  # type: ignore[arg-type]
     again = score(two.run(soup.weights, table.selection), table.selection)
     assert again == soup.score
-    if method == "greedy":
+    if method != "pruned":
         floor = soup.best_score.by(metric)
     else:
         floor = cook(two, table.selection, "uniform", metric=metric).score.by(metric)
@@ -64,8 +139,55 @@ def test_uniform_takes_everyone(kitchen: Kitchen, table: Table) -> None:
 
 def test_cooking_twice_gives_the_same_soup(kitchen: Kitchen, table: Table) -> None:
     for method in ("greedy", "learned"):
-        one, other = (cook(kitchen, table.selection, method) for _ in range(2))  # type: ignore[arg-type]
+        one, other = (cook(kitchen, table.selection, method) for _ in range(2))
         assert all(torch.equal(one.weights[k], other.weights[k]) for k in one.weights)
+
+
+def test_windows_are_the_last_checkpoints_and_the_ends_of_the_last_cycles(two: Kitchen) -> None:
+    kitchen, _ = whim(7, 0)  # the recipe restarts after epochs 2 and 5
+    found = {name: sorted(m.epoch for m in members) for name, members in windows(kitchen.pot)}
+    assert found == {
+        **{f"last {k}": list(range(7 - k, 7)) for k in range(1, 8)},
+        "ends of the last 1 cycles": [5],
+        "ends of the last 2 cycles": [2, 5],
+    }
+    both = dict(windows(two.pot))["last 2"]
+    assert sorted((m.trajectory, m.epoch) for m in both) == [
+        (t.name, e) for t in two.pot.trajectories for e in (1, 2)
+    ]
+    flat = replace(two.pot.settings, training=replace(two.pot.settings.training, schedule="constant"))
+    runs = tuple(replace(t, settings=flat) for t in two.pot.trajectories)
+    assert not any("cycles" in name for name, _ in windows(replace(two.pot, trajectories=runs)))
+
+
+def test_learned_shares_follow_the_slope_of_the_loss(
+    kitchen: Kitchen, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against torch's own gradient through all members at once, for one step; whether weights are kept or not."""
+    members = [m for m, _ in rank(kitchen, table.selection, "macro_f1")]
+    network, rows = kitchen.network, torch.arange(len(table.selection))
+    network.eval()
+    for layer in batch_norms(network):
+        layer.train()
+    a = torch.zeros(len(members), requires_grad=True)
+    names = [k for k, _ in network.named_parameters()]
+    mixed = {
+        k: torch.tensordot(torch.softmax(a, 0), torch.stack([kitchen.weights(m)[k] for m in members]), dims=1)
+        for k in names
+    }
+    logits = functional_call(network, mixed, (table.selection.pixels.float() / 255.0,))[0]
+    plain = FocalLoss(table.selection.properties, LossSettings(gamma=0.0, balance=0.0))
+    plain(logits.float(), table.selection.target, table.selection.named[rows]).backward()
+    network.eval()
+    assert a.grad is not None
+    after = torch.softmax(-module.LEARNED_RATE * torch.sign(a.grad), dim=0)  # Adam's first step
+
+    monkeypatch.setattr(module, "LEARNED_STEPS", 1)
+    monkeypatch.setattr(kitchens, "KEPT", 0)
+    for cooks in (kitchen, Kitchen(kitchen.pot, table.learn, device="cpu")):
+        soup = cook(cooks, table.selection, "learned")
+        assert soup.members == tuple(members)
+        assert soup.shares == pytest.approx(after.tolist(), abs=1e-3)
 
 
 def test_a_soup_of_one_is_said_plainly(kitchen: Kitchen, table: Table) -> None:
