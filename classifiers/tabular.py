@@ -370,12 +370,12 @@ def _answer(booster: Any, features: Any, classes: int, many: bool) -> FloatArray
     """Probabilities (n, K) of a booster, in batches, renormalised in double precision."""
     import xgboost as xgb
 
-    booster.set_param({"nthread": _threads(features.nnz)})
+    threads = _threads(features.nnz)
+    booster.set_param({"nthread": threads})
     parts = [np.zeros((0, classes))]
     for start in range(0, features.shape[0], _PREDICT_BATCH):
-        margin = booster.predict(
-            xgb.DMatrix(features[start : start + _PREDICT_BATCH]), output_margin=True, strict_shape=True
-        )
+        table = xgb.DMatrix(features[start : start + _PREDICT_BATCH], nthread=threads)
+        margin = booster.predict(table, output_margin=True, strict_shape=True)
         scores = np.asarray(margin, dtype=np.float64).reshape(-1, classes)
         parts.append(sigmoid(scores) if many else softmax(scores))
     return np.concatenate(parts)

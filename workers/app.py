@@ -16,7 +16,7 @@ from workers.broker import Broker
 from workers.jobs import NIGHTLY, worker_runs
 from workers.logs import configure as configure_logs
 from workers.logs import log
-from workers.models import Models
+from workers.models import Models, use_threads
 from workers.schedule import ENTRY, last_slot, nightly_crontab, windows, zone
 from workers.service import Service
 from workers.tasks import Hands, register_tasks
@@ -55,11 +55,14 @@ def nightly_started(service: Service) -> datetime | None:
     return last_slot(schedule, zone(service.settings.workers), datetime.now(UTC))
 
 
-def start_worker(app: Celery, settings: Settings, *, concurrency: int, queues: str, name: str | None) -> int:
-    """Work until told to stop (SIGTERM: finish what was begun). Returns the exit code."""
+def start_worker(
+    app: Celery, settings: Settings, *, concurrency: int, threads: int, queues: str, name: str | None
+) -> int:
+    """Work in so many processes, of so many threads each, until told to stop (SIGTERM: finish what was
+    begun). Returns the exit code."""
     hands: Hands = app.hands
     _preload(hands.models, settings)
-    connections = _connect_signals(app, hands, settings)
+    connections = _connect_signals(app, hands, settings, threads)
     stop_metrics = (
         metrics.serve(settings.workers.metrics_port, settings.workers.metrics_host)
         if settings.workers.metrics_port
@@ -96,11 +99,12 @@ def _preload(models: Models, settings: Settings) -> None:
     log.info("model read", folder=str(folder), shared=shared)
 
 
-def _connect_signals(app: Celery, hands: Hands, settings: Settings) -> list[tuple[Any, Any]]:
+def _connect_signals(app: Celery, hands: Hands, settings: Settings, threads: int) -> list[tuple[Any, Any]]:
     def logging_set_up(**_: Any) -> None:
         configure_logs()
 
     def process_began(**_: Any) -> None:
+        use_threads(threads)
         configure_logs()
         hands.begin_process()
 

@@ -52,9 +52,9 @@ def worker(
     What was begun is finished first, or else done by another worker."""
     settings = _settings()
     processes = concurrency or settings.workers.concurrency
-    from workers.models import limit_threads
+    from workers.models import stay_single_threaded
 
-    limit_threads(processes)
+    threads = stay_single_threaded(processes)
     folder = _metrics_folder(settings)
     from workers import metrics
     from workers.app import make_app, start_worker
@@ -65,7 +65,7 @@ def worker(
     app.enrich_broker.check()
     served = queues or ",".join(dict.fromkeys((settings.workers.queue, settings.workers.batch_queue)))
     try:
-        code = start_worker(app, settings, concurrency=processes, queues=served, name=name)
+        code = start_worker(app, settings, concurrency=processes, threads=threads, queues=served, name=name)
     finally:
         metrics.remove_folder(folder)
     raise typer.Exit(code)

@@ -14,23 +14,37 @@ if TYPE_CHECKING:
     from classifiers.model import Model
 
 FORK_SAFE = frozenset({"dummy", "tabular", "tfidf"})
-"""Classifiers that may be read before the process forks, and are then shared between its children: they
-start no threads until they predict. Those on torch or ONNX Runtime keep thread pools, which do not
-survive a fork."""
+"""Classifiers that may be read before the process forks, and are then shared between its children, so long
+as nothing has used a second thread until then. Those on torch or ONNX Runtime keep thread pools from the
+start, which do not survive a fork."""
 KEPT = 2
 """Models kept in memory: the one in use, and the one before it while a run with it goes on."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def limit_threads(concurrency: int, cores: int | None = None) -> int:
-    """Give each of so many processes its share of the cores; before numpy and torch are imported.
+def stay_single_threaded(concurrency: int, cores: int | None = None) -> int:
+    """Keep this process to one thread until it has forked; before numpy, xgboost and torch are imported.
 
-    Returns the threads per process. What the operator has set in the environment stands.
+    OpenMP threads do not survive a fork: a child whose parent had any waits for them for ever. Returns the
+    threads that each of so many children may use: its share of the cores, or what the operator has set.
     """
-    threads = max(1, (cores or os.cpu_count() or 1) // max(1, concurrency))
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, str(threads))
+    share = max(1, (cores or os.cpu_count() or 1) // max(1, concurrency))
+    threads = int(os.environ.get(THREAD_VARIABLES[0], share))
+    _set_variables(1)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    return int(os.environ["OMP_NUM_THREADS"])
+    return threads
+
+
+def use_threads(threads: int) -> None:
+    """Let a child process, after the fork, use so many threads: in what it has imported and in what it will."""
+    from threadpoolctl import threadpool_limits
+
+    _set_variables(threads)
+    threadpool_limits(threads)
+
+
+def _set_variables(threads: int) -> None:
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
 
 
 class Models:

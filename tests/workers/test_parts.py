@@ -26,7 +26,7 @@ from workers.attempts import Attempt, process_birth
 from workers.batch import tolerated
 from workers.broker import Broker, Flight, shown
 from workers.config import celery_settings, check
-from workers.models import Models, folder_digest, limit_threads
+from workers.models import THREAD_VARIABLES, Models, folder_digest, stay_single_threaded
 from workers.plan import Batch
 from workers.planner import Seen, parse_where
 
@@ -125,12 +125,41 @@ def test_where_is_made_of_names_and_iris() -> None:
 
 
 def test_threads_are_shared_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+    for name in (*THREAD_VARIABLES, "TOKENIZERS_PARALLELISM"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    assert limit_threads(2, cores=8) == 4
-    assert os.environ["OPENBLAS_NUM_THREADS"] == "4"
-    assert limit_threads(64, cores=8) == 4, "what is set stands"
+    assert stay_single_threaded(2, cores=8) == 4
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1", "until it has forked"
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert stay_single_threaded(64, cores=8) == 3, "what is set stands"
+
+
+FORKING = """
+import os, sys
+import numpy as np
+from workers.models import stay_single_threaded, use_threads
+
+threads = stay_single_threaded(1, cores=2)
+assert threads == 2
+import xgboost as xgb
+from threadpoolctl import threadpool_info
+
+table = np.random.default_rng(0).random((20_000, 20))
+booster = xgb.train({"max_depth": 3}, xgb.DMatrix(table, table[:, 0] > 0.5), 3)
+child = os.fork()
+if not child:
+    use_threads(threads)
+    booster.predict(xgb.DMatrix(table))
+    used = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"}
+    os._exit(0 if used == {2} else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_uses_threads_that_its_parent_did_not_have() -> None:
+    """OpenMP's threads do not survive a fork: a child of a parent that had any would wait for ever."""
+    environment = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
+    assert subprocess.run([sys.executable, "-c", FORKING], env=environment, timeout=60).returncode == 0
 
 
 class FakeModels(Models):
