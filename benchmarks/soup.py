@@ -1,6 +1,6 @@
 """The study of docs/soups.md: trains trajectories on photographs of architecture, cooks, analyses and compares.
 
-    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--baseline-epochs 6] [--seeds 0 1 2]
+    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--baseline-epochs 21] [--seeds 0 1 2]
 
 Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
 there. What lies in --work is gone on with, so a run may be killed. Prints the tables of docs/soups.md and
@@ -24,6 +24,7 @@ import torch
 from classifiers.heads import LossSettings
 from classifiers.soup.analysis import analyse
 from classifiers.soup.compare import compare
+from classifiers.soup.cook import Method
 from classifiers.soup.kitchen import Kitchen
 from classifiers.soup.members import gather, read_trajectory
 from classifiers.soup.pictures import read_folder
@@ -34,6 +35,7 @@ from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajec
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data")) / "architecture"
 COATNET, BASELINES = "test_coatnet", ("test_resnet", "test_densenet", "test_vit")
+COMPARED: tuple[Method, ...] = ("uniform", "greedy", "window")
 
 
 def settings_of(backbone: str, epochs: int) -> TrajectorySettings:
@@ -99,14 +101,18 @@ def print_comparison(found: Mapping[str, Any]) -> None:
                 f"| {name} | {dish} | {members} | {three(said['accuracy'])} | {said['macro_f1']:.3f} | "
                 f"{said['loss']:.3f} | {said['ece']:.3f} | {told} |"
             )
-    print("\n| network | parameters | s an epoch | memory, MiB | ms a picture | soup costs | vote costs |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "\n| network | parameters | memory, MiB | million operations | ms a picture | "
+        "soup costs | vote costs | operations of soup, vote |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name, network in found["networks"].items():
         cost = network["cost"]
-        epoch = sum(network["training_seconds"]) / sum(network["checkpoints"])
         print(
-            f"| {name} | {network['parameters']:,} | {epoch:.0f} | {max(network['peak_memory_mib']):.0f} | "
-            f"{cost['member_ms']:.2f} | {cost['soup_ratio']:.2f} × | {cost['vote_ratio']:.1f} × |"
+            f"| {name} | {network['parameters']:,} | {max(network['peak_memory_mib']):.0f} | "
+            f"{cost['member_flops'] / 1e6:.1f} | {cost['member_ms']:.2f} | {cost['soup_ratio']:.2f} × | "
+            f"{cost['vote_ratio']:.1f} × | {cost['soup_flops'] / cost['member_flops']:.3f} ×, "
+            f"{cost['vote_flops'] / cost['member_flops']:.3f} × |"
         )
     for test in found["against_first"]:
         print(f"{test['one']} against {test['other']}: {difference(test['difference'])}, p {test['p']:.3f}")
@@ -169,7 +175,7 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("soup-study"))
     parser.add_argument("--epochs", type=int, default=21)
-    parser.add_argument("--baseline-epochs", type=int, default=6)
+    parser.add_argument("--baseline-epochs", type=int, default=21)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--parts", nargs="+", default=["one", "coatnet", "all", "networks"])
     arguments = parser.parse_args()
@@ -187,7 +193,7 @@ def main() -> None:
     if "one" in arguments.parts:
         study(work, table, "one", own[:1])
     if "coatnet" in arguments.parts:
-        found = compare({COATNET: own}, table, methods=("uniform", "greedy"), epochs=arguments.epochs)
+        found = compare({COATNET: own}, table, methods=COMPARED, epochs=arguments.epochs)
         write_comparison(found, work / "reports" / "coatnet")
         print_comparison(found)
         print_variance(found)
@@ -198,7 +204,7 @@ def main() -> None:
         runs = {COATNET: own}
         for name in BASELINES:
             runs[name] = train(work, table, name, arguments.baseline_epochs, seeds)
-        found = compare(runs, table, methods=("uniform", "greedy"), epochs=arguments.baseline_epochs)
+        found = compare(runs, table, methods=COMPARED, epochs=arguments.baseline_epochs)
         write_comparison(found, work / "reports" / "networks")
         shutil.copy(
             work / "reports" / "networks" / "comparison.png",

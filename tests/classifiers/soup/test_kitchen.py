@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from classifiers.soup import kitchen as module
+from classifiers.soup.cook import METHODS, Method, cook
 from classifiers.soup.kitchen import Kitchen, Score, log_odds, probabilities, score
-from classifiers.soup.members import Pot
+from classifiers.soup.members import Member, Pot, Weights, gather, read_trajectory
 from classifiers.soup.replicates import head_replicates
 from classifiers.soup.tasting import Table
 
@@ -42,6 +46,29 @@ def test_a_kitchen_that_keeps_no_weights_mixes_alike(
     one, other = forgetful.mix(pot.members), kitchen.mix(pot.members)
     assert all(torch.equal(one[k], other[k]) for k in other)
     assert not forgetful._weights
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_cooking_never_holds_many_members_at_once(
+    method: Method, runs: Path, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pot = gather([read_trajectory(runs / "seed-0"), read_trajectory(runs / "seed-1")])
+    held: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+    read = Member.weights
+
+    def counted(self: Member) -> Weights:
+        nonlocal most
+        weights = read(self)
+        held.append(weakref.ref(next(iter(weights.values()))))
+        most = max(most, sum(1 for tensor in held if tensor() is not None))
+        return weights
+
+    monkeypatch.setattr(module, "KEPT", 0)
+    monkeypatch.setattr(Member, "weights", counted)
+    cook(Kitchen(pot, table.learn, device="cpu"), table.selection, method)
+    assert len(held) > len(pot.members) == 6
+    assert most <= 2  # the one that is added, and the one before it
 
 
 def test_replicates_differ_by_their_sample_only(pot: Pot, table: Table, kitchen: Kitchen) -> None:
