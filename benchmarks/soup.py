@@ -1,6 +1,6 @@
 """The study of docs/soups.md: trains trajectories on photographs of architecture, cooks, analyses and compares.
 
-    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--baseline-epochs 21] [--seeds 0 1 2]
+    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--seeds 0 1 2]
 
 Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
 there. What lies in --work is gone on with, so a run may be killed. Prints the tables of docs/soups.md and
@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -34,11 +34,12 @@ from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajec
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data")) / "architecture"
+Schedule = Literal["restarts", "constant"]
 COATNET, BASELINES = "test_coatnet", ("test_resnet", "test_densenet", "test_vit")
 COMPARED: tuple[Method, ...] = ("uniform", "greedy", "window")
 
 
-def settings_of(backbone: str, epochs: int) -> TrajectorySettings:
+def settings_of(backbone: str, epochs: int, schedule: Schedule = "restarts") -> TrajectorySettings:
     """The paper's recipe, with the rate that training from scratch wants, and plain cross-entropy.
 
     bfloat16 makes the convolutions faster where the processor has it, and this ViT half as fast.
@@ -49,11 +50,20 @@ def settings_of(backbone: str, epochs: int) -> TrajectorySettings:
         size=64,
         crop=1.0,
         loss=LossSettings(gamma=0.0, balance=0.0),
-        training=replace(recipe(), epochs=epochs, batch=64, learning_rate=1e-3, precision=precision),
+        training=replace(
+            recipe(), epochs=epochs, batch=64, learning_rate=1e-3, precision=precision, schedule=schedule
+        ),
     )
 
 
-def train(work: Path, table: Table, backbone: str, epochs: int, seeds: Sequence[int]) -> list[Path]:
+def train(
+    work: Path,
+    table: Table,
+    backbone: str,
+    epochs: int,
+    seeds: Sequence[int],
+    schedule: Schedule = "restarts",
+) -> list[Path]:
     """The trajectories of a network, trained where they are not there yet."""
     folders = []
     for seed in seeds:
@@ -64,7 +74,12 @@ def train(work: Path, table: Table, backbone: str, epochs: int, seeds: Sequence[
             print(f"{time.strftime('%H:%M:%S')} {stage}: {done} of {total}", flush=True)
 
         about = train_trajectory(
-            folder, table.learn, table.selection, settings_of(backbone, epochs), seed=seed, progress=say
+            folder,
+            table.learn,
+            table.selection,
+            settings_of(backbone, epochs, schedule),
+            seed=seed,
+            progress=say,
         )
         print(
             f"{backbone} seed {seed}: {len(about['epochs'])} epochs, {about['seconds_of_epochs']} s of epochs, "
@@ -169,15 +184,26 @@ def study(
     print(f"cost: {numbers['cost']}")
 
 
+def contest(work: Path, table: Table, name: str, runs: Mapping[str, Sequence[Path]], epochs: int) -> None:
+    """Compare trajectories of so many epochs, and print what the report says."""
+    began = time.process_time()
+    found = compare(runs, table, methods=COMPARED, epochs=epochs)
+    write_comparison(found, work / "reports" / name)
+    figure = work / "reports" / name / "comparison.png"
+    shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}.png")
+    print(f"\n## {name}: {time.process_time() - began:.0f} s of processor")
+    print_comparison(found)
+    print_variance(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("soup-study"))
     parser.add_argument("--epochs", type=int, default=21)
-    parser.add_argument("--baseline-epochs", type=int, default=21)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--parts", nargs="+", default=["one", "coatnet", "all", "networks"])
+    parser.add_argument("--parts", nargs="+", default=["one", "seeds", "networks", "constant"])
     arguments = parser.parse_args()
     if not (DATA / "images.tar").is_file():
         sys.exit(f"no pictures in {DATA}; set ENRICH_DATA to the folder that holds architecture/")
@@ -192,26 +218,18 @@ def main() -> None:
     own = train(work, table, COATNET, arguments.epochs, seeds)
     if "one" in arguments.parts:
         study(work, table, "one", own[:1])
-    if "coatnet" in arguments.parts:
-        found = compare({COATNET: own}, table, methods=COMPARED, epochs=arguments.epochs)
-        write_comparison(found, work / "reports" / "coatnet")
-        print_comparison(found)
-        print_variance(found)
-    if "all" in arguments.parts:
+    if "seeds" in arguments.parts:
         last = arguments.epochs - 1
         study(work, table, "seeds", own, since=last, methods=("uniform", "greedy"), replicates=0)
     if "networks" in arguments.parts:
         runs = {COATNET: own}
         for name in BASELINES:
-            runs[name] = train(work, table, name, arguments.baseline_epochs, seeds)
-        found = compare(runs, table, methods=COMPARED, epochs=arguments.baseline_epochs)
-        write_comparison(found, work / "reports" / "networks")
-        shutil.copy(
-            work / "reports" / "networks" / "comparison.png",
-            REPOSITORY / "docs" / "figures" / "soup-networks.png",
-        )
-        print_comparison(found)
-        print_variance(found)
+            runs[name] = train(work, table, name, arguments.epochs, seeds)
+        contest(work, table, "networks", runs, arguments.epochs)
+    if "constant" in arguments.parts:
+        flat = train(work / "constant", table, COATNET, arguments.epochs, seeds, "constant")
+        runs = {f"{COATNET}, constant rate": flat, f"{COATNET}, restarts": own}
+        contest(work, table, "constant", runs, arguments.epochs)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ def recipe_settings(
     batch: int,
     rate: float,
     gamma: float,
+    schedule: str,
     disk: int,
 ) -> TrajectorySettings:
-    """The settings of a trajectory by the paper's recipe."""
+    """The settings of a trajectory by the paper's recipe, or with another schedule."""
     from dataclasses import replace
 
     from classifiers.heads import LossSettings
@@ -44,7 +45,13 @@ def recipe_settings(
         crop=crop,
         disk=disk,
         loss=LossSettings(gamma=gamma, balance=0.0),
-        training=replace(recipe(), epochs=epochs, batch=batch, learning_rate=rate),
+        training=replace(
+            recipe(),
+            epochs=epochs,
+            batch=batch,
+            learning_rate=rate,
+            schedule=schedule,  # type: ignore[arg-type]  # the verbs know the schedules
+        ),
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from classifiers.soup.tasting import Table
 
 PANEL = "Learn"
+SCHEDULES = ("restarts", "cosine", "constant")
 FULL_NAMES = ("coatnet_0_rw_224", "resnet50", "densenet121", "vit_base_patch16_224")
 
 Pictures = Annotated[
@@ -48,6 +49,9 @@ Rate = Annotated[
     float, typer.Option("--learning-rate", help="At each restart; 1e-3 suits training from scratch.")
 ]
 Gamma = Annotated[float, typer.Option("--gamma", help="Focus of the focal loss; 0 is cross-entropy.")]
+Schedule = Annotated[
+    str, typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant.")
+]
 Weights = Annotated[str, typer.Option("--weights", help="none, hub, or a local safetensors file.")]
 Disk = Annotated[int, typer.Option("--disk", help="Cap on a trajectory's folder in MiB; the worst go first.")]
 Threads = Annotated[int, typer.Option("--threads", help="Processor threads; 0 leaves it to torch.")]
@@ -84,6 +88,7 @@ def train(
     batch: Batch = 64,
     rate: Rate = 1e-4,
     gamma: Gamma = 2.0,
+    schedule: Schedule = "restarts",
     seeds: Seeds = None,
     divide_seed: DivideSeed = 0,
     disk: Disk = 20_000,
@@ -97,8 +102,9 @@ def train(
     from enrich.soup_data import Source
     from enrich.soups import recipe_settings, table_of, train_seeds
 
+    _among("--schedule", schedule, SCHEDULES)
     source = Source(pictures, splits, prop, divide_seed)
-    settings = recipe_settings(backbone, weights, size, crop, epochs, batch, rate, gamma, disk)
+    settings = recipe_settings(backbone, weights, size, crop, epochs, batch, rate, gamma, schedule, disk)
     with Bars("reading pictures") as bars, _threads(threads):
         table = table_of(source, settings, open_workspace, bars)
         trained = train_seeds(out, settings, seeds or [0], table, bars)
@@ -271,6 +277,7 @@ def compare(
     batch: Batch = 64,
     rate: Rate = 1e-4,
     gamma: Gamma = 2.0,
+    schedule: Schedule = "restarts",
     seeds: Seeds = None,
     method: Annotated[
         list[str] | None,
@@ -295,12 +302,13 @@ def compare(
     _metric(metric)
     for name in method or ():
         _among("--method", name, METHODS)
+    _among("--schedule", schedule, SCHEDULES)
     source, chosen = Source(pictures, splits, prop, divide_seed), seeds or [0, 1, 2]
     with Bars("comparing") as bars, _threads(threads):
         tables: dict[int, Table] = {}
         folders: dict[str, list[Path]] = {}
         for name in backbones or FULL_NAMES:
-            settings = recipe_settings(name, weights, size, crop, epochs, batch, rate, gamma, disk)
+            settings = recipe_settings(name, weights, size, crop, epochs, batch, rate, gamma, schedule, disk)
             side = side_of(settings)
             if side not in tables:
                 tables[side] = table_of(source, settings, open_workspace, bars)

@@ -74,6 +74,14 @@ def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_the_rate_can_stay_where_it_is(enrich: Enrich, pictures: Path, tmp_path: Path) -> None:
+    told = ["soup", "train", tmp_path, "--pictures", pictures, "--backbone", "test_resnet", *RECIPE]
+    enrich(*told, "--schedule", "constant", "--epochs", "1")
+    about = json.loads((tmp_path / "seed-0/trajectory.json").read_text())
+    assert about["settings"]["training"]["schedule"] == "constant"
+    assert about["epochs"][0]["learning_rate"] == 0.005
+
+
 def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Path) -> None:
     told = ["soup", "train", runs / "test_resnet", "--pictures", pictures, "--backbone", "test_resnet"]
     (found,) = json.loads(enrich(*told, *RECIPE, "--json"))
@@ -121,6 +129,7 @@ def test_analysis_and_comparison_write_their_reports(
         ),
         (["analyse", "out", "--from", "x", "--pictures", "x", "--metric", "luck"], "there are: accuracy"),
         (["train", "runs", "--pictures", "gone", "--size", "32"], "gone has no labels.csv"),
+        (["train", "runs", "--pictures", "x", "--schedule", "slow"], "there are: restarts, cosine, constant"),
         (["train", "runs", "--pictures", "gone", "--size", "3"], "size is 0 or from 16 to 1024"),
     ],
 )
