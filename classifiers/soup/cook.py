@@ -24,6 +24,7 @@ from classifiers.soup.pictures import PictureSet
 
 Method = Literal["uniform", "greedy", "pruned", "window", "learned"]
 METHODS: tuple[Method, ...] = ("uniform", "greedy", "pruned", "window", "learned")
+WINDOWS = tuple(sorted({1, *(2**i for i in range(1, 12)), *(3 * 2**i for i in range(12))}))
 LEARNED_STEPS, LEARNED_RATE, LEARNED_BATCH = 60, 0.1, 128
 
 
@@ -144,7 +145,8 @@ def _pruned(
 def windows(pot: Pot) -> list[tuple[str, list[Member]]]:
     """The last k checkpoints of each training, and the ends of its last k cycles under restarts; with names.
 
-    Each set once, the shorter ones first.
+    k is 1, 2, 3, 4, 6, 8, 12 and so on, and all there are: few, since many would fit the selection pictures
+    by luck. Each set once, the shorter ones first.
     """
     ends = [m for m in pot.members if _ends_a_cycle(pot, m)]
     found: dict[frozenset[str], tuple[str, list[Member]]] = {}
@@ -152,7 +154,8 @@ def windows(pot: Pot) -> list[tuple[str, list[Member]]]:
         runs: dict[str, list[Member]] = {}
         for member in sorted(members, key=lambda m: m.epoch):
             runs.setdefault(member.trajectory, []).append(member)
-        for k in range(1, max(map(len, runs.values()), default=0) + 1):
+        longest = max(map(len, runs.values()), default=0)
+        for k in [*(s for s in WINDOWS if s < longest), *([longest] if longest else [])]:
             chosen = [m for run in runs.values() for m in run[-k:]]
             found.setdefault(frozenset(m.sha256 for m in chosen), (name.format(k), chosen))
     return list(found.values())

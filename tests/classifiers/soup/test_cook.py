@@ -147,7 +147,7 @@ def test_windows_are_the_last_checkpoints_and_the_ends_of_the_last_cycles(two: K
     kitchen, _ = whim(7, 0)  # the recipe restarts after epochs 2 and 5
     found = {name: sorted(m.epoch for m in members) for name, members in windows(kitchen.pot)}
     assert found == {
-        **{f"last {k}": list(range(7 - k, 7)) for k in range(1, 8)},
+        **{f"last {k}": list(range(7 - k, 7)) for k in (1, 2, 3, 4, 6, 7)},
         "ends of the last 1 cycles": [5],
         "ends of the last 2 cycles": [2, 5],
     }
