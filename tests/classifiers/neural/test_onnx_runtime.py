@@ -78,6 +78,16 @@ def test_torch_is_used_where_onnx_cannot_be_and_says_why(tmp_path: Path) -> None
         onnx_runtime.pick(network, tmp_path, told, CPU, "onnx")
 
 
+def test_bfloat16_is_torch_in_half_the_precision_when_asked_for(tmp_path: Path) -> None:
+    network = Small()
+    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    half = onnx_runtime.pick(network, tmp_path, told, CPU, "bfloat16")
+    assert (half.kind, half.reason) == ("torch", "bfloat16 was asked for")
+    difference = onnx_runtime.largest_difference(network, half, SAMPLES)
+    assert 0 < difference < 0.05
+    assert all(t.dtype == torch.float32 for t in half.run(*SAMPLES[0]))
+
+
 def test_another_export_than_the_described_one_is_refused(tmp_path: Path) -> None:
     network = Small()
     told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
