@@ -1,6 +1,6 @@
 """The study of docs/soups.md: trains trajectories on photographs of architecture, cooks, analyses and compares.
 
-    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--seeds 0 1 2]
+    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--constant-epochs 6] [--seeds 0 1 2]
 
 Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
 there. What lies in --work is gone on with, so a run may be killed. Prints the tables of docs/soups.md and
@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 import torch
 
+from classifiers.checkpoints import NETWORK, folder_of
+from classifiers.checkpoints import epochs as epochs_of
 from classifiers.heads import LossSettings
 from classifiers.soup.analysis import analyse
 from classifiers.soup.compare import compare
@@ -39,7 +41,9 @@ COATNET, BASELINES = "test_coatnet", ("test_resnet", "test_densenet", "test_vit"
 COMPARED: tuple[Method, ...] = ("uniform", "greedy", "window")
 
 
-def settings_of(backbone: str, epochs: int, schedule: Schedule = "restarts") -> TrajectorySettings:
+def settings_of(
+    backbone: str, epochs: int, schedule: Schedule = "restarts", weights: str = "none"
+) -> TrajectorySettings:
     """The paper's recipe, with the rate that training from scratch wants, and plain cross-entropy.
 
     bfloat16 makes the convolutions faster where the processor has it, and this ViT half as fast.
@@ -47,6 +51,7 @@ def settings_of(backbone: str, epochs: int, schedule: Schedule = "restarts") -> 
     precision: Any = "float32" if backbone == "test_vit" else "auto"
     return TrajectorySettings(
         backbone=backbone,
+        weights=weights,
         size=64,
         crop=1.0,
         loss=LossSettings(gamma=0.0, balance=0.0),
@@ -62,25 +67,25 @@ def train(
     backbone: str,
     epochs: int,
     seeds: Sequence[int],
-    schedule: Schedule = "restarts",
+    onwards: Sequence[Path] = (),
 ) -> list[Path]:
-    """The trajectories of a network, trained where they are not there yet."""
+    """The trajectories of a network, trained where they are not there yet.
+
+    `onwards` are trajectories whose last weights they begin with, to stay at the rate of the restarts.
+    """
     folders = []
-    for seed in seeds:
+    for n, seed in enumerate(seeds):
+        last = folder_of(onwards[n], epochs_of(onwards[n])[-1]) / NETWORK if onwards else None
+        settings = (
+            settings_of(backbone, epochs, "constant", str(last)) if last else settings_of(backbone, epochs)
+        )
         folder = work / backbone / f"seed-{seed}"
         began = time.process_time()
 
         def say(stage: str, done: int, total: int) -> None:
             print(f"{time.strftime('%H:%M:%S')} {stage}: {done} of {total}", flush=True)
 
-        about = train_trajectory(
-            folder,
-            table.learn,
-            table.selection,
-            settings_of(backbone, epochs, schedule),
-            seed=seed,
-            progress=say,
-        )
+        about = train_trajectory(folder, table.learn, table.selection, settings, seed=seed, progress=say)
         print(
             f"{backbone} seed {seed}: {len(about['epochs'])} epochs, {about['seconds_of_epochs']} s of epochs, "
             f"{time.process_time() - began:.0f} s of processor now, {about['peak_memory_mib']} MiB at most"
@@ -184,10 +189,10 @@ def study(
     print(f"cost: {numbers['cost']}")
 
 
-def contest(work: Path, table: Table, name: str, runs: Mapping[str, Sequence[Path]], epochs: int) -> None:
-    """Compare trajectories of so many epochs, and print what the report says."""
+def contest(work: Path, table: Table, name: str, runs: Mapping[str, Sequence[Path]]) -> None:
+    """Compare trajectories, and print what the report says."""
     began = time.process_time()
-    found = compare(runs, table, methods=COMPARED, epochs=epochs)
+    found = compare(runs, table, methods=COMPARED)
     write_comparison(found, work / "reports" / name)
     figure = work / "reports" / name / "comparison.png"
     shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}.png")
@@ -202,6 +207,7 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("soup-study"))
     parser.add_argument("--epochs", type=int, default=21)
+    parser.add_argument("--constant-epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--parts", nargs="+", default=["one", "seeds", "networks", "constant"])
     arguments = parser.parse_args()
@@ -225,11 +231,11 @@ def main() -> None:
         runs = {COATNET: own}
         for name in BASELINES:
             runs[name] = train(work, table, name, arguments.epochs, seeds)
-        contest(work, table, "networks", runs, arguments.epochs)
+        contest(work, table, "networks", runs)
     if "constant" in arguments.parts:
-        flat = train(work / "constant", table, COATNET, arguments.epochs, seeds, "constant")
+        flat = train(work / "constant", table, COATNET, arguments.constant_epochs, seeds, own)
         runs = {f"{COATNET}, constant rate": flat, f"{COATNET}, restarts": own}
-        contest(work, table, "constant", runs, arguments.epochs)
+        contest(work, table, "constant", runs)
 
 
 if __name__ == "__main__":
