@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import multiprocessing
 import os
 import shutil
@@ -21,6 +22,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -53,6 +56,7 @@ class Watch:
     parent: float = 0.0
     redis_bytes: list[int] = field(default_factory=list)
     planner: list[float] = field(default_factory=list)
+    done: list[float] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Watch:
@@ -165,6 +169,10 @@ def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200)
     found = made.job(job)
     if found["state"] != "done":
         raise SystemExit(f"the job is {found}")
+    watch.done = sorted(
+        datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
+        for line in made.logs('"event": "batch"')
+    )
     made.kill(worker)
     for log in made.folder.glob("worker-*.log"):
         log.unlink()
@@ -262,8 +270,11 @@ def generated(number: int, known: int = 200) -> Iterator[ox.Quad]:
 
 def many_gaps(numbers: list[int], processes: int) -> None:
     """Runs of many gaps: memory of the planner and of Redis, and time per record."""
-    print("| gaps | seconds | ms per record | MB per process | Redis MB, at rest and at most |")
-    print("|---|---|---|---|---|")
+    print(
+        "| gaps | seconds | ms per record | by quarter of the batches | MB per process, by quarter of the time | "
+        "Redis MB, at rest and at most |"
+    )
+    print("|---|---|---|---|---|---|")
     for number in numbers:
         data = ox.serialize(generated(number), format=ox.RdfFormat.N_QUADS) or b""
         with museum(data, 500, "dummy", lease=1800) as bench:
@@ -271,11 +282,20 @@ def many_gaps(numbers: list[int], processes: int) -> None:
             records, seconds, watch = by_workers(bench.made, bench.broker, processes, seconds=6 * 3600)
             assert records == number, (records, number)
             most = [size / 1e6 for size in (watch.redis_bytes[0], max(watch.redis_bytes))]
+            pace = ", ".join(f"{4000 * part / records:.2f}" for part in quarters(watch.done))
+            size = max(1, len(watch.planner) // 4)
+            memory = ", ".join(f"{max(watch.planner[i * size : (i + 1) * size]):.0f}" for i in range(4))
             print(
-                f"| {number:,} | {seconds:.0f} | {1000 * seconds / records:.2f} | {watch.children:.0f} | "
+                f"| {number:,} | {seconds:.0f} | {1000 * seconds / records:.2f} | {pace} | {memory} | "
                 f"{most[0]:.1f}, {most[1]:.1f} |",
                 flush=True,
             )
+
+
+def quarters(times: list[float]) -> list[float]:
+    """The seconds that each quarter of the batches took, from when each was done."""
+    marks = [times[round(share * (len(times) - 1))] for share in (0, 0.25, 0.5, 0.75, 1)]
+    return [after - before for before, after in pairwise(marks)]
 
 
 def main() -> None:
