@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -125,7 +126,9 @@ def test_store_fails_hangs_and_goes_down(
     broker: tuple[Server, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Given a store that answers 500, then hangs, then is down, then the run waits and goes on."""
+    """Given a store that answers 500, then hangs, then is down (for STORE_OUTAGE seconds each: "30 30 60" is
+    the long version), then the run waits and goes on."""
+    errors, hanging, down = (float(s) for s in os.environ.get("STORE_OUTAGE", "5 8 8").split())
     with m.running(graph[0], broker[0]), proxy(int(graph[1].rpartition(":")[2])) as before_store:
         museum = m.set_up(tmp_path / "museum", graph[1], broker[1])
         museum.environment |= {
@@ -137,7 +140,7 @@ def test_store_fails_hangs_and_goes_down(
             museum.worker(2)
             job = museum.json("queue", "--model", "model")["job"]
             m.wait_for(lambda: began(museum, job), 60, "the first batches")
-            for mode, seconds, every in ((ERROR, 5, 3), (HANG, 8, 1), (DOWN, 8, 1)):
+            for mode, seconds, every in ((ERROR, errors, 3), (HANG, hanging, 1), (DOWN, down, 1)):
                 before_store.every, before_store.mode = every, mode
                 time.sleep(seconds)
                 before_store.mode = PASS
