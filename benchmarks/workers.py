@@ -1,6 +1,6 @@
 """Measures the workers beside the in-process run: records per second, overhead, memory, and runs of many gaps.
 
-    python benchmarks/workers.py throughput [--data DIR] [--records N] [--modality tabular]
+    python benchmarks/workers.py throughput [--data DIR] [--records N] [--modality M,…]
     python benchmarks/workers.py batches    [--data DIR] [--records N]
     python benchmarks/workers.py gaps       [--gaps 10000 100000 1000000]
 
@@ -128,7 +128,7 @@ def museum(data: bytes, batch: int, modality: str, lease: int = 600) -> Iterator
             environment |= {"TEST_STORE": url, "PYTHONPATH": str(Path.cwd())}
             made = Museum(folder, environment)
             with Workspace(load_settings(folder / "enrich.toml"), remote) as workspace:
-                train(workspace, None, folder / "model", modalities=(modality,))
+                train(workspace, None, folder / "model", modalities=tuple(modality.split(",")))
             bench = Bench(made, broker_url, store, Path(name) / "loaded")
             store.end()
             shutil.copytree(store.folder, bench.loaded)
@@ -304,7 +304,7 @@ def main() -> None:
     parser.add_argument("what", choices=("throughput", "batches", "gaps"))
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--records", type=int, default=2_000)
-    parser.add_argument("--modality", default="dummy")
+    parser.add_argument("--modality", default="tabular,text", help="one, or several with commas")
     parser.add_argument("--batch", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10, 50, 250, 500])
