@@ -1,6 +1,6 @@
 """The study of docs/soups.md: trains trajectories on photographs of architecture, cooks, analyses and compares.
 
-    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--constant-epochs 6] [--seeds 0 1 2]
+    python benchmarks/soup.py [--work soup-study] [--epochs 21] [--constant-epochs 6] [--seeds 0 1 2] [--baselines …] [--parts …]
 
 Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
 there. What lies in --work is gone on with, so a run may be killed. Prints the tables of docs/soups.md and
@@ -189,10 +189,12 @@ def study(
     print(f"cost: {numbers['cost']}")
 
 
-def contest(work: Path, table: Table, name: str, runs: Mapping[str, Sequence[Path]]) -> None:
-    """Compare trajectories, and print what the report says."""
+def contest(
+    work: Path, table: Table, name: str, runs: Mapping[str, Sequence[Path]], epochs: int | None = None
+) -> None:
+    """Compare trajectories, or their first epochs, and print what the report says."""
     began = time.process_time()
-    found = compare(runs, table, methods=COMPARED)
+    found = compare(runs, table, methods=COMPARED, epochs=epochs)
     write_comparison(found, work / "reports" / name)
     figure = work / "reports" / name / "comparison.png"
     shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}.png")
@@ -209,6 +211,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=21)
     parser.add_argument("--constant-epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--baselines", nargs="*", default=BASELINES)
     parser.add_argument("--parts", nargs="+", default=["one", "seeds", "networks", "constant"])
     arguments = parser.parse_args()
     if not (DATA / "images.tar").is_file():
@@ -229,9 +232,9 @@ def main() -> None:
         study(work, table, "seeds", own, since=last, methods=("uniform", "greedy"), replicates=0)
     if "networks" in arguments.parts:
         runs = {COATNET: own}
-        for name in BASELINES:
+        for name in arguments.baselines:
             runs[name] = train(work, table, name, arguments.epochs, seeds)
-        contest(work, table, "networks", runs)
+        contest(work, table, "networks", runs, arguments.epochs)
     if "constant" in arguments.parts:
         flat = train(work / "constant", table, COATNET, arguments.constant_epochs, seeds, own)
         runs = {f"{COATNET}, constant rate": flat, f"{COATNET}, restarts": own}
