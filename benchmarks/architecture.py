@@ -54,11 +54,16 @@ def settings_of(arguments: argparse.Namespace) -> ImageSettings:
         size=64,
         crop=1.0,
         predict_batch=128,
-        loss=LossSettings(gamma=arguments.gamma, balance=0.25),
+        loss=LossSettings(gamma=arguments.gamma, balance=0.0),
         heads=HeadSettings(neck=0, dropout=0.1),
-        augment=AugmentSettings(scale=0.6, colour=0.0),
+        augment=AugmentSettings(scale=0.8, ratio=1.2, colour=0.0),
         training=TrainingSettings(
-            epochs=arguments.epochs, batch=32, learning_rate=2e-3, weight_decay=0.05, warmup=0.15, patience=0
+            epochs=arguments.epochs,
+            batch=16,
+            learning_rate=1.5e-3,
+            weight_decay=0.05,
+            warmup=0.15,
+            patience=0,
         ),
     )
 
@@ -91,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--backbone", default="test_coatnet")
-    parser.add_argument("--gamma", type=float, default=0.5)
+    parser.add_argument("--gamma", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--figure", type=Path, default=REPOSITORY / "docs" / "figures" / "architecture.png")
     arguments = parser.parse_args()
