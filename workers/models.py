@@ -29,7 +29,8 @@ def stay_single_threaded(concurrency: int, cores: int | None = None) -> int:
     threads that each of so many children may use: its share of the cores, or what the operator has set.
     """
     share = max(1, (cores or os.cpu_count() or 1) // max(1, concurrency))
-    threads = int(os.environ.get(THREAD_VARIABLES[0], share))
+    said = os.environ.get(THREAD_VARIABLES[0], "").partition(",")[0].strip()
+    threads = int(said) if said.isdecimal() and int(said) else share
     _set_variables(1)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     return threads

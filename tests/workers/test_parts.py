@@ -132,6 +132,9 @@ def test_threads_are_shared_between_processes(monkeypatch: pytest.MonkeyPatch) -
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1", "until it has forked"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert stay_single_threaded(64, cores=8) == 3, "what is set stands"
+    for said, threads in (("3,2", 3), ("", 4), ("many", 4), ("0", 4)):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert stay_single_threaded(2, cores=8) == threads
 
 
 FORKING = """
