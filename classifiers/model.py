@@ -15,6 +15,7 @@ from classifiers.calibration import Calibrator
 from classifiers.conformal_sets import CandidateSets, read_candidate_sets
 from classifiers.data import Property, Record
 from classifiers.decision_rule import order_candidates
+from classifiers.description import MemberDescription, ModelDescription, calibration_of, model_config
 from classifiers.fuser import Fuser
 from classifiers.manifest import MANIFEST, ModelFolderError, file_digest, staged, verify, write_manifest
 from classifiers.model_card import model_card
@@ -99,6 +100,18 @@ class Model:
                 return prop
         known = ", ".join(p.name for p in self.properties)
         raise ClassifierError(f"the model has no property {name!r}; it has: {known}")
+
+    def description(self) -> ModelDescription:
+        """What the model's folder says of it."""
+        members = {
+            modality: MemberDescription(member.classifier.name, member.digest, member.history)
+            for modality, member in self.members.items()
+        }
+        calibrators = {FUSION: self.fusion_calibrators} | {
+            m: said.calibrators for m, said in self.members.items()
+        }
+        methods = {by: {name: c.method for name, c in of.items()} for by, of in calibrators.items()}
+        return ModelDescription(self.digest, self.properties, members, calibration_of(methods), self.training)
 
     def predict(self, records: Sequence[Record]) -> dict[str, Answer]:
         """One answer per property, rows in the order of `records`.
@@ -199,9 +212,7 @@ class Model:
         """Verify and read a model folder. Raises ModelFolderError for anything that does not fit."""
         folder = Path(folder)
         digest = verify(folder)
-        config = read_json(folder / "config.json")
-        if not isinstance(config, dict) or config.get("format") != FORMAT or config.get("kind") != "model":
-            raise ModelFolderError(f"{folder} holds no whole model of format {FORMAT}; train one anew")
+        config = model_config(folder)
         properties = read_properties(folder, config)
         try:
             return cls._read(folder, config, properties, digest)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from enrich.media.pictures import PictureSource
     from enrich.workspace import Workspace
 
+PIECE = 64
+"""Records predicted at a time, while pictures of the next are fetched and answers before them are written."""
 _SYSTEMATIC = 8
 """A batch of at least this many records that all fail is the model's fault, not the records'."""
 
@@ -48,6 +52,10 @@ class Answered:
     decision: Decision
     said: Mapping[str, Said] = field(default_factory=dict)
     supersedes: tuple[NamedNode, ...] = ()
+
+
+Outcome = tuple[Mapping[str, Answer], int] | str
+"""What a model said of a record and the record's row in it, or what went wrong."""
 
 
 class Batcher:
@@ -93,47 +101,54 @@ class Batcher:
                 found.append(Question(subject, tuple(open_), supersedes))
         return found
 
-    def answer(self, questions: Sequence[Question]) -> list[Answered]:
-        """Predict and decide; a record that breaks a classifier is answered as failed.
+    def answer(self, questions: Sequence[Question]) -> Iterator[list[Answered]]:
+        """Predict and decide, for some records at a time and in their order; a record that breaks a
+        classifier is answered as failed. While the caller is busy with some, the pictures of the next
+        are fetched.
 
-        Raises ModelError when every record of a batch breaks it.
+        Raises ModelError at the end when every record broke it: what was given until then is no answer.
         """
-        questions = self._with_pictures(questions)
-        sound = [q for q in questions if q.subject.problem is None]
-        outcomes = dict(
-            zip(
-                (q.subject.iri.value for q in sound),
-                self._predict([q.subject.record for q in sound]),
-                strict=True,
-            )
-        )
-        broken = [o for o in outcomes.values() if isinstance(o, str)]
-        if len(broken) == len(sound) >= _SYSTEMATIC:
-            raise ModelError(f"the model failed on all {len(sound)} records of a batch: {broken[0]}")
-        found = []
-        for question in questions:
-            outcome = outcomes.get(question.subject.iri.value)
-            for name in question.properties:
-                older = question.supersedes.get(name, ())
-                if outcome is None:
-                    decision = Decision.failed(ENR.UnreadableRecord, question.subject.problem or "not read")
-                    found.append(Answered(question.subject, name, decision, {}, older))
-                elif isinstance(outcome, str):
-                    decision = Decision.failed(ENR.ClassifierFailure, outcome)
-                    found.append(Answered(question.subject, name, decision, {}, older))
-                else:
-                    answers, row = outcome
-                    found.append(self._decided(question.subject, name, answers[name], row, older))
-        return found
+        asked, broken = 0, []
+        with closing(self._with_pictures(questions)) as pictured:
+            while piece := list(islice(pictured, PIECE)):
+                sound = [q for q in piece if q.subject.problem is None]
+                outcomes = dict(
+                    zip(
+                        (q.subject.iri.value for q in sound),
+                        self._predict([q.subject.record for q in sound]),
+                        strict=True,
+                    )
+                )
+                asked += len(sound)
+                broken += [o for o in outcomes.values() if isinstance(o, str)]
+                yield [a for q in piece for a in self._answered(q, outcomes.get(q.subject.iri.value))]
+        if len(broken) == asked >= _SYSTEMATIC:
+            raise ModelError(f"the model failed on all {asked} records of a batch: {broken[0]}")
 
-    def _with_pictures(self, questions: Sequence[Question]) -> Sequence[Question]:
-        """The questions with their pictures fetched, when a classifier looks at pictures."""
+    def _answered(self, question: Question, outcome: Outcome | None) -> Iterator[Answered]:
+        """The answers to one record's gaps; `outcome` is None when the record could not be read."""
+        for name in question.properties:
+            older = question.supersedes.get(name, ())
+            if outcome is None:
+                decision = Decision.failed(ENR.UnreadableRecord, question.subject.problem or "not read")
+                yield Answered(question.subject, name, decision, {}, older)
+            elif isinstance(outcome, str):
+                decision = Decision.failed(ENR.ClassifierFailure, outcome)
+                yield Answered(question.subject, name, decision, {}, older)
+            else:
+                answers, row = outcome
+                yield self._decided(question.subject, name, answers[name], row, older)
+
+    def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
+        """The questions with their pictures, fetched ahead when a classifier looks at pictures."""
         if self.pictures is None or "image" not in self.model.members:
-            return questions
+            yield from questions
+            return
         fetched = prefetch((q.subject for q in questions), self.pictures)
-        return [replace(q, subject=subject) for q, subject in zip(questions, fetched, strict=True)]
+        for question, subject in zip(questions, fetched, strict=True):
+            yield replace(question, subject=subject)
 
-    def _predict(self, records: Sequence[Record]) -> list[tuple[Mapping[str, Answer], int] | str]:
+    def _predict(self, records: Sequence[Record]) -> list[Outcome]:
         """For each record its answers and its row in them, or what went wrong.
 
         A batch that raises is halved until the record that raises is alone.

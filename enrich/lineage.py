@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from classifiers.model import Model
+from classifiers.description import ModelDescription
 from enrich.runs import ModelEntity, Snapshot
 
 
-def model_entities(model: Model) -> list[ModelEntity]:
+def model_entities(model: ModelDescription) -> list[ModelEntity]:
     """The model itself first, then its members, then the ingredients that a member was made from."""
     data = tuple(s.digest for s in snapshots(model))
     members = [member.digest for member in model.members.values()]
@@ -17,10 +17,10 @@ def model_entities(model: Model) -> list[ModelEntity]:
     return [whole, *_members(model, data)]
 
 
-def _members(model: Model, data: tuple[str, ...]) -> Iterator[ModelEntity]:
+def _members(model: ModelDescription, data: tuple[str, ...]) -> Iterator[ModelEntity]:
     for modality, member in model.members.items():
         ingredients = _ingredients(member.history)
-        yield ModelEntity(member.digest, f"{modality}: {member.classifier.name}", (*data, *ingredients))
+        yield ModelEntity(member.digest, f"{modality}: {member.classifier}", (*data, *ingredients))
         for digest, name in ingredients.items():
             yield ModelEntity(digest, name)
 
@@ -32,7 +32,7 @@ def _ingredients(history: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def snapshots(model: Model) -> list[Snapshot]:
+def snapshots(model: ModelDescription) -> list[Snapshot]:
     """The data that the model learned from, when its folder tells."""
     told = model.training.get("snapshot")
     if not isinstance(told, Mapping) or "sha256" not in told:
@@ -40,10 +40,6 @@ def snapshots(model: Model) -> list[Snapshot]:
     return [Snapshot(str(told["sha256"]), str(told.get("issued", "1970-01-01"))[:10])]
 
 
-def _calibration(model: Model) -> str:
-    """How the fused answers were calibrated, in words: `place: vector, …`."""
-    methods = {name: c.method for name, c in model.fusion_calibrators.items()}
-    if not methods:
-        modality = next(iter(model.members))
-        methods = {name: c.method for name, c in model.members[modality].calibrators.items()}
-    return ", ".join(f"{name}: {method}" for name, method in sorted(methods.items()))
+def _calibration(model: ModelDescription) -> str:
+    """How the answers were calibrated, in words: `place: vector, …`."""
+    return ", ".join(f"{name}: {method}" for name, method in sorted(model.calibration.items()))

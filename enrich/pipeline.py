@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from pyoxigraph import NamedNode
 
 from classifiers.base import Progress, no_progress
+from classifiers.data import Property
 from classifiers.model import Model
 from enrich import __version__
 from enrich.answers import Answers
@@ -27,6 +28,7 @@ from enrich.lineage import model_entities, snapshots
 from enrich.provenance import RunContext
 from enrich.reviews import Reviews
 from enrich.runs import OPEN, Register, Run, now
+from enrich.write_behind import WriteBehind
 from ontology.terms import OntologyError, named_node
 
 if TYPE_CHECKING:
@@ -68,14 +70,14 @@ def run(
     """
     began = time.monotonic()
     loaded = Model.load(model)
-    chosen = chosen_properties(workspace, loaded, properties)
+    chosen = chosen_properties(workspace, loaded.properties, properties)
     wanted = None if records is None else [_record(text) for text in records]
     scanned = 0
     with (
         picture_source(workspace, loaded) as pictures,
         spooled(gap_records(workspace, chosen, wanted)) as (gaps, total),
+        Execution(workspace, loaded, chosen, _request(chosen, wanted, limit), pictures) as work,
     ):
-        work = Execution(workspace, loaded, chosen, _request(chosen, wanted, limit), pictures)
         while batch := list(islice(gaps, work.batch_size)):
             scanned += len(batch)
             work.answer(batch, limit)
@@ -109,13 +111,15 @@ def gap_records(
         yield row.record
 
 
-def chosen_properties(workspace: Workspace, model: Model, properties: Sequence[str]) -> tuple[str, ...]:
+def chosen_properties(
+    workspace: Workspace, of_model: Sequence[Property], properties: Sequence[str]
+) -> tuple[str, ...]:
     """The properties asked for, in the profile's order: those named, or all that the model learned.
 
     Raises SettingsError for one that the profile does not have or the model did not learn.
     """
     known = [p.name for p in workspace.profile.properties]
-    learned = {p.name for p in model.properties}
+    learned = {p.name for p in of_model}
     for name in properties:
         if name not in known:
             raise SettingsError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
@@ -140,7 +144,10 @@ def _request(properties: Sequence[str], records: Sequence[NamedNode] | None, lim
 
 
 class Execution:
-    """A run being made: opened or taken up again at its first answer, then filled shard by shard."""
+    """A run being made: opened or taken up again at its first answer, then filled shard by shard.
+
+    A shard is written while the next batch is read and predicted; leaving the context waits for the last.
+    """
 
     def __init__(
         self,
@@ -167,6 +174,14 @@ class Execution:
         answers = Answers(workspace.store, workspace.names, model.digest, self.run)
         reviews = Reviews.read(workspace.store, workspace.names)
         self.batcher = Batcher(workspace, model, properties, answers, reviews, pictures)
+        self._write = WriteBehind()
+
+    def __enter__(self) -> Self:
+        self._write.__enter__()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._write.__exit__(*exc)
 
     @property
     def batch_size(self) -> int:
@@ -200,8 +215,8 @@ class Execution:
         opened = self.register.open(
             actor=NamedNode(self.workspace.settings.actor),
             software=__version__,
-            models=model_entities(self.model),
-            snapshots=snapshots(self.model),
+            models=model_entities(self.model.description()),
+            snapshots=snapshots(self.model.description()),
             request=self.request,
             lease=self.lease,
         )
@@ -219,17 +234,17 @@ class Execution:
         return RunContext(names, self.open(), NamedNode(self.workspace.settings.actor), members)
 
     def answer(self, records: Sequence[NamedNode], limit: int | None = None) -> None:
-        """Read, predict and write one batch as the next shard."""
+        """Read and predict one batch, and begin to write it as the next shard."""
         questions: Sequence[Question] = self.batcher.questions(records)
         if limit is not None:
             questions = questions[: max(0, limit - self.asked)]
         if not questions:
             return
-        answered = self.batcher.answer(questions)
+        answered = [a for piece in self.batcher.answer(questions) for a in piece]
         context = self.context()
         shard = self.workspace.names.shard(context.run_id, self.shard)
         quads, counts = self.batcher.quads(context, shard, answered)
-        self.register.commit_shard(context.run, self.shard, quads, self.lease)
+        self._write(self.register.commit_shard, context.run, self.shard, quads, self.lease)
         self.shard += 1
         self.asked += len(questions)
         self.counts += counts

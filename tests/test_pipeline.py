@@ -168,7 +168,8 @@ def test_a_record_that_breaks_the_model_fails_alone_with_its_reason(tmp_path: Pa
     victim = next(s for s in workspace.reader.read_all() if s.missing)
     batcher = fragile(workspace, tmp_path / "m", victim.iri.value)
 
-    answered = batcher.answer(batcher.questions(list(workspace.reader.iris())))
+    questions = batcher.questions(list(workspace.reader.iris()))
+    answered = [a for piece in batcher.answer(questions) for a in piece]
 
     failed = {(a.subject.iri, a.decision.detail) for a in answered if a.decision.outcome == ENR.Failed}
     assert failed == {(victim.iri, "ValueError: out of cheese")}
@@ -179,7 +180,7 @@ def test_a_model_that_breaks_on_everything_stops_the_run(tmp_path: Path) -> None
     batcher = fragile(workspace, tmp_path / "m", "")
 
     with pytest.raises(ModelError, match=r"failed on all \d+ records.*out of cheese"):
-        batcher.answer(batcher.questions(list(workspace.reader.iris())))
+        list(batcher.answer(batcher.questions(list(workspace.reader.iris()))))
 
 
 def test_a_run_that_died_is_taken_up_again_and_nothing_is_doubled(

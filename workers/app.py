@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -17,7 +17,7 @@ from workers.jobs import NIGHTLY, worker_runs
 from workers.logs import configure as configure_logs
 from workers.logs import log
 from workers.models import Models, use_threads
-from workers.schedule import ENTRY, last_slot, nightly_crontab, windows, zone
+from workers.schedule import ENTRY, LOOK_SECONDS, nightly_crontab, windows
 from workers.service import Service
 from workers.tasks import Hands, register_tasks
 
@@ -32,7 +32,8 @@ def make_app(settings: Settings, models: Models | None = None) -> Celery:
     register_tasks(app, hands)
     schedule = nightly_crontab(settings.workers)
     if schedule is not None:
-        app.conf.beat_schedule = {ENTRY: {"task": "enrich.nightly", "schedule": schedule}}
+        options = {"expires": 2 * LOOK_SECONDS}  # beat asks again
+        app.conf.beat_schedule = {ENTRY: {"task": "enrich.nightly", "schedule": schedule, "options": options}}
     app.nightly_started = lambda: nightly_started(hands.service)
     app.enrich_broker = Broker(settings)
     app.hands = hands
@@ -40,19 +41,13 @@ def make_app(settings: Settings, models: Models | None = None) -> Celery:
 
 
 def nightly_started(service: Service) -> datetime | None:
-    """When the last nightly run was due. A museum without any has none to make up: then it is the last
-    time that the schedule was due."""
+    """When the last nightly run of the register was due; None when it has none."""
     slots = [
         k.request.slot
         for k in worker_runs(service.register.runs())
         if k.request.kind == NIGHTLY and k.request.slot
     ]
-    if slots:
-        return datetime.fromisoformat(max(slots))
-    schedule = nightly_crontab(service.settings.workers)
-    if schedule is None:
-        return None
-    return last_slot(schedule, zone(service.settings.workers), datetime.now(UTC))
+    return datetime.fromisoformat(max(slots)) if slots else None
 
 
 def start_worker(

@@ -17,6 +17,7 @@ from enrich.decision import Decision
 from enrich.errors import StoreError
 from enrich.provenance import RunContext
 from enrich.reviews import Reviews
+from enrich.write_behind import WriteBehind
 from ontology.terms import ENR
 from workers import metrics
 from workers.attempts import Attempt
@@ -101,16 +102,28 @@ def _answer(
     shard = work.plan.shard(batch.name, attempt.token)
     if not questions:
         return _commit(service, work, batch, turn, None, {})
-    with metrics.stage("predict") as counted:
-        answered = batcher.answer(questions)
-        counted(len(questions))
-    with metrics.stage("say") as counted:
-        quads, counts = batcher.quads(context_of(service, run, batcher.model), shard, answered)
-        counted(len(questions))
+    context = context_of(service, run, batcher.model)
+    counts: Counter[str] = Counter()
+    failures: list[Decision] = []
+    with WriteBehind() as write:
+        for piece in metrics.timed("predict", batcher.answer(questions), _records):
+            with metrics.stage("say") as counted:
+                quads, some = batcher.quads(context, shard, piece)
+                counted(_records(piece))
+            write(_write, service, quads, _records(piece))
+            counts += some
+            failures += [a.decision for a in piece if a.decision.outcome == ENR.Failed]
+    return _commit(service, work, batch, turn, shard, _counts(len(questions), counts), failures)
+
+
+def _write(service: Service, quads: Sequence[Quad], records: int) -> None:
     with metrics.stage("write") as counted:
         service.store.insert(quads)
-        counted(len(questions))
-    return _commit(service, work, batch, turn, shard, _counts(len(questions), counts), answered)
+        counted(records)
+
+
+def _records(answered: Sequence[Answered]) -> int:
+    return len({a.subject.iri for a in answered})
 
 
 def _counts(records: int, counts: Counter[str]) -> dict[str, int]:
@@ -125,12 +138,12 @@ def _commit(
     turn: Turn,
     shard: NamedNode | None,
     counts: dict[str, int],
-    answered: Sequence[Answered] = (),
+    failures: Sequence[Decision] = (),
 ) -> str:
     lease = timedelta(seconds=service.settings.run.lease)
     if work.plan.commit(batch.name, turn, shard, counts, lease):
         metrics.count_answers(counts)
-        metrics.count_failures(a.decision for a in answered)
+        metrics.count_failures(failures)
         return DONE
     if shard is not None:
         service.store.drop(shard)
@@ -179,5 +192,6 @@ def _put_aside(service: Service, work: RunWork, run: NamedNode, batch: Batch, tu
     quads, counts = batcher.quads(context_of(service, run, batcher.model), shard, answered)
     service.store.insert(quads)
     metrics.POISON.inc()
-    done = _commit(service, work, batch, turn, shard, _counts(len(questions), counts), answered)
+    failures = [a.decision for a in answered]
+    done = _commit(service, work, batch, turn, shard, _counts(len(questions), counts), failures)
     return ISOLATED if done == DONE else done

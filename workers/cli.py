@@ -170,19 +170,20 @@ def _open(
     limit: int | None,
     priority: int,
 ) -> tuple[Any, bool]:
+    from classifiers.description import ModelDescription
     from enrich.record_files import read_records
     from workers.jobs import JOB, Request, open_job, records_digest
     from workers.planner import chosen_properties, parse_where
 
     folder = model.expanduser().resolve()
-    loaded = service.models.get(folder)
+    described = ModelDescription.read(folder)
     named = None if records is None else read_records(records)
     parse_where(tuple(where or ()), service.workspace.profile.contexts)
     request = Request(
         JOB,
         str(folder),
-        loaded.digest,
-        chosen_properties(service.workspace, loaded, tuple(properties or ())),
+        described.digest,
+        chosen_properties(service.workspace, described.properties, tuple(properties or ())),
         None if named is None else records_digest(named),
         tuple(sorted(where or ())),
         limit,
@@ -192,7 +193,7 @@ def _open(
     while True:
         with service.broker.lock("open", 60) as held:
             if held or time.monotonic() > deadline:
-                return open_job(service.workspace, loaded, request, named)
+                return open_job(service.workspace, described, request, named)
         time.sleep(0.2)
 
 

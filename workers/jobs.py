@@ -21,7 +21,7 @@ from workers.plan import Plan
 from workers.turns import current_turn
 
 if TYPE_CHECKING:
-    from classifiers.model import Model
+    from classifiers.description import ModelDescription
     from enrich.stores.base import Store
     from enrich.workspace import Workspace
     from ontology.terms import Names
@@ -151,7 +151,10 @@ def last_success(store: Store, names: Names) -> datetime | None:
 
 
 def open_job(
-    workspace: Workspace, model: Model, request: Request, records: Sequence[NamedNode] | None = None
+    workspace: Workspace,
+    model: ModelDescription,
+    request: Request,
+    records: Sequence[NamedNode] | None = None,
 ) -> tuple[NamedNode, bool]:
     """Enter a job into the register. Returns its run, and whether it is new: when the same is asked for
     already, that run is returned. The records named are kept first, so that an open run has them all.

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -15,6 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 if TYPE_CHECKING:
     from enrich.decision import Decision
 
+T = TypeVar("T")
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 GAPS_FOUND = Counter("enrich_gaps_found_total", "Gaps that planners have put into batches.")
@@ -74,6 +75,19 @@ def stage(name: str) -> Iterator[Callable[[int], None]]:
         yield STAGE_RECORDS.labels(name).inc
     finally:
         STAGE_SECONDS.labels(name).inc(time.perf_counter() - began)
+
+
+def timed(name: str, pieces: Iterable[T], records: Callable[[T], int]) -> Iterator[T]:
+    """The pieces as a stage makes them, each timed and its records counted."""
+    following = iter(pieces)
+    while True:
+        with stage(name) as counted:
+            try:
+                piece = next(following)
+            except StopIteration:
+                return
+            counted(records(piece))
+        yield piece
 
 
 def count_answers(counts: Mapping[str, int]) -> None:

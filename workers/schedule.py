@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time, timedelta
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,8 @@ from workers.logs import log
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENTRY = "nightly"
 BEAT_SECONDS = 30
+LOOK_SECONDS = 60.0
+"""Between two looks of beat at the register."""
 _WINDOW = re.compile(r"(?:(?P<days>[a-z,]+)\s+)?(?P<start>\d\d?:\d\d)-(?P<end>\d\d?:\d\d)", re.IGNORECASE)
 
 
@@ -113,35 +116,50 @@ def resting(settings: WorkersSettings, moment: datetime) -> bool:
 
 
 class NightlyScheduler(Scheduler):  # type: ignore[misc]
-    """Beat without a file of its own: what was due while it was away is found in the register of runs.
+    """Beat without a file of its own: the register of runs tells which night was begun last.
 
-    The app's `nightly_started` tells when the last nightly run was due (UTC), or None.
+    A night that was due while beat was away, whose message was lost, or that met a store that was down, is
+    not in the register, and is asked for again every `LOOK_SECONDS`. The app's `nightly_started` tells when the
+    last nightly run of the register was due (UTC), or None.
     """
 
     def setup_schedule(self) -> None:
-        """One entry, whose last time is that of the last nightly run."""
+        """One entry, whose last time is that of the last nightly run; a museum without any has none to make up."""
         entries = self.app.conf.beat_schedule
         self.install_default_entries(entries)
         self.update_from_dict(entries)
-        started = getattr(self.app, "nightly_started", None)
-        if started is None or ENTRY not in self.schedule:
-            return
-        try:
-            last = started()
-        except EnrichError as error:
-            log.warning(
-                "the register cannot be read; a run missed meanwhile is not made up", reason=str(error)
-            )
-            return
-        if last is not None:
-            self.schedule[ENTRY].last_run_at = last
+        here = ZoneInfo(self.app.conf.timezone)
+        known = ENTRY in self.schedule
+        self._first = last_slot(self.schedule[ENTRY].schedule, here, datetime.now(UTC)) if known else None
+        self._follow_register()
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """What beat does; and a sign of life for `enrich health`."""
         broker: Broker | None = getattr(self.app, "enrich_broker", None)
         if broker is not None:
             alive(broker)
+        if monotonic() - self._looked >= LOOK_SECONDS:
+            self._follow_register()
         return super().tick(*args, **kwargs)
+
+    def apply_entry(self, *args: Any, **kwargs: Any) -> None:
+        """Send the message; the register is looked at again when a worker has had time to act on it."""
+        super().apply_entry(*args, **kwargs)
+        self._looked = monotonic()
+
+    def _follow_register(self) -> None:
+        self._looked = monotonic()
+        started = getattr(self.app, "nightly_started", None)
+        if started is None or ENTRY not in self.schedule:
+            return
+        try:
+            last = started() or self._first
+        except EnrichError as error:
+            log.warning("the register cannot be read", reason=str(error))
+            return
+        if last is not None:
+            self.schedule[ENTRY].last_run_at = last
+            self._heap = None
 
 
 def alive(broker: Broker) -> None:

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError
+from classifiers.description import ModelDescription
 from enrich.errors import BrokerError, EnrichError, SettingsError, StoreError, StoreUnavailable
 from enrich.settings import Settings
 from workers import metrics
@@ -100,7 +101,7 @@ def register_tasks(app: Celery, hands: Hands) -> None:
         return run_nightly(hands.service, messages)
 
     for name, function in {"batch": batch, "plan": plan, "tend": tend_all, "nightly": nightly}.items():
-        app.task(function, name=f"enrich.{name}", ignore_result=True)
+        app.task(function, name=f"enrich.{name}", ignore_result=True, shared=False)
 
 
 def run_batch(service: Service, messages: Messages, run: NamedNode, name: str) -> str:
@@ -194,7 +195,17 @@ def tell(service: Service) -> None:
 
 
 def run_nightly(service: Service, messages: Messages) -> str:
-    """Open the nightly run of the last time that the schedule was due, unless it was opened already."""
+    """Open the nightly run of the last time that the schedule was due, unless it was opened already. What
+    keeps it from being opened is said in the log; beat asks again."""
+    try:
+        return _open_nightly(service, messages)
+    except (EnrichError, ClassifierError, *BROKER_ERRORS) as error:
+        metrics.FAILURES.labels(type(error).__name__).inc()
+        log.error("the nightly run could not be opened", reason=str(error))
+        return "error"
+
+
+def _open_nightly(service: Service, messages: Messages) -> str:
     settings = service.settings
     schedule = nightly_crontab(settings.workers)
     if settings.workers.model is None or schedule is None:
@@ -205,8 +216,8 @@ def run_nightly(service: Service, messages: Messages) -> str:
             log.info("another worker is opening a run")
             return "held"
         folder = settings.locate(settings.workers.model)
-        model = service.models.get(folder)
-        properties = chosen_properties(service.workspace, model, settings.workers.properties)
+        model = ModelDescription.read(folder)
+        properties = chosen_properties(service.workspace, model.properties, settings.workers.properties)
         request = Request(
             NIGHTLY, str(folder), model.digest, properties, priority=0, slot=f"{slot:%Y-%m-%dT%H:%M:%SZ}"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyoxigraph import NamedNode, Quad
 
+from classifiers.description import ModelDescription
 from enrich.errors import RunError, StoreUnavailable
 from enrich.runs import RETRACTED
 from ontology.terms import ENR
@@ -41,9 +42,9 @@ def queue(service: Service) -> Queue:
 def ask(service: Service, records: list[NamedNode] | None = None, **said: object) -> NamedNode:
     """Queue a job."""
     folder = Path(str(service.settings.workers.model))
-    model = service.models.get(folder)
+    model = ModelDescription.read(folder)
     digest = None if records is None else records_digest(records)
-    properties = chosen_properties(service.workspace, model, ())
+    properties = chosen_properties(service.workspace, model.properties, ())
     request = Request(JOB, str(folder), model.digest, properties, digest, **said)  # type: ignore[arg-type]
     run, _ = open_job(service.workspace, model, request, records)
     return run
@@ -217,7 +218,7 @@ def test_workers_wait_while_a_run_of_its_own_process_is_under_way(service: Servi
 def _foreign_run(service: Service) -> NamedNode:
     from enrich.lineage import model_entities
 
-    model = service.models.get(Path(str(service.settings.workers.model)))
+    model = ModelDescription.read(Path(str(service.settings.workers.model)))
     return service.register.open(
         actor=NamedNode("https://data.example.org/actor/museum"),
         software="0.1.0",

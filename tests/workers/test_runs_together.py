@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from pyoxigraph import NamedNode
 
+from classifiers.description import ModelDescription
 from enrich.settings import load_settings
 from tests.workers import museum as m
 from tests.workers.museum import Museum
@@ -48,8 +49,8 @@ def service(museum: Museum) -> Iterator[Service]:
 def planned(museum: Museum, made: Service, **request: object) -> NamedNode:
     """A job that is planned, with the turn, whose batches nobody has been sent."""
     folder = museum.folder / "model"
-    model = made.models.get(folder)
-    properties = chosen_properties(made.workspace, model, ())
+    model = ModelDescription.read(folder)
+    properties = chosen_properties(made.workspace, model.properties, ())
     run, new = open_job(
         made.workspace,
         model,
@@ -172,7 +173,7 @@ def test_two_beats_make_up_one_missed_night(museum: Museum) -> None:
     One beat is killed meanwhile."""
     nightly_settings(museum, "0 * * * *")
     with service(museum) as made:
-        model = made.models.get(museum.folder / "model")
+        model = ModelDescription.read(museum.folder / "model")
         before = Request(
             NIGHTLY, str(museum.folder / "model"), model.digest, ("place",), slot="2026-01-01T00:00:00Z"
         )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.errors import SettingsError
+from enrich.errors import SettingsError, StoreUnavailable
 from enrich.sections import WorkersSettings
-from workers.schedule import last_slot, nightly_crontab, resting, windows, zone
+from enrich.settings import Settings
+from tests.workers.museum import redis_server, running
+from workers import schedule
+from workers.app import make_app
+from workers.schedule import NightlyScheduler, last_slot, nightly_crontab, resting, windows, zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -100,3 +105,96 @@ def test_what_is_no_window_is_refused(window: str) -> None:
 def test_the_environments_commas_do_not_cut_weekdays_off() -> None:
     (found,) = windows(settings(blackout="mon,tue 08:00-18:00"))
     assert found[0] == {0, 1}
+
+
+@pytest.fixture
+def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beat looks at the register at every tick."""
+    monkeypatch.setattr(schedule, "LOOK_SECONDS", 0.0)
+
+
+def beat(folder: Path, broker: str, started: list[datetime | None]) -> NightlyScheduler:
+    """A beat whose register says the first of `started`, or that the store is away when there is none."""
+
+    def nightly_started() -> datetime | None:
+        if not started:
+            raise StoreUnavailable("the store is away")
+        return started[0]
+
+    app = make_app(
+        Settings(
+            store={"query_url": "http://127.0.0.1:1/query"},  # type: ignore[arg-type]
+            workers={"broker": broker, "model": str(folder), "schedule": "*/5 * * * *"},  # type: ignore[arg-type]
+        )
+    )
+    app.nightly_started = nightly_started
+    return NightlyScheduler(app=app)
+
+
+def ticks(scheduler: NightlyScheduler, number: int = 3) -> None:
+    """Let beat look whether something is due."""
+    for _ in range(number):
+        scheduler.tick()
+
+
+def sent(scheduler: NightlyScheduler) -> int:
+    """Messages in the queue."""
+    return int(scheduler.app.enrich_broker.queue_lengths()["enrich"])
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_beat_asks_until_the_register_has_the_night(tmp_path: Path) -> None:
+    """Given a message that nothing came of, then beat asks again; once the run is there, no more."""
+    server, url = redis_server(tmp_path / "redis")
+    now = datetime.now(UTC)
+    slot = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0)
+    started: list[datetime | None] = [slot - timedelta(days=1)]
+    with running(server):
+        scheduler = beat(tmp_path, url, started)
+        ticks(scheduler)
+        first = sent(scheduler)
+        assert first >= 1
+        ticks(scheduler)
+        assert sent(scheduler) > first
+        started[0] = slot + timedelta(minutes=5)
+        before = sent(scheduler)
+        ticks(scheduler)
+        assert sent(scheduler) == before
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_night_that_met_no_broker_is_asked_for_when_it_is_back(tmp_path: Path) -> None:
+    server, url = redis_server(tmp_path / "redis")
+    with running(server):
+        scheduler = beat(tmp_path, url, [datetime.now(UTC) - timedelta(days=1)])
+        ticks(scheduler)
+    ticks(scheduler, 1)
+    with running(server):
+        assert sent(scheduler) == 0, "the broker has forgotten all"
+        ticks(scheduler)
+        assert sent(scheduler) >= 1
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_register_that_cannot_be_read_is_read_later(tmp_path: Path) -> None:
+    server, url = redis_server(tmp_path / "redis")
+    started: list[datetime | None] = []
+    with running(server):
+        scheduler = beat(tmp_path, url, started)
+        ticks(scheduler)
+        assert sent(scheduler) == 0
+        started.append(datetime.now(UTC) - timedelta(days=1))
+        ticks(scheduler)
+        assert sent(scheduler) >= 1
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_museum_without_nights_has_none_to_make_up(tmp_path: Path) -> None:
+    server, url = redis_server(tmp_path / "redis")
+    with running(server):
+        scheduler = beat(tmp_path, url, [None])
+        due = scheduler.schedule["nightly"].last_run_at
+        assert timedelta(0) <= datetime.now(UTC) - due < timedelta(minutes=5, seconds=1)
+        if datetime.now(UTC) - due < timedelta(minutes=4, seconds=55):
+            ticks(scheduler)
+            assert sent(scheduler) == 0

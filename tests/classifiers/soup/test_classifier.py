@@ -105,7 +105,7 @@ def test_a_model_takes_it_as_its_image_member_and_the_register_names_the_ingredi
     answer = again.predict(records)["label"]
     assert answer.fused.present[:60].all()
     assert again.members["image"].history["records_not_learned_from"] == 60
-    entities = {e.digest: e for e in model_entities(again)}
+    entities = {e.digest: e for e in model_entities(again.description())}
     ingredients = {m.sha256 for m in kitchen.pot.members}
     assert ingredients <= set(entities)
     assert ingredients <= set(entities[again.members["image"].digest].derived_from)
