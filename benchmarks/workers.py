@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,18 +91,30 @@ def unshared(process: psutil.Process) -> float:
 
 @dataclass
 class Bench:
-    """A museum with servers of its own and a trained model; its broker's address; its store as it was loaded."""
+    """A museum with servers of its own and a trained model; its broker's address; a copy of its store."""
 
     made: Museum
     broker: str
     server: Server
     loaded: Path
 
+    def keep(self) -> None:
+        """Copy the store as it is now."""
+        self.server.end()
+        shutil.copytree(self.server.folder, self.loaded)
+        self.server.start()
+
     def renew(self) -> None:
-        """Put the store back as it was loaded: dropping graphs would leave the next run their compaction."""
+        """Put the store back as it was kept: dropping graphs would leave the next run their compaction."""
         self.server.end()
         shutil.rmtree(self.server.folder)
         shutil.copytree(self.loaded, self.server.folder)
+        self.server.start()
+
+    def add(self, quads: Iterable[ox.Quad]) -> None:
+        """Load what the model need not learn from, while the server is down: ten times as fast."""
+        self.server.end()
+        ox.Store(self.server.folder).bulk_extend(quads)
         self.server.start()
 
 
@@ -129,12 +141,8 @@ def museum(data: bytes, batch: int, modality: str, lease: int = 600) -> Iterator
             made = Museum(folder, environment)
             with Workspace(load_settings(folder / "enrich.toml"), remote) as workspace:
                 train(workspace, None, folder / "model", modalities=tuple(modality.split(",")))
-            bench = Bench(made, broker_url, store, Path(name) / "loaded")
-            store.end()
-            shutil.copytree(store.folder, bench.loaded)
-            store.start()
             try:
-                yield bench
+                yield Bench(made, broker_url, store, Path(name) / "loaded")
             finally:
                 made.end()
 
@@ -154,21 +162,21 @@ def in_process(made: Museum) -> tuple[int, float]:
 
 
 def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200) -> tuple[int, float, Watch]:
-    """(records, seconds, memory) of a job done by one worker with so many processes, from when it is ready."""
+    """(records, seconds, memory) of a job done by one worker with so many processes: from when the job was
+    entered in the register until it was active there."""
     worker = made.worker(processes)
     m.wait_for(lambda: made.logs("worker ready"), 120, "the worker")
     time.sleep(2)
     with Watch(broker, psutil.Process(worker.pid)) as watch:
         began = time.monotonic()
         job = made.json("queue", "--model", "model")["job"]
-        queued = time.monotonic()
-        end = began + seconds
-        while not made.logs("run active") and time.monotonic() < end:
-            time.sleep(0.1)
-        taken = time.monotonic() - queued
+        while not made.logs("run active") and time.monotonic() < began + seconds:
+            time.sleep(1)
     found = made.job(job)
     if found["state"] != "done":
         raise SystemExit(f"the job is {found}")
+    started, ended = (datetime.fromisoformat(found[name]) for name in ("started", "ended"))
+    taken = (ended - started).total_seconds()
     watch.done = sorted(
         datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
         for line in made.logs('"event": "batch"')
@@ -200,6 +208,7 @@ def throughput(data: bytes, modality: str, batch: int, rounds: int) -> None:
     print("| how | records | seconds | records/s | beside in-process | MB per process | MB of the parent |")
     print("|---|---|---|---|---|---|---|")
     with museum(data, batch, modality) as bench:
+        bench.keep()
         made, broker = bench.made, bench.broker
         results: dict[str, list[tuple[int, float, float, float]]] = {"in-process": [], "1": [], "2": []}
         ratios, ceilings = [], []
@@ -237,6 +246,7 @@ def batches(data: bytes, sizes: list[int]) -> None:
     print("|---|---|---|---|")
     for size in sizes:
         with museum(data, size, "dummy") as bench:
+            bench.keep()
             records, seconds = in_process(bench.made)
             bench.renew()
             again, taken, _ = by_workers(bench.made, bench.broker, 1)
@@ -247,8 +257,8 @@ def batches(data: bytes, sizes: list[int]) -> None:
 PREFIXES = {"object": "https://museum.example.org/object/", "thing": "https://museum.example.org/production/"}
 
 
-def generated(number: int, known: int = 200) -> Iterator[ox.Quad]:
-    """So many objects of the silk model that lack a place and have all else, and some that have all."""
+def generated(numbers: range, *, whole: bool) -> Iterator[ox.Quad]:
+    """Objects of the silk model that have all that is asked for, or all but a place."""
     ecrm = "http://erlangen-crm.org/current/"
     graph = ox.NamedNode("http://data.silknow.org/graph/generated")
     kind = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
@@ -258,13 +268,13 @@ def generated(number: int, known: int = 200) -> Iterator[ox.Quad]:
         "P32_used_general_technique": "http://data.silknow.org/vocabulary/168",
         "P126_employed": "http://data.silknow.org/vocabulary/210",
     }
-    for i in range(number + known):
+    for i in numbers:
         thing = ox.NamedNode(f"{PREFIXES['object']}{i:08d}")
         made = ox.NamedNode(f"{PREFIXES['thing']}{i:08d}")
         yield ox.Quad(thing, kind, ox.NamedNode(f"{ecrm}E22_Man-Made_Object"), graph)
         yield ox.Quad(made, ox.NamedNode(f"{ecrm}P108_has_produced"), thing, graph)
         for position, (name, value) in enumerate(values.items()):
-            if i >= number or position > 0:
+            if whole or position > 0:
                 yield ox.Quad(made, ox.NamedNode(f"{ecrm}{name}"), ox.NamedNode(value), graph)
 
 
@@ -276,9 +286,9 @@ def many_gaps(numbers: list[int], processes: int) -> None:
     )
     print("|---|---|---|---|---|---|")
     for number in numbers:
-        data = ox.serialize(generated(number), format=ox.RdfFormat.N_QUADS) or b""
-        with museum(data, 500, "dummy", lease=1800) as bench:
-            del data
+        known = ox.serialize(generated(range(200), whole=True), format=ox.RdfFormat.N_QUADS) or b""
+        with museum(known, 500, "dummy", lease=1800) as bench:
+            bench.add(generated(range(200, 200 + number), whole=False))
             records, seconds, watch = by_workers(bench.made, bench.broker, processes, seconds=6 * 3600)
             assert records == number, (records, number)
             most = [size / 1e6 for size in (watch.redis_bytes[0], max(watch.redis_bytes))]
@@ -303,9 +313,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=("throughput", "batches", "gaps"))
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--records", type=int, default=2_000)
+    parser.add_argument("--records", type=int, default=8_000)
     parser.add_argument("--modality", default="tabular,text", help="one, or several with commas")
-    parser.add_argument("--batch", type=int, default=250)
+    parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10, 50, 250, 500])
     parser.add_argument("--gaps", type=int, nargs="*", default=[10_000, 100_000])
