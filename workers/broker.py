@@ -7,9 +7,10 @@ triplestore.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,10 @@ from enrich.settings import Settings
 
 CONNECT_SECONDS = 3.0
 _RELEASE = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"
+_RENEW = (
+    "local held=redis.call('get',KEYS[1]) "
+    "if not held or held==ARGV[1] then redis.call('set',KEYS[1],ARGV[1],'px',ARGV[2]) end return 0"
+)
 
 
 class Broker:
@@ -54,18 +59,36 @@ class Broker:
             ) from error
 
     @contextmanager
-    def lock(self, name: str, seconds: float) -> Iterator[bool]:
-        """A lock that expires by itself; gives whether it was obtained. Never waits.
+    def lock(self, name: str, seconds: float, *, renewed: bool = False) -> Iterator[bool]:
+        """A lock that expires by itself, when `renewed` only after this process has died; gives whether it
+        was obtained. Never waits.
 
         It only saves work: what it guards is guarded again by the tokens in the triplestore.
         """
-        key, token = self.key("lock", name), str(time.monotonic_ns())
-        held = bool(self.redis.set(key, token, nx=True, px=int(seconds * 1000)))
+        key, token, span = self.key("lock", name), str(time.monotonic_ns()), int(seconds * 1000)
+        held = bool(self.redis.set(key, token, nx=True, px=span))
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(seconds / 3):
+                with suppress(redis.RedisError):
+                    self.redis.eval(_RENEW, 1, key, token, span)
+
+        renewing = threading.Thread(target=renew, daemon=True)
+        if held and renewed:
+            renewing.start()
         try:
             yield held
         finally:
+            ended.set()
+            if renewing.is_alive():
+                renewing.join()
             if held:
                 self.redis.eval(_RELEASE, 1, key, token)
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody holds a lock."""
+        return bool(self.redis.exists(self.key("lock", name)))
 
     def once_in(self, name: str, seconds: float) -> bool:
         """True for the first caller within so many seconds."""

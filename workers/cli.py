@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from enrich.cli.common import Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
 
 if TYPE_CHECKING:
     from enrich.settings import Settings
@@ -188,6 +188,7 @@ def _open(
         tuple(sorted(where or ())),
         limit,
         priority,
+        pictures="image" in described.members,
     )
     deadline = time.monotonic() + 20
     while True:
@@ -225,12 +226,11 @@ def job(
     from workers.jobs import describe, find_job
 
     with _service() as (service, _):
-        while True:
-            found = describe(service.workspace, find_job(service.workspace, job_id))
-            if not follow or found.state != "running":
-                break
-            say(_progress(found))
-            time.sleep(2)
+        found = (
+            _followed(service, job_id)
+            if follow
+            else describe(service.workspace, find_job(service.workspace, job_id))
+        )
     if as_json:
         write_json(found.as_dict())
     else:
@@ -246,12 +246,26 @@ def _state(found: Job) -> str:
     return found.state
 
 
-def _progress(found: Job) -> str:
-    done = found.answered + found.failed
-    share = f" of {found.gaps:,} ({100 * done / found.gaps:.0f} %)" if found.gaps else ""
-    rate = f", {found.per_second:.1f} a second" if found.per_second else ""
-    left = f", {found.remaining_seconds:.0f} s left" if found.remaining_seconds else ""
-    return f"{_state(found)}: {done:,} gaps{share}{rate}{left}"
+def _followed(service: Service, job_id: str) -> Job:
+    """The job when it has ended. Until then a bar on a terminal, and elsewhere a line when there is news."""
+    from workers.jobs import describe, find_job
+
+    said = ""
+    with Bars("job") as bars:
+        while True:
+            found = describe(service.workspace, find_job(service.workspace, job_id))
+            if found.state != "running":
+                return found
+            done = found.answered + found.failed
+            rate = f", {found.per_second:.1f} a second" if found.per_second else ""
+            bars("gaps", done, found.gaps or 0, f"{_state(found)}{rate}")
+            share = f" of {found.gaps:,} ({100 * done / found.gaps:.0f} %)" if found.gaps else ""
+            left = f", {found.remaining_seconds:.0f} s left" if found.remaining_seconds else ""
+            news = f"{_state(found)}: {done:,} gaps{share}"
+            if not bars.wanted and news != said:
+                said = news
+                say(f"{news}{rate}{left}")
+            time.sleep(2)
 
 
 def cancel(job_id: JobId, as_json: Json = False) -> None:
@@ -285,13 +299,15 @@ def resume(
     """Let a run go on that was paused, that failed, or whose messages were lost with the broker.
 
     What is answered already is not answered again."""
+    from workers.tending import planner_lock
+
     with _service() as (service, messages):
         found = _open_job(service, run)
         plan = service.plan(found.iri)
         plan.pause(False)
         plan.fail(None)
         service.flight(found.iri).clear()
-        service.broker.redis.delete(service.broker.key("once", f"plan:{service.names.run_id(found.iri)}"))
+        service.broker.redis.delete(service.broker.key("once", planner_lock(service, found.iri)))
         messages.tend()
         left = plan.pending()
     job_id = found.run.run.rpartition("/")[2]

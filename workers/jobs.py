@@ -37,7 +37,8 @@ class Request:
     """What workers were asked for; kept as JSON in the run's `enr:request`.
 
     `records` is the digest of the records named, None for all; `where` context=IRI pairs; `priority` 0 to
-    9, the highest first, the nightly run below them all; `slot` the time a nightly run was due.
+    9, the highest first, the nightly run below them all; `slot` the time a nightly run was due; `pictures`
+    whether the model looks at pictures.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Request:
     limit: int | None = None
     priority: int = DEFAULT_PRIORITY
     slot: str | None = None
+    pictures: bool = False
 
     def text(self) -> str:
         """The request as JSON, the same for the same request."""

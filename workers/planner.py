@@ -72,7 +72,8 @@ class _Planning:
 
 
 def make_plan(service: Service, run: NamedNode, sent: Callable[[], None]) -> PlanResult:
-    """Plan a run, or go on where a planner before stopped. `sent` is called after each batch was added.
+    """Plan a run, or go on where a planner before stopped; nothing is done when it is planned already.
+    `sent` is called after each batch was added.
 
     Stops before the time limit, so that it can be called again. Raises InputError for a `where` that the
     profile does not know, ModelError for a model that is not there.
@@ -80,6 +81,8 @@ def make_plan(service: Service, run: NamedNode, sent: Callable[[], None]) -> Pla
     work = service.work(run)
     if work is None:
         return PlanResult(False, True, 0)
+    if work.plan.standing().planned:
+        return PlanResult(True, False, 0)
     until = time.monotonic() + 0.8 * soft_limit(service.settings)
     state = _Planning(work.plan.begin(), work.plan.last_number() + 1, batch_size(service, work))
     for record in work.plan.planned_records():
@@ -105,7 +108,7 @@ def batch_size(service: Service, work: RunWork) -> int:
     """Records in a batch: its answers fit into one shard, its pictures into what was allowed."""
     settings = service.settings
     size = min(settings.run.batch, settings.run.shard // max(1, len(work.request.properties)))
-    if work.workspace.profile.images:
+    if work.request.pictures:
         size = min(size, settings.workers.batch_pictures // settings.media.per_record)
     return max(1, size)
 

@@ -24,10 +24,10 @@ from workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY
 from workers.jobs import NIGHTLY, Request, last_success, open_job
 from workers.logs import about, log
 from workers.models import Models
-from workers.planner import PlanResult, chosen_properties, make_plan
+from workers.planner import chosen_properties, make_plan
 from workers.schedule import last_slot, nightly_crontab, zone
 from workers.service import Service
-from workers.tending import Tended, planner_lives, tend
+from workers.tending import PLANNER_SECONDS, Tended, planner_lock, tend
 
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)
 
@@ -134,27 +134,30 @@ def _go_on(service: Service, messages: Messages, run: NamedNode) -> None:
 
 
 def run_plan(service: Service, messages: Messages, run: NamedNode) -> str:
-    """Plan a run; what is planned is sent at once."""
-    with about(run=run.value):
-
-        def added() -> None:
-            with broker_may_fail("planning"):
-                planner_lives(service, run)
-                if service.flight(run).size() * 2 <= service.settings.workers.in_flight:
-                    tend(service, messages)
-
-        results: list[PlanResult] = []
-        with run_may_fail(service, run):
-            result = make_plan(service, run, added)
-            results.append(result)
-            log.info("planned", complete=result.complete, overtaken=result.overtaken, batches=result.batches)
-        if not results:
-            return "error"
-        result = results[0]
-        if not result.complete and not result.overtaken:
-            messages.plan(run.value)
+    """Plan a run, unless somebody is at it; what is planned is sent at once."""
+    outcome = "error"
+    lock = service.broker.lock(planner_lock(service, run), PLANNER_SECONDS, renewed=True)
+    with about(run=run.value), broker_may_fail("planner"), lock as held:
+        outcome = _plan(service, messages, run) if held else "held"
+    if outcome == "begun":
+        messages.plan(run.value)
+    if outcome in ("complete", "begun", "overtaken"):
         run_tend(service, messages)
-        return "complete" if result.complete else "begun"
+    return outcome
+
+
+def _plan(service: Service, messages: Messages, run: NamedNode) -> str:
+    def added() -> None:
+        with broker_may_fail("planning"):
+            if service.flight(run).size() * 2 <= service.settings.workers.in_flight:
+                tend(service, messages)
+
+    outcome = "error"
+    with run_may_fail(service, run):
+        result = make_plan(service, run, added)
+        outcome = "overtaken" if result.overtaken else "complete" if result.complete else "begun"
+        log.info("planned", outcome=outcome, batches=result.batches)
+    return outcome
 
 
 def run_tend(service: Service, messages: Messages) -> str:
@@ -219,7 +222,13 @@ def _open_nightly(service: Service, messages: Messages) -> str:
         model = ModelDescription.read(folder)
         properties = chosen_properties(service.workspace, model.properties, settings.workers.properties)
         request = Request(
-            NIGHTLY, str(folder), model.digest, properties, priority=0, slot=f"{slot:%Y-%m-%dT%H:%M:%SZ}"
+            NIGHTLY,
+            str(folder),
+            model.digest,
+            properties,
+            priority=0,
+            slot=f"{slot:%Y-%m-%dT%H:%M:%SZ}",
+            pictures="image" in model.members,
         )
         run, new = open_job(service.workspace, model, request)
     if new:

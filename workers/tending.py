@@ -24,7 +24,7 @@ from workers.service import Service
 from workers.turns import give_turn
 
 PLANNER_SECONDS = 15.0
-"""A planner that has shown no sign of life for so long is sent again."""
+"""So long after a planner's death another one is sent."""
 
 
 class Sender(Protocol):
@@ -98,15 +98,15 @@ def foreign(open_: Sequence[Run]) -> Run | None:
 
 
 def ask_for_plan(service: Service, sender: Sender, run: NamedNode) -> None:
-    """Send for a planner, unless one was lately sent for or has shown a sign of life."""
-    if service.broker.once_in(f"plan:{service.names.run_id(run)}", PLANNER_SECONDS):
+    """Send for a planner, unless one is at work or was lately sent for."""
+    name = planner_lock(service, run)
+    if not service.broker.is_held(name) and service.broker.once_in(name, PLANNER_SECONDS):
         sender.plan(run.value)
 
 
-def planner_lives(service: Service, run: NamedNode) -> None:
-    """A planner's sign of life."""
-    key = service.broker.key("once", f"plan:{service.names.run_id(run)}")
-    service.broker.redis.set(key, "1", px=int(PLANNER_SECONDS * 1000))
+def planner_lock(service: Service, run: NamedNode) -> str:
+    """The name of the lock that the planner of a run holds while it lives."""
+    return f"plan:{service.names.run_id(run)}"
 
 
 def dispatch(service: Service, sender: Sender, known: WorkerRun) -> int:

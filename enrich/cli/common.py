@@ -112,19 +112,24 @@ class Bars:
     """
 
     def __init__(self, what: str) -> None:
-        self._stages: dict[str, tuple[int, int]] = {what: (0, 0)}
+        self._stages: dict[str, tuple[int, int, str]] = {what: (0, 0, "")}
         self._first: str | None = what
         self._tasks: dict[str, TaskID] = {}
         self._shown: Progress | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(SHOW_AFTER, self._show) if sys.stderr.isatty() else None
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a terminal to show bars on."""
+        return self._timer is not None
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Say how far a stage has come; total 0 when it is not known."""
         if self._timer is None:
             return
         with self._lock:
-            self._stages[stage] = (done, total)
+            self._stages[stage] = (done, total, note)
             if self._shown is not None:
                 self._draw()
 
@@ -143,10 +148,11 @@ class Bars:
             if self._first in self._tasks:
                 shown.remove_task(self._tasks.pop(self._first))
             self._first = None
-        for stage, (done, total) in self._stages.items():
+        for stage, (done, total, note) in self._stages.items():
             if stage not in self._tasks:
                 self._tasks[stage] = shown.add_task(stage, total=total or None)
-            shown.update(self._tasks[stage], completed=done, total=total or None)
+            said = f"{stage} ({note})" if note else stage
+            shown.update(self._tasks[stage], description=said, completed=done, total=total or None)
 
     def __enter__(self) -> Bars:
         if self._timer is not None:

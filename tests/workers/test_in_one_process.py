@@ -23,7 +23,7 @@ from workers.jobs import JOB, Request, describe, find_job, last_success, list_jo
 from workers.planner import chosen_properties, make_plan
 from workers.service import Service
 from workers.tasks import run_nightly
-from workers.tending import cancel, next_run
+from workers.tending import cancel, next_run, planner_lock
 from workers.turns import current_turn, give_turn
 
 
@@ -130,6 +130,35 @@ def test_a_planner_that_died_is_taken_up(service: Service, queue: Queue) -> None
     assert service.plan(run).pending() == 2
     assert queue.all().count("done") == 5
     assert answered(service) == EVERYTHING
+
+
+def test_one_planner_at_a_time_and_none_when_all_is_planned(service: Service, queue: Queue) -> None:
+    """Given a planner that waits long for the store, then it is not overtaken, and what was sent meanwhile
+    does nothing."""
+    run = ask(service)
+    queue.tend()
+    queue.plan(run.value)
+    with service.broker.lock(planner_lock(service, run), 5):
+        assert queue.one() == "held"
+        service.broker.redis.delete(service.broker.key("once", planner_lock(service, run)))
+        queue.messages.clear()
+        queue.tend()
+        assert not queue.messages, "a planner is at work"
+    queue.plan(run.value)
+    queue.plan(run.value)
+    assert queue.one() == "complete"
+    token = planner_token(service, run)
+    assert queue.one() == "complete"
+    assert planner_token(service, run) == token, "it was planned again"
+    queue.all()
+    assert answered(service) == EVERYTHING
+
+
+def planner_token(service: Service, run: NamedNode) -> str:
+    """Who planned a run last."""
+    graph = service.plan(run).graph
+    ((token,),) = service.store.select(f"SELECT ?t WHERE {{ GRAPH {graph} {{ {run} {ENR.planner} ?t }} }}")
+    return str(token)
 
 
 def test_a_planner_whose_time_is_up_is_asked_again(

@@ -218,6 +218,24 @@ def test_locks_expire_and_flights_are_counted(redis_url: str) -> None:
     assert flight.size() == 0
 
 
+def test_a_lock_is_renewed_as_long_as_its_holder_lives(redis_url: str) -> None:
+    broker = Broker(settings(broker=redis_url))
+    with broker.lock("short", 0.15) as held:
+        assert held
+        time.sleep(0.4)
+        assert not broker.is_held("short")
+    with broker.lock("kept", 0.3, renewed=True) as held:
+        assert held
+        time.sleep(0.8)
+        assert broker.is_held("kept")
+        broker.redis.delete(broker.key("lock", "kept"))
+        time.sleep(0.3)
+        assert broker.is_held("kept"), "a broker that forgot it is told again"
+        with broker.lock("kept", 5) as second:
+            assert not second
+    assert not broker.is_held("kept")
+
+
 def test_the_password_of_the_broker_is_not_shown() -> None:
     assert shown("redis://:secret@host:6379/0") == "redis://host:6379/0"
     with pytest.raises(BrokerError, match=r"redis://127\.0\.0\.1:1/0; start one") as error:
