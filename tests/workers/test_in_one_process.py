@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pyoxigraph import NamedNode, Quad
@@ -17,6 +18,7 @@ from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import GAPS, RISD, Queue, record, small_service
 from workers import batch as batch_module
+from workers import cli
 from workers.attempts import Attempt
 from workers.closing import close_run, sweep
 from workers.jobs import JOB, Request, describe, find_job, last_success, list_jobs, open_job, records_digest
@@ -101,6 +103,23 @@ def test_progress_is_told(service: Service, queue: Queue) -> None:
         True,
     )
     assert json.loads(json.dumps(job.as_dict()))["run"] == run.value
+
+
+def test_a_followed_job_tells_its_news_until_its_end(
+    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ask(service)
+
+    def work(_: float) -> None:
+        queue.one() if queue.messages else queue.tend()
+
+    monkeypatch.setattr(cli, "time", SimpleNamespace(sleep=work))
+    found = cli._followed(service, service.names.run_id(run))
+    told = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines() if " gaps" in line]
+    assert found.state == "done"
+    assert told[0] == "waiting: 0 gaps"
+    assert told[-1] == "running: 20 gaps of 24 (83 %)"
+    assert len(told) == len(set(told)), "only news is told where there is no terminal"
 
 
 def test_all_messages_lost_and_everything_asked_again(service: Service, queue: Queue) -> None:
