@@ -120,10 +120,10 @@ def _rows(service: Service, work: RunWork, run: NamedNode) -> Iterator[GapRow]:
     elif request.where:
         rows = _open(batcher_of(service, work, run), _where(work), request.limit)
     elif request.limit is not None:
-        found = (row.record for row in scan(reader, request.properties))
+        found = (row.record for row in scan(reader, request.properties, rough=True))
         rows = _open(batcher_of(service, work, run), found, request.limit)
     else:
-        rows = scan(reader, request.properties)
+        rows = scan(reader, request.properties, rough=True)
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,8 @@ class RunWork:
     reviews_at: float = 0.0
     ended: list[tuple[str, Attempt]] = field(default_factory=list)
     """Attempts of this process that failed, by their batch, and could not be noted as such yet."""
+    counted: dict[str, Counter[str]] = field(default_factory=dict)
+    """What shards were seen to hold when this process was closing the run."""
 
 
 class Service:

@@ -172,6 +172,8 @@ def run_tend(service: Service, messages: Messages) -> str:
     except StoreUnavailable as error:
         metrics.FAILURES.labels("store").inc()
         log.warning("the store does not answer", reason=str(error))
+    except SoftTimeLimitExceeded:
+        log.warning("time is up; the next look at the runs goes on")
     except EnrichError as error:
         from workers.turns import current_turn
 

@@ -25,6 +25,8 @@ from workers.turns import give_turn
 
 PLANNER_SECONDS = 15.0
 """So long after a planner's death another one is sent."""
+CLOSER_SECONDS = 15.0
+"""So long after the death of a process that was closing a run another one does it."""
 
 
 class Sender(Protocol):
@@ -63,7 +65,9 @@ def tend(service: Service, sender: Sender) -> Tended:
     sent = dispatch(service, sender, chosen)
     closed = False
     if standing.planned and standing.pending == 0:
-        closed = close_run(service, chosen.iri)
+        lock = service.broker.lock(f"close:{service.names.run_id(chosen.iri)}", CLOSER_SECONDS, renewed=True)
+        with lock as held:
+            closed = held and close_run(service, chosen.iri)
     return Tended(len(known), chosen.iri.value, sent, closed)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from pyoxigraph import NamedNode, Quad
 
 from classifiers.description import ModelDescription
@@ -18,7 +21,7 @@ from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import GAPS, RISD, Queue, record, small_service
 from workers import batch as batch_module
-from workers import cli
+from workers import cli, closing
 from workers.attempts import Attempt
 from workers.closing import close_run, sweep
 from workers.jobs import JOB, Request, describe, find_job, last_success, list_jobs, open_job, records_digest
@@ -400,6 +403,42 @@ def test_a_run_is_not_closed_when_the_store_has_lost_something(service: Service,
     assert not answered(service)
     with pytest.raises(RunError, match="does not hold what was written"):
         close_run(service, run)
+
+
+def test_a_closing_that_ran_out_of_time_goes_on(
+    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more shards than can be counted within a task, then each task counts some more of them."""
+    counted: list[int] = []
+
+    def slow(service: Service, shards: Sequence[NamedNode]) -> dict[str, Counter[str]]:
+        if len(counted) in (1, 4):
+            counted.append(0)
+            raise SoftTimeLimitExceeded
+        counted.append(len(shards))
+        return held(service, shards)
+
+    held = closing._held
+    monkeypatch.setattr(closing, "AT_ONCE", 1)
+    monkeypatch.setattr(closing, "_held", slow)
+    run = ask(service)
+    queue.all()
+    assert state(service, run) == "running"
+    queue.tend()
+    assert state(service, run) == "running"
+    queue.tend()
+    assert state(service, run) == "done"
+    assert counted == [1, 0, 1, 1, 0, 1, 1], "none was counted twice"
+    assert answered(service) == EVERYTHING
+
+
+def test_a_run_is_closed_by_one_process(service: Service, queue: Queue) -> None:
+    run = ask(service)
+    with service.broker.lock(f"close:{service.names.run_id(run)}", 30):
+        queue.all()
+        assert state(service, run) == "running"
+    queue.tend()
+    assert state(service, run) == "done"
 
 
 def test_what_does_not_count_is_swept(service: Service, queue: Queue) -> None:
