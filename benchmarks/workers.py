@@ -57,6 +57,7 @@ class Watch:
     redis_bytes: list[int] = field(default_factory=list)
     planner: list[float] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
+    cores: float = 0.0
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Watch:
@@ -170,8 +171,10 @@ def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200)
     with Watch(broker, psutil.Process(worker.pid)) as watch:
         began = time.monotonic()
         job = made.json("queue", "--model", "model")["job"]
+        busy = Busy()
         while not made.logs("run active") and time.monotonic() < began + seconds:
             time.sleep(1)
+        watch.cores = busy.cores()
     found = made.job(job)
     if found["state"] != "done":
         raise SystemExit(f"the job is {found}")
@@ -185,6 +188,22 @@ def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200)
     for log in made.folder.glob("worker-*.log"):
         log.unlink()
     return found["records"], taken, watch
+
+
+class Busy:
+    """How many of the machine's cores were busy, on average, since this was made."""
+
+    def __init__(self) -> None:
+        self.began, self.before = time.monotonic(), self._seconds()
+
+    @staticmethod
+    def _seconds() -> float:
+        times = psutil.cpu_times()
+        return float(sum(times) - times.idle - times.iowait)
+
+    def cores(self) -> float:
+        """The average until now."""
+        return (self._seconds() - self.before) / (time.monotonic() - self.began)
 
 
 def spin(_: int = 0) -> float:
@@ -205,33 +224,40 @@ def ceiling() -> float:
 
 def throughput(data: bytes, modality: str, batch: int, rounds: int) -> None:
     """In-process beside one and two worker processes; the median of some rounds."""
-    print("| how | records | seconds | records/s | beside in-process | MB per process | MB of the parent |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| how | records | seconds | records/s | beside in-process | cores busy | MB per process | MB of the parent |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     with museum(data, batch, modality) as bench:
         bench.keep()
         made, broker = bench.made, bench.broker
-        results: dict[str, list[tuple[int, float, float, float]]] = {"in-process": [], "1": [], "2": []}
+        results: dict[str, list[tuple[int, float, float, float, float]]] = {
+            "in-process": [],
+            "1": [],
+            "2": [],
+        }
         ratios, ceilings = [], []
         for _ in range(rounds):
             bench.renew()
+            busy = Busy()
             records, seconds = in_process(made)
-            results["in-process"].append((records, seconds, 0, 0))
+            results["in-process"].append((records, seconds, busy.cores(), 0, 0))
             ceilings.append(ceiling())
             for processes in (1, 2):
                 bench.renew()
                 records, seconds, watch = by_workers(made, broker, processes)
-                results[str(processes)].append((records, seconds, watch.children, watch.parent))
+                results[str(processes)].append((records, seconds, watch.cores, watch.children, watch.parent))
             one, two = (results[k][-1][1] for k in ("1", "2"))
             ratios.append(one / two)
         base = None
         for how, found in results.items():
-            records, seconds, child, parent = sorted(found, key=lambda row: row[1])[len(found) // 2]
+            records, seconds, cores, child, parent = sorted(found, key=lambda row: row[1])[len(found) // 2]
             rate = records / seconds
             base = base or rate
             name = how if how == "in-process" else f"{how} worker process{'es' if how == '2' else ''}"
             print(
                 f"| {name} | {records:,} | {seconds:.1f} | {rate:.0f} | {rate / base:.2f} | "
-                f"{child:.0f} | {parent:.0f} |",
+                f"{cores:.2f} | {child:.0f} | {parent:.0f} |",
                 flush=True,
             )
     print(
