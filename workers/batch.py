@@ -107,10 +107,11 @@ def _answer(
     failures: list[Decision] = []
     with WriteBehind() as write:
         for piece in metrics.timed("predict", batcher.answer(questions), _records):
+            records = _records(piece)
             with metrics.stage("say") as counted:
                 quads, some = batcher.quads(context, shard, piece)
-                counted(_records(piece))
-            write(_write, service, quads, _records(piece))
+                counted(records)
+            write(_write, service, quads, records)
             counts += some
             failures += [a.decision for a in piece if a.decision.outcome == ENR.Failed]
     return _commit(service, work, batch, turn, shard, _counts(len(questions), counts), failures)

@@ -33,9 +33,8 @@ def stay_single_threaded(concurrency: int, cores: int | None = None) -> int:
     threads = int(said) if said.isdecimal() and int(said) else share
     _set_variables(1)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # idle threads leave the cores to others, such as the store
+    # Idle threads leave the cores to others, such as the store.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return threads
 
 

@@ -137,12 +137,13 @@ def run_plan(service: Service, messages: Messages, run: NamedNode) -> str:
     """Plan a run, unless somebody is at it; what is planned is sent at once."""
     outcome = "error"
     lock = service.broker.lock(planner_lock(service, run), PLANNER_SECONDS, renewed=True)
-    with about(run=run.value), broker_may_fail("planner"), lock as held:
-        outcome = _plan(service, messages, run) if held else "held"
-    if outcome == "begun":
-        messages.plan(run.value)
-    if outcome in ("complete", "begun", "overtaken"):
-        run_tend(service, messages)
+    with about(run=run.value), broker_may_fail("planner"):
+        with lock as held:
+            outcome = _plan(service, messages, run) if held else "held"
+        if outcome == "begun":
+            messages.plan(run.value)
+        if outcome in ("complete", "begun", "overtaken"):
+            run_tend(service, messages)
     return outcome
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
+from tests.workers.small import Queue, small_service
+from workers.service import Service
 
 RECORDS = 400
 RERUNS = 2
@@ -62,3 +64,15 @@ def museum(tmp_path: Path, graph: tuple[Server, str], broker: tuple[Server, str]
             yield found
         finally:
             found.end()
+
+
+@pytest.fixture
+def service(tmp_path: Path, redis_url: str) -> Service:
+    """The service of the small museum."""
+    return small_service(tmp_path, redis_url)
+
+
+@pytest.fixture
+def queue(service: Service) -> Queue:
+    """Its messages."""
+    return Queue(service)

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode, Quad
 
+from classifiers.description import ModelDescription
 from enrich.settings import Settings
 from enrich.stores import Store, open_store
 from enrich.training import train
 from enrich.workspace import Workspace
 from ontology.profiles import load_profile
 from ontology.terms import RDF
+from tests.workers.museum import answers_of
+from workers.jobs import JOB, Request, describe, find_job, open_job, records_digest
+from workers.planner import chosen_properties
 from workers.service import Service
 from workers.tasks import run_batch, run_plan, run_tend
 
@@ -105,3 +109,27 @@ def small_service(folder: Path, broker: str, store: Store | None = None, **worke
         train(service.workspace, None, folder / "model", modalities=("dummy",))
     service.broker.redis.delete(*(service.broker.redis.keys(f"{service.broker.prefix}:*") or ["nothing"]))
     return service
+
+
+def ask(service: Service, records: list[NamedNode] | None = None, **said: object) -> NamedNode:
+    """Queue a job."""
+    folder = Path(str(service.settings.workers.model))
+    model = ModelDescription.read(folder)
+    digest = None if records is None else records_digest(records)
+    properties = chosen_properties(service.workspace, model.properties, ())
+    request = Request(JOB, str(folder), model.digest, properties, digest, **said)  # type: ignore[arg-type]
+    run, _ = open_job(service.workspace, model, request, records)
+    return run
+
+
+def state(service: Service, run: NamedNode) -> str:
+    """A job's state."""
+    return describe(service.workspace, find_job(service.workspace, run.value)).state
+
+
+def answered(service: Service) -> list[str]:
+    """The records that have answers in active runs, one for each answer."""
+    return sorted(found for _, found, *_ in answers_of(service.store))
+
+
+EVERYTHING = sorted(record(n).value for n in range(GAPS))

@@ -1,0 +1,178 @@
+"""The service in one process, message by message: what breaks, and that a run is closed whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from pyoxigraph import NamedNode, Quad
+
+from enrich.errors import RunError, StoreUnavailable
+from ontology.terms import ENR
+from tests.workers.museum import answers_of
+from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
+from workers import batch as batch_module
+from workers import closing
+from workers.attempts import Attempt
+from workers.closing import close_run, sweep
+from workers.jobs import describe, find_job
+from workers.service import Service
+
+
+def dead_attempts(service: Service, run: NamedNode, name: str, number: int) -> None:
+    """Note attempts of processes that have ended."""
+    for token in range(number):
+        here = Attempt.here()
+        service.plan(run).attempt(name, Attempt(f"dead{token}", here.host, 4_000_000, "1", here.at))
+
+
+def test_a_batch_that_kills_is_halved_down_to_the_record(service: Service, queue: Queue) -> None:
+    run = ask(service)
+    queue.tend()
+    queue.one()
+    poison = record(7).value
+    outcomes = []
+    while queue.messages:
+        name = queue.messages[0][2]
+        found = service.plan(run).look(name)
+        if found is not None and poison in {r.value for r in found.records}:
+            dead_attempts(service, run, name, 3)
+        outcomes.append(queue.one())
+    assert outcomes.count("isolated") == 1
+    assert outcomes.count("bisected") in (2, 3)
+    assert answered(service) == EVERYTHING
+    failed = {found for _, found, _, outcome in answers_of(service.store) if outcome == "Failed"}
+    assert failed == {poison}
+
+
+def test_two_kills_are_forgiven(service: Service, queue: Queue) -> None:
+    run = ask(service)
+    queue.tend()
+    queue.one()
+    dead_attempts(service, run, queue.messages[0][2], 2)
+    assert queue.one() == "done"
+
+
+def test_too_much_memory_is_like_a_kill(
+    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ask(service, limit=2)
+    answer = batch_module._answer
+
+    def greedy(service, work, run, batch, turn, attempt):  # type: ignore[no-untyped-def]
+        if record(0) in batch.records or len(batch.records) > 1:
+            raise MemoryError
+        return answer(service, work, run, batch, turn, attempt)
+
+    monkeypatch.setattr(batch_module, "_answer", greedy)
+    outcomes = queue.all()
+    assert "bisected" in outcomes
+    assert state(service, run) == "done"
+    details = service.store.select(f"SELECT ?why WHERE {{ GRAPH ?g {{ ?p {ENR.detail} ?why }} }}")
+    assert {why.value for (why,) in details if why} <= {"needs more memory than its worker has"}
+
+
+def test_a_model_that_is_gone_stops_the_run_until_it_is_resumed(
+    service: Service, queue: Queue, tmp_path: Path
+) -> None:
+    run = ask(service)
+    queue.tend()
+    shutil.move(tmp_path / "model", tmp_path / "elsewhere")
+    service.models._by_digest.clear()
+    queue.one()
+    queue.all()
+    assert state(service, run) == "failed"
+    job = describe(service.workspace, find_job(service.workspace, run.value))
+    assert "model folder" in str(job.reason)
+    shutil.move(tmp_path / "elsewhere", tmp_path / "model")
+    service.plan(run).fail(None)
+    queue.drop(run)
+    queue.all()
+    assert state(service, run) == "done"
+    assert answered(service) == EVERYTHING
+
+
+def test_a_store_that_is_away_costs_nothing_but_time(
+    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ask(service)
+    queue.tend()
+    queue.one()
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_module, "context_of", away)
+        assert queue.one() == "error"
+    assert state(service, run) == "running"
+    assert service.plan(run).pending() == 5
+    queue.all()
+    assert answered(service) == EVERYTHING
+
+
+def test_a_run_is_not_closed_when_the_store_has_lost_something(service: Service, queue: Queue) -> None:
+    run = ask(service)
+    queue.tend()
+    queue.one()
+    queue.one()
+    shard = next(g for g in service.store.graphs() if "/graph/run/" in g.value and "plan" not in g.value)
+    service.store.drop(shard)
+    queue.all()
+    assert state(service, run) == "failed"
+    assert not answered(service)
+    with pytest.raises(RunError, match="does not hold what was written"):
+        close_run(service, run)
+
+
+def test_a_closing_that_ran_out_of_time_goes_on(
+    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more shards than can be counted within a task, then each task counts some more of them."""
+    counted: list[int] = []
+
+    def slow(service: Service, shards: Sequence[NamedNode]) -> dict[str, Counter[str]]:
+        if len(counted) in (1, 4):
+            counted.append(0)
+            raise SoftTimeLimitExceeded
+        counted.append(len(shards))
+        return held(service, shards)
+
+    held = closing._held
+    monkeypatch.setattr(closing, "AT_ONCE", 1)
+    monkeypatch.setattr(closing, "_held", slow)
+    run = ask(service)
+    queue.all()
+    assert state(service, run) == "running"
+    queue.tend()
+    assert state(service, run) == "running"
+    queue.tend()
+    assert state(service, run) == "done"
+    assert counted == [1, 0, 1, 1, 0, 1, 1], "none was counted twice"
+    assert answered(service) == EVERYTHING
+
+
+def test_a_run_is_closed_by_one_process(service: Service, queue: Queue) -> None:
+    run = ask(service)
+    with service.broker.lock(f"close:{service.names.run_id(run)}", 30):
+        queue.all()
+        assert state(service, run) == "running"
+    queue.tend()
+    assert state(service, run) == "done"
+
+
+def test_what_does_not_count_is_swept(service: Service, queue: Queue) -> None:
+    run = ask(service)
+    queue.tend()
+    queue.one()
+    name = queue.messages[0][2]
+    lost = Attempt.here()
+    service.plan(run).attempt(name, lost)
+    graph = service.plan(run).shard(name, lost.token)
+    service.store.insert([Quad(record(0), ENR.about, record(0), graph)])
+    assert sweep(service, run) == 1
+    assert graph not in service.store.graphs()
