@@ -225,7 +225,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6, 4))
+    figure, axes = plt.subplots(figsize=(7.5, 4))
     for kind in dict.fromkeys(r["store"] for r in rows):
         mine = [r for r in rows if r["store"] == kind]
         sizes = [r["size"] for r in mine]
@@ -233,7 +233,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
         axes.plot(sizes, [r["read"] / r["records_read"] * 1e3 for r in mine], "s-", label=f"{kind}: read")
         axes.plot(sizes, [r["write"] / r["answers"] * 1e3 for r in mine], "^-", label=f"{kind}: write")
     axes.set(xscale="log", yscale="log", xlabel="records in the graph", ylabel="ms a record (or answer)")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     figure.tight_layout()
     figure.savefig(file, dpi=90)
 

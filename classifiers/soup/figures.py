@@ -88,7 +88,7 @@ def _members(numbers: Mapping[str, Any]) -> Figure:
 def _bias_variance(numbers: Mapping[str, Any]) -> Figure:
     parts = numbers["bias_variance"]
     names = list(parts)
-    figure = Figure(figsize=(8, 0.5 * len(names) + 1.4), layout="constrained")
+    figure = Figure(figsize=(8, 0.5 * len(names) + 1.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     rows = np.arange(len(names))
     hard = [parts[n]["zero_one"] for n in names]
@@ -107,7 +107,7 @@ def _bias_variance(numbers: Mapping[str, Any]) -> Figure:
     right.set_xlabel("cross-entropy, nats")
     left.set_yticks(rows, names, fontsize=8)
     left.invert_yaxis()
-    left.legend(fontsize=6)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=7)
     return figure
 
 
@@ -198,6 +198,8 @@ def _comparison(numbers: Mapping[str, Any]) -> Figure:
             ticks.append((y, f"{name}: {dish}"))
     axes.set_yticks([y for y, _ in ticks], [label for _, label in ticks], fontsize=7)
     axes.invert_yaxis()
-    axes.set_xlabel("accuracy on the scoring pictures: mean over seeds, 95 % interval, seeds in grey")
+    figure.supxlabel(
+        "accuracy on the scoring pictures: mean over seeds, 95 % interval, seeds in grey", fontsize=8
+    )
     axes.grid(axis="x", color="#eeeeee")
     return figure
