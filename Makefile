@@ -58,7 +58,7 @@ bench: $(STAMP)
 	done
 
 docs: $(STAMP)
-	$(BIN)/python -m enrich.reference docs/reference.md
+	$(BIN)/python -m enrich.cli.reference docs/reference.md
 
 clean:
 	rm -rf .venv .uv $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

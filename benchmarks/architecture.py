@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.augment import AugmentSettings
 from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.heads import HeadSettings, LossSettings
-from classifiers.image import ImageClassifier, ImageSettings
-from classifiers.metrics import accuracy, class_f1, macro_f1, resolve_truth
-from classifiers.optimisation import TrainingSettings
+from classifiers.model.metrics import accuracy, class_f1, macro_f1, resolve_truth
+from classifiers.neural.augment import AugmentSettings
+from classifiers.neural.heads import HeadSettings, LossSettings
+from classifiers.neural.image import ImageClassifier, ImageSettings
+from classifiers.neural.optimisation import TrainingSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -27,20 +27,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import collections_baselines as made
 import numpy as np
 
-from classifiers import metrics
 from classifiers.base import Classifier
-from classifiers.conformal import covered
 from classifiers.data import Dataset, Record
-from classifiers.model import Model
-from classifiers.model_training import ModelSpec, fit_model
-from classifiers.out_of_fold import HELD_OUT_SHARE, MemberSpec
-from classifiers.text import TextClassifier
-from classifiers.tfidf import TfidfClassifier
-from enrich.learning_data import Lesson, lesson
-from enrich.loading import load_file
-from enrich.reading import Reader
-from enrich.record_files import read_splits
-from enrich.stores.embedded import EmbeddedStore
+from classifiers.model import metrics
+from classifiers.model.conformal import covered
+from classifiers.model.fitting import ModelSpec, fit_model
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import HELD_OUT_SHARE, MemberSpec
+from classifiers.neural.text import TextClassifier
+from classifiers.tfidf.classifier import TfidfClassifier
+from enrich.graph.loading import load_file
+from enrich.graph.reading import Reader
+from enrich.graph.record_files import read_splits
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.learn.training_set import Lesson, lesson
 from ontology.profiles import load_profile
 from ontology.terms import Names
 

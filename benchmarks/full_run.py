@@ -55,9 +55,9 @@ def run_on(
     kind: str, folder: Path, data: Path, model: Path, limit: int | None, stack: ExitStack
 ) -> dict[str, Any]:
     """Load, run, and digest what the store then holds."""
-    from enrich import pipeline
-    from enrich.loading import load_file
-    from enrich.settings import Settings
+    from enrich.answering import run as pipeline
+    from enrich.graph.loading import load_file
+    from enrich.settings.loading import Settings
     from enrich.workspace import Workspace
 
     store = opened(kind, folder, stack)
@@ -80,7 +80,7 @@ def run_on(
 
 def opened(kind: str, folder: Path, stack: ExitStack) -> Any:
     """An empty store of this kind, its server started when it needs one."""
-    from enrich.stores import open_store
+    from enrich.graph.stores import open_store
     from tests import servers
 
     if kind in ("memory", "disk"):

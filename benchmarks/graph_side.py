@@ -66,10 +66,10 @@ def main() -> None:
 
 def measure(kind: str, size: int, write: int, naive: bool) -> dict[str, Any]:
     """One store at one size. Times are seconds; `memory` is the peak resident size in MB."""
-    from enrich import pipeline
+    from enrich.answering import run as pipeline
     from enrich.demo.museum import museum_quads
-    from enrich.gaps import scan
-    from enrich.settings import Settings
+    from enrich.graph.gaps import scan
+    from enrich.settings.loading import Settings
     from enrich.workspace import Workspace
     from ontology.queries import named_query
     from tests.museums import dummy_model, museum
@@ -111,7 +111,7 @@ def opened(kind: str, folder: Path, stack: ExitStack) -> Any:
     """An empty store of this kind."""
     from dataclasses import asdict
 
-    from enrich.stores import open_store
+    from enrich.graph.stores import open_store
     from tests import servers
 
     if kind == "embedded":

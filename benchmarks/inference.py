@@ -28,14 +28,14 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from classifiers.augment import centre_crop
 from classifiers.base import Distribution
 from classifiers.data import Dataset, Picture, Property, Record, Text
-from classifiers.image import ImageClassifier
-from classifiers.neural import NeuralClassifier
-from classifiers.onnx_runtime import TorchRunner
-from classifiers.pictures import DecodedPictures
-from classifiers.text import TextClassifier
+from classifiers.neural.augment import centre_crop
+from classifiers.neural.classifier import NeuralClassifier
+from classifiers.neural.decoding import DecodedPictures
+from classifiers.neural.image import ImageClassifier
+from classifiers.neural.onnx_runtime import TorchRunner
+from classifiers.neural.text import TextClassifier
 
 PLACE = Property("place", ("IT", "FR", "ES", "GB", "IN"))
 WORDS = [

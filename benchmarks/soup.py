@@ -21,17 +21,17 @@ from typing import Any, Literal
 
 import torch
 
-from classifiers.checkpoints import NETWORK, folder_of
-from classifiers.checkpoints import epochs as epochs_of
-from classifiers.heads import LossSettings
+from classifiers.neural.checkpoints import NETWORK, folder_of
+from classifiers.neural.checkpoints import epochs as epochs_of
+from classifiers.neural.heads import LossSettings
 from classifiers.soup.analysis import analyse
-from classifiers.soup.compare import compare
-from classifiers.soup.cook import Method
-from classifiers.soup.kitchen import Kitchen
-from classifiers.soup.members import gather, read_trajectory
+from classifiers.soup.candidates import Table
+from classifiers.soup.comparison import compare
+from classifiers.soup.evaluation import Kitchen
 from classifiers.soup.pictures import read_folder
+from classifiers.soup.pool import gather, read_trajectory
 from classifiers.soup.report import write_analysis, write_comparison
-from classifiers.soup.tasting import Table
+from classifiers.soup.selection import Method
 from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -26,19 +26,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import tabular_baselines as baselines
 
-from classifiers import metrics
 from classifiers.data import Dataset, Record
-from classifiers.model import Model
-from classifiers.model_training import ModelSpec, fit_model
-from classifiers.out_of_fold import MemberSpec
-from classifiers.tabular import TabularClassifier
-from classifiers.tabular_features import FeatureMap
-from enrich.evaluation import measure
-from enrich.learning_data import lesson
-from enrich.loading import load_file
-from enrich.reading import Reader
-from enrich.record_files import read_splits
-from enrich.stores.embedded import EmbeddedStore
+from classifiers.model import metrics
+from classifiers.model.fitting import ModelSpec, fit_model
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import MemberSpec
+from classifiers.tabular.classifier import TabularClassifier
+from classifiers.tabular.features import FeatureMap
+from enrich.graph.loading import load_file
+from enrich.graph.reading import Reader
+from enrich.graph.record_files import read_splits
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.learn.evaluation import measure
+from enrich.learn.training_set import lesson
 from ontology.profiles import load_profile
 from ontology.terms import Names
 

@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier
 
 from classifiers.data import Record
-from classifiers.tabular_features import FeatureMap
+from classifiers.tabular.features import FeatureMap
 
 PAPER_GRID: Mapping[str, Sequence[Any]] = {
     "learning_rate": (0.1, 0.2, 0.3),

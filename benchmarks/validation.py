@@ -23,9 +23,9 @@ def main() -> None:
     from pyoxigraph import DefaultGraph, Quad, RdfFormat, serialize
     from rdflib import Graph
 
-    from classifiers.model import Model
-    from enrich.pipeline import Execution
-    from enrich.validation import shapes
+    from classifiers.model.model import Model
+    from enrich.answering.run import Execution
+    from enrich.runs.validation import shapes
     from tests.museums import dummy_model, museum
 
     workspace = museum(args.records)

@@ -33,9 +33,9 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from enrich import pipeline
-from enrich.settings import load_settings
-from enrich.training import train
+from enrich.answering import run as pipeline
+from enrich.learn.training import train
+from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server

@@ -7,22 +7,22 @@ from importlib import import_module
 from typing import Any
 
 from classifiers.base import Classifier, ClassifierError
-from classifiers.fuser import Fuser
+from classifiers.fusion.base import Fuser
 
 CLASSIFIERS: dict[str, str] = {
     "dummy": "classifiers.dummy:DummyClassifier",
-    "tabular": "classifiers.tabular:TabularClassifier",
-    "tfidf": "classifiers.tfidf:TfidfClassifier",
-    "image": "classifiers.image:ImageClassifier",
+    "tabular": "classifiers.tabular.classifier:TabularClassifier",
+    "tfidf": "classifiers.tfidf.classifier:TfidfClassifier",
+    "image": "classifiers.neural.image:ImageClassifier",
     "soup": "classifiers.soup.classifier:SoupClassifier",
-    "text": "classifiers.text:TextClassifier",
+    "text": "classifiers.neural.text:TextClassifier",
 }
 
 FUSERS: dict[str, str] = {
-    "pass-through": "classifiers.fuser:PassThrough",
-    "early": "classifiers.early_fusion:EarlyFusion",
-    "hybrid": "classifiers.hybrid_fusion:HybridFusion",
-    "late": "classifiers.fusion:LateFusion",
+    "pass-through": "classifiers.fusion.base:PassThrough",
+    "early": "classifiers.fusion.early:EarlyFusion",
+    "hybrid": "classifiers.fusion.hybrid:HybridFusion",
+    "late": "classifiers.fusion.late:LateFusion",
 }
 
 

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from enrich.settings import Settings, load_settings
+from enrich.settings.loading import Settings, load_settings
 
 if TYPE_CHECKING:
-    from enrich.reading import Reader
-    from enrich.stores.base import Store
+    from enrich.graph.reading import Reader
+    from enrich.graph.stores.base import Store
     from ontology.profiles import Profile
     from ontology.terms import Names
 
@@ -33,7 +33,7 @@ class Workspace:
         """The triplestore; StoreError when it cannot be opened."""
         if self._given is not None:
             return self._given
-        from enrich.stores.opening import open_store
+        from enrich.graph.stores.opening import open_store
 
         where = self.settings.store
         return open_store(
@@ -67,7 +67,7 @@ class Workspace:
     @cached_property
     def reader(self) -> Reader:
         """Reads records of the profile from the store."""
-        from enrich.reading import Reader
+        from enrich.graph.reading import Reader
 
         return Reader(self.store, self.profile, self.names)
 

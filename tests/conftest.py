@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from enrich.stores import Store, open_store
+from enrich.graph.stores import Store, open_store
 from tests import servers
 from tests.servers import Endpoint
 

@@ -10,11 +10,11 @@ import numpy as np
 from classifiers.base import Distribution
 from classifiers.data import Dataset, Property, Record
 from classifiers.dummy import DummyClassifier
-from classifiers.fuser import PassThrough
-from classifiers.model import Answer, Member, Model
+from classifiers.fusion.base import PassThrough
+from classifiers.model.model import Answer, Member, Model
 from enrich.demo.museum import museum_quads
-from enrich.settings import Settings
-from enrich.stores import Store, open_store
+from enrich.graph.stores import Store, open_store
+from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 
 

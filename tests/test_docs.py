@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from enrich import __version__
-from enrich.reference import help_text, reference, verb_names
-from enrich.settings import setting_rows
+from enrich.cli.reference import help_text, reference, verb_names
+from enrich.settings.loading import setting_rows
 from ontology.queries import query_names
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from classifiers.data import Dataset, Record, Text
-from classifiers.model import Model
-from classifiers.model_training import ModelSpec, fit_model
-from classifiers.out_of_fold import MemberSpec
+from classifiers.model.fitting import ModelSpec, fit_model
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import MemberSpec
 from tests.classifiers.museum import PROPERTIES, museum
 
 FAST = {"rounds": 8, "patience": 5, "depth": 3, "eta": 0.3, "bins": 32}

@@ -10,15 +10,15 @@ from celery import Celery, signals
 from kombu.exceptions import OperationalError
 
 from enrich.errors import EnrichError
-from enrich.settings import Settings
+from enrich.runs.jobs import NIGHTLY, worker_runs
+from enrich.settings.loading import Settings
 from workers import config, metrics
 from workers.broker import Broker
-from workers.jobs import NIGHTLY, worker_runs
+from workers.context import Service
 from workers.logs import configure as configure_logs
 from workers.logs import log
 from workers.models import Models, use_threads
 from workers.schedule import ENTRY, LOOK_SECONDS, nightly_crontab, windows
-from workers.service import Service
 from workers.tasks import Hands, register_tasks
 
 

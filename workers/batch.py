@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 from celery.exceptions import SoftTimeLimitExceeded
 from pyoxigraph import NamedNode, Quad
 
-from enrich.answers import Answers
-from enrich.batches import Answered, Batcher
-from enrich.decision import Decision
+from enrich.answering.batch import Answered, Batcher
+from enrich.answering.decision import Decision
+from enrich.answering.write_behind import WriteBehind
 from enrich.errors import StoreError
-from enrich.provenance import RunContext
-from enrich.reviews import Reviews
-from enrich.write_behind import WriteBehind
+from enrich.runs.attempts import Attempt
+from enrich.runs.existing_answers import Answers
+from enrich.runs.jobs import open_runs, worker_runs
+from enrich.runs.lease import Turn, current_turn
+from enrich.runs.plan import Batch
+from enrich.runs.provenance import RunContext
+from enrich.runs.reviews import Reviews
 from ontology.terms import ENR
 from workers import metrics
-from workers.attempts import Attempt
 from workers.config import soft_limit
-from workers.jobs import open_runs, worker_runs
+from workers.context import RunWork, Service
 from workers.logs import log
-from workers.plan import Batch
-from workers.service import RunWork, Service
-from workers.turns import Turn, current_turn
 
 if TYPE_CHECKING:
-    from classifiers.model import Model
+    from classifiers.model.model import Model
 
 GONE, WAITING, DONE, LOST, BISECTED, ISOLATED = "gone", "waiting", "done", "lost", "bisected", "isolated"
 """What can become of a delivery: the batch was done already; it is another run's turn; it was done; it was

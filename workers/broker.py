@@ -1,6 +1,6 @@
 """The Redis broker: whether it answers, and the few short-lived things that are kept in it.
 
-Nothing that must last is here: were it all lost, `workers.tending` would find what is to do in the
+Nothing that must last is here: were it all lost, `workers.reconcile` would find what is to do in the
 triplestore.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 
 from enrich.errors import BrokerError
-from enrich.settings import Settings
+from enrich.settings.loading import Settings
 
 CONNECT_SECONDS = 3.0
 _RELEASE = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"

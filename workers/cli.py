@@ -14,9 +14,9 @@ import typer
 from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
 
 if TYPE_CHECKING:
-    from enrich.settings import Settings
-    from workers.jobs import Job
-    from workers.service import Service
+    from enrich.runs.jobs import Job
+    from enrich.settings.loading import Settings
+    from workers.context import Service
     from workers.tasks import Messages
 
 EXAMPLES = {
@@ -170,9 +170,9 @@ def _open(
     limit: int | None,
     priority: int,
 ) -> tuple[Any, bool]:
-    from classifiers.description import ModelDescription
-    from enrich.record_files import read_records
-    from workers.jobs import JOB, Request, open_job, records_digest
+    from classifiers.model.description import ModelDescription
+    from enrich.graph.record_files import read_records
+    from enrich.runs.jobs import JOB, Request, open_job, records_digest
     from workers.planner import chosen_properties, parse_where
 
     folder = model.expanduser().resolve()
@@ -200,7 +200,7 @@ def _open(
 
 def jobs(as_json: Json = False) -> None:
     """List the jobs, nightly ones too, the oldest first."""
-    from workers.jobs import list_jobs
+    from enrich.runs.jobs import list_jobs
 
     with _service() as (service, _):
         found = list_jobs(service.workspace)
@@ -223,7 +223,7 @@ def job(
     """Show a job: its state, and how many of its gaps are answered.
 
     The exit code is 6 when it is followed and has failed."""
-    from workers.jobs import describe, find_job
+    from enrich.runs.jobs import describe, find_job
 
     with _service() as (service, _):
         found = (
@@ -248,7 +248,7 @@ def _state(found: Job) -> str:
 
 def _followed(service: Service, job_id: str) -> Job:
     """The job when it has ended. Until then a bar on a terminal, and elsewhere a line when there is news."""
-    from workers.jobs import describe, find_job
+    from enrich.runs.jobs import describe, find_job
 
     said = ""
     with Bars("job") as bars:
@@ -270,8 +270,8 @@ def _followed(service: Service, job_id: str) -> Job:
 
 def cancel(job_id: JobId, as_json: Json = False) -> None:
     """Take a job back: nothing of it is visible, and its graphs are dropped."""
-    from workers.jobs import find_job
-    from workers.tending import cancel as take_back
+    from enrich.runs.jobs import find_job
+    from workers.reconcile import cancel as take_back
 
     with _service() as (service, messages):
         found = find_job(service.workspace, job_id)
@@ -299,7 +299,7 @@ def resume(
     """Let a run go on that was paused, that failed, or whose messages were lost with the broker.
 
     What is answered already is not answered again."""
-    from workers.tending import planner_lock
+    from workers.reconcile import planner_lock
 
     with _service() as (service, messages):
         found = _open_job(service, run)
@@ -319,8 +319,8 @@ def resume(
 
 def _open_job(service: Service, text: str) -> Any:
     from enrich.errors import RunError
-    from enrich.runs import OPEN
-    from workers.jobs import STATES, find_job
+    from enrich.runs.jobs import STATES, find_job
+    from enrich.runs.register import OPEN
 
     found = find_job(service.workspace, text)
     if found.run.state != OPEN:

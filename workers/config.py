@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from enrich.errors import SettingsError
-from enrich.settings import Settings
+from enrich.settings.loading import Settings
 
 CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
 """Priorities of messages, the lowest number first: planning and closing pass before any batch."""

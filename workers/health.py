@@ -10,9 +10,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from enrich.errors import BrokerError, EnrichError
-from enrich.settings import Settings
-from enrich.stores import open_store
-from enrich.stores.base import Store
+from enrich.graph.stores import open_store
+from enrich.graph.stores.base import Store
+from enrich.settings.loading import Settings
 from workers.broker import Broker
 
 STORE_SECONDS = 3.0
@@ -97,7 +97,7 @@ def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health
 
 
 def _runs(store: Store, settings: Settings) -> tuple[list[str], str | None]:
-    from enrich.runs import ACTIVE, OPEN, Register
+    from enrich.runs.register import ACTIVE, OPEN, Register
     from ontology.terms import Names
 
     known = Register(store, Names(settings.base)).runs()

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 if TYPE_CHECKING:
-    from enrich.decision import Decision
+    from enrich.answering.decision import Decision
 
 T = TypeVar("T")
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from enrich.errors import ModelError
 
 if TYPE_CHECKING:
-    from classifiers.model import Model
+    from classifiers.model.model import Model
 
 FORK_SAFE = frozenset({"dummy", "tabular", "tfidf"})
 """Classifiers that may be read before the process forks, and are then shared between its children, so long
@@ -87,7 +87,7 @@ class Models:
 
     def _read(self, folder: Path) -> Model:
         from classifiers.base import ClassifierError
-        from classifiers.model import Model
+        from classifiers.model.model import Model
 
         self.loads += 1
         try:

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
-from enrich.batches import Batcher
+from enrich.answering.batch import Batcher
+from enrich.answering.run import chosen_properties
 from enrich.errors import InputError
-from enrich.gaps import GapRow, scan
-from enrich.pipeline import chosen_properties
-from enrich.reading import triple
-from enrich.stores.base import PAGE_TOKEN
+from enrich.graph.gaps import GapRow, scan
+from enrich.graph.reading import triple
+from enrich.graph.stores.base import PAGE_TOKEN
 from ontology.profiles import ContextProfile
 from ontology.terms import OntologyError, named_node
 from workers import metrics
 from workers.batch import batcher_of
 from workers.config import soft_limit
-from workers.service import RunWork, Service
+from workers.context import RunWork, Service
 
 __all__ = ["PlanResult", "Seen", "chosen_properties", "make_plan", "parse_where"]
 

@@ -12,7 +12,7 @@ from celery.beat import Scheduler
 from celery.schedules import ParseException, crontab
 
 from enrich.errors import EnrichError, SettingsError
-from enrich.sections import WorkersSettings
+from enrich.settings.models import WorkersSettings
 from workers.broker import Broker
 from workers.logs import log
 

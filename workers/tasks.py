@@ -15,19 +15,19 @@ from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError
-from classifiers.description import ModelDescription
+from classifiers.model.description import ModelDescription
 from enrich.errors import BrokerError, EnrichError, SettingsError, StoreError, StoreUnavailable
-from enrich.settings import Settings
+from enrich.runs.jobs import NIGHTLY, Request, last_success, open_job
+from enrich.settings.loading import Settings
 from workers import metrics
 from workers.batch import do_batch
 from workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY
-from workers.jobs import NIGHTLY, Request, last_success, open_job
+from workers.context import Service
 from workers.logs import about, log
 from workers.models import Models
 from workers.planner import chosen_properties, make_plan
+from workers.reconcile import PLANNER_SECONDS, Tended, planner_lock, tend
 from workers.schedule import last_slot, nightly_crontab, zone
-from workers.service import Service
-from workers.tending import PLANNER_SECONDS, Tended, planner_lock, tend
 
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)
 
@@ -176,7 +176,7 @@ def run_tend(service: Service, messages: Messages) -> str:
     except SoftTimeLimitExceeded:
         log.warning("time is up; the next look at the runs goes on")
     except EnrichError as error:
-        from workers.turns import current_turn
+        from enrich.runs.lease import current_turn
 
         metrics.FAILURES.labels(type(error).__name__).inc()
         turn = current_turn(service.store, service.names)

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from classifiers import metrics
 from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.calibration import METHODS as CALIBRATIONS
-from classifiers.calibration import Calibrator
-from classifiers.soup.cook import METHODS, Method, rank
+from classifiers.model import metrics
+from classifiers.model.calibration import METHODS as CALIBRATIONS
+from classifiers.model.calibration import Calibrator
+from classifiers.soup.candidates import BEST, Dish, Lens, Table, dishes
 from classifiers.soup.cost import inference_cost
 from classifiers.soup.decomposition import decompose
 from classifiers.soup.distances import DISTANCES, Map, classical_mds, smacof
-from classifiers.soup.kitchen import Kitchen, Metric, probabilities, score
-from classifiers.soup.members import Member
+from classifiers.soup.evaluation import Kitchen, Metric, probabilities, score
+from classifiers.soup.pool import Member
 from classifiers.soup.replicates import head_replicates
-from classifiers.soup.tasting import BEST, Dish, Lens, Table, dishes
+from classifiers.soup.selection import METHODS, Method, rank
 
 LINE_POINTS = 9
 REPLICATED = (BEST, "uniform", "greedy")

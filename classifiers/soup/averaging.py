@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from classifiers.base import ClassifierError
-from classifiers.networks import ImageNetwork
+from classifiers.neural.networks import ImageNetwork
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.trajectory import TrajectorySettings, crops
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.image import ImageClassifier, ImageSettings
-from classifiers.manifest import ModelFolderError, file_digest
-from classifiers.model_folder import labels_json, read_json, read_model, write_model
-from classifiers.networks import ImageNetwork
+from classifiers.model.folder import labels_json, read_json, read_model, write_model
+from classifiers.model.manifest import ModelFolderError, file_digest
+from classifiers.neural.image import ImageClassifier, ImageSettings
+from classifiers.neural.networks import ImageNetwork
 from classifiers.soup import small
-from classifiers.soup.cook import Soup
-from classifiers.soup.kitchen import Kitchen
+from classifiers.soup.evaluation import Kitchen
+from classifiers.soup.selection import Soup
 from classifiers.soup.trajectory import SEEN, build
 
 

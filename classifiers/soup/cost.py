@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
-from classifiers.networks import parameter_count
-from classifiers.soup.kitchen import Kitchen
-from classifiers.soup.members import Weights
+from classifiers.neural.networks import parameter_count
+from classifiers.soup.evaluation import Kitchen
 from classifiers.soup.pictures import PictureSet
+from classifiers.soup.pool import Weights
 from classifiers.soup.trajectory import run
 
 ROUNDS, PICTURES = 15, 64

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from classifiers.soup.analysis import Analysis
-from classifiers.soup.tasting import BEST, VOTE
+from classifiers.soup.candidates import BEST, VOTE
 
 matplotlib.use("Agg")
 DPI = 90

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from classifiers.base import ClassifierError, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
-from classifiers.heads import targets
+from classifiers.neural.heads import targets
 
 LABELS = "labels.csv"
 LABEL_BASE = "urn:label:"

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.networks import ImageNetwork
+from classifiers.neural.networks import ImageNetwork
+from classifiers.soup.candidates import Lens
 from classifiers.soup.pictures import PictureSet
-from classifiers.soup.tasting import Lens
 
 RIDGE = 1e-3
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from classifiers.model_folder import write_json
+from classifiers.model.folder import write_json
 from classifiers.soup.analysis import Analysis
 from classifiers.soup.figures import save_comparison, save_figures
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from classifiers import torchvision_ops
+from classifiers.neural import torchvision_ops
 
 NARROW_DENSENET = "test_densenet"
 

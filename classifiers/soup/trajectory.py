@@ -19,20 +19,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from classifiers import augment, checkpoints
-from classifiers import heads as head
-from classifiers.augment import AugmentSettings
 from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.checkpoints import RECORD, STATE
 from classifiers.data import Property
-from classifiers.heads import HeadSettings, LossSettings
-from classifiers.manifest import MANIFEST, write_manifest
-from classifiers.networks import ImageNetwork, build_backbone, parameter_count
-from classifiers.optimisation import TrainingSettings, pick_device
+from classifiers.model.manifest import MANIFEST, write_manifest
+from classifiers.neural import augment, checkpoints
+from classifiers.neural import heads as head
+from classifiers.neural.augment import AugmentSettings
+from classifiers.neural.checkpoints import RECORD, STATE
+from classifiers.neural.heads import HeadSettings, LossSettings
+from classifiers.neural.networks import ImageNetwork, build_backbone, parameter_count
+from classifiers.neural.optimisation import TrainingSettings, pick_device
+from classifiers.neural.training import train
 from classifiers.settings import require, to_json
 from classifiers.soup import small
 from classifiers.soup.pictures import PictureSet
-from classifiers.training import train
 
 ABOUT = "trajectory.json"
 SEEN = "seen.json"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from enrich.errors import EnrichError
-from enrich.terminal import printable
+from enrich.show.terminal import printable
 
 INTERRUPTED = 130
 GLOBAL_FLAGS = ("--debug",)

@@ -13,7 +13,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from enrich import __version__
-from enrich.cli import demo, graph, look, model, runs, soup, study
+from enrich.cli import demo, graph, model, runs, soup, study
+from enrich.cli import show as look
 from enrich.cli.common import configure, example
 
 PLUGINS = "enrich.commands"

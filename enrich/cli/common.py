@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from enrich.terminal import printable
+from enrich.show.terminal import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from enrich.cli.common import Bars, Json, example, open_workspace, say, write_js
 from enrich.errors import ProfileError
 
 if TYPE_CHECKING:
-    from enrich.profile_check import ProfileReport
+    from enrich.graph.profile_check import ProfileReport
 
 PANEL = "Set up"
 
@@ -39,7 +39,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write enrich.toml anew when there is one.")] = False,
 ) -> None:
     """Write DIR/enrich.toml for the embedded store."""
-    from enrich.settings import write_initial
+    from enrich.settings.loading import write_initial
     from ontology.profiles import load_profile, profile_names
 
     load_profile(profile)
@@ -61,7 +61,7 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load RDF files, and say what was wrong in them."""
-    from enrich.loading import load_file
+    from enrich.graph.loading import load_file
     from ontology.terms import named_node
 
     target = named_node(graph) if graph is not None else None
@@ -93,7 +93,7 @@ def gaps(
     Missing: the facts hold no value in a class that can be reached. Open: missing, and neither accepted by a
     curator nor answered by the model (by any current prediction, when no model is named).
     """
-    from enrich.gaps import count_gaps
+    from enrich.graph.gaps import count_gaps
 
     with open_workspace() as workspace, Bars("counting"):
         digest = _digest(model) if model is not None else None
@@ -116,7 +116,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _digest(folder: Path) -> str:
-    from classifiers.manifest import verify
+    from classifiers.model.manifest import verify
 
     return verify(folder)
 
@@ -148,7 +148,7 @@ def profile_check(
     """Compare a profile with the graph.
 
     Says what matches how often, what matches nothing, and what to change."""
-    from enrich.profile_check import check_profile
+    from enrich.graph.profile_check import check_profile
     from ontology.profiles import load_profile
 
     with open_workspace() as workspace, Bars("comparing"):

@@ -45,7 +45,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Learn from the train split, and write a model folder."""
-    from enrich.training import train as learn
+    from enrich.learn.training import train as learn
 
     with open_workspace() as workspace, Bars("learning") as bars:
         given: dict[str, Any] = {"modalities": tuple(modality)} if modality else {}
@@ -87,7 +87,7 @@ def evaluate(
     """Measure a model on a split.
 
     The property asked for is hidden from the classifier; the others stay as they are in the graph."""
-    from enrich.evaluation import evaluate as measure
+    from enrich.learn.evaluation import evaluate as measure
 
     with open_workspace() as workspace, Bars("measuring") as bars:
         result = measure(
@@ -133,7 +133,7 @@ def models(
     as_json: Json = False,
 ) -> None:
     """List model folders, and whether each is whole and unaltered."""
-    from enrich.model_folders import find_models
+    from enrich.learn.model_folders import find_models
 
     if not folders:
         with open_workspace() as workspace:

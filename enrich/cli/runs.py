@@ -53,8 +53,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Answer the open gaps, all visible at once at the end."""
-    from enrich import pipeline
-    from enrich.record_files import read_records
+    from enrich.answering import run as pipeline
+    from enrich.graph.record_files import read_records
 
     with open_workspace() as workspace, Bars("answering") as bars:
         chosen = None if records is None else [record.value for record in read_records(records)]
@@ -75,7 +75,7 @@ def run(
 
 def runs(as_json: Json = False) -> None:
     """List the runs of the register, retracted ones too."""
-    from enrich.runs import list_runs
+    from enrich.runs.register import list_runs
 
     with open_workspace() as workspace:
         found = list_runs(workspace)
@@ -94,8 +94,8 @@ def retract(
     """Take a run back: earlier answers show again.
 
     The run is hidden at once; then its graphs are dropped, unless told to keep them."""
-    from enrich.runs import find
-    from enrich.runs import retract as take_back
+    from enrich.runs.register import find
+    from enrich.runs.register import retract as take_back
 
     with open_workspace() as workspace, Bars("taking back"):
         found = find(workspace, run)
@@ -118,8 +118,8 @@ def export(
     """Write a run to a file, in our pattern or SILKNOW's."""
     from pyoxigraph import NamedNode
 
-    from enrich.exporting import export_run
-    from enrich.runs import find
+    from enrich.runs.export.run_file import export_run
+    from enrich.runs.register import find
 
     with open_workspace() as workspace, Bars("writing"):
         found = NamedNode(find(workspace, run).run)

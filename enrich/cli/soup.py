@@ -11,7 +11,7 @@ import typer
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 
 if TYPE_CHECKING:
-    from classifiers.soup.tasting import Table
+    from classifiers.soup.candidates import Table
 
 PANEL = "Learn"
 SCHEDULES = ("restarts", "cosine", "constant")
@@ -99,8 +99,8 @@ def train(
 
     What was killed goes on from its last epoch when the command is given again.
     """
-    from enrich.soup_data import Source
-    from enrich.soups import recipe_settings, table_of, train_seeds
+    from enrich.soup.pictures import Source
+    from enrich.soup.training import recipe_settings, table_of, train_seeds
 
     _among("--schedule", schedule, SCHEDULES)
     source = Source(pictures, splits, prop, divide_seed)
@@ -151,10 +151,10 @@ def cook(
     choose, the scoring ones only judge. To use the soup: soup = "DIR" under [train.options.image].
     """
     from classifiers.soup import classifier
-    from classifiers.soup import cook as cooking
-    from classifiers.soup.kitchen import score
-    from enrich.soup_data import Source
-    from enrich.soups import open_kitchen
+    from classifiers.soup import selection as cooking
+    from classifiers.soup.evaluation import score
+    from enrich.soup.pictures import Source
+    from enrich.soup.training import open_kitchen
 
     _among("--method", method, cooking.METHODS)
     _metric(metric)
@@ -210,10 +210,10 @@ def analyse(
 ) -> None:
     """Measure bias and variance, distances, lines and calibration of members, soups and their vote."""
     from classifiers.soup.analysis import analyse as measure
-    from classifiers.soup.cook import METHODS
     from classifiers.soup.report import write_analysis
-    from enrich.soup_data import Source
-    from enrich.soups import open_kitchen
+    from classifiers.soup.selection import METHODS
+    from enrich.soup.pictures import Source
+    from enrich.soup.training import open_kitchen
 
     _metric(metric)
     for name in method or ():
@@ -293,11 +293,11 @@ def compare(
 
     Intervals are over seeds and pictures, tests are paired over seeds (0, 1 and 2 unless given).
     """
-    from classifiers.soup.compare import compare as measure
-    from classifiers.soup.cook import METHODS
+    from classifiers.soup.comparison import compare as measure
     from classifiers.soup.report import write_comparison
-    from enrich.soup_data import Source
-    from enrich.soups import recipe_settings, side_of, table_of, train_seeds
+    from classifiers.soup.selection import METHODS
+    from enrich.soup.pictures import Source
+    from enrich.soup.training import recipe_settings, side_of, table_of, train_seeds
 
     _metric(metric)
     for name in method or ():
@@ -341,7 +341,7 @@ def compare(
 
 
 def _metric(metric: str) -> None:
-    from classifiers.soup.kitchen import METRICS
+    from classifiers.soup.evaluation import METRICS
 
     _among("--metric", metric, METRICS)
 

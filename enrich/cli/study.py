@@ -61,8 +61,8 @@ def gamma(
     """Ask how rare classes fare as the focal loss's γ grows, with and without class weights."""
 
     def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.learn.training import model_spec
         from enrich.studies.gamma import GAMMAS, gamma_study
-        from enrich.training import model_spec
 
         member = model_spec(workspace, ("tabular",)).members[0]
         asked = sorted({0.0, *gammas}) if gammas else GAMMAS
@@ -108,8 +108,8 @@ def fusion(
     """Compare late, early and hybrid fusion on the same members, folds and records."""
 
     def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.learn.training import model_spec
         from enrich.studies.fusion import fusion_study
-        from enrich.training import model_spec
 
         return fusion_study(material, model_spec(workspace, modality), progress=progress)
 
@@ -135,8 +135,8 @@ def transfer(
     """Train on all museums but one and test on that one; on every museum in turn."""
 
     def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+        from enrich.learn.training import model_spec
         from enrich.studies.transfer import transfer_study
-        from enrich.training import model_spec
 
         member = model_spec(workspace, (modality,)).members[0]
         return transfer_study(material, member, context=context, least=least, progress=progress)

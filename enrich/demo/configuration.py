@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from enrich.demo.museum import IMAGES
-from enrich.settings import FILE_NAME, write_initial
+from enrich.settings.loading import FILE_NAME, write_initial
 
 MODALITIES = ("tabular", "text", "image")
 _LEARNING = """\

@@ -22,7 +22,7 @@ from enrich.demo.museum import Truth, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import Score, score
 from enrich.errors import InputError
-from enrich.settings import load_settings
+from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 
 EVALUATION_HEADS = ("property", "records", "by", "accuracy", "macro-F1", "ECE", "coverage", "precision")
@@ -92,7 +92,7 @@ def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progr
 
 
 def _load(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
-    from enrich.loading import load_file
+    from enrich.graph.loading import load_file
 
     _title(out, "2  Into the triplestore", "enrich load records.nq vocabulary.nq")
     for name in ("records.nq", "vocabulary.nq"):
@@ -101,7 +101,7 @@ def _load(out: Console, workspace: Workspace, folder: Path, progress: Progress) 
 
 
 def _gaps(out: Console, workspace: Workspace) -> None:
-    from enrich.gaps import count_gaps
+    from enrich.graph.gaps import count_gaps
 
     _title(out, "3  What is missing", "enrich gaps")
     report = count_gaps(workspace)
@@ -112,8 +112,8 @@ def _gaps(out: Console, workspace: Workspace) -> None:
 
 
 def _train(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
-    from enrich.evaluation import evaluate
-    from enrich.training import train
+    from enrich.learn.evaluation import evaluate
+    from enrich.learn.training import train
 
     _title(out, "4  Learn from what is known", "enrich train --splits splits.tsv --model model")
     train(workspace, folder / "splits.tsv", folder / "model", progress=progress)
@@ -148,7 +148,7 @@ def evaluation_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _run(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
-    from enrich import pipeline
+    from enrich.answering import run as pipeline
 
     _title(out, "5  Fill the gaps", "enrich run --model model")
     summary = pipeline.run(workspace, folder / "model", progress=progress)
@@ -183,7 +183,7 @@ def _compare(out: Console, workspace: Workspace, truth: Truth) -> list[Score]:
 
 
 def _provenance(out: Console, workspace: Workspace, truth: Truth) -> None:
-    from enrich.showing import as_tree, show_record
+    from enrich.show.record import as_tree, show_record
 
     rows = [r for r in _rows(workspace, "predictions") if (r["record"], r["property"]) in truth.values]
     if not rows:
@@ -213,7 +213,7 @@ def _ask(out: Console, folder: Path) -> None:
 
 
 def _rows(workspace: Workspace, query: str) -> list[dict[str, str]]:
-    from enrich.querying import run_named
+    from enrich.show.querying import run_named
 
     text = io.StringIO()
     run_named(workspace, query).write(text, "csv")

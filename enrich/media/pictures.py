@@ -14,7 +14,7 @@ from PIL import Image
 
 from classifiers.base import ClassifierError
 from classifiers.data import Picture
-from classifiers.pictures import PictureInfo, decode, inspect
+from classifiers.neural.decoding import PictureInfo, decode, inspect
 from enrich.errors import SettingsError
 from enrich.media import iiif
 from enrich.media.cache import Cache

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from classifiers.data import Picture
+from enrich.graph.records import Subject
 from enrich.media.pictures import PictureSource
-from enrich.records import Subject
 
 Pending = tuple[Subject, list[Future[Picture]]]
 

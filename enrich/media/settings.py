@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from enrich.settings import Settings
+    from enrich.settings.loading import Settings
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import numpy as np
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Dataset
-from classifiers.decision_rule import order_candidates
-from classifiers.metrics import Indices, ece, hits
-from classifiers.model import FUSION, Model
-from classifiers.model_training import ModelSpec, fit_model
+from classifiers.model.decision_rule import order_candidates
+from classifiers.model.fitting import ModelSpec, fit_model
+from classifiers.model.metrics import Indices, ece, hits
+from classifiers.model.model import FUSION, Model
 from enrich.errors import SettingsError
-from enrich.intervals import Interval, mean_over
+from enrich.learn.intervals import Interval, mean_over
 from enrich.studies.study import Cell, Material, Panel, Study, most_frequent
 
 STRATEGIES = ("late", "early", "hybrid")

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Property
-from classifiers.losses import softmax
-from classifiers.metrics import Indices
-from classifiers.out_of_fold import fold_of
-from classifiers.tabular_features import FeatureMap
+from classifiers.model.metrics import Indices
+from classifiers.model.out_of_fold import fold_of
+from classifiers.tabular.features import FeatureMap
+from classifiers.tabular.losses import softmax
 from enrich.errors import SettingsError
-from enrich.intervals import Interval, mean_over
+from enrich.learn.intervals import Interval, mean_over
 from enrich.studies.study import Cell, Material, Panel, Study
 
 RATES = (0.0, 0.1, 0.2, 0.4)

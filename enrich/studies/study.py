@@ -13,12 +13,12 @@ import numpy as np
 
 from classifiers.base import Classifier, Progress, no_progress
 from classifiers.data import Dataset, Record
-from classifiers.metrics import Indices
-from classifiers.out_of_fold import HELD_OUT_SHARE, MemberSpec
+from classifiers.model.metrics import Indices
+from classifiers.model.out_of_fold import HELD_OUT_SHARE, MemberSpec
 from classifiers.registry import build_classifier
 from enrich.errors import InputError
-from enrich.intervals import Scored, resamples
-from enrich.record_files import read_splits
+from enrich.graph.record_files import read_splits
+from enrich.learn.intervals import Scored, resamples
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
@@ -153,9 +153,9 @@ def gather(
 
     Raises InputError for splits without records.
     """
-    from enrich.class_names import class_names
-    from enrich.learning_data import lesson
-    from enrich.training import read_records_of
+    from enrich.graph.labels import class_names
+    from enrich.learn.training import read_records_of
+    from enrich.learn.training_set import lesson
 
     known = read_splits(splits)
     for name in ("train", split):

@@ -14,10 +14,10 @@ import numpy as np
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Record
-from classifiers.metrics import Indices
-from classifiers.out_of_fold import MemberSpec
+from classifiers.model.metrics import Indices
+from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
-from enrich.intervals import Interval, mean_over
+from enrich.learn.intervals import Interval, mean_over
 from enrich.studies.study import Cell, Material, Panel, Study, first_candidates, fit, most_frequent
 
 WAYS = ("with it", "without it", "on it alone", "most frequent")

@@ -11,7 +11,7 @@ import pytest
 from classifiers.base import ClassifierError
 from enrich import __version__, errors
 from enrich.cli import app, explained, hoist, main
-from enrich.reference import help_text, verb_names
+from enrich.cli.reference import help_text, verb_names
 from ontology.terms import OntologyError
 
 VERBS = {
@@ -133,7 +133,7 @@ def test_interruption_is_said_and_has_its_code(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("enrich.profile_check.check_profile", interrupted)
+    monkeypatch.setattr("enrich.graph.profile_check.check_profile", interrupted)
     assert main(["profile", "check"]) == 130
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "enrich: interrupted\n")
@@ -145,7 +145,7 @@ def test_the_unforeseen_is_one_line_too(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr("enrich.profile_check.check_profile", broken)
+    monkeypatch.setattr("enrich.graph.profile_check.check_profile", broken)
     assert main(["profile", "check"]) == 1
     assert (
         "unforeseen ZeroDivisionError: division by zero (run it again with --debug" in capsys.readouterr().err

@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from classifiers.manifest import file_digest, write_manifest
-from classifiers.model_folder import read_model
-from classifiers.soup.cook import METHODS
+from classifiers.model.folder import read_model
+from classifiers.model.manifest import file_digest, write_manifest
+from classifiers.soup.selection import METHODS
 from enrich.cli import main
 from enrich.demo.museum import IMAGES, write_museum
 from enrich.demo.objects import made_objects

@@ -10,8 +10,8 @@ import pytest
 from enrich.demo.configuration import MODALITIES, write_settings
 from enrich.demo.museum import IMAGES
 from enrich.demo.tour import mean_line
-from enrich.settings import load_settings
-from enrich.training import model_spec
+from enrich.learn.training import model_spec
+from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 
 

@@ -23,7 +23,7 @@ from enrich.demo.museum import (
 from enrich.demo.objects import KEEPERS, PROPERTIES, made_object, made_objects
 from enrich.demo.texts import descriptions, title
 from enrich.demo.words import CLASSES, HINTS, LANGUAGES
-from enrich.record_files import read_splits
+from enrich.graph.record_files import read_splits
 
 OBJECTS = list(made_objects(2000))
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from enrich.sections import WorkersSettings
-from enrich.settings import Settings
+from enrich.settings.loading import Settings
+from enrich.settings.models import WorkersSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"

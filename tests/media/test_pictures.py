@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from classifiers.data import Picture
-from classifiers.pictures import decode
+from classifiers.neural.decoding import decode
 from enrich.errors import SettingsError
 from enrich.media.pictures import PictureSource
 from enrich.media.settings import MediaSettings

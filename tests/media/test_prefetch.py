@@ -11,11 +11,11 @@ from pathlib import Path
 from pyoxigraph import NamedNode
 
 from classifiers.data import Picture, Record
+from enrich.graph.records import Subject
 from enrich.media.fetch import Fetcher
 from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
 from enrich.media.settings import MediaSettings
-from enrich.records import Subject
 from tests.media.servers import Clock, Handler, HttpServer, picture
 
 

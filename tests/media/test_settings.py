@@ -1,4 +1,4 @@
-"""enrich.toml's [media] section becomes the settings of a run."""
+"""The [media] table of enrich.toml section becomes the settings of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from enrich.media import MediaSettings
 from enrich.media.settings import media_settings
-from enrich.settings import load_settings
+from enrich.settings.loading import load_settings
 
 
 def test_the_section_is_carried_over_with_absolute_paths(tmp_path: Path) -> None:

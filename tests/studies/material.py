@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from classifiers.data import Dataset
-from enrich.class_names import told_apart
+from enrich.graph.labels import told_apart
 from enrich.studies.study import Material
 from tests.classifiers.museum import PLACES, PROPERTIES
 from tests.two_modalities import told

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.out_of_fold import MemberSpec
+from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.studies.study import Panel, Study, cell_text, first_candidates, fit, gather
 from tests.classifiers.museum import PROPERTIES
+from tests.learn.test_training import FakeWorkspace, write_splits
 from tests.studies.material import material
-from tests.test_training import FakeWorkspace, write_splits
 from tests.two_modalities import FAST, told
 
 PANELS = [

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from classifiers.data import Dataset, Record
-from classifiers.out_of_fold import MemberSpec
+from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.studies.study import Material, Study
 from enrich.studies.transfer import WAYS, belongs, groups_of, transfer_study

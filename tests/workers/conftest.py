@@ -11,7 +11,7 @@ import pytest
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
 from tests.workers.small import Queue, small_service
-from workers.service import Service
+from workers.context import Service
 
 RECORDS = 400
 RERUNS = 2

@@ -22,8 +22,8 @@ import pyoxigraph as ox
 import pytest
 
 from enrich.errors import StoreError
-from enrich.settings import load_settings
-from enrich.stores import PAGE_TOKEN, Store, open_store
+from enrich.graph.stores import PAGE_TOKEN, Store, open_store
+from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from ontology.terms import CRM, ENR
 from tests import servers
@@ -166,7 +166,7 @@ class Museum:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job as `enrich job` shows it, told without a process of its own."""
-        from workers.jobs import describe, find_job
+        from enrich.runs.jobs import describe, find_job
 
         with Workspace(load_settings(self.folder / "enrich.toml"), self.store()) as workspace:
             return describe(workspace, find_job(workspace, job_id)).as_dict()
@@ -180,7 +180,7 @@ class Museum:
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs."""
-        from workers.jobs import list_jobs
+        from enrich.runs.jobs import list_jobs
 
         with Workspace(load_settings(self.folder / "enrich.toml"), self.store()) as workspace:
             return [job.as_dict() for job in list_jobs(workspace)]
@@ -253,7 +253,7 @@ def answers_of(store: Store, active: bool = True) -> list[tuple[str, str, str, s
 
 def open_gaps(folder: Path, store: Store) -> set[tuple[str, str]]:
     """What must be answered: every gap of the graph, from the facts alone."""
-    from enrich.gaps import scan
+    from enrich.graph.gaps import scan
 
     with Workspace(load_settings(folder / "enrich.toml"), store) as workspace:
         return {(row.record.value, name) for row in scan(workspace.reader) for name in row.missing}
@@ -310,7 +310,7 @@ def set_up(folder: Path, store_url: str, broker: str, *, batch: int = 10, more: 
     environment |= {"TEST_STORE": store_url, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
     museum = Museum(folder, environment)
     if not (folder / "model").exists():
-        from enrich.training import train
+        from enrich.learn.training import train
 
         with Workspace(load_settings(folder / "enrich.toml"), museum.store()) as workspace:
             train(workspace, None, folder / "model", modalities=("dummy",))

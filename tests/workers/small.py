@@ -8,17 +8,17 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode, Quad
 
-from classifiers.description import ModelDescription
-from enrich.settings import Settings
-from enrich.stores import Store, open_store
-from enrich.training import train
+from classifiers.model.description import ModelDescription
+from enrich.graph.stores import Store, open_store
+from enrich.learn.training import train
+from enrich.runs.jobs import JOB, Request, describe, find_job, open_job, records_digest
+from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 from ontology.profiles import load_profile
 from ontology.terms import RDF
 from tests.workers.museum import answers_of
-from workers.jobs import JOB, Request, describe, find_job, open_job, records_digest
+from workers.context import Service
 from workers.planner import chosen_properties
-from workers.service import Service
 from workers.tasks import run_batch, run_plan, run_tend
 
 ECRM = "http://erlangen-crm.org/current/"

@@ -12,15 +12,15 @@ from celery.exceptions import SoftTimeLimitExceeded
 from pyoxigraph import NamedNode, Quad
 
 from enrich.errors import RunError, StoreUnavailable
+from enrich.runs.attempts import Attempt
+from enrich.runs.jobs import describe, find_job
 from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
 from workers import batch as batch_module
-from workers import closing
-from workers.attempts import Attempt
-from workers.closing import close_run, sweep
-from workers.jobs import describe, find_job
-from workers.service import Service
+from workers import finalize as closing
+from workers.context import Service
+from workers.finalize import close_run, sweep
 
 
 def dead_attempts(service: Service, run: NamedNode, name: str, number: int) -> None:

@@ -10,19 +10,19 @@ from types import SimpleNamespace
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.description import ModelDescription
+from classifiers.model.description import ModelDescription
 from enrich.errors import RunError
-from enrich.runs import RETRACTED
+from enrich.runs.jobs import describe, find_job, last_success, list_jobs
+from enrich.runs.lease import current_turn, give_turn
+from enrich.runs.register import RETRACTED
 from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, GAPS, RISD, Queue, answered, ask, record, small_service, state
 from workers import cli
-from workers.jobs import describe, find_job, last_success, list_jobs
+from workers.context import Service
 from workers.planner import make_plan
-from workers.service import Service
+from workers.reconcile import cancel, next_run, planner_lock
 from workers.tasks import run_nightly
-from workers.tending import cancel, next_run, planner_lock
-from workers.turns import current_turn, give_turn
 
 
 def test_a_job_from_its_plan_to_its_end(service: Service, queue: Queue) -> None:
@@ -224,7 +224,7 @@ def test_workers_wait_while_a_run_of_its_own_process_is_under_way(service: Servi
 
 
 def _foreign_run(service: Service) -> NamedNode:
-    from enrich.lineage import model_entities
+    from enrich.runs.lineage import model_entities
 
     model = ModelDescription.read(Path(str(service.settings.workers.model)))
     return service.register.open(

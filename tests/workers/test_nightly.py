@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from enrich.settings import load_settings
-from enrich.stores import open_store
+from enrich.graph.stores import open_store
+from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from tests import servers
 from tests.workers import museum as m
@@ -96,7 +96,7 @@ def test_on_virtuoso(template: Path, tmp_path: Path, museum_data: Path, broker: 
         try:
             museum.worker(2)
             museum.start("beat")
-            from workers.jobs import list_jobs
+            from enrich.runs.jobs import list_jobs
 
             with Workspace(settings, store) as workspace:
                 m.wait_for(

@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
 from enrich.errors import BrokerError, InputError, ModelError, SettingsError
-from enrich.settings import Settings
+from enrich.runs.attempts import Attempt, process_birth
+from enrich.runs.plan import Batch
+from enrich.settings.loading import Settings
 from ontology.profiles import load_profile
-from tests.workers.test_plan import RECORDS
+from tests.runs.test_plan import RECORDS
 from workers import logs, metrics
-from workers.attempts import Attempt, process_birth
 from workers.batch import tolerated
 from workers.broker import Broker, Flight, shown
 from workers.config import celery_settings, check
 from workers.models import THREAD_VARIABLES, Models, folder_digest, stay_single_threaded
-from workers.plan import Batch
 from workers.planner import Seen, parse_where
 
 STORE = {"query_url": "http://127.0.0.1:1/query"}

@@ -10,18 +10,18 @@ from contextlib import contextmanager
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.description import ModelDescription
-from enrich.settings import load_settings
+from classifiers.model.description import ModelDescription
+from enrich.runs.jobs import JOB, NIGHTLY, Request, open_job
+from enrich.settings.loading import load_settings
 from tests.workers import museum as m
 from tests.workers.museum import Museum
 from workers.app import make_app
 from workers.batch import DONE, GONE, LOST, do_batch
-from workers.closing import close_run
-from workers.jobs import JOB, NIGHTLY, Request, open_job
+from workers.context import Service
+from workers.finalize import close_run
 from workers.planner import chosen_properties, make_plan
-from workers.service import Service
+from workers.reconcile import tend
 from workers.tasks import Messages
-from workers.tending import tend
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrich.errors import SettingsError, StoreUnavailable
-from enrich.sections import WorkersSettings
-from enrich.settings import Settings
+from enrich.settings.loading import Settings
+from enrich.settings.models import WorkersSettings
 from tests.workers.museum import redis_server, running
 from workers import schedule
 from workers.app import make_app

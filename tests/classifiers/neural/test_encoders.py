@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from classifiers import encoders
 from classifiers.base import ClassifierError
-from classifiers.encoders import ScratchSettings
+from classifiers.neural import encoders
+from classifiers.neural.encoders import ScratchSettings
 
 SMALL = ScratchSettings(vocabulary=300, width=16, layers=1, heads=2)
 

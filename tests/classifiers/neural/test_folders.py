@@ -10,8 +10,8 @@ import pytest
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Property, Record
-from classifiers.model_folder import read_model, write_model
-from classifiers.neural import NeuralClassifier
+from classifiers.model.folder import read_model, write_model
+from classifiers.neural.classifier import NeuralClassifier
 from classifiers.registry import classifier_class
 from tests.classifiers.neural.conftest import IMAGE, TEXT
 

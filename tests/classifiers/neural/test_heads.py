@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from classifiers.data import Dataset, Property, Record
-from classifiers.heads import (
+from classifiers.neural.heads import (
     FocalLoss,
     HeadSettings,
     LossSettings,

@@ -15,8 +15,8 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Record
-from classifiers.image import ImageClassifier
-from classifiers.pictures import DecodedPictures
+from classifiers.neural.decoding import DecodedPictures
+from classifiers.neural.image import ImageClassifier
 from tests.classifiers.neural.conftest import COLOUR, IMAGE, StopAfter
 
 
@@ -181,7 +181,7 @@ def test_embeddings_are_the_mean_over_pictures(trained: ImageClassifier, records
 def test_models_of_one_size_share_the_decoding(
     trained: ImageClassifier, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from classifiers import pictures
+    from classifiers.neural import decoding as pictures
 
     calls = []
     decode = pictures.decode

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
-from classifiers.heads import HeadSettings
-from classifiers.networks import ImageNetwork, build_backbone, load_body, load_network, plain_config
+from classifiers.neural.heads import HeadSettings
+from classifiers.neural.networks import ImageNetwork, build_backbone, load_body, load_network, plain_config
 
 PROPERTIES = (Property("colour", ("red", "green")),)
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from classifiers import onnx_runtime
 from classifiers.base import ClassifierError
-from classifiers.onnx_runtime import OnnxRunner, TorchRunner
+from classifiers.neural import onnx_runtime
+from classifiers.neural.onnx_runtime import OnnxRunner, TorchRunner
 
 AXES = {"pixels": {0: "items"}}
 SAMPLES = [(np.random.default_rng(0).random((n, 4), dtype=np.float32),) for n in (2, 3)]

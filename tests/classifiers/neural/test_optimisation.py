@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from classifiers.base import ClassifierError
-from classifiers.optimisation import (
+from classifiers.neural.optimisation import (
     TrainingSettings,
     autocast,
     from_nothing,

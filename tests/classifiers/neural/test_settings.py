@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
-from classifiers.image import ImageSettings
+from classifiers.neural.image import ImageSettings
+from classifiers.neural.text import TextSettings
 from classifiers.settings import from_json, to_json
-from classifiers.text import TextSettings
 
 
 @pytest.mark.parametrize("kind", [ImageSettings, TextSettings])

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from classifiers import text as text_module
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record, Text
-from classifiers.text import FeatureCache, TextClassifier
+from classifiers.neural import text as text_module
+from classifiers.neural.text import FeatureCache, TextClassifier
 from tests.classifiers.neural.conftest import COLOUR, TEXT, StopAfter
 
 
@@ -181,7 +181,7 @@ def test_the_feature_cache_lets_go_of_the_oldest() -> None:
 def test_texts_of_a_xlm_roberta_are_padded_with_its_own_number(records: list[Record], tmp_path: Path) -> None:
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-    from classifiers import encoders
+    from classifiers.neural import encoders
 
     tokenizer = encoders.train_tokenizer([t.value for r in records for t in r.texts], 300)
     config = AutoConfig.for_model(

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from classifiers import checkpoints
 from classifiers.base import ClassifierError
-from classifiers.optimisation import TrainingSettings
-from classifiers.training import train
+from classifiers.neural import checkpoints
+from classifiers.neural.optimisation import TrainingSettings
+from classifiers.neural.training import train
 from tests.classifiers.neural.conftest import StopAfter
 
 

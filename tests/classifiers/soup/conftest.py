@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from classifiers.augment import AugmentSettings
-from classifiers.heads import HeadSettings, LossSettings
-from classifiers.soup.kitchen import Kitchen
-from classifiers.soup.members import Pot, Trajectory, gather, read_trajectory
+from classifiers.neural.augment import AugmentSettings
+from classifiers.neural.heads import HeadSettings, LossSettings
+from classifiers.soup.candidates import Table
+from classifiers.soup.evaluation import Kitchen
 from classifiers.soup.pictures import PictureSet, read_folder
-from classifiers.soup.tasting import Table
+from classifiers.soup.pool import Pot, Trajectory, gather, read_trajectory
 from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
 
 SIDE = 32

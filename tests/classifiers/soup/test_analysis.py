@@ -13,12 +13,12 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.soup.analysis import Analysis, analyse
-from classifiers.soup.compare import compare
+from classifiers.soup.candidates import BEST, VOTE, Lens, Table
+from classifiers.soup.comparison import compare
 from classifiers.soup.cost import inference_cost, operations
-from classifiers.soup.kitchen import Kitchen
-from classifiers.soup.members import gather, read_trajectory
+from classifiers.soup.evaluation import Kitchen
+from classifiers.soup.pool import gather, read_trajectory
 from classifiers.soup.report import write_analysis, write_comparison
-from classifiers.soup.tasting import BEST, VOTE, Lens, Table
 
 
 @pytest.fixture(scope="module")

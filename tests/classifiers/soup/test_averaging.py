@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
 from classifiers.soup.averaging import Sum, average, batch_norms, renew_statistics
-from classifiers.soup.kitchen import Kitchen
-from classifiers.soup.tasting import Table
+from classifiers.soup.candidates import Table
+from classifiers.soup.evaluation import Kitchen
 
 
 def weights(seed: int) -> dict[str, torch.Tensor]:

@@ -12,17 +12,17 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.manifest import write_manifest
-from classifiers.model import Model
-from classifiers.model_folder import read_model
-from classifiers.model_training import ModelSpec, fit_model
-from classifiers.out_of_fold import MemberSpec
+from classifiers.model.fitting import ModelSpec, fit_model
+from classifiers.model.folder import read_model
+from classifiers.model.manifest import write_manifest
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import MemberSpec
+from classifiers.soup.candidates import Table
 from classifiers.soup.classifier import SoupClassifier, write_soup
-from classifiers.soup.cook import cook
-from classifiers.soup.kitchen import Kitchen, probabilities
+from classifiers.soup.evaluation import Kitchen, probabilities
 from classifiers.soup.pictures import PictureSet, enumerate_pictures
-from classifiers.soup.tasting import Table
-from enrich.lineage import model_entities
+from classifiers.soup.selection import cook
+from enrich.runs.lineage import model_entities
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture
 
 LABEL = Property("label", tuple(f"urn:label:{c}" for c in COLOURS))

@@ -10,9 +10,9 @@ import pytest
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.manifest import file_digest
+from classifiers.model.manifest import file_digest
+from classifiers.soup.candidates import Table
 from classifiers.soup.pictures import from_records, read_folder
-from classifiers.soup.tasting import Table
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture, small
 
 

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from classifiers.base import ClassifierError
-from classifiers.checkpoints import NETWORK, STATE, epochs, folder_of
-from classifiers.optimisation import rate_factor
-from classifiers.soup.members import Trajectory, read_trajectory
-from classifiers.soup.tasting import Table
+from classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
+from classifiers.neural.optimisation import rate_factor
+from classifiers.soup.candidates import Table
+from classifiers.soup.pool import Trajectory, read_trajectory
 from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
 from tests.classifiers.soup.conftest import tiny, trained
 

@@ -1,0 +1,172 @@
+"""Everything a record says in words and known values, as sparse columns: texts, tokens and pairs of tokens.
+
+A token is a known value or a context value; a pair of tokens stands for both together, because what a
+value tells of a place often depends on the kind of object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import ClassifierError
+from classifiers.data import Record
+from classifiers.tfidf.features import TextFeatures, TextFeatureSettings
+
+KNOWN, CONTEXT = "known", "context"
+Token = tuple[str, str, str]
+TOKENS = "tokens.json"
+_PAIR_WEIGHT = 0.8
+_MOST_VALUES = 12
+"""Values read per property and context: a record with hundreds must not make pairs by the thousand."""
+
+
+def tokens(record: Record) -> list[Token]:
+    """The record's known and context values, in a fixed order."""
+    found = [(KNOWN, n, v) for n, vs in record.known.items() for v in vs[:_MOST_VALUES]]
+    found += [(CONTEXT, n, v) for n, vs in record.context.items() for v in vs[:_MOST_VALUES]]
+    return sorted(found)
+
+
+def pairs(found: Sequence[Token]) -> Iterator[tuple[Token, Token]]:
+    """Known values with each other value of another property or context."""
+    for i, one in enumerate(found):
+        for other in found[i + 1 :]:
+            if KNOWN in (one[0], other[0]) and one[:2] != other[:2]:
+                yield one, other
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The matrices of some records: `text` (n, F) and `token` (n, T), CSR float32."""
+
+    text: Any
+    token: Any
+
+    def take(self, rows: NDArray[np.intp]) -> Columns:
+        """The same for some of the records."""
+        return Columns(self.text[rows], self.token[rows])
+
+    def both(self, visible: NDArray[np.bool_], weight: float) -> Any:
+        """CSR (n, F + T): texts, and the visible tokens times `weight`; the others are zero."""
+        from scipy.sparse import diags, hstack
+
+        scaled = self.token @ diags(np.where(visible, weight, 0.0).astype(np.float32))
+        return hstack([self.text, scaled], format="csr", dtype=np.float32)
+
+
+class RecordColumns:
+    """Learnt columns; `vocabulary` holds each token column as one token or a pair."""
+
+    def __init__(self, text: TextFeatures, vocabulary: Sequence[tuple[Token, ...]]) -> None:
+        self.text = text
+        self.vocabulary = tuple(vocabulary)
+        self._index = {column: i for i, column in enumerate(self.vocabulary)}
+
+    @classmethod
+    def learn(
+        cls,
+        records: Sequence[Record],
+        settings: TextFeatureSettings | None = None,
+        minimum: int = 2,
+        limit: int = 50_000,
+    ) -> tuple[Self, Columns]:
+        """Columns for what at least `minimum` records have, the `limit` most frequent; and the records' own."""
+        seen: Counter[tuple[Token, ...]] = Counter()
+        for record in records:
+            found = tokens(record)
+            seen.update((token,) for token in found)
+            seen.update(pairs(found))
+        kept = sorted(column for column, n in seen.most_common(limit) if n >= minimum)
+        text, matrix = TextFeatures.learn(records, settings)
+        made = cls(text, kept)
+        return made, Columns(matrix, made.token_matrix(records))
+
+    def __len__(self) -> int:
+        return len(self.text) + len(self.vocabulary)
+
+    def matrices(self, records: Sequence[Record]) -> Columns:
+        """The columns of some records; pairs count a little less than single tokens."""
+        return Columns(self.text.matrix(records), self.token_matrix(records))
+
+    def token_matrix(self, records: Sequence[Record]) -> Any:
+        """CSR float32 (n, T)."""
+        from scipy.sparse import csr_matrix
+
+        pointers, columns = [0], []
+        for record in records:
+            found = tokens(record)
+            known = {self._index[(t,)] for t in found if (t,) in self._index}
+            known |= {self._index[pair] for pair in pairs(found) if pair in self._index}
+            columns += sorted(known)
+            pointers.append(len(columns))
+        weight = np.array([1.0 if len(c) == 1 else _PAIR_WEIGHT for c in self.vocabulary] or [0.0])
+        index = np.asarray(columns, dtype=np.int32)
+        data = weight[index].astype(np.float32)
+        return csr_matrix((data, index, pointers), shape=(len(records), len(self.vocabulary)))
+
+    def visible(self, prop: str) -> NDArray[np.bool_]:
+        """The token columns (T,) that may be looked at when `prop` is asked for."""
+        return np.array([all(t[:2] != (KNOWN, prop) for t in c) for c in self.vocabulary], dtype=bool)
+
+    def sources(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+        """The columns of single tokens, by the property or context they belong to."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for i, column in enumerate(self.vocabulary):
+            if len(column) == 1:
+                found.setdefault(column[0][:2], []).append(i)
+        return {source: np.asarray(rows, dtype=np.intp) for source, rows in sorted(found.items())}
+
+    def singles(self) -> NDArray[np.bool_]:
+        """Which token columns (T,) are single tokens."""
+        return np.array([len(column) == 1 for column in self.vocabulary], dtype=bool)
+
+    def words(self) -> NDArray[np.bool_]:
+        """Which text columns (F,) are words rather than letters."""
+        return np.array([name != "letters" for name, _ in self.text.names()], dtype=bool)
+
+    def write(self, folder: Path) -> None:
+        """tokens.json beside what the text features write."""
+        self.text.write(folder)
+        (folder / TOKENS).write_text(json.dumps(self.vocabulary), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path, settings: TextFeatureSettings) -> Self:
+        """Raises ClassifierError for anything that is not what `write` left."""
+        try:
+            said = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
+            vocabulary = [tuple(_token(t) for t in column) for column in said]
+        except (OSError, ValueError, TypeError) as error:
+            raise ClassifierError(f"{folder}: {TOKENS} cannot be read: {error}") from error
+        if len(set(vocabulary)) != len(vocabulary) or not all(1 <= len(c) <= 2 for c in vocabulary):
+            raise ClassifierError(f"{folder}: {TOKENS} repeats itself or has columns of more than two tokens")
+        return cls(TextFeatures.read(folder, settings), vocabulary)
+
+
+def _token(said: Any) -> Token:
+    kind, name, value = map(str, said)
+    return kind, name, value
+
+
+def gated(columns: Columns, text: NDArray[np.bool_], token: NDArray[np.bool_]) -> Columns:
+    """The columns with the texts or tokens of some records (n,) made empty."""
+    from scipy.sparse import diags
+
+    return Columns(
+        columns.text if text.all() else diags(text.astype(np.float32), format="csr") @ columns.text,
+        columns.token if token.all() else diags(token.astype(np.float32), format="csr") @ columns.token,
+    )
+
+
+def settings_json(settings: Mapping[str, Any] | None) -> TextFeatureSettings:
+    """Text settings from JSON values; defaults for None."""
+    from classifiers.settings import from_json
+
+    return from_json(TextFeatureSettings, settings or {}, "fusion.features")

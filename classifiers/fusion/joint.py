@@ -1,0 +1,171 @@
+"""What a record says as a whole: one linear machine over all columns, its nearest neighbours, and lifts.
+
+These are early fusion's part in the late fusion. The linear machine sees words, context and known values
+together. Catalogues repeat themselves, so the training records most alike in words and values vote
+(Cover and Hart 1967), which finds the rare places that a linear machine misses. A lift is how much more
+frequent a class is among the records that share a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import ClassifierError, FloatArray
+from classifiers.data import Property
+from classifiers.fusion.columns import Columns, RecordColumns
+from classifiers.tfidf.linear import Linear, fit_linear
+
+LINEAR, NEIGHBOURS = "linear", "neighbours"
+TOKEN_WEIGHT, NEIGHBOUR_TOKEN_WEIGHT = 0.5, 0.35
+_NEAREST, _SHARPNESS, _SMOOTHING = 15, 4, 3.0
+_MOST_NEIGHBOURS = 40_000
+_ROWS_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class WholeRecord:
+    """Fitted on one property. `lift` (T, K) has rows of zero for pairs and hidden tokens.
+
+    `near` (m, words + T) are the training records that vote, rows of length one; `votes` (m, K) their
+    targets; `words` the text columns they are compared by.
+    """
+
+    property: Property
+    sources: Mapping[tuple[str, str], NDArray[np.intp]]
+    visible: NDArray[np.bool_]
+    singles: NDArray[np.bool_]
+    words: NDArray[np.bool_]
+    linear: Linear
+    lift: NDArray[np.float32]
+    near: Any
+    votes: NDArray[np.float32]
+
+    @classmethod
+    def fit(
+        cls,
+        prop: Property,
+        layout: RecordColumns,
+        columns: Columns,
+        target: FloatArray,
+        *,
+        cost: float = 1.0,
+        seed: int = 0,
+    ) -> Self:
+        """`columns` and `target` (n, K) of records that name at least one class."""
+        visible, singles, words = layout.visible(prop.name), layout.singles(), layout.words()
+        sources = {s: rows for s, rows in layout.sources().items() if s != ("known", prop.name)}
+        linear = fit_linear(columns.both(visible, TOKEN_WEIGHT), target, prop.many, cost=cost, seed=seed)
+        lift = np.where((visible & singles)[:, None], _lift(columns.token, target), 0.0)
+        lift = lift.astype(np.float16).astype(np.float32)  # as it is stored
+        kept = np.arange(len(target))
+        if len(kept) > _MOST_NEIGHBOURS:
+            kept = np.sort(np.random.default_rng(seed).choice(kept, _MOST_NEIGHBOURS, replace=False))
+        near = _for_comparison(columns.take(kept), words, visible & singles)
+        votes = target[kept].astype(np.float32)
+        return cls(prop, sources, visible, singles, words, linear, lift, near, votes)
+
+    def evidence(self, columns: Columns) -> dict[str, FloatArray]:
+        """(n, K) of each kind: `linear` scores, `neighbours` votes (0 to 1), and a lift per source.
+
+        NaN rows where there was nothing to compare by.
+        """
+        found = {
+            LINEAR: self.linear.scores(columns.both(self.visible, TOKEN_WEIGHT)),
+            NEIGHBOURS: self._vote(_for_comparison(columns, self.words, self.visible & self.singles)),
+        }
+        for (kind, name), rows in self.sources.items():
+            has = columns.token[:, rows]
+            count = np.asarray(has.sum(axis=1)).ravel()
+            mean = (has @ self.lift[rows]) / np.maximum(count, 1.0)[:, None]
+            mean[count == 0] = np.nan
+            found[f"{kind}: {name}"] = mean.astype(np.float64)
+        return found
+
+    def _vote(self, query: Any) -> FloatArray:
+        said = np.full((query.shape[0], self.votes.shape[1]), np.nan)
+        across = self.near.T.tocsr()
+        for start in range(0, query.shape[0], _ROWS_AT_ONCE):
+            alike = (query[start : start + _ROWS_AT_ONCE] @ across).tocsr()
+            for i in range(alike.shape[0]):
+                first, last = alike.indptr[i], alike.indptr[i + 1]
+                who, how = alike.indices[first:last], alike.data[first:last]
+                if len(who) > _NEAREST:
+                    best = np.argpartition(-how, _NEAREST)[:_NEAREST]
+                    who, how = who[best], how[best]
+                weight = how.astype(np.float64) ** _SHARPNESS
+                if weight.sum() > 0:
+                    said[start + i] = weight @ self.votes[who] / weight.sum()
+        return said
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `restore` needs besides the layout."""
+        return {
+            "weights": np.ascontiguousarray(self.linear.weights),
+            "bias": self.linear.bias,
+            "lift": self.lift.astype(np.float16),
+            "near_data": self.near.data.astype(np.float16),
+            "near_indices": self.near.indices.astype(np.int32),
+            "near_indptr": self.near.indptr.astype(np.int64),
+            "votes": self.votes.astype(np.float16),
+        }
+
+    @classmethod
+    def restore(
+        cls, prop: Property, layout: RecordColumns, arrays: Mapping[str, NDArray[Any]], folder: Path
+    ) -> Self:
+        """Raises ClassifierError when the arrays do not fit the columns or the labels, or are not numbers."""
+        from scipy.sparse import csr_matrix
+
+        classes, tokens = len(prop.classes), len(layout.vocabulary)
+        words = layout.words()
+        width = int(words.sum()) + tokens
+        try:
+            if any(a.dtype.kind == "f" and not np.isfinite(a).all() for a in arrays.values()):
+                raise ClassifierError(f"{folder}: the fusion of {prop.name} has weights that are not numbers")
+            linear = Linear(arrays["weights"], arrays["bias"])
+            lift = arrays["lift"].astype(np.float32)
+            votes = arrays["votes"].astype(np.float32)
+            near = csr_matrix(
+                (arrays["near_data"].astype(np.float32), arrays["near_indices"], arrays["near_indptr"]),
+                shape=(len(votes), width),
+            )
+            near.check_format(full_check=True)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ClassifierError(f"{folder}: the fusion of {prop.name} cannot be read: {error}") from error
+        shapes = (linear.weights.shape, linear.bias.shape, lift.shape, votes.shape[1:])
+        if shapes != ((len(layout), classes), (classes,), (tokens, classes), (classes,)):
+            raise ClassifierError(f"{folder}: the fusion of {prop.name} is of another size than its labels")
+        sources = {s: rows for s, rows in layout.sources().items() if s != ("known", prop.name)}
+        return cls(
+            prop, sources, layout.visible(prop.name), layout.singles(), words, linear, lift, near, votes
+        )
+
+
+def _lift(token: Any, target: FloatArray) -> FloatArray:
+    """log P(class | token) − log P(class), smoothed towards zero as if by three more records."""
+    has = token.copy()
+    has.data[:] = 1.0
+    prior = np.maximum(target.mean(axis=0), 1e-6)
+    count = np.asarray(has.sum(axis=0)).ravel()[:, None]
+    together = np.asarray(has.T @ target)
+    lift: FloatArray = np.log((together + _SMOOTHING * prior + 1e-9) / (count + _SMOOTHING) / prior)
+    return np.clip(lift, -8.0, 8.0)
+
+
+def _for_comparison(columns: Columns, words: NDArray[np.bool_], tokens: NDArray[np.bool_]) -> Any:
+    """CSR (n, words + T) with rows of length one; rounded to half precision, as it is stored."""
+    from sklearn.preprocessing import normalize
+
+    chosen = Columns(columns.text[:, np.flatnonzero(words)], columns.token)
+    rows = chosen.both(tokens, NEIGHBOUR_TOKEN_WEIGHT)
+    if rows.shape[0]:
+        rows = normalize(rows)
+    rows.eliminate_zeros()
+    rows.data = rows.data.astype(np.float16).astype(np.float32)
+    return rows

@@ -1,0 +1,166 @@
+"""The table the late fusion learns from: one row per record and class, the same columns for every class.
+
+Because the rows of all classes are learnt together, what is learnt of frequent classes ("when the text is
+sure and the neighbours agree, believe them") holds for rare ones too, and the answer is a softmax (or a
+sigmoid) over the rows of a record: a boosted conditional logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import Distribution, FloatArray
+from classifiers.tabular.losses import focal_sigmoid, focal_softmax, sigmoid, softmax
+
+_TINY = 1e-5
+_ROWS_AT_ONCE = 500_000
+
+
+def log_odds(p: FloatArray, many: bool) -> FloatArray:
+    """log p for classes that exclude each other, log p/(1−p) for independent ones; NaN stays NaN."""
+    low = np.clip(p, _TINY, 1.0)
+    found: FloatArray = np.log(low)
+    return found - np.log(np.clip(1.0 - p, _TINY, 1.0)) if many else found
+
+
+def gap(values: FloatArray) -> FloatArray:
+    """How far each class is ahead of the best other one; below zero for all but the first."""
+    if values.shape[1] < 2:
+        return np.zeros_like(values)
+    ordered = np.sort(values, axis=1)
+    best, second = ordered[:, -1:], ordered[:, -2:-1]
+    return np.where(values == best, values - second, values - best)
+
+
+@dataclass(frozen=True)
+class Table:
+    """`values` (n, K, columns) float32, NaN where nothing is known; `base` (n, K) what trees start from."""
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    base: FloatArray
+
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """The same for some of the records."""
+        return Table(self.names, self.values[rows], self.base[rows])
+
+    @classmethod
+    def build(
+        cls,
+        modalities: Sequence[str],
+        said: Mapping[str, Distribution],
+        evidence: Mapping[str, FloatArray],
+        base: FloatArray,
+        prior: FloatArray,
+        many: bool,
+    ) -> Table:
+        """Each modality's log-odds, its gap and whether it is present; the evidence; the class's frequency.
+
+        A modality that is not among `said` is absent from every record. `evidence` is (n, K) by name;
+        all but the lifts (names with a colon) get a gap as well.
+        """
+        n, classes = base.shape
+        columns: list[tuple[str, FloatArray]] = []
+        for modality in modalities:
+            distribution = said.get(modality)
+            odds, present = np.full((n, classes), np.nan), np.zeros((n, classes))
+            if distribution is not None:
+                odds = log_odds(distribution.probabilities, many)
+                odds[~distribution.present] = np.nan
+                present = np.repeat(distribution.present[:, None], classes, axis=1).astype(float)
+            columns += [
+                (f"{modality}", odds),
+                (f"{modality} gap", gap(odds)),
+                (f"{modality} present", present),
+            ]
+        for name, values in evidence.items():
+            columns.append((name, values))
+            if ":" not in name:
+                columns.append((f"{name} gap", gap(values)))
+        columns.append(("frequency", np.tile(np.log(np.maximum(prior, 1e-9)), (n, 1))))
+        columns.append(("class", np.tile(np.arange(classes, dtype=float), (n, 1))))
+        stacked = np.empty((n, classes, len(columns)), dtype=np.float32)
+        for i, (_, values) in enumerate(columns):
+            stacked[:, :, i] = values
+        return cls(tuple(name for name, _ in columns), stacked, base)
+
+    @classmethod
+    def join(cls, one: Table, other: Table) -> Table:
+        """The records of both."""
+        return cls(
+            one.names, np.concatenate([one.values, other.values]), np.concatenate([one.base, other.base])
+        )
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """Settings of the trees; see LateFusionSettings."""
+
+    rounds: int
+    depth: int
+    eta: float
+    gamma: float
+
+
+def boost(
+    table: Table, target: FloatArray, weight: FloatArray, many: bool, settings: Boosting, seed: int
+) -> Any:
+    """Grow the trees with the focal loss; `weight` (n,) of the records. Returns an XGBoost booster."""
+    import xgboost as xgb
+
+    n, classes, width = table.values.shape
+    matrix = xgb.DMatrix(table.values.reshape(n * classes, width), base_margin=table.base.reshape(-1))
+    truth = target.argmax(axis=1)
+    spread = np.repeat(weight[:, None], classes, axis=1)
+
+    def objective(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:
+        z = scores.reshape(n, classes)
+        if many:
+            gradient, hessian = focal_sigmoid(z, target, settings.gamma, spread)
+        else:
+            gradient, hessian = focal_softmax(z, truth, settings.gamma, weight)
+        return gradient.reshape(-1, 1), hessian.reshape(-1, 1)
+
+    parameters = {
+        "tree_method": "hist", "max_depth": settings.depth, "eta": settings.eta, "min_child_weight": 5.0,
+        "lambda": 5.0, "subsample": 0.8, "colsample_bytree": 0.7, "max_bin": 64, "base_score": 0.0,
+        "seed": seed, "disable_default_eval_metric": 1, "objective": "reg:squarederror",
+    }  # fmt: skip
+    return xgb.train(parameters, matrix, settings.rounds, obj=objective, verbose_eval=False)
+
+
+def answer(booster: Any, table: Table, many: bool) -> FloatArray:
+    """Probabilities (n, K), in batches."""
+    import xgboost as xgb
+
+    n, classes, width = table.values.shape
+    parts = [np.zeros((0, classes))]
+    step = max(1, _ROWS_AT_ONCE // max(classes, 1))
+    for start in range(0, n, step):
+        values, base = table.values[start : start + step], table.base[start : start + step]
+        matrix = xgb.DMatrix(values.reshape(-1, width), base_margin=base.reshape(-1))
+        scores = np.asarray(booster.predict(matrix, output_margin=True), dtype=np.float64)
+        parts.append(sigmoid(scores.reshape(-1, classes)) if many else softmax(scores.reshape(-1, classes)))
+    return np.concatenate(parts)
+
+
+def shares(booster: Any, table: Table, classes: NDArray[np.intp]) -> list[dict[str, float]]:
+    """What each column added to the log-odds of one class per record (SHAP, Lundberg et al. 2018).
+
+    `base` is where the trees started from. `classes` (n,) says which class of each record.
+    """
+    import xgboost as xgb
+
+    rows = np.arange(len(classes))
+    values, base = table.values[rows, classes], table.base[rows, classes]
+    said = booster.predict(xgb.DMatrix(values), pred_contribs=True)
+    found = []
+    for i in range(len(classes)):
+        named = {name: float(v) for name, v in zip(table.names, said[i], strict=False)}
+        found.append(named | {"base": float(base[i])})
+    return found

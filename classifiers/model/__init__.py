@@ -1,0 +1,1 @@
+"""A model: fitted, calibrated, kept in a folder and described."""

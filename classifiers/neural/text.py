@@ -1,0 +1,255 @@
+"""The text classifier: any transformers encoder, frozen or fine-tuned, over all the texts of a record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from classifiers.base import ClassifierError
+from classifiers.data import Dataset, Record
+from classifiers.neural import encoders
+from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
+from classifiers.neural.encoders import TOKENIZER, Encoder, ScratchSettings
+from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
+from classifiers.neural.networks import Pooling, TextNetwork
+from classifiers.neural.onnx_runtime import Arrays, TorchRunner
+from classifiers.neural.optimisation import TrainingSettings, from_nothing
+from classifiers.neural.tokens import Tokens, buckets
+from classifiers.settings import require
+
+BUCKET = 50
+"""Training sorts this many batches' worth of shuffled records by length, so that padding stays small."""
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """How the text classifier is built and trained.
+
+    `encoder` is a name of the hub, a local folder, `minilm` (packaged, English) or `scratch`. `frozen`
+    trains the heads alone, on features computed once. `join` reads a record's texts as one sequence of at
+    most `tokens`; otherwise each text is read by itself and the logits are aggregated. `predict_tokens`
+    bounds a prediction batch, with its padding.
+    """
+
+    encoder: str = "FacebookAI/xlm-roberta-base"
+    frozen: bool = False
+    tokens: int = 256
+    join: bool = True
+    languages: tuple[str, ...] = ()
+    pooling: Pooling = "mean"
+    aggregate: Aggregate = "mean"
+    predict_batch: int = 64
+    predict_tokens: int = 8192
+    device: str = "auto"
+    runtime: Runtime = "auto"
+    scratch: ScratchSettings = field(default_factory=ScratchSettings)
+    heads: HeadSettings = field(default_factory=HeadSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(
+            epochs=16, learning_rate=5e-5, layer_decay=0.9, head_rate=20.0
+        )
+    )
+
+    def __post_init__(self) -> None:
+        require(8 <= self.tokens <= 8192, "tokens is from 8 to 8192")
+        require(self.predict_batch >= 1 and self.predict_tokens >= 1, "predict_batch is at least 1")
+        require(not (self.frozen and self.encoder == "scratch"), "an encoder from scratch cannot be frozen")
+
+
+class FeatureCache:
+    """Features of token sequences by a frozen encoder, most lately used first to stay; for all of a process.
+
+    Folds of a cross-validation share it: a text is encoded once.
+    """
+
+    def __init__(self, max_bytes: int = 256 * 1024 * 1024) -> None:
+        self.max_bytes, self.used = max_bytes, 0
+        self._kept: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+
+    def get(self, key: bytes) -> NDArray[np.float32] | None:
+        """The features under this key, None when there are none."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: bytes, features: NDArray[np.float32]) -> None:
+        """Keep them, letting go of the oldest when there is no more room."""
+        if key not in self._kept:
+            self._kept[key] = features
+            self.used += features.nbytes
+        while self.used > self.max_bytes:
+            self.used -= self._kept.popitem(last=False)[1].nbytes
+
+
+FEATURES = FeatureCache()
+
+
+class TextClassifier(NeuralClassifier):
+    """Items are a record's texts, joined into one sequence or read one by one."""
+
+    name: ClassVar[str] = "text"
+    modality: ClassVar[str] = "text"
+    settings_class: ClassVar[type] = TextSettings
+    settings: TextSettings
+    encoder: Encoder
+    tokens: Tokens
+    _encoder_digest: bytes = b""
+
+    def has_items(self, record: Record) -> bool:
+        return any(t.value.strip() for t in record.texts)
+
+    def build(self, train: Dataset, resume: Path | None) -> TextNetwork:
+        s = self.settings
+        if s.encoder == "scratch":
+            self.settings = s = replace(s, training=from_nothing(s.training))
+            encoder = encoders.from_scratch(self._tokenizer(train, resume), s.scratch, s.tokens)
+        else:
+            encoder = encoders.load(s.encoder)
+        network = self._use(encoder)
+        if s.frozen:
+            network.body.requires_grad_(False)
+            self._encoder_digest = _digest(network.body, s.pooling)
+        return network
+
+    def _tokenizer(self, train: Dataset, resume: Path | None) -> Any:
+        """The tokenizer of the texts; a run that is resumed keeps the one it began with."""
+        file = resume / TOKENIZER if resume else None
+        if file and file.is_file():
+            return encoders.read_tokenizer(file)
+        texts = (t.value[:100_000] for r in train.records for t in r.texts)
+        clean = (t.encode("utf-8", "replace").decode("utf-8") for t in texts)
+        tokenizer = encoders.train_tokenizer(clean, self.settings.scratch.vocabulary)
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            tokenizer.save(str(file))
+        return tokenizer
+
+    def _use(self, encoder: Encoder) -> TextNetwork:
+        s = self.settings
+        limit = min(s.tokens, encoder.positions)
+        pad = int(encoder.config.get("pad_token_id") or 0)
+        self.encoder = encoder
+        self.tokens = Tokens(encoder.tokenizer, limit, pad, s.languages)
+        return TextNetwork(encoder.body, encoder.width, self.properties, s.heads, s.aggregate, s.pooling)
+
+    def own_config(self, folder: Path) -> dict[str, Any]:
+        self.encoder.tokenizer.save(str(folder / TOKENIZER))
+        return {"encoder": dict(self.encoder.config)}
+
+    def rebuild(self, folder: Path, config: Mapping[str, Any]) -> TextNetwork:
+        described = config.get("encoder")
+        if not isinstance(described, Mapping):
+            raise ClassifierError("config.json does not describe the encoder; save the model again")
+        network = self._use(encoders.rebuild(described, folder / TOKENIZER))
+        vocabulary = network.body.get_input_embeddings().num_embeddings  # type: ignore[operator]
+        if self.encoder.tokenizer.get_vocab_size() > vocabulary:
+            raise ClassifierError(f"{TOKENIZER} has more tokens than the encoder's {vocabulary}")
+        return network
+
+    def trained(self) -> nn.Module:
+        if not self.settings.frozen:
+            return self.network
+        attention = self.network.attention
+        return nn.ModuleList([self.network.heads, *([attention] if attention is not None else [])])
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        return [self.network.head_parameters()] if self.settings.frozen else self.network.layers()
+
+    def samples(self) -> tuple[tuple[str, ...], dict[str, dict[int, str]], list[Arrays]]:
+        generator = np.random.default_rng(0)
+        vocabulary = self.encoder.tokenizer.get_vocab_size()
+        lengths = ([9, 5], [min(24, self.tokens.limit), 3, 17], [4])
+        inputs: list[Arrays] = [
+            self.tokens.padded([generator.integers(5, vocabulary, n).tolist() for n in of_batch])
+            for of_batch in lengths
+        ]
+        axes = {0: "items", 1: "length"}
+        return ("ids", "mask"), {"ids": axes, "mask": axes}, inputs
+
+    def batch_count(self, data: LabelledRecords) -> int:
+        return len(data.chunks(range(len(data)), self.settings.training.batch))
+
+    def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
+        """Shuffled records in batches of about equal length, in shuffled order."""
+        sequences, owners = self._sequences_of(data)
+        items: dict[int, list[int]] = {}
+        for item, row in enumerate(owners):
+            items.setdefault(row, []).append(item)
+        size = self.settings.training.batch
+        order = torch.randperm(len(data), generator=generator).tolist()
+        by_length: list[int] = []
+        for start in range(0, len(order), size * BUCKET):
+            part = order[start : start + size * BUCKET]
+            by_length += sorted(part, key=lambda row: sum(len(sequences[i]) for i in items[row]))
+        chunks = data.chunks(by_length, size)
+        for number in torch.randperm(len(chunks), generator=generator).tolist():
+            rows = chunks[number]
+            chosen = [(place, item) for place, row in enumerate(rows) for item in items[row]]
+            found = [sequences[item] for _, item in chosen]
+            yield data.batch(self._inputs(found), [place for place, _ in chosen], rows)
+
+    def _sequences_of(self, data: LabelledRecords) -> tuple[list[list[int]], list[int]]:
+        """Token sequences of the training records, made once."""
+        if self._sequenced is None or self._sequenced[0] is not data:
+            self._sequenced = (data, *self.tokens.sequences(data.dataset.records, joined=self.settings.join))
+        return self._sequenced[1], self._sequenced[2]
+
+    _sequenced: tuple[LabelledRecords, list[list[int]], list[int]] | None = None
+
+    def _inputs(self, sequences: list[list[int]]) -> tuple[Tensor, ...]:
+        if self.settings.frozen:
+            return (torch.from_numpy(self._features(sequences)),)
+        return tuple(torch.from_numpy(a) for a in self.tokens.padded(sequences))
+
+    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], tuple[Tensor, Tensor, Tensor]]]:
+        """Texts in batches of about equal length across records."""
+        s = self.settings
+        sequences, owners = self.tokens.sequences(records, joined=s.join)
+        cached = s.frozen and isinstance(self.runner, TorchRunner) and bool(self._encoder_digest)
+        for chosen in buckets([len(q) for q in sequences], most=s.predict_batch, tokens=s.predict_tokens):
+            found = [sequences[i] for i in chosen]
+            rows = [owners[i] for i in chosen]
+            if cached:
+                yield rows, self.runner.run(self._features(found))
+            else:
+                yield rows, self.runner.run(*self.tokens.padded(found))
+
+    def _features(self, sequences: list[list[int]]) -> NDArray[np.float32]:
+        """Features (m, width) by the frozen encoder, from the cache where they are known."""
+        keys = [hashlib.sha256(self._encoder_digest + np.asarray(q).tobytes()).digest() for q in sequences]
+        known = {k: FEATURES.get(k) for k in keys}
+        missing = [i for i, k in enumerate(keys) if known[k] is None]
+        s = self.settings
+        lengths = [len(sequences[i]) for i in missing]
+        body = self.network
+        training, _ = body.training, body.eval()
+        with torch.inference_mode():
+            for chosen in buckets(lengths, most=s.predict_batch, tokens=s.predict_tokens):
+                arrays = self.tokens.padded([sequences[missing[i]] for i in chosen])
+                found = body.features(*(torch.from_numpy(a).to(self.device) for a in arrays)).float().cpu()
+                for i, row in zip(chosen, found.numpy(), strict=True):
+                    known[keys[missing[i]]] = row.copy()
+                    FEATURES.put(keys[missing[i]], row.copy())
+        body.train(training)
+        if training:
+            body.body.eval()
+        return np.stack([f for f in (known[k] for k in keys) if f is not None])
+
+
+def _digest(body: nn.Module, pooling: str) -> bytes:
+    """Digest of an encoder's weights and of how its states are pooled."""
+    digest = hashlib.sha256(pooling.encode())
+    for name, value in sorted(body.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.digest()

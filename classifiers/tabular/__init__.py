@@ -1,0 +1,1 @@
+"""The tabular classifier: gradient-boosted trees with focal loss."""

@@ -1,0 +1,1 @@
+"""The text classifier that needs no pretrained weights."""

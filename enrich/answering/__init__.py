@@ -1,0 +1,1 @@
+"""From open gaps to answers: batches, decisions and the run that holds them."""

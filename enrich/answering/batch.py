@@ -1,0 +1,222 @@
+"""One batch of records: read, predicted, decided, and said in RDF that conforms to the shapes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyoxigraph import NamedNode, Quad
+
+from classifiers.data import Record
+from classifiers.model.model import Answer, Model
+from enrich.answering.decision import Decision, decide
+from enrich.errors import EnrichError, ModelError, ValidationError
+from enrich.graph.records import Subject
+from enrich.media.prefetch import prefetch
+from enrich.runs.existing_answers import Answers
+from enrich.runs.provenance import RunContext, Said, answer_quads, input_digest
+from enrich.runs.reviews import Reviews
+from enrich.runs.validation import shapes
+from ontology.terms import ENR
+
+if TYPE_CHECKING:
+    from enrich.media.pictures import PictureSource
+    from enrich.workspace import Workspace
+
+PIECE = 64
+"""Records predicted at a time, while pictures of the next are fetched and answers before them are written."""
+_SYSTEMATIC = 8
+"""A batch of at least this many records that all fail is the model's fault, not the records'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The open gaps of one record, and the earlier answers that new ones supersede."""
+
+    subject: Subject
+    properties: tuple[str, ...]
+    supersedes: Mapping[str, tuple[NamedNode, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was decided about one gap, and what each modality alone said."""
+
+    subject: Subject
+    property: str
+    decision: Decision
+    said: Mapping[str, Said] = field(default_factory=dict)
+    supersedes: tuple[NamedNode, ...] = ()
+
+
+Outcome = tuple[Mapping[str, Answer], int] | str
+"""What a model said of a record and the record's row in it, or what went wrong."""
+
+
+class Batcher:
+    """Answers batches of one run. Holds no state between batches but what it was made with."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        model: Model,
+        properties: Sequence[str],
+        answers: Answers,
+        reviews: Reviews,
+        pictures: PictureSource | None = None,
+    ) -> None:
+        self.workspace = workspace
+        self.model = model
+        self.properties = tuple(properties)
+        self.answers = answers
+        self.reviews = reviews
+        self.pictures = pictures
+
+    def questions(self, records: Sequence[NamedNode], *, again: bool = False) -> list[Question]:
+        """Read the records and keep the gaps that are open: not settled by a curator, and not answered
+        by this model on the same inputs (all the same when `again`)."""
+        subjects = self.workspace.reader.read(list(dict.fromkeys(records)))
+        earlier = self.answers.current([s.iri for s in subjects])
+        found = []
+        for subject in subjects:
+            open_, supersedes = [], {}
+            for name in self.properties if subject.problem else subject.missing:
+                if name not in self.properties or self.reviews.settled(subject.iri.value, name):
+                    continue
+                before = earlier.get((subject.iri.value, name), [])
+                digest = input_digest(subject.record, name)
+                same = any(
+                    self.answers.own(a) or (self.answers.by_model(a) and a.digest == digest) for a in before
+                )
+                if same and not again:
+                    continue
+                open_.append(name)
+                supersedes[name] = tuple(a.prediction for a in before if not self.answers.own(a))
+            if open_:
+                found.append(Question(subject, tuple(open_), supersedes))
+        return found
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[list[Answered]]:
+        """Predict and decide, for some records at a time and in their order; a record that breaks a
+        classifier is answered as failed. While the caller is busy with some, the pictures of the next
+        are fetched.
+
+        Raises ModelError at the end when every record broke it: what was given until then is no answer.
+        """
+        asked, broken = 0, []
+        with closing(self._with_pictures(questions)) as pictured:
+            while piece := list(islice(pictured, PIECE)):
+                sound = [q for q in piece if q.subject.problem is None]
+                outcomes = dict(
+                    zip(
+                        (q.subject.iri.value for q in sound),
+                        self._predict([q.subject.record for q in sound]),
+                        strict=True,
+                    )
+                )
+                asked += len(sound)
+                broken += [o for o in outcomes.values() if isinstance(o, str)]
+                yield [a for q in piece for a in self._answered(q, outcomes.get(q.subject.iri.value))]
+        if len(broken) == asked >= _SYSTEMATIC:
+            raise ModelError(f"the model failed on all {asked} records of a batch: {broken[0]}")
+
+    def _answered(self, question: Question, outcome: Outcome | None) -> Iterator[Answered]:
+        """The answers to one record's gaps; `outcome` is None when the record could not be read."""
+        for name in question.properties:
+            older = question.supersedes.get(name, ())
+            if outcome is None:
+                decision = Decision.failed(ENR.UnreadableRecord, question.subject.problem or "not read")
+                yield Answered(question.subject, name, decision, {}, older)
+            elif isinstance(outcome, str):
+                decision = Decision.failed(ENR.ClassifierFailure, outcome)
+                yield Answered(question.subject, name, decision, {}, older)
+            else:
+                answers, row = outcome
+                yield self._decided(question.subject, name, answers[name], row, older)
+
+    def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
+        """The questions with their pictures, fetched ahead when a classifier looks at pictures."""
+        if self.pictures is None or "image" not in self.model.members:
+            yield from questions
+            return
+        fetched = prefetch((q.subject for q in questions), self.pictures)
+        for question, subject in zip(questions, fetched, strict=True):
+            yield replace(question, subject=subject)
+
+    def _predict(self, records: Sequence[Record]) -> list[Outcome]:
+        """For each record its answers and its row in them, or what went wrong.
+
+        A batch that raises is halved until the record that raises is alone.
+        """
+        if not records:
+            return []
+        try:
+            answers = self.model.predict(records)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a model's library raises costs that record only
+            if len(records) == 1:
+                return [f"{type(error).__name__}: {error}"]
+            half = len(records) // 2
+            return self._predict(records[:half]) + self._predict(records[half:])
+        return [(answers, row) for row in range(len(records))]
+
+    def _decided(
+        self, subject: Subject, name: str, answer: Answer, row: int, older: tuple[NamedNode, ...]
+    ) -> Answered:
+        settings = self.workspace.settings.decision
+        decision = decide(
+            answer,
+            row,
+            settings.thresholds.get(name, self.model.thresholds[name]),
+            rejected=self.reviews.rejected(subject.iri.value, name),
+            most=settings.candidates,
+        )
+        said = {}
+        for modality, alone in answer.by.items():
+            if alone.present[row]:
+                best = int(np.argmax(alone.probabilities[row]))
+                said[modality] = Said(alone.classes[best], float(alone.probabilities[row, best]))
+        return Answered(subject, name, decision, said, older)
+
+    def quads(
+        self, context: RunContext, shard: NamedNode, answered: Sequence[Answered]
+    ) -> tuple[list[Quad], Counter[str]]:
+        """The quads of a shard, and the number of answers by outcome (`Predicted`, …).
+
+        An answer that cannot be said, or does not conform to the shapes, becomes a failure that can.
+        Raises ValidationError when even that does not conform.
+        """
+        quads: list[Quad] = []
+        counts: Counter[str] = Counter()
+        for item in answered:
+            said, outcome = self._said(context, shard, item)
+            quads += said
+            counts[outcome.value.removeprefix(str(ENR))] += 1
+        return list(dict.fromkeys(quads)), counts
+
+    def _said(self, context: RunContext, shard: NamedNode, item: Answered) -> tuple[list[Quad], NamedNode]:
+        prop = self.workspace.profile.property(item.property)
+        problem = ""
+        for decision in (item.decision, None):
+            tried = decision or Decision.failed(ENR.ClassifierFailure, f"could not be written: {problem}")
+            said = item.said if decision else {}
+            try:
+                quads = answer_quads(context, shard, item.subject, prop, tried, said, item.supersedes)
+            except (ValueError, EnrichError) as error:
+                problem = str(error)
+                continue
+            if not self.workspace.settings.run.validate_shapes:
+                return quads, tried.outcome
+            wrong = shapes().problems(quads)
+            if not wrong:
+                return quads, tried.outcome
+            problem = f"{wrong[0].focus}: {'; '.join(wrong[0].messages)}"
+        raise ValidationError(
+            f"the answer about {item.subject.iri.value} ({item.property}) does not conform: {problem}"
+        )

@@ -1,0 +1,123 @@
+"""Writes docs/reference.md from the code: every verb with its help, every setting, query and exit code.
+
+Run as `python -m enrich.cli.reference FILE`; a test compares the file with what this would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from enrich import errors
+from enrich.cli import main
+from enrich.settings.loading import setting_rows
+from ontology.queries import named_query, query_names
+
+WIDTH = 80
+OWN = ("runs", "reviews", "accepted")
+"""Parameters of named queries that enrich binds itself."""
+
+
+def reference() -> str:
+    """The whole page as Markdown."""
+    return "\n".join([*_head(), *_verbs(), *_settings(), *_queries(), *_exit_codes()]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield "# Reference"
+    yield ""
+    yield "Made from the code by `make docs`; a test keeps it true. Start with the [README](../README.md)."
+    yield ""
+
+
+def _verbs() -> Iterator[str]:
+    yield "## Commands"
+    yield ""
+    yield "`--config FILE` and `--debug` may stand anywhere on the line. With `--json`, stdout holds JSON alone."
+    for words in [[], *(words for words in verb_names())]:
+        yield ""
+        yield f"### {' '.join(['enrich', *words])}"
+        yield ""
+        yield "```"
+        yield from help_text(words).splitlines()
+        yield "```"
+    yield ""
+
+
+def verb_names() -> list[list[str]]:
+    """The words of every verb, those of subcommands included."""
+    from typer.main import get_command
+
+    from enrich.cli.app import app, plugins
+
+    group = get_command(app)
+    own: dict[str, object] = getattr(group, "commands", {})
+    found: list[list[str]] = []
+    for name in [*own, *(name for name in plugins() if name not in own)]:
+        inner = getattr(own.get(name), "commands", None)
+        found += [[name, part] for part in inner] if inner else [[name]]
+    return found
+
+
+def help_text(words: list[str]) -> str:
+    """What `enrich WORDS --help` prints on a terminal of 80 columns."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(WIDTH)
+    try:
+        with redirect_stdout(io.StringIO()) as out:
+            main([*words, "--help"])
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def _settings() -> Iterator[str]:
+    yield "## Settings"
+    yield ""
+    yield (
+        "Keys of `enrich.toml`; `store.timeout` is `timeout` in the table `[store]`. The environment overrides the "
+        "file: `ENRICH_STORE__TIMEOUT`. A list in the environment is written between commas, a table as JSON."
+    )
+    yield ""
+    yield "| key | kind | default | meaning |"
+    yield "|---|---|---|---|"
+    for key, kind, default, meaning in setting_rows():
+        shown = f"`{default}`" if default else ""
+        yield f"| `{key}` | {kind} | {shown} | {meaning} |"
+    yield ""
+
+
+def _queries() -> Iterator[str]:
+    yield "## Named queries"
+    yield ""
+    yield "`enrich query NAME`; a parameter is given as `--set record=IRI`."
+    yield ""
+    yield "| query | parameters | what it answers |"
+    yield "|---|---|---|"
+    for name in query_names():
+        query = named_query(name)
+        asked = ", ".join(f"`{p}`" for p in query.parameters if p not in OWN)
+        yield f"| `{name}` | {asked} | {query.description} |"
+    yield ""
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes"
+    yield ""
+    yield "What goes wrong is said in one line on stderr. 0 is success, 130 an interruption; otherwise:"
+    yield ""
+    yield "```"
+    yield from (inspect.getdoc(errors) or "").splitlines()[2:]
+    yield "```"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")

@@ -1,0 +1,161 @@
+"""Verbs that look: query, show."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from enrich.cli.common import Json, console, example, open_workspace, write_json, write_table
+
+if TYPE_CHECKING:
+    from pyoxigraph import NamedNode
+
+    from enrich.show.querying import Answer
+
+PANEL = "Look"
+SHOWN_ROWS = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    app.command(
+        "query",
+        rich_help_panel=PANEL,
+        epilog=example("enrich query predictions --format csv\nenrich query mine.rq --format json"),
+    )(query)
+    app.command(
+        "show",
+        rich_help_panel=PANEL,
+        epilog=example(
+            "enrich show https://data.example.org/object/17\n"
+            "enrich show https://data.example.org/object/17 --explain --model model --out explanations"
+        ),
+    )(show)
+
+
+def query(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="QUERY", help="A named query, or a .rq file; without one, the names are listed."
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["table", "csv", "tsv", "json", "xml", "nt"] | None,
+        typer.Option("--format", help="Otherwise table on a terminal, csv elsewhere; nt is for CONSTRUCT."),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=IRI", help="A parameter of a named query, such as record; repeatable."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a named query or a SPARQL file, read-only.
+
+    A file holds a SELECT, an ASK or a CONSTRUCT; an update is refused."""
+    from enrich.show.querying import run_file, run_named
+    from ontology.queries import query_names
+
+    if what is None:
+        _list_queries(as_json)
+        return
+    chosen = "json" if as_json else form or ("table" if sys.stdout.isatty() else "csv")
+    with open_workspace() as workspace:
+        if what in query_names():
+            answer = run_named(workspace, what, _parameters(parameters or []))
+        else:
+            answer = run_file(workspace, Path(what))
+        if form is None and answer.triples and not as_json:
+            chosen = "nt"
+        if chosen == "table":
+            _table(answer)
+        else:
+            answer.write(sys.stdout, chosen)
+
+
+def _parameters(given: list[str]) -> dict[str, NamedNode]:
+    from enrich.errors import InputError
+    from ontology.terms import named_node
+
+    found = {}
+    for text in given:
+        name, equals, iri = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text}: say NAME=IRI, such as record=https://data.example.org/object/17")
+        found[name] = named_node(iri)
+    return found
+
+
+def _list_queries(as_json: bool) -> None:
+    from ontology.queries import named_query, query_names
+
+    own = ("runs", "reviews", "accepted")
+    found = [named_query(name) for name in query_names()]
+    rows = [(q.name, ", ".join(p for p in q.parameters if p not in own), q.description) for q in found]
+    if as_json:
+        write_json([dict(zip(("name", "parameters", "description"), row, strict=True)) for row in rows])
+    else:
+        write_table(("query", "parameters", "what it answers"), rows)
+
+
+def _table(answer: Answer) -> None:
+    from itertools import islice
+
+    if answer.truth is not None:
+        sys.stdout.write(f"{answer.truth}\n")
+        return
+    rows = iter(answer.rows)
+    shown = [[None if term is None else term.value for term in row] for row in islice(rows, SHOWN_ROWS)]
+    write_table(answer.variables, shown)
+    if next(rows, None) is not None:
+        sys.stdout.write(f"… the first {SHOWN_ROWS}; --format csv has all\n")
+
+
+def show(
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="The record's IRI.")],
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Ask the model anew, and say what each current answer went by."),
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="DIR",
+            help="With --explain: its folder; otherwise looked for near enrich.toml.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="With --explain: where saliency pictures go; otherwise explanations."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a record's answers with their whole provenance.
+
+    For each answer: its candidates, the evidence of each modality, the models with their digests, the run,
+    the reviews, and what it supersedes. With --explain also each modality's say in the fusion, the words and
+    values that mattered, and a saliency picture for each picture."""
+    from enrich.errors import InputError
+    from enrich.show.record import as_tree, show_record
+    from ontology.terms import named_node
+
+    if not explain and (model is not None or out is not None):
+        raise InputError("--model and --out go with --explain")
+    with open_workspace() as workspace:
+        data = show_record(workspace, named_node(record))
+        if explain:
+            from enrich.show.explaining import explain_shown
+
+            explain_shown(workspace, data, model, out)
+    if as_json:
+        write_json(data)
+    else:
+        console().print(as_tree(data))

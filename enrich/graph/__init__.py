@@ -1,0 +1,1 @@
+"""The museum's graph: stores, loading, the profile's classes, gaps and records."""

@@ -1,0 +1,84 @@
+"""Maps the raw values of a graph to a property's classes, along the vocabulary's own relations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyoxigraph import NamedNode
+
+from enrich.errors import ProfileError
+from enrich.graph.stores.base import Store, Term
+from ontology.profiles import PropertyProfile, path_text
+from ontology.terms import values_block
+
+_PER_QUERY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """`classes` maps a raw IRI to its class; None when every IRI is a class of its own."""
+
+    classes: Mapping[str, str] | None
+
+    def of_term(self, value: Term) -> str | None:
+        """The class of a raw value; None for one that reaches none, and for whatever is not an IRI."""
+        if not isinstance(value, NamedNode):
+            return None
+        return value.value if self.classes is None else self.classes.get(value.value)
+
+    def filter(self, variable: str) -> str:
+        """A SPARQL FILTER that keeps the values with a class."""
+        if self.classes is None:
+            return f"FILTER(isIRI({variable}))"
+        listed = ", ".join(str(NamedNode(iri)) for iri in sorted(self.classes))
+        return f"FILTER({variable} IN ({listed}))"
+
+    @classmethod
+    def of(cls, prop: PropertyProfile, store: Store, dataset: str) -> ClassMap:
+        """Read the vocabulary in the graphs of `dataset` (FROM clauses), from the classes downwards.
+
+        A value that reaches several classes belongs to the nearest, then to the first by IRI.
+        Raises ProfileError when the property names a scheme of which the graph holds no concept.
+        """
+        if prop.classes:
+            return cls(_descend(prop, store, dataset))
+        if prop.scheme is None:
+            return cls(None)
+        query = (
+            f"SELECT DISTINCT ?v {dataset} WHERE "
+            f"{{ ?v <http://www.w3.org/2004/02/skos/core#inScheme> {prop.scheme} }}"
+        )
+        members = {v.value: v.value for (v,) in store.select(query) if isinstance(v, NamedNode)}
+        if not members:
+            raise ProfileError(
+                f"the graph holds no concept of {prop.scheme}, which the property {prop.name} takes its "
+                "values from: load the vocabulary, or take `scheme` out of the profile"
+            )
+        return cls(members)
+
+
+def _descend(prop: PropertyProfile, store: Store, dataset: str) -> dict[str, str]:
+    """Breadth first from the classes, and from the collections that stand for one."""
+    found = {c.value: c.value for c in prop.classes}
+    reached = dict(found)
+    for group, stands_for in prop.groups.items():
+        reached.setdefault(group.value, stands_for.value)
+    frontier = list(reached)
+    while frontier and prop.narrower:
+        below: dict[str, str] = {}
+        for start in range(0, len(frontier), _PER_QUERY):
+            parents = values_block(["parent"], ([NamedNode(p)] for p in frontier[start : start + _PER_QUERY]))
+            for path in prop.narrower:
+                query = (
+                    f"SELECT ?child ?parent {dataset} WHERE {{ {parents} ?child {path_text(path)} ?parent }}"
+                )
+                for child, parent in store.select(query):
+                    if isinstance(child, NamedNode) and isinstance(parent, NamedNode):
+                        target = reached[parent.value]
+                        if child.value not in reached:
+                            below[child.value] = min(below.get(child.value, target), target)
+        reached.update(below)
+        found.update(below)
+        frontier = sorted(below)
+    return found

@@ -1,0 +1,66 @@
+"""What to call a class for a person: its label in the graph, else a short form of its IRI."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from pyoxigraph import NamedNode
+
+from ontology.terms import PREFIXES
+
+if TYPE_CHECKING:
+    from enrich.graph.stores.base import Store
+
+LONGEST = 40
+
+
+def class_names(
+    store: Store, iris: Iterable[str], prefixes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """A name for every IRI; where two labels are the same, the short IRI stands behind each.
+
+    `prefixes` are those of the profile, used before our own.
+    """
+    from enrich.show.record import labels
+
+    wanted = list(dict.fromkeys(iris))
+    return told_apart(wanted, labels(store, filter(_is_iri, wanted)), prefixes)
+
+
+def _is_iri(text: str) -> bool:
+    try:
+        NamedNode(text)
+    except ValueError:
+        return False
+    return True
+
+
+def told_apart(
+    iris: Iterable[str], labels: Mapping[str, str], prefixes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Names from labels, short IRIs where there is none; no two alike."""
+    short = {iri: short_iri(iri, prefixes) for iri in iris}
+    found = {iri: _cut(labels.get(iri, "").strip() or brief) for iri, brief in short.items()}
+    often = Counter(found.values())
+    return {iri: name if often[name] == 1 else _longer(iri, name, short[iri]) for iri, name in found.items()}
+
+
+def _longer(iri: str, name: str, brief: str) -> str:
+    """A name that two share, made one's own."""
+    return iri if name == _cut(brief) else f"{name} ({brief})"
+
+
+def short_iri(iri: str, prefixes: Mapping[str, str] | None = None) -> str:
+    """A prefixed name where a prefix is known, else the last two parts of the path."""
+    for known in (prefixes or {}, PREFIXES):
+        for prefix, base in sorted(known.items(), key=lambda item: -len(item[1])):
+            if iri.startswith(base) and len(iri) > len(base):
+                return f"{prefix}:{iri.removeprefix(base).rstrip('/')}"
+    parts = [part for part in iri.replace("#", "/").split("/") if part]
+    return iri if len(parts) < 3 else "…/" + "/".join(parts[-2:])
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1].rstrip() + "…"

@@ -1,0 +1,334 @@
+"""Compares a profile with a graph: what each of its patterns finds, what lies outside, what to change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyoxigraph import Literal, NamedNode
+
+from enrich.errors import ProfileError
+from enrich.graph.classes import ClassMap
+from enrich.graph.reading import MOST_GRAPHS, fact_graphs, from_clause
+from enrich.graph.stores.base import Store
+from ontology.profiles import Path, Profile, PropertyProfile, path_text, path_triples
+from ontology.terms import PREFIXES, SKOS, Names, Term, values_block
+
+SHOWN = 20
+"""Values outside the vocabulary, and hints, that a report names; the counts are of all."""
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PatternCount:
+    """How many records a pattern of the profile finds something for. `kind` is records, node, predicate,
+    value, class, several, text, image, context or label; `name` the property's or context's."""
+
+    kind: str
+    name: str
+    pattern: str
+    records: int
+
+
+@dataclass(frozen=True)
+class ProfileReport:
+    """What a profile finds in a graph.
+
+    `classes` counts records by class for each property, `outside` those whose value reaches no class, by
+    raw value (the commonest SHOWN of `outside_total` records); `advice` says in sentences what to change.
+    """
+
+    profile: str
+    graphs: tuple[str, ...]
+    records: int
+    patterns: tuple[PatternCount, ...]
+    classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    outside: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    outside_total: Mapping[str, int] = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether there are records, and every property finds a value for some of them."""
+        found = {p.name for p in self.patterns if p.kind == "class" and p.records}
+        return self.records > 0 and all(p.name in found for p in self.patterns if p.kind == "class")
+
+    @property
+    def empty(self) -> tuple[PatternCount, ...]:
+        """The patterns that match nothing."""
+        return tuple(p for p in self.patterns if not p.records and p.kind != "several")
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {
+            "profile": self.profile,
+            "fits": self.fits,
+            "graphs": list(self.graphs),
+            "records": self.records,
+            "patterns": [
+                {"kind": p.kind, "name": p.name, "pattern": p.pattern, "records": p.records}
+                for p in self.patterns
+            ],
+            "classes": {name: dict(counts) for name, counts in self.classes.items()},
+            "outside": {name: dict(counts) for name, counts in self.outside.items()},
+            "outside_total": dict(self.outside_total),
+            "advice": list(self.advice),
+        }
+
+
+def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport:
+    """Count what every pattern of a profile finds in the store's facts. Raises StoreError."""
+    check = _Check(store, profile, names, fact_graphs(store, profile, names))
+    records = check.records()
+    if not records:
+        check.explain_no_records()
+        return check.report(0)
+    for prop in profile.properties:
+        check.property(prop)
+    for text in profile.texts:
+        check.path("text", text.name, text.path, "isLiteral(?end)")
+    for number, image in enumerate(profile.images, 1):
+        check.path("image", str(number), image.path, "(isIRI(?end) || isLiteral(?end))")
+    for context in profile.contexts:
+        if context.graph:
+            check.count("context", context.name, "(named graph)", records)
+        else:
+            check.path("context", context.name, context.path)
+    for path in profile.labels:
+        check.path("label", "", path, "isLiteral(?end)")
+    return check.report(records)
+
+
+class _Check:
+    def __init__(self, store: Store, profile: Profile, names: Names, graphs: Sequence[NamedNode]) -> None:
+        self._store = store
+        self._profile = profile
+        self._names = names
+        self._graphs = graphs
+        self._from = from_clause(graphs)
+        self._typed = f"?record a {profile.record_class} ."
+        self._patterns: list[PatternCount] = []
+        self._classes: dict[str, dict[str, int]] = {}
+        self._outside: dict[str, dict[str, int]] = {}
+        self._outside_total: dict[str, int] = {}
+        self._advice: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def report(self, records: int) -> ProfileReport:
+        return ProfileReport(
+            self._profile.name,
+            tuple(graph.value for graph in self._graphs),
+            records,
+            tuple(self._patterns),
+            self._classes,
+            self._outside,
+            self._outside_total,
+            tuple(self._advice),
+        )
+
+    def count(self, kind: str, name: str, pattern: str, records: int) -> int:
+        self._patterns.append(PatternCount(kind, name, pattern, records))
+        return records
+
+    def records(self) -> int:
+        found = self._number("")
+        return self.count("records", "", f"a {short(self._profile.record_class)}", found)
+
+    def path(self, kind: str, name: str, path: Path, test: str = "") -> None:
+        """Count the records that a path leads on from; say what is there instead when it does not."""
+        triples = path_triples("record", path, "end")
+        found = self._number(f"{triples} FILTER({test})" if test else triples)
+        self.count(kind, name, _shown(path), found)
+        if not found:
+            where = f"[{kind}s.{name}]" if kind in ("text", "context") else kind
+            self._advise(f"{where}: {_shown(path)} leads nowhere from any record", "")
+
+    def property(self, prop: PropertyProfile) -> None:
+        """Count step by step from the record to the class, and stop where nothing is found."""
+        key = f"[properties.{prop.name}]"
+        node = "node" if prop.node else "record"
+        to_node = path_triples("record", prop.node, "node")
+        steps = [("node", _shown(prop.node), to_node, "node", "record", prop.node)] if prop.node else []
+        if prop.node_class is not None:
+            to_node += f" ?{node} a {prop.node_class} ."
+            steps.append(("node", f"a {short(prop.node_class)}", to_node, "node_class", "", ()))
+        to_object = f"{to_node} ?{node} {prop.predicate} ?object ."
+        steps.append(("predicate", short(prop.predicate), to_object, "predicate", to_node, ()))
+        to_value = f"{to_object} {path_triples('object', prop.value, 'value')}"
+        value = "value" if prop.value else "object"
+        steps.append(
+            ("value", _shown(prop.value), f"{to_value} FILTER(isIRI(?{value}))", "value", to_object, ())
+        )
+        for kind, shown, pattern, setting, _, _ in steps:
+            if not self.count(kind, prop.name, shown, self._number(pattern)):
+                around = {
+                    "node": ("", "record"),
+                    "predicate": (to_node, node),
+                    "value": (to_object, "object"),
+                }
+                if setting == "node_class":
+                    self._advice.append(f"{key} node_class: no node is {shown}; change it or leave it out.")
+                else:
+                    self._advise(f"{key} {setting}: {shown} matches nothing", *around[setting])
+                self.count("class", prop.name, "", 0)
+                return
+        self._values(prop, to_value, value, key)
+
+    def _values(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> None:
+        raw = dict(self._raw_values(pattern, value))
+        classes = self._class_map(prop, key)
+        counts: Counter[str] = Counter()
+        outside: Counter[str] = Counter()
+        for term, number in raw.items():
+            target = classes.of_term(term)
+            if target is None:
+                outside[term.value] += number
+            else:
+                counts[target] += number
+        self._classes[prop.name] = dict(counts.most_common())
+        within = self._with_class(
+            pattern, value, [term for term in raw if term.value not in outside], classes
+        )
+        self.count("class", prop.name, f"{len(counts)} classes", within)
+        several = self._several(pattern, value)
+        self.count("several", prop.name, "more than one value", several)
+        self._judge(prop, key, counts, outside, several)
+
+    def _judge(
+        self, prop: PropertyProfile, key: str, counts: Counter[str], outside: Counter[str], several: int
+    ) -> None:
+        if outside:
+            self._outside[prop.name] = dict(outside.most_common(SHOWN))
+            self._outside_total[prop.name] = outside.total()
+            first, number = outside.most_common(1)[0]
+            self._advice.append(
+                f"{key}: {len(outside):,} values of {outside.total():,} records reach no class, first "
+                f"<{first}> ({number:,}); add them to classes, or load the vocabulary that leads up from them."
+            )
+        for iri in prop.classes:
+            if not counts[iri.value]:
+                self._advice.append(f"{key} classes: no record has <{iri.value}>; nothing can learn it.")
+        rare = [iri for iri, number in counts.items() if number < prop.minimum]
+        if rare:
+            self._advice.append(
+                f"{key} minimum: {len(rare):,} of {len(counts):,} classes have fewer than {prop.minimum} records "
+                f"and are left out of a model; lower it to keep them."
+            )
+        if several and not prop.many:
+            self._advice.append(
+                f"{key} many: {several:,} records have more than one value; set many = true to learn and answer sets."
+            )
+
+    def _raw_values(self, pattern: str, value: str) -> Iterator[tuple[NamedNode, int]]:
+        query = (
+            f"SELECT ?{value} (COUNT(DISTINCT ?record) AS ?n) {self._from} WHERE {{ {self._typed} {pattern} "
+            f"FILTER(isIRI(?{value}))\n#PAGE#\n}} GROUP BY ?{value}"
+        )
+        for term, number in self._store.select_by_key(query, value):
+            if isinstance(term, NamedNode) and isinstance(number, Literal):
+                yield term, int(number.value)
+
+    def _class_map(self, prop: PropertyProfile, key: str) -> ClassMap:
+        """How raw values map to classes, by the vocabulary in every graph that is not ours."""
+        others = [graph for graph in self._store.graphs() if not self._names.owns(graph)]
+        named = others if self._graphs and len(others) <= MOST_GRAPHS else self._graphs
+        try:
+            return ClassMap.of(prop, self._store, from_clause(named))
+        except ProfileError as error:
+            self._advice.append(f"{key} scheme: {error}.")
+            return ClassMap({})
+
+    def _with_class(self, pattern: str, value: str, terms: Sequence[NamedNode], classes: ClassMap) -> int:
+        """Records with at least one value that reaches a class."""
+        if classes.classes is None:
+            return self._number(f"{pattern} FILTER(isIRI(?{value}))")
+        if len(terms) <= _BATCH:
+            rows: list[list[Term]] = [[term] for term in terms]
+            return self._number(f"{pattern} {values_block([value], rows)}") if rows else 0
+        wanted = set(terms)
+        query = f"SELECT DISTINCT ?record ?{value} {self._from} WHERE {{ {self._typed} {pattern}\n#PAGE#\n}}"
+        return len({record for record, term in self._store.select_by_key(query, "record") if term in wanted})
+
+    def _several(self, pattern: str, value: str) -> int:
+        query = (
+            f"SELECT (COUNT(?record) AS ?n) {self._from} WHERE {{ SELECT ?record WHERE {{ {self._typed} {pattern} }} "
+            f"GROUP BY ?record HAVING (COUNT(DISTINCT ?{value}) > 1) }}"
+        )
+        return self._one(query)
+
+    def _number(self, pattern: str) -> int:
+        """Records for which a pattern holds; properties often share one, which is asked once."""
+        if pattern not in self._numbers:
+            self._numbers[pattern] = self._one(
+                f"SELECT (COUNT(DISTINCT ?record) AS ?n) {self._from} WHERE {{ {self._typed} {pattern} }}"
+            )
+        return self._numbers[pattern]
+
+    def _one(self, query: str) -> int:
+        for (number,) in self._store.select(query):
+            if isinstance(number, Literal):
+                return int(number.value)
+        return 0
+
+    def _advise(self, problem: str, pattern: str, start: str = "record") -> None:
+        """A problem, with the predicates that do lead on from there."""
+        found = list(self._around(pattern, start))
+        hint = f"there are {', '.join(found)}" if found else "nothing leads on from there"
+        self._advice.append(f"{problem}; {hint}.")
+
+    def _around(self, pattern: str, start: str) -> Iterator[str]:
+        for mark, triple in (("", f"?{start} ?p ?o"), ("^", f"?o ?p ?{start}")):
+            query = (
+                f"SELECT ?p (COUNT(DISTINCT ?record) AS ?n) {self._from} WHERE {{ {self._typed} {pattern} {triple} }} "
+                f"GROUP BY ?p ORDER BY DESC(?n) ?p LIMIT 8"
+            )
+            for predicate, number in self._store.select(query):
+                if isinstance(predicate, NamedNode) and isinstance(number, Literal):
+                    yield f"{mark}{short(predicate)} ({int(number.value):,})"
+
+    def explain_no_records(self) -> None:
+        """Say where records are when no graph of facts holds any."""
+        cls = self._profile.record_class
+        elsewhere = f"SELECT ?g (COUNT(?r) AS ?n) WHERE {{ GRAPH ?g {{ ?r a {cls} }} }} GROUP BY ?g ORDER BY ?g LIMIT 8"
+        found = [(g, n) for g, n in self._store.select(elsewhere) if isinstance(g, NamedNode)]
+        found = [(g, n) for g, n in found if not self._names.owns(g) and g not in self._graphs]
+        for graph, number in found:
+            shown = number.value if isinstance(number, Literal) else "?"
+            self._advice.append(
+                f"facts: {graph} holds {shown} records, but the profile leaves it out; add it."
+            )
+        if not found and self._store.ask(f"ASK {{ ?r a {cls} }}"):
+            self._advice.append("the records are in no named graph; load them again with --graph IRI.")
+        elif not found:
+            query = (
+                "SELECT ?c (COUNT(?r) AS ?n) WHERE { GRAPH ?g { ?r a ?c } "
+                f"FILTER(!STRSTARTS(STR(?g), {Literal(self._names.base)})) }} GROUP BY ?c ORDER BY DESC(?n) ?c LIMIT 8"
+            )
+            classes = [
+                f"{short(c)} ({n.value})"
+                for c, n in self._store.select(query)
+                if isinstance(c, NamedNode) and isinstance(n, Literal) and c not in SKOS
+            ]
+            hint = (
+                f"there are {', '.join(classes)}"
+                if classes
+                else "the store holds no typed resource: load a graph"
+            )
+            self._advice.append(f"record_class: nothing is a {short(cls)}; {hint}.")
+
+
+def short(iri: NamedNode) -> str:
+    """An IRI as a prefixed name where a prefix is known."""
+    for prefix, base in PREFIXES.items():
+        if iri.value.startswith(base):
+            return f"{prefix}:{iri.value.removeprefix(base)}"
+    return str(iri)
+
+
+def _shown(path: Path) -> str:
+    text = path_text(path)
+    for step in path:
+        text = text.replace(str(step.predicate), short(step.predicate))
+    return text or "(the node itself)"

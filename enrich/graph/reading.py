@@ -1,0 +1,223 @@
+"""Reads the museum's records from the fact graphs, in batches, as a profile says."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+
+from pyoxigraph import Literal, NamedNode
+
+from classifiers.data import Picture, Record, Text
+from enrich.errors import ProfileError, QueryRefused, ResultTruncated
+from enrich.graph.classes import ClassMap
+from enrich.graph.records import Subject
+from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
+from ontology.profiles import ContextProfile, Path, Profile, PropertyProfile, path_text
+from ontology.terms import Names, values_block
+
+BATCH = 500
+MOST_GRAPHS = 500
+"""More fact graphs than this do not fit into one query."""
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+
+Values = dict[str, list[Row]]
+"""Rows by the IRI of their record."""
+
+
+def fact_graphs(store: Store, profile: Profile, names: Names) -> tuple[NamedNode, ...]:
+    """The named graphs that hold the museum's facts; empty when the facts are in the default graph.
+
+    Raises ProfileError when there are more than a query can name.
+    """
+    found = [g for g in store.graphs() if not names.owns(g) and profile.holds_facts(g.value)]
+    if len(found) > MOST_GRAPHS:
+        raise ProfileError(
+            f"{len(found)} named graphs hold facts, and a query can name {MOST_GRAPHS}: "
+            f"narrow `facts` in the profile {profile.name}, or load the facts into fewer graphs"
+        )
+    return tuple(sorted(found, key=lambda g: g.value))
+
+
+def from_clause(graphs: Sequence[NamedNode]) -> str:
+    """`FROM <g> …`, which makes the default graph of a query the union of these graphs."""
+    return " ".join(f"FROM {graph}" for graph in graphs)
+
+
+def triple(start: str, path: Path, end: str) -> str:
+    """A triple pattern along a path, or a FILTER that both ends are the same when the path is empty."""
+    return f"{start} {path_text(path)} {end} ." if path else f"FILTER({start} = {end})"
+
+
+class Reader:
+    """Reads records of one profile from one store.
+
+    What is read is the same whatever the batch: values, texts and pictures are sorted, and a record
+    that cannot be read whole carries the reason in `Subject.problem`.
+    """
+
+    def __init__(self, store: Store, profile: Profile, names: Names) -> None:
+        self.store = store
+        self.profile = profile
+        self.names = names
+
+    @cached_property
+    def graphs(self) -> tuple[NamedNode, ...]:
+        """The fact graphs, looked up once."""
+        return fact_graphs(self.store, self.profile, self.names)
+
+    @cached_property
+    def dataset(self) -> str:
+        """The FROM clauses of a query over the facts."""
+        return from_clause(self.graphs)
+
+    @cached_property
+    def classes(self) -> dict[str, ClassMap]:
+        """How raw values map to classes, for each property."""
+        others = [g for g in self.store.graphs() if not self.names.owns(g)]
+        vocabulary = from_clause(others if self.graphs and len(others) <= MOST_GRAPHS else self.graphs)
+        return {p.name: ClassMap.of(p, self.store, vocabulary) for p in self.profile.properties}
+
+    def iris(self) -> Iterator[NamedNode]:
+        """Stream the IRIs of all records; one that several graphs type may come more than once."""
+        query = (
+            f"SELECT ?record {self.dataset} WHERE {{ ?record a {self.profile.record_class} . {PAGE_TOKEN}\n}}"
+        )
+        previous = None
+        for (record,) in self.store.select_by_key(query, "record"):
+            if isinstance(record, NamedNode) and record != previous:
+                previous = record
+                yield record
+
+    def count(self) -> int:
+        """How many records there are."""
+        query = (
+            f"SELECT (COUNT(DISTINCT ?record) AS ?n) {self.dataset} "
+            f"WHERE {{ ?record a {self.profile.record_class} FILTER(isIRI(?record)) }}"
+        )
+        ((number,),) = list(self.store.select(query))
+        return int(number.value) if isinstance(number, Literal) else 0
+
+    def read_all(self, records: Iterable[NamedNode] | None = None, batch: int = BATCH) -> Iterator[Subject]:
+        """Stream records, all of the profile when none are named."""
+        source = iter(self.iris() if records is None else records)
+        while chunk := list(islice(source, batch)):
+            yield from self.read(list(dict.fromkeys(chunk)))
+
+    def read(self, records: Sequence[NamedNode]) -> list[Subject]:
+        """Read some records, in their order. A batch that the server refuses is halved, down to the
+        record that it refuses alone, which is returned with that problem."""
+        if not records:
+            return []
+        try:
+            return self._read(records)
+        except (QueryRefused, ResultTruncated) as error:
+            if len(records) == 1:
+                return [Subject(records[0], Record(records[0].value), problem=str(error))]
+            half = len(records) // 2
+            return self.read(records[:half]) + self.read(records[half:])
+
+    def _read(self, records: Sequence[NamedNode]) -> list[Subject]:
+        values = values_block(["record"], ([record] for record in records))
+        typed = self._rows(values, "", f"?record a {self.profile.record_class} .")
+        properties = {p.name: self._property_rows(values, p) for p in self.profile.properties}
+        texts = {
+            t.path: self._rows(values, "?v", triple("?record", t.path, "?v")) for t in self.profile.texts
+        }
+        images = [self._rows(values, "?v", triple("?record", i.path, "?v")) for i in self.profile.images]
+        contexts = {c.name: self._context_rows(values, c) for c in self.profile.contexts}
+        return [
+            self._subject(iri, iri.value in typed, properties, texts, images, contexts) for iri in records
+        ]
+
+    def _rows(self, values: str, variables: str, pattern: str) -> Values:
+        query = f"SELECT ?record {variables} {self.dataset} WHERE {{ {values} {pattern} }}"
+        return self._by_record(query)
+
+    def _by_record(self, query: str) -> Values:
+        found: Values = defaultdict(list)
+        for record, *rest in self.store.select(query):
+            if isinstance(record, NamedNode):
+                found[record.value].append(tuple(rest))
+        return found
+
+    def _property_rows(self, values: str, prop: PropertyProfile) -> Values:
+        node = f"?record {path_text(prop.node)} ?node ." if prop.node else "BIND(?record AS ?node)"
+        start = "?node" if prop.node else "?record"
+        value = f"{start} {prop.predicate}{'/' + path_text(prop.value) if prop.value else ''} ?v"
+        return self._rows(values, "?node ?v", f"{node} OPTIONAL {{ {value} }}")
+
+    def _context_rows(self, values: str, context: ContextProfile) -> Values:
+        if not context.graph:
+            return self._rows(values, "?v", triple("?record", context.path, "?v"))
+        pattern = f"GRAPH ?v {{ ?record a {self.profile.record_class} }}"
+        facts = set(self.graphs)
+        found = self._by_record(f"SELECT ?record ?v WHERE {{ {values} {pattern} }}")
+        return {record: [row for row in rows if row[0] in facts] for record, rows in found.items()}
+
+    def _subject(
+        self,
+        iri: NamedNode,
+        typed: bool,
+        properties: Mapping[str, Values],
+        texts: Mapping[Path, Values],
+        images: Sequence[Values],
+        contexts: Mapping[str, Values],
+    ) -> Subject:
+        key = iri.value
+        if not typed:
+            return Subject(iri, Record(key), problem=f"{iri} is no {self.profile.record_class} in the facts")
+        known: dict[str, tuple[str, ...]] = {}
+        nodes: dict[str, NamedNode] = {}
+        minted: set[str] = set()
+        for prop in self.profile.properties:
+            rows = properties[prop.name].get(key, [])
+            found = sorted(
+                {c for _, v in rows if v is not None and (c := self.classes[prop.name].of_term(v))}
+            )
+            if found:
+                known[prop.name] = tuple(found)
+            carriers = sorted({n.value for n, _ in rows if isinstance(n, NamedNode)})
+            if carriers:
+                nodes[prop.name] = NamedNode(carriers[0])
+            else:
+                nodes[prop.name] = self.names.mint("node", iri, path_text(prop.node))
+                minted.add(prop.name)
+        record = Record(
+            id=key,
+            known=known,
+            context={
+                name: tuple(sorted({v.value for (v,) in rows[key] if isinstance(v, NamedNode | Literal)}))
+                for name, rows in contexts.items()
+                if rows.get(key)
+            },
+            texts=_texts(key, texts),
+            pictures=_pictures(key, images),
+        )
+        missing = tuple(p.name for p in self.profile.properties if p.name not in known)
+        return Subject(iri, record, nodes, frozenset(minted), missing)
+
+
+def _texts(key: str, texts: Mapping[Path, Values]) -> tuple[Text, ...]:
+    """The record's literals in the order of the profile, empty ones left out."""
+    found: dict[Text, None] = {}
+    for path, rows in texts.items():
+        source = path[-1].predicate.value if path else None
+        literals = [v for (v,) in rows.get(key, []) if isinstance(v, Literal) and v.value.strip()]
+        for literal in sorted(literals, key=lambda t: (t.language or "", t.value)):
+            found[Text(literal.value, literal.language, source)] = None
+    return tuple(found)
+
+
+def _pictures(key: str, images: Sequence[Values]) -> tuple[Picture, ...]:
+    urls = {
+        v.value: None
+        for rows in images
+        for (v,) in sorted(rows.get(key, []), key=str)
+        if isinstance(v, NamedNode | Literal) and v.value.strip()
+    }
+    return tuple(
+        Picture(url) if _HTTP.match(url) else Picture(url, failure="not an http(s) address") for url in urls
+    )

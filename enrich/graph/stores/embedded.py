@@ -1,0 +1,210 @@
+"""The embedded store: Oxigraph in this process, on disk or in memory, through pyoxigraph."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Self
+
+import pyoxigraph as ox
+from pyoxigraph import DefaultGraph, NamedNode, Quad
+
+from enrich.errors import InputError, QueryRefused, StoreError, StoreUnavailable
+from enrich.graph.stores.base import PAGE_TOKEN, Health, Row
+
+_DISK_FULL = ("No space left", "File too large", "quota exceeded")
+
+
+class EmbeddedStore:
+    """Oxigraph on disk at `path`, or in memory when `path` is None.
+
+    One process at a time holds a store on disk. With `read_only` the store is opened beside the process
+    that holds it and shows what had been written to disk when it was opened; nothing can be written.
+    """
+
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._where = f"the store at {path}" if path else "the store in memory"
+        self._store: ox.Store | None = _open(path, read_only)
+
+    @property
+    def exclusive(self) -> bool:
+        return not self.read_only
+
+    @property
+    def store(self) -> ox.Store:
+        """The pyoxigraph store. Raises StoreError after `close`."""
+        if self._store is None:
+            raise StoreError(f"{self._where} was closed; open it again")
+        return self._store
+
+    def select(self, query: str) -> Iterator[Row]:
+        with self._errors():
+            solutions = self.store.query(query)
+        if not isinstance(solutions, ox.QuerySolutions):
+            raise QueryRefused(f"{self._where}: the query is not a SELECT")
+        return self._rows(solutions)
+
+    def _rows(self, solutions: ox.QuerySolutions) -> Iterator[Row]:
+        with self._errors():
+            for solution in solutions:
+                yield tuple(solution)
+
+    def select_by_key(self, query: str, key: str, page: int | None = None) -> Iterator[Row]:  # noqa: ARG002
+        return self.select(query.replace(PAGE_TOKEN, ""))
+
+    def ask(self, query: str) -> bool:
+        with self._errors():
+            answer = self.store.query(query)
+        if not isinstance(answer, ox.QueryBoolean):
+            raise QueryRefused(f"{self._where}: the query is not an ASK")
+        return bool(answer)
+
+    def construct(self, query: str) -> Iterator[Quad]:
+        with self._errors():
+            triples = self.store.query(query)
+        if not isinstance(triples, ox.QueryTriples):
+            raise QueryRefused(f"{self._where}: the query is not a CONSTRUCT or DESCRIBE")
+        return self._quads(triples)
+
+    def _quads(self, triples: ox.QueryTriples) -> Iterator[Quad]:
+        with self._errors():
+            for triple in triples:
+                yield Quad(triple.subject, triple.predicate, triple.object)
+
+    def update(self, update: str, *, idempotent: bool = False) -> None:  # noqa: ARG002
+        with self._errors(writing=True):
+            self.store.update(update)
+
+    def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:
+        with self._errors(writing=True):
+            if bulk:
+                self.store.bulk_extend(quads)
+            else:
+                self.store.extend(quads)
+
+    def objection(self, quad: Quad) -> str | None:  # noqa: ARG002
+        return None
+
+    def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
+        """In one transaction, but for triples with blank nodes that replace others: then in two."""
+        triples = [Quad(q.subject, q.predicate, q.object, graph) for q in quads]
+        if not self.store.contains_named_graph(graph):
+            self.insert(triples)
+            return
+        if any(isinstance(t, ox.BlankNode) for q in triples for t in (q.subject, q.object)):
+            self.drop(graph)  # labels in INSERT DATA would make new nodes
+            self.insert(triples)
+            return
+        data = "\n".join(f"{q.subject} {q.predicate} {q.object} ." for q in triples)
+        self.update(f"DROP SILENT GRAPH {graph} ; INSERT DATA {{ GRAPH {graph} {{ {data} }} }}")
+
+    def drop(self, graph: NamedNode) -> None:
+        with self._errors(writing=True):
+            self.store.remove_graph(graph)
+
+    def load(self, source: IO[bytes], media_type: str, graph: NamedNode | None = None) -> None:
+        rdf_format = ox.RdfFormat.from_media_type(media_type)
+        if rdf_format is None:
+            raise InputError(f"{media_type} is not an RDF format known here")
+        with self._errors(writing=True, reading_document=True):
+            quads = ox.parse(source, rdf_format, rename_blank_nodes=True)
+            self.store.bulk_extend(named(quads, graph))
+
+    def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
+        with self._errors():
+            if graph is None:
+                self.store.dump(target, ox.RdfFormat.N_QUADS)
+            else:
+                self.store.dump(target, ox.RdfFormat.N_TRIPLES, from_graph=graph)
+
+    def count(self, graph: NamedNode | None = None) -> int:
+        with self._errors():
+            if graph is None:
+                return len(self.store)
+            return sum(1 for _ in self.store.quads_for_pattern(None, None, None, graph))
+
+    def graphs(self) -> list[NamedNode]:
+        with self._errors():
+            names = [n for n in self.store.named_graphs() if isinstance(n, NamedNode)]
+            full = [n for n in names if next(self.store.quads_for_pattern(None, None, None, n), None)]
+        return sorted(full, key=lambda name: name.value)
+
+    def health(self) -> Health:
+        description = f"Oxigraph {ox.__version__}, embedded, {self.path or 'in memory'}"
+        try:
+            self.ask("ASK {}")
+        except StoreError as error:
+            return Health(False, False, description, str(error))
+        return Health(True, not self.read_only, description, "opened read only" if self.read_only else None)
+
+    def close(self) -> None:
+        """Let the store go, and its lock with it, once no unfinished stream of rows holds it."""
+        try:
+            if self._store is not None and self.path is not None and not self.read_only:
+                with self._errors(writing=True):
+                    self._store.flush()
+        finally:
+            self._store = None
+            gc.collect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _errors(self, *, writing: bool = False, reading_document: bool = False) -> Iterator[None]:
+        """Turn what pyoxigraph raises into a StoreError with one sentence."""
+        if writing and self.read_only:
+            raise StoreError(f"{self._where} was opened read only; open it for writing to change it")
+        try:
+            yield
+        except SyntaxError as error:
+            if reading_document:
+                raise InputError(f"the document is malformed: {one_line(error)}") from error
+            raise QueryRefused(f"the query does not parse: {one_line(error)}") from error
+        except (RuntimeError, ValueError) as error:
+            raise QueryRefused(f"{self._where} refused: {one_line(error)}") from error
+        except OSError as error:
+            if any(words in str(error) for words in _DISK_FULL):
+                raise StoreUnavailable(
+                    f"{self._where} could not be written, and nothing of this was ({one_line(error)}): "
+                    "make room, then open the store anew"
+                ) from error
+            raise StoreError(f"{self._where} failed: {one_line(error)}") from error
+
+
+def named(quads: Iterable[Quad], graph: NamedNode | None) -> Iterator[Quad]:
+    """The quads, with those of the default graph put into `graph` when it is given."""
+    for quad in quads:
+        if graph is not None and isinstance(quad.graph_name, DefaultGraph):
+            yield Quad(quad.subject, quad.predicate, quad.object, graph)
+        else:
+            yield quad
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error without line breaks, cut to 300 characters."""
+    return " ".join(str(error).split())[:300]
+
+
+def _open(path: Path | None, read_only: bool) -> ox.Store:
+    if path is None:
+        return ox.Store()
+    try:
+        if read_only:
+            return ox.Store.read_only(str(path))
+        path.mkdir(parents=True, exist_ok=True)
+        return ox.Store(str(path))
+    except OSError as error:
+        if "lock" in str(error).lower():
+            raise StoreError(
+                f"the store at {path} is already open, and an embedded store serves one process at a time: "
+                "wait for the other to end, open the store read only, or use a server (oxigraph serve)"
+            ) from error
+        raise StoreError(f"the store at {path} cannot be opened: {one_line(error)}") from error

@@ -1,0 +1,390 @@
+"""The remote store: any SPARQL 1.1 endpoint, with a Graph Store URL where it has one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Self, TypeVar, cast
+from urllib.parse import urlencode
+
+import pyoxigraph as ox
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
+
+from enrich.errors import EnrichError, InputError, QueryRefused, ResultTruncated, StoreError, StoreUnavailable
+from enrich.graph.stores import virtuoso
+from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Term
+from enrich.graph.stores.counting import count_of_construct, count_of_select
+from enrich.graph.stores.embedded import named, one_line
+from enrich.graph.stores.pieces import Batch, batches
+from enrich.graph.stores.transport import Body, Transport, checked_url, shown
+
+T = TypeVar("T")
+RESULTS = "application/sparql-results+json, application/sparql-results+xml;q=0.8"
+TRIPLES = "application/n-triples, text/turtle;q=0.5"
+HEAD_ITEMS = 5_000
+"""So many rows are read before the first is given out, so that a short answer cut off is asked again."""
+
+ROUND = 1_000
+"""An answer of an exact multiple of this many rows may have been capped, and is counted."""
+
+
+class RemoteStore:
+    """A SPARQL endpoint at `query_url`; read only when it has neither an update nor a graph store URL.
+
+    JSON results are asked for: JSON says where it ends, so an answer cut short is never believed, and
+    it is the one format in which Virtuoso gives every literal back as it was.
+    """
+
+    def __init__(
+        self,
+        query_url: str,
+        update_url: str | None = None,
+        graph_store_url: str | None = None,
+        *,
+        transport: Transport | None = None,
+        update_lines: int = 1_000,
+        post_lines: int = 10_000,
+    ) -> None:
+        self.query_url = checked_url(query_url, "store.query_url")
+        self.update_url = checked_url(update_url, "store.update_url") if update_url else None
+        self.graph_store_url = (
+            checked_url(graph_store_url, "store.graph_store_url") if graph_store_url else None
+        )
+        self.transport = transport or Transport()
+        self.cap: int | None = None
+        """The most rows that the server gives at once, once it was seen to cut an answer."""
+        self._lines = post_lines if graph_store_url else update_lines
+        self._size = 4_000_000 if graph_store_url else 500_000
+        self._where = shown(query_url)
+
+    # Reading
+
+    @property
+    def exclusive(self) -> bool:
+        return False
+
+    def select(self, query: str) -> Iterator[Row]:
+        _, rows = self._select(query)
+        return self._checked(rows, lambda: count_of_select(query))
+
+    def select_by_key(self, query: str, key: str, page: int | None = None) -> Iterator[Row]:
+        if page is None and self.cap is None and not self._is_virtuoso():
+            return self.select(query.replace(PAGE_TOKEN, ""))
+        cap = self.cap or virtuoso.ROWS
+        return self._pages(query, key.lstrip("?$"), min(page or cap, cap))
+
+    def ask(self, query: str) -> bool:
+        def read(body: Body) -> bool:
+            with body:
+                with self._parsing(body):
+                    answer = ox.parse_query_results(self._source(body), _results(body))
+                if not isinstance(answer, ox.QueryBoolean):
+                    raise QueryRefused(f"{self._where}: the query is not an ASK")
+                return bool(answer)
+
+        return self.transport.query(self.query_url, query, RESULTS, read)
+
+    def construct(self, query: str) -> Iterator[Quad]:
+        def read(body: Body) -> Iterator[Quad]:
+            rdf_format = ox.RdfFormat.from_media_type(body.media_type)
+            if rdf_format is None:
+                raise StoreError(f"{body.where} answered {body.media_type}, not RDF; check store.query_url")
+            if not body.framed:
+                raise StoreError(f"{body.where} does not mark the end of its answers; they cannot be trusted")
+            triples = ox.parse(cast(IO[bytes], body), rdf_format)
+            return self._stream(body, iter(triples))
+
+        found = self.transport.query(self.query_url, query, TRIPLES, read)
+        return self._checked_construct(found, query)
+
+    def count(self, graph: NamedNode | None = None) -> int:
+        """Triples in a graph, or in all the named graphs (the default graph is not counted)."""
+        if graph is None:
+            return sum(self.count(name) for name in self.graphs())
+        return self._number(f"SELECT (COUNT(*) AS ?rows) WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}")
+
+    def graphs(self) -> list[NamedNode]:
+        query = f"SELECT DISTINCT ?g WHERE {{ GRAPH ?g {{ ?s ?p ?o }} {PAGE_TOKEN} }}"
+        names = [row[0] for row in self.select_by_key(query, "g") if isinstance(row[0], NamedNode)]
+        if self._is_virtuoso():
+            names = [name for name in names if not name.value.startswith(virtuoso.OWN_GRAPHS)]
+        return sorted(names, key=lambda name: name.value)
+
+    def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
+        """Write the named graphs (the default graph is left out), page by page where rows are capped."""
+        for name in [graph] if graph is not None else self.graphs():
+            query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {name} {{ ?s ?p ?o }} {PAGE_TOKEN} }}"
+            end = " .\n" if graph is not None else f" {name} .\n"
+            for subject, predicate, value in self.select_by_key(query, "s"):
+                target.write(f"{subject} {predicate} {value}{end}".encode())
+
+    def health(self) -> Health:
+        try:
+            self.ask("ASK { ?s ?p ?o }")
+            problem = None
+        except EnrichError as error:
+            return Health(False, False, self._description(), str(error))
+        if not self.update_url:
+            return Health(True, False, self._description(), "no update_url is set: read only")
+        probe = NamedNode("urn:enrich:health")
+        try:
+            self.update(f"DELETE DATA {{ GRAPH {probe} {{ {probe} {probe} {probe} }} }}", idempotent=True)
+        except EnrichError as error:
+            problem = str(error)
+        return Health(True, problem is None, self._description(), problem)
+
+    # Writing
+
+    def update(self, update: str, *, idempotent: bool = False) -> None:
+        if self.update_url is None:
+            raise StoreError(f"{self._where} is read only here; set store.update_url to write to it")
+        self.transport.update(self.update_url, update, idempotent=idempotent)
+
+    def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:  # noqa: ARG002
+        for batch in batches(self._holdable(quads), lines=self._lines, size=self._size):
+            self._write(batch)
+
+    def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
+        """One PUT when it fits one request; else the graph is dropped, then written piece by piece."""
+        placed = [Quad(q.subject, q.predicate, q.object, graph) for q in quads]
+        pieces = list(batches(self._holdable(placed), lines=self._lines, size=self._size))
+        if self.graph_store_url and len(pieces) == 1:
+            try:
+                self._send("PUT", pieces[0], idempotent=True)
+            except QueryRefused:
+                pass  # in smaller pieces, or by update
+            else:
+                return
+        self.drop(graph)
+        for piece in pieces:
+            self._write(piece)
+
+    def drop(self, graph: NamedNode) -> None:
+        self.update(f"DROP SILENT GRAPH {graph}", idempotent=True)
+
+    def load(self, source: IO[bytes], media_type: str, graph: NamedNode | None = None) -> None:
+        rdf_format = ox.RdfFormat.from_media_type(media_type)
+        if rdf_format is None:
+            raise InputError(f"{media_type} is not an RDF format known here")
+        try:
+            self.insert(named(ox.parse(source, rdf_format, rename_blank_nodes=True), graph), bulk=True)
+        except SyntaxError as error:
+            raise InputError(f"the document is malformed: {one_line(error)}") from error
+
+    def objection(self, quad: Quad) -> str | None:
+        return virtuoso.objection(quad) if self._is_virtuoso() else None
+
+    def close(self) -> None:
+        """Nothing is held between requests."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Within
+
+    def _select(self, query: str) -> tuple[list[str], Iterator[Row]]:
+        """The names of the variables, and the rows as they come."""
+
+        def read(body: Body) -> tuple[list[str], Iterator[Row]]:
+            with self._parsing(body):
+                solutions = ox.parse_query_results(self._source(body), _results(body))
+            if not isinstance(solutions, ox.QuerySolutions):
+                raise QueryRefused(f"{self._where}: the query is not a SELECT")
+            if body.headers.get("X-SQL-State"):
+                raise ResultTruncated(
+                    f"{self._where} ran out of time and gave a part of the answer; ask less"
+                )
+            most = body.headers.get("X-SPARQL-MaxRows", "")
+            if most.isdigit():
+                self.cap = min(int(most), self.cap or int(most))
+            names = [variable.value for variable in solutions.variables]
+            rows: Iterator[Row] = map(tuple, solutions)
+            if self.transport.server.startswith("Virtuoso"):
+                rows = map(_spelt, rows)
+            try:
+                return names, self._stream(body, rows)
+            finally:
+                del rows, solutions  # a traceback must not keep them, see `_stream`
+
+        return self.transport.query(self.query_url, query, RESULTS, read)
+
+    def _stream(self, body: Body, items: Iterator[T]) -> Iterator[T]:
+        """Read the first items now, and the rest as they are asked for; the body is closed at the end."""
+
+        def rest() -> Iterator[T]:
+            nonlocal items
+            try:
+                with self._parsing(body):
+                    yield from items
+            finally:
+                body.close()
+                items = iter(())  # pyoxigraph's results must be dropped by the thread that made them
+
+        following = rest()
+        head = list(itertools.islice(following, HEAD_ITEMS))
+        return itertools.chain(head, following)
+
+    @contextlib.contextmanager
+    def _parsing(self, body: Body) -> Iterator[None]:
+        """A body that is found to be cut or garbled within raises StoreUnavailable."""
+        try:
+            yield
+        except (SyntaxError, ValueError, OSError) as error:
+            if body.problem is not None:
+                raise body.problem from None
+            words = self.transport.credentials.hide(one_line(error))
+            raise StoreUnavailable(f"{body.where} cut its answer short or garbled it ({words})") from error
+
+    def _checked(self, rows: Iterator[T], count_query: Callable[[], str]) -> Iterator[T]:
+        """The rows; at the end of a suspiciously round number of them, a count of what there should be."""
+        given = 0
+        for row in rows:
+            given += 1
+            yield row
+        if given and (given % ROUND == 0 or given == self.cap):
+            there = self._number(count_query())
+            if there > given:
+                self.cap = min(given, self.cap or given)
+                raise self._truncated(given, there)
+
+    def _checked_construct(self, triples: Iterator[Quad], query: str) -> Iterator[Quad]:
+        """The triples; a server caps the solutions behind them, and says nothing."""
+        given = 0
+        for triple in triples:
+            given += 1
+            yield triple
+        cap = self.cap or (virtuoso.ROWS if self._is_virtuoso() else None)
+        count_query = count_of_construct(query) if cap and given >= ROUND else None
+        if cap and count_query and (there := self._number(count_query)) > cap:
+            raise self._truncated(cap, there)
+
+    def _truncated(self, given: int, there: int) -> ResultTruncated:
+        return ResultTruncated(
+            f"{self._where} gave {given:,} of {there:,} results, its cap; ask page by page (select_by_key)"
+        )
+
+    def _pages(self, query: str, key: str, page: int) -> Iterator[Row]:
+        """Pages in the order of the key. The last key of a page may go on in the next, and waits for it.
+
+        The end is an empty page, never a short one: a cap may lie below the page asked for. The filter
+        compares STR(?key) with STR(<last>): with a plain string Virtuoso loses rows of non-ASCII IRIs,
+        and with the IRI itself it loses others.
+        """
+        last: Term | None = None
+        while True:
+            after = f"FILTER(STR(?{key}) > STR({self._iri(last)}))" if last is not None else ""
+            text = f"{query.replace(PAGE_TOKEN, after)} ORDER BY STR(?{key}) LIMIT {page}"
+            names, found = self._select(text)
+            if key not in names:
+                raise QueryRefused(f"the query does not select ?{key}, by which it is to be paged")
+            column = names.index(key)
+            rows = list(found)
+            if not rows:
+                return
+            keys = [row[column] for row in rows]
+            if keys[0] == keys[-1]:
+                if len(rows) >= page or len(rows) == self.cap:
+                    raise ResultTruncated(
+                        f"{keys[0]} has {len(rows):,} rows or more, as many as {self._where} gives at once"
+                    )
+                yield from rows
+                last = keys[0]
+                continue
+            whole = keys.index(keys[-1])
+            yield from rows[:whole]
+            last = keys[whole - 1]
+
+    def _iri(self, key: Term) -> str:
+        """The IRI to go on from; Virtuoso has one for a blank node as well."""
+        if isinstance(key, NamedNode):
+            return str(key)
+        if isinstance(key, BlankNode) and self._is_virtuoso():
+            return f"<{virtuoso.BLANK_NODE}{key.value}>"
+        raise QueryRefused(f"{key} is not an IRI, and the answer of {self._where} cannot be paged by it")
+
+    def _source(self, body: Body) -> IO[bytes]:
+        if self.transport.server.startswith("Virtuoso"):
+            return cast(IO[bytes], virtuoso.PlainBlankNodes(body.read))
+        return cast(IO[bytes], body)
+
+    def _number(self, query: str) -> int:
+        _, rows = self._select(query)
+        for row in rows:
+            if row and isinstance(row[0], Literal):
+                return int(row[0].value)
+        raise StoreError(f"{self._where} did not answer a count")
+
+    def _holdable(self, quads: Iterable[Quad]) -> Iterator[Quad]:
+        check = self._is_virtuoso()
+        for quad in quads:
+            if check and (why := virtuoso.objection(quad)):
+                raise InputError(f"{self._where} cannot hold a triple of {quad.subject}: {why}")
+            yield quad
+
+    def _write(self, batch: Batch) -> None:
+        """Write a piece; in halves when it is refused, the last triple by update if it must be."""
+        try:
+            if self.graph_store_url:
+                self._send("POST", batch, idempotent=batch.ground)
+            else:
+                self._insert_data(batch)
+        except QueryRefused:
+            if batch.ground and len(batch.lines) > 1:
+                for half in batch.halves():
+                    self._write(half)
+            elif self.graph_store_url and self.update_url:
+                self._insert_data(batch)
+            else:
+                raise
+
+    def _send(self, method: str, batch: Batch, *, idempotent: bool) -> None:
+        name = (
+            "default=" if isinstance(batch.graph, DefaultGraph) else urlencode({"graph": batch.graph.value})
+        )
+        url = f"{self.graph_store_url}{'&' if '?' in str(self.graph_store_url) else '?'}{name.rstrip('=')}"
+        data = batch.text().encode()
+        self.transport.send(url, method, data, {"Content-Type": "text/turtle"}, idempotent=idempotent)
+
+    def _insert_data(self, batch: Batch) -> None:
+        """INSERT DATA; where there are blank nodes INSERT … WHERE, for Virtuoso takes none in the former."""
+        data = batch.text()
+        if not isinstance(batch.graph, DefaultGraph):
+            data = f"GRAPH {batch.graph} {{ {data} }}"
+        verb, where = ("INSERT DATA", "") if batch.ground else ("INSERT", "WHERE {}")
+        self.update(f"{verb} {{ {data} }} {where}", idempotent=batch.ground)
+
+    def _is_virtuoso(self) -> bool:
+        if not self.transport.server:
+            with contextlib.suppress(QueryRefused):  # its name comes with a refusal as well
+                self.ask("ASK { ?s ?p ?o }")
+        return self.transport.server.startswith("Virtuoso")
+
+    def _description(self) -> str:
+        return f"{self.transport.server or 'SPARQL endpoint'} at {self._where}"
+
+
+def _results(body: Body) -> ox.QueryResultsFormat:
+    found = ox.QueryResultsFormat.from_media_type(body.media_type)
+    if body.media_type in ("application/json", "text/javascript"):
+        found = ox.QueryResultsFormat.JSON
+    if found is None or (found == ox.QueryResultsFormat.TSV and not body.framed):
+        raise StoreError(
+            f"{body.where} answered {body.media_type}, not SPARQL results; check store.query_url"
+        )
+    return found
+
+
+def _spelt(row: Row) -> Row:
+    """The row with booleans as true and false: Virtuoso writes 1 and 0 in JSON."""
+    return tuple(_BOOLEANS.get(term, term) if isinstance(term, Literal) else term for term in row)
+
+
+_BOOLEAN = NamedNode("http://www.w3.org/2001/XMLSchema#boolean")
+_BOOLEANS = {
+    Literal("1", datatype=_BOOLEAN): Literal("true", datatype=_BOOLEAN),
+    Literal("0", datatype=_BOOLEAN): Literal("false", datatype=_BOOLEAN),
+}

@@ -1,0 +1,1 @@
+"""Training and measuring models on records of the graph."""

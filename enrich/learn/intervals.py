@@ -1,0 +1,118 @@
+"""How far a figure may be off: bootstrap intervals over records, paired between what is compared.
+
+Percentile bootstrap (Efron and Tibshirani 1993, chapter 13). Only the records measured on are drawn
+again; what another training run would give is not in these intervals.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import FloatArray
+from classifiers.model.metrics import Indices, hits, resolve_truth
+
+ROUNDS = 400
+
+
+def resamples(n: int, rounds: int = ROUNDS, seed: int = 0) -> FloatArray:
+    """How often each of n records is drawn (rounds, n); the first row is the sample itself."""
+    rng = np.random.default_rng(seed)
+    drawn = np.ones((rounds + 1, n))
+    if n:
+        drawn[1:] = rng.multinomial(n, np.full(n, 1.0 / n), size=rounds)
+    return drawn
+
+
+@dataclass(frozen=True)
+class Scored:
+    """First candidates of one property: `rows` (m,) of the records measured, their truth and answer (m,)."""
+
+    rows: NDArray[np.intp]
+    truth: Indices
+    first: Indices
+    classes: int
+
+    @classmethod
+    def of(cls, target: FloatArray, named: NDArray[np.bool_], first: Indices) -> Scored:
+        """From the target (n, K), the records to count (n,) and the first candidates of all records (n,)."""
+        rows = np.flatnonzero(named)
+        truth = resolve_truth(target[rows], first[rows], target[rows].sum(axis=0))
+        return cls(rows, truth, first[rows], target.shape[1])
+
+    def f1(self, drawn: FloatArray) -> FloatArray:
+        """F1 of each class in each resample (rounds, K); NaN for a class neither named nor answered."""
+        weights = drawn[:, self.rows]
+        named, answered = np.eye(self.classes)[self.truth], np.eye(self.classes)[self.first]
+        total = weights @ (named + answered)
+        right = weights @ (named * answered)
+        return np.where(total > 0, 2.0 * right / np.maximum(total, 1.0), np.nan)
+
+    def macro_f1(self, drawn: FloatArray) -> FloatArray:
+        """Macro-F1 in each resample (rounds,)."""
+        return mean_of_named(self.f1(drawn))
+
+    def correct(self, drawn: FloatArray) -> FloatArray:
+        """Accuracy in each resample (rounds,)."""
+        weights = drawn[:, self.rows]
+        total = weights.sum(axis=1)
+        right = weights @ (self.truth == self.first).astype(float)
+        return np.where(total > 0, right / np.maximum(total, 1.0), np.nan)
+
+
+def mean_of_named(values: FloatArray) -> FloatArray:
+    """Mean over the last axis without NaN; NaN where there is nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(values, axis=-1))
+
+
+def mean_over(values: Sequence[FloatArray]) -> FloatArray:
+    """The mean of several figures, resample by resample."""
+    return mean_of_named(np.stack(values, axis=-1))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: FloatArray) -> Interval:
+        """From a figure in each resample, the sample itself first."""
+        rest = values[1:][np.isfinite(values[1:])]
+        low, high = np.percentile(rest, [2.5, 97.5]) if len(rest) else (np.nan, np.nan)
+        return cls(float(values[0]), float(low), float(high))
+
+    @property
+    def clear(self) -> bool:
+        """Whether zero lies outside, for a difference."""
+        return bool(self.low > 0 or self.high < 0)
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+    def to_json(self) -> dict[str, float | None]:
+        """value, low and high; None for what is no number."""
+        found = {"value": self.value, "low": self.low, "high": self.high}
+        return {k: v if np.isfinite(v) else None for k, v in found.items()}
+
+
+def macro_f1_interval(target: FloatArray, first: Indices, seed: int = 0) -> Interval:
+    """Macro-F1 of first candidates (n,) against targets (n, K)."""
+    scored = Scored.of(target, np.ones(len(first), dtype=bool), first)
+    return Interval.of(scored.macro_f1(resamples(len(first), seed=seed)))
+
+
+def accuracy_interval(target: FloatArray, first: Indices, seed: int = 0) -> Interval:
+    """Share of first candidates that hit."""
+    right = hits(target, first).astype(float)
+    drawn = resamples(len(first), seed=seed)
+    return Interval.of(drawn @ right / max(len(right), 1))

@@ -1,0 +1,93 @@
+"""Leave-one-museum-out: how a model fares on a museum that taught it nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from classifiers.base import Progress, no_progress
+from classifiers.data import Dataset, Record
+from enrich.errors import ModelError
+
+if TYPE_CHECKING:
+    from classifiers.model.fitting import ModelSpec
+    from classifiers.model.model import Model
+
+LEAST = 50
+"""Records of the split that a museum needs to be measured."""
+FOLDS = 2
+
+
+def spec_of(model: Model) -> ModelSpec:
+    """What the model was made of, with two folds and no candidate sets, to be quicker. Raises ModelError."""
+    from classifiers.model.fitting import ModelSpec
+    from classifiers.model.out_of_fold import MemberSpec
+
+    try:
+        members = tuple(
+            MemberSpec(
+                str(m["classifier"]),
+                dict(m["settings"]),
+                None,
+                {"refit": False} if m["classifier"] == "tabular" else {},
+            )
+            for m in model.training["members"]
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelError("the model does not say what it was made of, so it cannot be made again") from error
+    return ModelSpec(
+        members,
+        fusion=model.fuser.name,
+        folds=FOLDS,
+        target_precision=model.target_precision,
+        coverage=None,
+    )
+
+
+def leave_one_out(
+    model: Model,
+    train: Sequence[Record],
+    held_out: Sequence[Record],
+    context: str,
+    *,
+    hide_known: bool = False,
+    least: int = LEAST,
+    progress: Progress = no_progress,
+) -> list[dict[str, Any]]:
+    """Train again without each value of the context, and measure on its held-out records.
+
+    Returns, most records first, {"value", "records", "trained_with", "trained_without"}: the mean macro-F1
+    and accuracy of the fused answers of this model and of one that never saw the value.
+    """
+    from classifiers.model.fitting import fit_model
+    from enrich.learn.evaluation import measure
+
+    spec = spec_of(model)
+    known = {v for r in train for v in r.context.get(context, ())}
+    counts = Counter(v for r in held_out for v in set(r.context.get(context, ())))
+    values = [v for v, n in counts.most_common() if n >= least and v in known]
+    found: list[dict[str, Any]] = []
+    for i, value in enumerate(values):
+        progress(f"leaving out each {context}", i, len(values))
+        rest = [r for r in train if value not in r.context.get(context, ())]
+        inside = [r for r in held_out if value in r.context.get(context, ())]
+        if len(rest) < 2 * FOLDS:
+            continue
+        again = fit_model(Dataset(rest, model.properties), spec, seed=int(model.training.get("seed", 0)))
+        found.append(
+            {
+                "value": value,
+                "records": len(inside),
+                "trained_with": _figures(measure(model, inside, hide_known=hide_known)),
+                "trained_without": _figures(measure(again, inside, hide_known=hide_known)),
+            }
+        )
+    progress(f"leaving out each {context}", len(values), len(values))
+    return found
+
+
+def _figures(result: dict[str, Any]) -> dict[str, float | None]:
+    """Mean macro-F1 and accuracy of the fused answers over the properties that have records."""
+    said = [p["by"]["fusion"] for p in result["properties"].values() if p["by"]["fusion"]["records"]]
+    return {key: sum(s[key] for s in said) / len(said) if said else None for key in ("macro_f1", "accuracy")}

@@ -1,0 +1,72 @@
+"""Finds model folders and says of each what it holds and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from classifiers.base import ClassifierError
+from classifiers.model.manifest import MANIFEST, file_digest, verify
+from enrich.errors import InputError
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model folder as it lies there. `state` is whole, or what is wrong with it."""
+
+    folder: str
+    digest: str
+    state: str
+    classifiers: tuple[str, ...]
+    properties: tuple[str, ...]
+    mean_macro_f1: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, for JSON."""
+        return asdict(self)
+
+
+def find_models(folder: Path) -> Iterator[FoundModel]:
+    """Every model folder at or beneath a folder; the parts of a model are not listed by themselves."""
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}")
+    if (folder / MANIFEST).is_file():
+        yield _described(folder)
+        return
+    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        yield from find_models(inner)
+
+
+def _described(folder: Path) -> FoundModel:
+    try:
+        digest, state = verify(folder), "whole"
+    except ClassifierError as error:
+        digest, state = file_digest(folder / MANIFEST), str(error)
+    config, metrics = _json(folder / "config.json"), _json(folder / "metrics.json")
+    members = config.get("members", {})
+    names = [f"{m}: {said.get('classifier')}" for m, said in members.items()] or [
+        str(config.get("classifier", ""))
+    ]
+    mean = metrics.get("mean_macro_f1")
+    if isinstance(mean, Mapping):
+        mean = mean.get("fusion") or next((v for v in mean.values() if v is not None), None)
+    return FoundModel(
+        folder=str(folder),
+        digest=digest,
+        state=state,
+        classifiers=tuple(names),
+        properties=tuple(_json(folder / "labels.json")),
+        mean_macro_f1=mean if isinstance(mean, float) else None,
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A part of a model folder; empty where it is missing or broken, which `state` says already."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

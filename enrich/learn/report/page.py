@@ -1,0 +1,198 @@
+"""Writes an evaluation as report.json and one self-contained page, report.html."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from classifiers.data import Record
+from classifiers.fusion.base import PassThrough
+from enrich.graph.labels import class_names, told_apart
+from enrich.learn.report.charts import colour, heatmap, interval_chart, line_chart
+
+if TYPE_CHECKING:
+    from classifiers.model.model import Model
+    from enrich.workspace import Workspace
+    from ontology.profiles import Profile
+
+FUSION = "fusion"
+
+
+def account(
+    model: Model,
+    profile: Profile,
+    records: Sequence[Record],
+    hide_known: bool,
+    without: Sequence[str],
+) -> dict[str, Any]:
+    """What the figures were taken on, and which classes the model was not taught."""
+    labels = {p.name: p.label for p in profile.properties}
+    training = model.training
+    return {
+        "records": len(records),
+        "hidden": [*(["all known values"] if hide_known else []), *without],
+        "labels": {p.name: labels.get(p.name, p.name) for p in model.properties},
+        "museum": profile.museum,
+        "minimum": {p.name: p.minimum for p in profile.properties},
+        "training": {
+            "records": training.get("records"),
+            "seed": training.get("seed"),
+            "classes": training.get("classes", {}),
+            "left_out": training.get("left_out", {}),
+            "properties_left_out": training.get("properties_left_out", []),
+        },
+        "target_precision": model.target_precision,
+        "fusion": {"name": model.fuser.name, "note": model.fusion_history.get("note", "")},
+        "unable": _unable(model),
+    }
+
+
+def _unable(model: Model) -> dict[str, list[str]]:
+    """Properties in which no confidence reached the target: every threshold is above one."""
+    found: dict[str, list[str]] = {"always abstains": []}
+    for name, threshold in model.thresholds.items():
+        values = threshold if isinstance(threshold, list) else [threshold]
+        if all(v > 1 for v in values):
+            found["always abstains"].append(name)
+    return found
+
+
+def write_report(folder: Path, result: Mapping[str, Any], workspace: Workspace) -> None:
+    """Write both files into `folder`, which is made. Names of classes come from the graph."""
+    iris = [iri for said in result["training"]["classes"].values() for iri in said]
+    iris += [iri for said in result["training"]["left_out"].values() for iri in said]
+    iris += [iri for said in result["properties"].values() for iri in _classes(said)]
+    iris += [row["value"] for row in result.get("left_out", ())]
+    names = class_names(workspace.store, iris, workspace.profile.prefixes)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**result, "names": names}, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(page(result, names), encoding="utf-8")
+
+
+def page(result: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
+    """The page of an evaluation with detail; `names` of IRIs, short forms where there is none."""
+    environment = Environment(
+        loader=PackageLoader("enrich", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "share": share, "span": span}
+    result = _without_echo(result)
+    iris = [iri for said in result["properties"].values() for iri in _classes(said)]
+    known = told_apart(iris, {}) | dict(names or {})
+    modalities = list(result["mean_macro_f1"])
+    return environment.get_template("report.html").render(
+        result=result,
+        modalities=modalities,
+        colours={m: colour(i) for i, m in enumerate(modalities)},
+        name=lambda iri: known.get(iri, iri),
+        overview=_overview(result),
+        sections=[_section(name, said, result, known) for name, said in result["properties"].items()],
+    )
+
+
+def _without_echo(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The result without the fusion where that only repeats the one modality there is."""
+    if result["fusion"]["name"] != PassThrough.name:
+        return result
+    properties = {
+        name: {**said, "by": {m: f for m, f in said["by"].items() if m != FUSION}}
+        for name, said in result["properties"].items()
+    }
+    means = {m: v for m, v in result["mean_macro_f1"].items() if m != FUSION}
+    return {**result, "properties": properties, "mean_macro_f1": means}
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A figure as the page shows it; – for none."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def share(value: Any) -> str:
+    """A share as a percentage; – for none."""
+    return "–" if value is None else f"{value:.0%}"
+
+
+def span(interval: Mapping[str, Any] | None) -> str:
+    """The 95 % interval in brackets; nothing for none."""
+    if not interval or interval["low"] is None:
+        return ""
+    return f"[{interval['low']:.3f}, {interval['high']:.3f}]"
+
+
+def _overview(result: Mapping[str, Any]) -> Markup:
+    groups = {
+        result["labels"].get(name, name): {
+            m: (i["value"], i["low"], i["high"])
+            for m, f in said["by"].items()
+            if (i := f.get("intervals", {}).get("macro_f1")) and i["low"] is not None
+        }
+        for name, said in result["properties"].items()
+    }
+    return interval_chart({g: rows for g, rows in groups.items() if rows}, "macro-F1")
+
+
+def _section(
+    name: str, said: Mapping[str, Any], result: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the page says of one property."""
+    detailed = {m: f for m, f in said["by"].items() if "classes" in f}
+    training = result["training"]
+    return {
+        "id": name,
+        "label": result["labels"].get(name, name),
+        "said": said,
+        "classes": _class_rows(detailed, training["classes"].get(name, {})),
+        "left_out": training["left_out"].get(name, {}),
+        "reliability": line_chart(
+            {m: [(b["confidence"], b["correct"]) for b in f["reliability"]] for m, f in _all(said, detailed)},
+            "mean confidence",
+            "share correct",
+            diagonal=True,
+        ),
+        "curve": line_chart(
+            {m: [(c["coverage"], c["precision"]) for c in f["curve"]] for m, f in _all(said, detailed)},
+            "coverage",
+            "precision",
+        ),
+        "confusions": {
+            m: heatmap(f["confusion"], [names.get(c, c) for c in f["classes"]]) for m, f in detailed.items()
+        },
+    }
+
+
+def _all(said: Mapping[str, Any], detailed: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Every modality in its place, so that its colour is the same everywhere."""
+    empty: dict[str, Any] = {"reliability": (), "curve": ()}
+    return [(m, detailed.get(m, empty)) for m in said["by"]]
+
+
+def _classes(said: Mapping[str, Any]) -> list[str]:
+    return next((list(f["classes"]) for f in said["by"].values() if "classes" in f), [])
+
+
+def _class_rows(detailed: Mapping[str, Any], trained: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Each class the model knows, the most frequent in training first; none is dropped."""
+    if not detailed:
+        return []
+    whole = detailed.get(FUSION) or next(iter(detailed.values()))
+    rows = [
+        {
+            "iri": iri,
+            "trained": trained.get(iri),
+            "fused": figures,
+            "by": {m: f["classes"][iri]["f1"] for m, f in detailed.items() if m != FUSION},
+        }
+        for iri, figures in whole["classes"].items()
+    ]
+    return sorted(rows, key=lambda row: -(row["trained"] or row["fused"]["support"]))

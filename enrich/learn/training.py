@@ -1,0 +1,245 @@
+"""Trains a model from the graph: reads the train split, fits every modality asked for, writes the folder."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyoxigraph import NamedNode
+
+from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.data import Record
+from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest
+from enrich.errors import InputError, ModelError, SettingsError
+from enrich.graph.record_files import read_splits
+from enrich.learn.text_back_end import AUTO, chosen, merged, text_member
+from enrich.learn.training_set import Lesson, lesson
+
+if TYPE_CHECKING:
+    from classifiers.model.fitting import ModelSpec
+    from classifiers.model.model import Model
+    from classifiers.model.out_of_fold import MemberSpec
+    from enrich.graph.records import Subject
+    from enrich.workspace import Workspace
+
+_PACKAGES = ("enrich", "numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
+
+
+def train(
+    workspace: Workspace,
+    splits: Path | None,
+    model: Path,
+    *,
+    modalities: Sequence[str] | None = None,
+    seed: int | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Train on the records of the split `train` (all records when `splits` is None) and write `model`.
+
+    Returns {"model", "digest", "records", "skipped", "seconds", "mean_macro_f1"}: `skipped` counts records
+    of the split that the graph does not hold or that could not be read. A training that was killed goes
+    on where it stopped, from the folder .NAME.training beside `model`. Raises InputError, ModelError.
+    """
+    from classifiers.model.fitting import fit_model
+
+    began = time.monotonic()
+    wanted = None if splits is None else read_splits(splits)
+    if wanted is not None and not wanted.get("train"):
+        raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
+    asked = tuple(modalities or workspace.settings.train.modalities)
+    named = None if wanted is None else wanted["train"]
+    records, skipped = read_records_of(workspace, named, progress, "image" in asked)
+    if not records:
+        raise InputError(
+            "none of the records to train on is in the graph; load it first, or check the splits"
+        )
+    taught = lesson(records, workspace.profile)
+    seed = workspace.settings.train.seed if seed is None else seed
+    resume = model.absolute().parent / f".{model.absolute().name}.training"
+    try:
+        spec = model_spec(workspace, asked, auto=True)
+        _check_properties(workspace, taught)
+        spec, choice = _resolved(spec, taught, seed, progress, resume)
+        fitted = fit_model(taught.dataset, spec, seed=seed, progress=progress, resume=resume)
+        dev = _dev_figures(workspace, fitted, None if wanted is None else wanted.get("dev"), progress)
+        training = {**_account(workspace, taught, spec, seed, splits, len(records)), **choice}
+        metrics = {**fitted.metrics, **dev}
+        digest = fitted.save(model, metrics=metrics, training=training)
+    except ModelFolderError as error:
+        raise ModelError(str(error)) from error
+    except ClassifierError as error:
+        raise ModelError(f"training: {error}") from error
+    shutil.rmtree(resume, ignore_errors=True)
+    return {
+        "model": str(model),
+        "digest": digest,
+        "records": len(records),
+        "skipped": skipped,
+        "seconds": round(time.monotonic() - began, 1),
+        "mean_macro_f1": dev.get("mean_macro_f1"),
+    }
+
+
+def read_records_of(
+    workspace: Workspace, iris: Sequence[NamedNode] | None, progress: Progress, pictures: bool = False
+) -> tuple[list[Record], int]:
+    """The records of these IRIs (all for None), and how many could not be read.
+
+    With `pictures` their files are fetched as well, or the reason noted why there is none.
+    """
+    total = 0 if iris is None else len(iris)
+    records: list[Record] = []
+    skipped = 0
+    for done, subject in enumerate(_subjects(workspace, iris, pictures), start=1):
+        if subject.problem is None:
+            records.append(subject.record)
+        else:
+            skipped += 1
+        if done % 500 == 0:
+            progress("reading", done, total)
+    progress("reading", len(records) + skipped, len(records) + skipped)
+    return records, skipped
+
+
+def _subjects(workspace: Workspace, iris: Sequence[NamedNode] | None, pictures: bool) -> Iterator[Subject]:
+    if not pictures:
+        yield from workspace.reader.read_all(iris)
+        return
+    from enrich.media.pictures import PictureSource
+    from enrich.media.prefetch import prefetch
+    from enrich.media.settings import media_settings
+
+    with PictureSource(media_settings(workspace.settings)) as source:
+        yield from prefetch(workspace.reader.read_all(iris), source)
+
+
+def model_spec(
+    workspace: Workspace, modalities: Sequence[str] | None = None, *, auto: bool = False
+) -> ModelSpec:
+    """What the settings ask for. Raises SettingsError for a modality or text back end that there is not.
+
+    The text back end `auto` is decided on the records, and so refused unless the caller does that (`auto`).
+    """
+    from classifiers.model.fitting import ModelSpec
+
+    settings = workspace.settings
+    asked = tuple(dict.fromkeys(modalities or settings.train.modalities))
+    options = settings.train.options
+    fusion = dict(options.get("fusion", {}))
+    name = fusion.pop("name", None)
+    members = tuple(_member(workspace, modality) for modality in asked)
+    if not auto and any(member.classifier == AUTO for member in members):
+        raise SettingsError("train.options.text.back_end is auto, which only enrich train decides; name one")
+    return ModelSpec(
+        members=members,
+        fusion=None if name is None else str(name),
+        fusion_settings=fusion,
+        folds=settings.train.folds,
+        target_precision=settings.decision.target_precision,
+    )
+
+
+def _member(workspace: Workspace, modality: str) -> MemberSpec:
+    from classifiers.model.out_of_fold import MemberSpec
+
+    train_settings, profile = workspace.settings.train, workspace.profile
+    options = dict(train_settings.options.get(modality, {}))
+    folds = options.pop("folds", None)
+    if modality == "dummy":
+        return MemberSpec("dummy", options, folds)
+    if modality == "tabular":
+        given = {"hide_known": train_settings.hide_known, "museum": profile.museum or None}
+        return MemberSpec("tabular", {**given, **options}, folds, {"refit": False})
+    neural = merged({"loss": {"gamma": train_settings.gamma}}, options)
+    if modality == "image" and "soup" in options:
+        return MemberSpec("soup", _soup(workspace, options), folds)
+    if modality == "image":
+        return MemberSpec("image", neural, folds)
+    if modality == "text":
+        return text_member(options, {"loss": {"gamma": train_settings.gamma}}, folds)
+    raise SettingsError(f"train.modalities names {modality!r}; there are: tabular, text, image, dummy")
+
+
+def _soup(workspace: Workspace, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The cooked soup that `[train.options.image] soup = "DIR"` names, with its digest."""
+    folder = workspace.settings.locate(str(options["soup"]))
+    others = sorted(set(options) - {"soup", "folds"})
+    if others:
+        raise SettingsError(f"train.options.image.{others[0]} has no effect beside soup; leave it out")
+    if not (folder / MANIFEST).is_file():
+        raise SettingsError(f"train.options.image.soup: {folder} is no soup; cook one with: enrich soup cook")
+    return {"folder": str(folder), "digest": file_digest(folder / MANIFEST)}
+
+
+def _resolved(
+    spec: ModelSpec, taught: Lesson, seed: int, progress: Progress, resume: Path
+) -> tuple[ModelSpec, dict[str, Any]]:
+    """The same with the text back end decided, and the account of why; unchanged where none is `auto`."""
+    members, account = [], {}
+    for member in spec.members:
+        if member.classifier == AUTO:
+            member, account["text_back_end"] = chosen(
+                member, taught.dataset, spec.folds, seed=seed, progress=progress, resume=resume
+            )
+        members.append(member)
+    return replace(spec, members=tuple(members)), account
+
+
+def _check_properties(workspace: Workspace, taught: Lesson) -> None:
+    if not taught.dataset.properties:
+        raise InputError(
+            f"no property of the profile {workspace.profile.name} has a class with enough training values; "
+            "check it with: enrich profile check"
+        )
+
+
+def _dev_figures(
+    workspace: Workspace, fitted: Model, dev: Sequence[NamedNode] | None, progress: Progress
+) -> dict[str, Any]:
+    """Figures on dev for the model card; nothing is fitted on them."""
+    if not dev:
+        return {}
+    from enrich.learn.evaluation import measure
+
+    records, _ = read_records_of(workspace, dev, progress, "image" in fitted.members)
+    figures = measure(fitted, records, detail=True, progress=progress)
+    return {
+        "dev": {name: said["by"] for name, said in figures["properties"].items()},
+        "mean_macro_f1": figures["mean_macro_f1"],
+    }
+
+
+def _account(
+    workspace: Workspace, taught: Lesson, spec: ModelSpec, seed: int, splits: Path | None, records: int
+) -> dict[str, Any]:
+    """All that is needed to say what a model was made from; no times, so that the same input gives the
+    same digest."""
+    from classifiers.model.out_of_fold import dataset_digest
+
+    return {
+        **taught.account(),
+        "records": records,
+        "seed": seed,
+        "profile": workspace.profile.name,
+        "data_sha256": dataset_digest(taught.dataset),
+        "splits_sha256": None if splits is None else file_digest(splits),
+        "python": platform.python_version(),
+        "members": [
+            {"classifier": m.classifier, "settings": dict(m.settings), "folds": m.folds or spec.folds}
+            for m in spec.members
+        ],
+        **{f"version of {name}": _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

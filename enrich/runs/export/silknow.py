@@ -1,0 +1,182 @@
+"""A run in the pattern that SILKNOW's explorer (ADASilk) reads, as in the dumps that SILKNOW published.
+
+Each prediction is a reified rdf:Statement with its score (silk:L18), the PROV activity that made it and
+the agent with its description. What the published dumps got wrong is not repeated: IRIs are absolute, a
+property of a node gets one value, and the value is not asserted beside the statement as if it were a fact.
+The activity is the prediction itself, so all that our own pattern says of it can be found from there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pyoxigraph import Literal, NamedNode, Quad
+
+from enrich.graph.stores.base import Store, Term
+from ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
+
+if TYPE_CHECKING:
+    from enrich.runs.export.run_file import ExportReport
+
+PREDICTIONS = NamedNode("http://data.silknow.org/predictions")
+"""The graph in which the explorer looks for predictions."""
+
+_Described = dict[NamedNode, dict[NamedNode, list[Term]]]
+
+
+def statements(store: Store, names: Names, run: NamedNode, report: ExportReport) -> Iterator[Quad]:
+    """The statements of an active run, a shard at a time; `report` counts them and what was left out.
+
+    Left out are answers that a later active run supersedes or a curator turned down, abstentions and
+    failures, and all but the surest value of a property of a node (the first shard that has one wins).
+    """
+    from enrich.runs.export.run_file import register, shard, shards
+
+    about = _by_subject(register(store, names, run))
+    time = (about[run].get(PROV.endedAtTime) or about[run][PROV.startedAtTime])[0]
+    agent, description = _agent(names, run, about)
+    yield Quad(agent, RDF.type, PROV.SoftwareAgent, PREDICTIONS)
+    yield Quad(agent, ECRM.P70_documents, Literal(description), PREDICTIONS)
+    taken: set[tuple[str, str]] = set()
+    for graph in shards(store, names, run):
+        report.graphs += 1
+        described = _by_subject(shard(store, graph))
+        dropped = _superseded(store, names, graph), _turned_down(store, names, graph)
+        for prediction in _chosen(described, dropped, taken, report):
+            report.written += 1
+            yield from _statement(names, prediction, described, time, agent)
+
+
+def _by_subject(quads: Sequence[Quad]) -> _Described:
+    described: _Described = defaultdict(lambda: defaultdict(list))
+    for quad in quads:
+        if isinstance(quad.subject, NamedNode) and isinstance(quad.object, (NamedNode, Literal)):
+            described[quad.subject][quad.predicate].append(quad.object)
+    return described
+
+
+def _agent(names: Names, run: NamedNode, about: _Described) -> tuple[NamedNode, str]:
+    """The agent of a run: its software with its models, and the sentences that describe them."""
+    models = sorted(
+        (m for m in about[run][PROV.used] if isinstance(m, NamedNode) and MLS.Model in about[m][RDF.type]),
+        key=str,
+    )
+    software = sorted(about[run][PROV.wasAssociatedWith], key=str)
+    versions = [v.value for s in software if isinstance(s, NamedNode) for v in about[s][DCT.hasVersion]]
+    text = f"Predictions made by enrich {', '.join(versions)} in the run {run.value}."
+    for model in models:
+        digests = ", ".join(term.value for term in about[model][ENR.sha256])
+        text += f" Model {model.value}, SHA-256 {digests}."
+        text += "".join(f" Calibration: {term.value}." for term in about[model][ENR.calibration])
+    text += (
+        " The score is the calibrated probability of the value. Answers below the threshold are not given."
+        " The activity of each statement leads to the evidence, the candidates and the models."
+    )
+    return names.mint("actor", run, *_iris(software), *models), text
+
+
+def _iris(terms: Sequence[Term]) -> list[NamedNode]:
+    """The IRIs among terms."""
+    return [term for term in terms if isinstance(term, NamedNode)]
+
+
+def _superseded(store: Store, names: Names, graph: NamedNode) -> set[NamedNode]:
+    """The predictions of a shard that an answer of an active run supersedes."""
+    query = (
+        f"SELECT DISTINCT ?p WHERE {{ GRAPH {graph} {{ ?p a {ENR.Prediction} }} GRAPH ?g {{ ?q {ENR.supersedes} ?p }} "
+        f"GRAPH {names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} {ENR.Active} }} }}"
+    )
+    return {term for (term,) in store.select(query) if isinstance(term, NamedNode)}
+
+
+def _turned_down(store: Store, names: Names, graph: NamedNode) -> set[NamedNode]:
+    """The predictions of a shard whose latest review rejects or corrects them."""
+    query = (
+        f"SELECT ?p ?decision ?t ?review WHERE {{ GRAPH {graph} {{ ?p a {ENR.Prediction} }} GRAPH {names.reviews} "
+        f"{{ ?review {ENR.reviews} ?p ; {ENR.decision} ?decision ; {PROV.endedAtTime} ?t }} }}"
+    )
+    latest: dict[NamedNode, tuple[str, str, Term]] = {}
+    for prediction, decision, time, review in store.select(query):
+        if isinstance(prediction, NamedNode) and isinstance(decision, NamedNode) and time and review:
+            said = (time.value, review.value, decision)
+            if prediction not in latest or said[:2] > latest[prediction][:2]:
+                latest[prediction] = said
+    return {p for p, (_, _, decision) in latest.items() if decision in (ENR.Rejected, ENR.Corrected)}
+
+
+def _chosen(
+    described: _Described,
+    dropped: tuple[set[NamedNode], set[NamedNode]],
+    taken: set[tuple[str, str]],
+    report: ExportReport,
+) -> list[NamedNode]:
+    """The predictions of a shard to write, in order; the rest are counted by why not."""
+    best: dict[tuple[str, str], tuple[Decimal, str, NamedNode]] = {}
+    for prediction, said in described.items():
+        if ENR.Prediction not in said[RDF.type]:
+            continue
+        report.predictions += 1
+        if said[ENR.outcome] != [ENR.Predicted]:
+            _leave_out(report, "abstained or failed")
+        elif prediction in dropped[0]:
+            _leave_out(report, "superseded")
+        elif prediction in dropped[1]:
+            _leave_out(report, "turned down by a curator")
+        else:
+            node, predicate = (
+                said[CRM.P140_assigned_attribute_to][0],
+                said[CRM.P177_assigned_property_of_type][0],
+            )
+            key = (node.value, predicate.value)
+            rank = (-Decimal(said[ENR.confidence][0].value), said[ENR.answers][0].value, prediction)
+            if key in taken or key in best:
+                _leave_out(report, "another value is surer")
+            if key not in taken and (key not in best or rank[:2] < best[key][:2]):
+                best[key] = rank
+    taken.update(best)
+    return sorted((prediction for _, _, prediction in best.values()), key=str)
+
+
+def _leave_out(report: ExportReport, why: str) -> None:
+    report.left_out[why] = report.left_out.get(why, 0) + 1
+
+
+def _statement(
+    names: Names, prediction: NamedNode, described: _Described, time: Term, agent: NamedNode
+) -> Iterator[Quad]:
+    said = described[prediction]
+    statement = names.mint("statement", prediction)
+    score = Literal(said[ENR.confidence][0].value, datatype=XSD.float)
+    rows: list[tuple[NamedNode, NamedNode, Term]] = [
+        (statement, RDF.type, RDF.Statement),
+        (statement, SILK.L18, score),
+        (statement, RDF.subject, said[CRM.P140_assigned_attribute_to][0]),
+        (statement, RDF.predicate, said[CRM.P177_assigned_property_of_type][0]),
+        (statement, RDF.object, said[ENR.answers][0]),
+        (statement, PROV.wasGeneratedBy, prediction),
+        (prediction, RDF.type, PROV.Activity),
+        (prediction, PROV.atTime, time),
+        (prediction, PROV.used, _evidence(prediction, described)),
+        (prediction, PROV.wasAssociatedWith, agent),
+    ]
+    for subject, predicate, obj in rows:
+        yield Quad(subject, predicate, obj, PREDICTIONS)
+
+
+def _evidence(prediction: NamedNode, described: _Described) -> Term:
+    """The one thing that the explorer shows as evidence: the picture that speaks loudest for the value,
+    or else the record."""
+    said = described[prediction]
+    pictures = []
+    for usage in _iris(said[PROV.qualifiedUsage]):
+        used = described[usage]
+        if used[PROV.hadRole] == [ENR.ImageModality]:
+            agrees = used[ENR.value] == said[ENR.answers]
+            weight = Decimal(used[ENR.probability][0].value) if used[ENR.probability] else Decimal(0)
+            for evidence in _iris(used[PROV.entity]):
+                for source in described[evidence][PROV.wasDerivedFrom]:
+                    pictures.append((not agrees, -weight, source.value, source))
+    return min(pictures, key=lambda p: p[:3])[3] if pictures else said[ENR.about][0]

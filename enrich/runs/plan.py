@@ -1,0 +1,341 @@
+"""The plan of a run, in the triplestore: its batches still to do, who has begun them, and the commit.
+
+A plan is a graph `…/graph/run/ID/plan` beside the run's shards. It holds what must outlive Redis and the
+workers, and is dropped when the run is closed:
+
+    <run>            enr:planner "token" ; enr:planned true ; enr:paused true ; enr:failure "why"
+    <…/plan/list/0>  enr:lists "iri iri …"                    records that were named when a job was queued
+    <…/plan/17>      enr:asks "iri iri …" ; enr:number 17 ; enr:gaps 40 ; enr:suspect 1 ; enr:attempt "token host pid …" ;
+                     enr:ended "token …" ; enr:done "graph" ; enr:asked "iri iri …"
+
+A batch is pending as long as it has `enr:asks`. A batch counts through one update, which turns `enr:asks`
+into `enr:asked` and names the shard in the register; it changes nothing unless the batch is pending, the run is open
+and the turn is the one the batch began with. So of many deliveries of a batch exactly one counts.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pyoxigraph import Literal, NamedNode
+
+from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
+from enrich.runs.attempts import Attempt
+from enrich.runs.lease import Turn
+from enrich.runs.register import now, timestamp
+from ontology.terms import ENR, XSD, Names
+
+ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.suspect, ENR.attempt
+_TRUE = Literal("true", datatype=XSD.boolean)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that is still to do: its name within the plan, its records, and who has begun it."""
+
+    name: str
+    number: int
+    records: tuple[NamedNode, ...]
+    attempts: tuple[Attempt, ...] = ()
+    suspect: int = 0
+    """How often it was bisected, because batches that held it killed their workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run has come: its plan and what is left of it."""
+
+    planned: bool
+    pending: int
+    paused: bool
+    failure: str | None
+
+
+class Plan:
+    """The plan of one run."""
+
+    def __init__(self, store: Store, names: Names, run: NamedNode) -> None:
+        self.store = store
+        self.names = names
+        self.run = run
+        self.run_id = names.run_id(run)
+        self.graph = NamedNode(f"{names.graph_prefix}run/{self.run_id}/plan")
+
+    def batch(self, name: str) -> NamedNode:
+        """The IRI of a batch."""
+        return NamedNode(f"{self.graph.value}/{name}")
+
+    def shard(self, name: str, token: str) -> NamedNode:
+        """The graph that one attempt at a batch writes to; every attempt has its own."""
+        return NamedNode(f"{self.names.shard(self.run_id, 0).value.removesuffix('0')}{name}-{token}")
+
+    # What was asked for
+
+    def list_records(self, records: Sequence[NamedNode], size: int = 2_000) -> None:
+        """Keep the records that a job is to stay within."""
+        for number, start in enumerate(range(0, len(records), size)):
+            said = Literal(_joined(records[start : start + size]))
+            subject = NamedNode(f"{self.graph.value}/list/{number}")
+            self._insert(f"{subject} {ENR.lists} {said} .")
+
+    def listed(self) -> Iterator[NamedNode]:
+        """The records that were kept."""
+        rows = list(self._select("?s ?list", f"?s {ENR.lists} ?list"))
+        for _, value in sorted(rows, key=lambda row: _tail(row[0])):
+            if isinstance(value, Literal):
+                yield from _split(value.value)
+
+    # Planning
+
+    def begin(self) -> str:
+        """Become the planner: whoever was it before can add nothing more. Returns the token."""
+        token = secrets.token_hex(8)
+        said = f"{self.run} {ENR.planner}"
+        self.store.update(
+            f"DELETE {{ GRAPH {self.graph} {{ {said} ?old }} }} "
+            f"INSERT {{ GRAPH {self.graph} {{ {said} {Literal(token)} }} }} "
+            f"WHERE {{ {self._open()} OPTIONAL {{ GRAPH {self.graph} {{ {said} ?old }} }} }}",
+            idempotent=True,
+        )
+        return token
+
+    def add(self, token: str, name: str, number: int, records: Sequence[NamedNode], gaps: int) -> bool:
+        """Add a batch with so many gaps; False when another planner has begun, or the run is no longer open."""
+        batch = self.batch(name)
+        self.store.update(
+            f"INSERT {{ GRAPH {self.graph} {{ {batch} {ASKS} {Literal(_joined(records))} ; "
+            f"{NUMBER} {_integer(number)} ; {ENR.gaps} {_integer(gaps)} }} }} WHERE {{ {self._open()} "
+            f"GRAPH {self.graph} {{ {self.run} {ENR.planner} {Literal(token)} }} }}",
+            idempotent=True,
+        )
+        return self.store.ask(
+            f"ASK {{ GRAPH {self.graph} {{ {self.run} {ENR.planner} {Literal(token)} . {batch} {NUMBER} ?n }} }}"
+        )
+
+    def complete(self, token: str) -> None:
+        """Say that all batches were added; nothing happens when another planner has begun."""
+        self.store.update(
+            f"INSERT {{ GRAPH {self.graph} {{ {self.run} {ENR.planned} {_TRUE} }} }} "
+            f"WHERE {{ GRAPH {self.graph} {{ {self.run} {ENR.planner} {Literal(token)} }} }}",
+            idempotent=True,
+        )
+
+    # Doing
+
+    def standing(self) -> Standing:
+        """How far the run has come."""
+        said = {
+            p.value: o.value
+            for p, o in self._select("?p ?o", f"{self.run} ?p ?o")
+            if p is not None and o is not None
+        }
+        planned = ENR.planned.value in said
+        return Standing(
+            planned=planned,
+            pending=self.pending(),
+            paused=ENR.paused.value in said,
+            failure=said.get(ENR.failure.value),
+        )
+
+    def failure(self) -> str | None:
+        """Why the run cannot go on; None when it can."""
+        rows = self._select("?why", f"{self.run} {ENR.failure} ?why")
+        return next((why.value for (why,) in rows if why is not None), None)
+
+    def gaps(self) -> int:
+        """The gaps of all batches that were ever added, answered or not."""
+        rows = self._select("(SUM(?n) AS ?sum)", f"?b {NUMBER} ?number ; {ENR.gaps} ?n")
+        return _number(next(iter(rows)))
+
+    def pending(self) -> int:
+        """Batches still to do."""
+        rows = self.store.select(
+            f"SELECT (COUNT(*) AS ?n) WHERE {{ GRAPH {self.graph} {{ ?b {ASKS} ?list }} }}"
+        )
+        return _number(next(iter(rows)))
+
+    def names_pending(self, most: int) -> list[str]:
+        """The first batches still to do, by their number."""
+        rows = self.store.select(
+            f"SELECT ?b ?n WHERE {{ GRAPH {self.graph} {{ ?b {ASKS} ?list ; {NUMBER} ?n }} }} "
+            f"ORDER BY ?n ?b LIMIT {most}"
+        )
+        return [self._name(b) for b, _ in rows if isinstance(b, NamedNode)]
+
+    def planned_records(self) -> Iterator[NamedNode]:
+        """The records of every batch, done or not; read page by page where rows are capped."""
+        query = (
+            f"SELECT ?b ?list WHERE {{ GRAPH {self.graph} {{ ?b ?how ?list "
+            f"FILTER(?how IN ({ASKS}, {ENR.asked})) }} {PAGE_TOKEN}\n}}"
+        )
+        for _, records in self.store.select_by_key(query, "b"):
+            if isinstance(records, Literal):
+                yield from _split(records.value)
+
+    def last_number(self) -> int:
+        """The highest number that a batch was ever given, -1 for none."""
+        rows = self.store.select(
+            f"SELECT (MAX(?n) AS ?most) WHERE {{ GRAPH {self.graph} {{ ?b {NUMBER} ?n }} }}"
+        )
+        row = next(iter(rows), (None,))
+        return _number(row) if isinstance(row[0], Literal) else -1
+
+    def look(self, name: str) -> Batch | None:
+        """A batch with its attempts; None when it is done, or its run is no longer open."""
+        batch = self.batch(name)
+        rows = self.store.select(
+            f"SELECT ?p ?o WHERE {{ {self._open()} GRAPH {self.graph} {{ {batch} {ASKS} ?list ; ?p ?o }} }}"
+        )
+        records: tuple[NamedNode, ...] = ()
+        number, suspect = 0, 0
+        attempts = []
+        for predicate, value in rows:
+            if value is None:
+                continue
+            if predicate == ASKS:
+                records = tuple(_split(value.value))
+            elif predicate == NUMBER:
+                number = int(value.value)
+            elif predicate == SUSPECT:
+                suspect = int(value.value)
+            elif predicate == ATTEMPT:
+                attempts.append(Attempt.parse(value.value))
+        return Batch(name, number, records, tuple(attempts), suspect) if records else None
+
+    def attempt(self, name: str, attempt: Attempt) -> None:
+        """Note, before anything is written, that a process has begun a batch."""
+        batch = self.batch(name)
+        self.store.update(
+            f"INSERT {{ GRAPH {self.graph} {{ {batch} {ATTEMPT} {Literal(str(attempt))} }} }} "
+            f"WHERE {{ {self._open()} GRAPH {self.graph} {{ {batch} {ASKS} ?list }} }}",
+            idempotent=True,
+        )
+
+    def give_up(self, name: str, attempt: Attempt) -> None:
+        """Note that an attempt ended without killing its process. What it wrote stays until the run is
+        closed: where an answer of the store was lost, it may count after all."""
+        batch, said = self.batch(name), Literal(str(attempt))
+        self.store.update(
+            f"DELETE {{ GRAPH {self.graph} {{ {batch} {ATTEMPT} {said} }} }} "
+            f"INSERT {{ GRAPH {self.graph} {{ {batch} {ENR.ended} {said} }} }} "
+            f"WHERE {{ GRAPH {self.graph} {{ {batch} {ATTEMPT} {said} }} }}",
+            idempotent=True,
+        )
+
+    def commit(
+        self, name: str, turn: Turn, shard: NamedNode | None, counts: Mapping[str, int], lease: timedelta
+    ) -> bool:
+        """Make a batch count: its shard is named in the register (none when nothing was open).
+
+        False when it does not count: done by another delivery, the run closed or cancelled, the turn lost.
+        """
+        batch = self.batch(name)
+        named = ""
+        if shard is not None:
+            said = " ; ".join(f"{ENR[key]} {_integer(value)}" for key, value in counts.items())
+            named = f"{self.run} {ENR.graph} {shard} . {shard} {said} . "
+        told = f"{batch} {ENR.done} {Literal(shard.value if shard else 'nothing')}"
+        done = f"GRAPH {self.graph} {{ {told} }}"
+        self.store.update(
+            f"DELETE {{ GRAPH {self.graph} {{ {batch} {ASKS} ?list }} "
+            f"GRAPH {self.names.runs} {{ {self.run} {ENR.aliveUntil} ?until }} }} "
+            f"INSERT {{ GRAPH {self.graph} {{ {told} ; {ENR.asked} ?list }} GRAPH {self.names.runs} {{ {named}"
+            f"{self.run} {ENR.aliveUntil} {timestamp(now() + lease)} }} }} "
+            f"WHERE {{ {self._open()} {turn.holds(self.names)} GRAPH {self.graph} {{ {batch} {ASKS} ?list }} "
+            f"OPTIONAL {{ GRAPH {self.names.runs} {{ {self.run} {ENR.aliveUntil} ?until }} }} }}",
+            idempotent=True,
+        )
+        return self.store.ask(f"ASK {{ {done} }}")
+
+    def bisect(self, batch: Batch) -> tuple[str, str]:
+        """Put the two halves of a batch in its place. Doing so twice changes nothing."""
+        half = len(batch.records) // 2
+        parts = {f"{batch.name}a": batch.records[:half], f"{batch.name}b": batch.records[half:]}
+        said = " . ".join(
+            f"{self.batch(name)} {ASKS} {Literal(_joined(records))} ; {NUMBER} {_integer(batch.number)} ; "
+            f"{SUSPECT} {_integer(batch.suspect + 1)}"
+            for name, records in parts.items()
+        )
+        whole = self.batch(batch.name)
+        self.store.update(
+            f"DELETE {{ GRAPH {self.graph} {{ {whole} {ASKS} ?list }} }} "
+            f"INSERT {{ GRAPH {self.graph} {{ {said} . {whole} {ENR.asked} ?list }} }} "
+            f"WHERE {{ {self._open()} GRAPH {self.graph} {{ {whole} {ASKS} ?list }} }}",
+            idempotent=True,
+        )
+        first, second = parts
+        return first, second
+
+    # The operator
+
+    def pause(self, paused: bool) -> None:
+        """Rest, or go on."""
+        self._clear(self.run, ENR.paused)
+        if paused:
+            self._insert(f"{self.run} {ENR.paused} {_TRUE} .")
+
+    def fail(self, reason: str | None) -> None:
+        """Say why the run cannot go on; None takes that back."""
+        self._clear(self.run, ENR.failure)
+        if reason is not None:
+            self._insert(f"{self.run} {ENR.failure} {Literal(reason[:2000])} .")
+
+    # Closing
+
+    def attempted(self) -> Iterator[NamedNode]:
+        """The graphs of all attempts, of those that count as well."""
+        query = (
+            f"SELECT ?b ?attempt WHERE {{ GRAPH {self.graph} {{ ?b ?how ?attempt "
+            f"FILTER(?how IN ({ATTEMPT}, {ENR.ended})) }} {PAGE_TOKEN}\n}}"
+        )
+        for b, attempt in self.store.select_by_key(query, "b"):
+            if isinstance(b, NamedNode) and isinstance(attempt, Literal):
+                yield self.shard(self._name(b), Attempt.parse(attempt.value).token)
+
+    def drop(self) -> None:
+        """Drop the plan."""
+        self.store.drop(self.graph)
+
+    # Within
+
+    def _open(self) -> str:
+        return f"GRAPH {self.names.runs} {{ {self.run} {ENR.runState} {ENR.Open} }}"
+
+    def _name(self, batch: NamedNode) -> str:
+        return batch.value.removeprefix(f"{self.graph.value}/")
+
+    def _select(self, variables: str, pattern: str) -> Iterator[Row]:
+        return self.store.select(f"SELECT {variables} WHERE {{ GRAPH {self.graph} {{ {pattern} }} }}")
+
+    def _insert(self, triples: str) -> None:
+        self.store.update(f"INSERT DATA {{ GRAPH {self.graph} {{ {triples} }} }}", idempotent=True)
+
+    def _clear(self, subject: NamedNode, predicate: NamedNode) -> None:
+        self.store.update(
+            f"DELETE WHERE {{ GRAPH {self.graph} {{ {subject} {predicate} ?old }} }}", idempotent=True
+        )
+
+
+def _joined(records: Sequence[NamedNode]) -> str:
+    """IRIs hold no spaces."""
+    return " ".join(record.value for record in records)
+
+
+def _split(text: str) -> Iterator[NamedNode]:
+    return (NamedNode(part) for part in text.split())
+
+
+def _integer(number: int) -> Literal:
+    return Literal(str(number), datatype=XSD.integer)
+
+
+def _number(row: Row) -> int:
+    """The number in a row; Virtuoso writes sums of whole numbers in several ways."""
+    return int(float(row[0].value)) if isinstance(row[0], Literal) else 0
+
+
+def _tail(term: object) -> int:
+    return int(term.value.rpartition("/")[2]) if isinstance(term, NamedNode) else 0

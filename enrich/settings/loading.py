@@ -1,0 +1,232 @@
+"""The settings of one museum: `enrich.toml`, overridden by the environment (`ENRICH_STORE__QUERY_URL`, …).
+
+Every key is a field below, with its meaning, default and unit; `docs/reference.md` is made from them.
+Unknown keys are refused, so that a misspelt one is not silently ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, get_args
+
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from enrich.errors import SettingsError
+from enrich.settings.models import (
+    DecisionSettings,
+    Iri,
+    MediaSettings,
+    RunSettings,
+    Section,
+    StoreSettings,
+    TrainSettings,
+    WorkersSettings,
+    base_iri,
+)
+
+FILE_NAME = "enrich.toml"
+PREFIX = "ENRICH_"
+
+
+class Settings(BaseSettings):
+    """Everything that enrich.toml may say."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+    sections: ClassVar[dict[str, type[Section]]] = {
+        "store": StoreSettings,
+        "train": TrainSettings,
+        "decision": DecisionSettings,
+        "run": RunSettings,
+        "media": MediaSettings,
+        "workers": WorkersSettings,
+    }
+
+    profile: str = Field(
+        default="silknow", description="Name of a profile, or the path of a profile's TOML file."
+    )
+    base: Annotated[Iri, AfterValidator(base_iri)] = Field(
+        default="https://data.example.org/enrich/",
+        description="Start of every IRI that we make, graphs included.",
+    )
+    actor: Iri = Field(
+        default="https://data.example.org/actor/museum",
+        description="The institution on whose behalf predictions are made.",
+    )
+    store: StoreSettings = Field(default=StoreSettings(), description="Where the graph is.")
+    train: TrainSettings = Field(default=TrainSettings(), description="How the classifiers learn.")
+    decision: DecisionSettings = Field(default=DecisionSettings(), description="When to answer.")
+    run: RunSettings = Field(default=RunSettings(), description="How a run goes through the gaps.")
+    media: MediaSettings = Field(default=MediaSettings(), description="Where pictures come from.")
+    workers: WorkersSettings = Field(default=WorkersSettings(), description="Broker and schedule.")
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from: that of enrich.toml, or the current one."""
+        return self._folder
+
+    @property
+    def source(self) -> Path | None:
+        """The file the settings were read from; None when there was none."""
+        return self._source
+
+    def locate(self, path: Path | str) -> Path:
+        """A path of the settings, made absolute."""
+        return (self._folder / Path(path).expanduser()).resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose content is given to the constructor."""
+        return env_settings, init_settings
+
+
+def find_settings(given: Path | None = None) -> Path | None:
+    """The settings file to read: the given one, that of ENRICH_CONFIG, ./enrich.toml, or none."""
+    named = given if given is not None else Path(env) if (env := os.environ.get("ENRICH_CONFIG")) else None
+    if named is None:
+        return Path(FILE_NAME) if Path(FILE_NAME).is_file() else None
+    path = named / FILE_NAME if named.is_dir() else named
+    if not path.is_file():
+        raise SettingsError(f"no settings file {path}: give --config FILE, or make one with: enrich init DIR")
+    return path
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings file (see `find_settings`) and the environment. Raises SettingsError."""
+    file = find_settings(path)
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, file)) from error
+    except ValueError as error:
+        raise SettingsError(f"the environment's {PREFIX}… variables: {error}") from error
+    if file is not None:
+        settings._folder = file.resolve().parent
+        settings._source = file.resolve()
+    return settings
+
+
+def write_initial(folder: Path, profile: str, *, force: bool = False) -> Path:
+    """Write `folder`/enrich.toml for the embedded store and a profile; returns the file. Raises SettingsError."""
+    target = folder / FILE_NAME
+    if target.exists() and not force:
+        raise SettingsError(f"{target} exists already: edit it, or say --force to write it anew")
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(_INITIAL.replace("PROFILE", _toml_string(profile)), encoding="utf-8")
+    return target
+
+
+def _toml_string(text: str) -> str:
+    """JSON's string is TOML's, but for U+007F and the surrogates that ASCII would need."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def setting_rows() -> Iterator[tuple[str, str, str, str]]:
+    """Every setting as (key, type, default, description), in the order of the file."""
+    for name, field in Settings.model_fields.items():
+        section = Settings.sections.get(name)
+        if section is None:
+            yield name, _type_name(field), _default(field), field.description or ""
+        else:
+            for key, inner in section.model_fields.items():
+                yield f"{name}.{key}", _type_name(inner), _default(inner), inner.description or ""
+
+
+def _type_name(field: FieldInfo) -> str:
+    text = str(field.annotation)
+    if choices := [a for a in get_args(field.annotation) if isinstance(a, str)]:
+        return " or ".join(choices)
+    for mark, name in (("Mapping", "table"), ("tuple", "list"), ("Path", "path"), ("Secret", "text"), ("bool", "true or false"),
+                       ("int", "whole number"), ("float", "number"), ("str", "text")):  # fmt: skip
+        if mark in text:
+            return name
+    return text
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
+
+
+def _refuse_unknown_variables() -> None:
+    known = [*Settings.model_fields]
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and "__" in variable:
+            section = variable[len(PREFIX) :].split("__")[0].lower()
+            if section not in known:
+                raise SettingsError(f"{variable} names no section of the settings{_nearest(section, known)}")
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+
+
+def _sentence(error: ValidationError, file: Path | None) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors(include_url=False)[0]
+    where = [str(part) for part in first["loc"]]
+    key = ".".join(where)
+    variable = PREFIX + "__".join(where).upper()
+    place = variable if variable in os.environ else str(file or "settings")
+    if first["type"] == "extra_forbidden":
+        section = Settings.sections.get(where[0]) if len(where) > 1 else None
+        known = list((section or Settings).model_fields)
+        return f"{place}: {key!r} is not a setting{_nearest(where[-1], known)}"
+    reason = first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    said = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{place}: {key}: {reason}{said}{more}"
+
+
+_INITIAL = """\
+# Settings of enrich. Every key, with its meaning and default: docs/reference.md.
+# The environment overrides them: ENRICH_STORE__QUERY_URL, ENRICH_RUN__BATCH, …
+
+profile = PROFILE                     # silknow, linked-art, or the path of a profile of your own
+base = "https://data.example.org/enrich/"      # start of every IRI that enrich makes: choose one you own
+actor = "https://data.example.org/actor/museum"  # the institution on whose behalf it predicts
+
+[store]
+path = "store"                          # the embedded store: a folder beside this file, one process at a time
+# query_url = "http://127.0.0.1:7878/query"     # a SPARQL 1.1 server instead
+# update_url = "http://127.0.0.1:7878/update"
+# graph_store_url = "http://127.0.0.1:7878/store"
+# auth = "basic"                        # none, basic, digest or bearer; secrets are best given by the environment
+
+[train]
+modalities = ["tabular"]
+
+[decision]
+target_precision = 0.9                  # below it, enrich abstains and keeps its candidates
+"""

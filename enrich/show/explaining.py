@@ -1,0 +1,181 @@
+"""Explains the answers about a record anew, with the model that gave them: words, values, places in pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyoxigraph import NamedNode
+
+from classifiers.base import ClassifierError
+from classifiers.model.manifest import MANIFEST, file_digest
+from enrich.errors import InputError, ModelError
+from enrich.runs.provenance import input_digest
+from enrich.show.record import iris, labels
+
+if TYPE_CHECKING:
+    from classifiers.explain.explanation import Contribution, Explanation, Looked, MemberExplanation
+    from classifiers.model.model import Model
+    from enrich.graph.records import Subject
+    from enrich.workspace import Workspace
+
+FOLDER = Path("explanations")
+"""Where saliency pictures go unless told otherwise, in the current folder."""
+_DEPTH = 2
+
+
+def explain_shown(
+    workspace: Workspace,
+    shown: dict[str, Any],
+    model: Path | None = None,
+    out: Path | None = None,
+    *,
+    most: int = 10,
+) -> dict[str, Any]:
+    """Add `explanation` to the current answers in what `show_record` told that are by the model.
+
+    Without `model` its folder is looked for: the one that the settings name, then beside enrich.toml.
+    Answers of which a curator or the classifiers said nothing (failures) have None. Saliency pictures are
+    written into `out`. Raises InputError when no answer is by the model, ModelError for its folder.
+    """
+    from classifiers.model.model import Model
+
+    by_model = {iri for a in shown["predictions"] if a["current"] for iri in a["run"]["used"]}
+    if not by_model:
+        raise InputError(f"there is no current answer about {shown['record']} to explain; see enrich show")
+    folder = model if model is not None else _find(workspace, by_model)
+    try:
+        loaded = Model.load(folder)
+    except ClassifierError as error:
+        raise ModelError(str(error)) from error
+    iri = workspace.names.model(loaded.digest).value
+    answers = [a for a in shown["predictions"] if a["current"] and iri in a["run"]["used"]]
+    if not answers:
+        raise InputError(
+            f"no current answer about {shown['record']} is by the model in {folder} ({loaded.digest[:12]}…); "
+            f"they are by: {', '.join(sorted(by_model))}"
+        )
+    subject = _subject(workspace, loaded, shown["record"])
+    wanted = [(a["property"], _explained_value(a)) for a in answers]
+    asked = [(name, value) for name, value in wanted if value is not None]
+    try:
+        found = dict(zip(asked, _explain(loaded, subject, asked, most), strict=True))
+    except ClassifierError as error:
+        raise ModelError(f"explaining: {error}") from error
+    for answer, (name, value) in zip(answers, wanted, strict=True):
+        explanation = None if value is None else found[name, value]
+        answer["explanation"] = (
+            None if explanation is None else _told(explanation, out or FOLDER, shown["record"])
+        )
+        if answer["explanation"] is not None:
+            same = answer["input"] == input_digest(subject.record, name)
+            answer["explanation"]["input_changed"] = not same
+    shown["labels"] |= labels(workspace.store, set(iris(shown)) - set(shown["labels"]))
+    return shown
+
+
+def _explained_value(answer: Mapping[str, Any]) -> str | None:
+    """What was answered, or what came first where it abstained."""
+    if answer["value"] is not None:
+        return str(answer["value"])
+    return next((str(c["value"]) for c in answer["candidates"]), None)
+
+
+def _explain(
+    model: Model, subject: Subject, asked: Sequence[tuple[str, str]], most: int
+) -> list[Explanation]:
+    from classifiers.explain.explanation import explain
+
+    return explain(model, subject.record, asked, most=most)
+
+
+def _subject(workspace: Workspace, model: Model, record: str) -> Subject:
+    """The record as the run saw it: its pictures fetched when the model looks at pictures."""
+    from enrich.answering.run import picture_source
+    from enrich.media.prefetch import prefetch
+
+    subject = workspace.reader.read([NamedNode(record)])[0]
+    if subject.problem is not None:
+        raise InputError(f"{record} cannot be read any more: {subject.problem}")
+    with picture_source(workspace, model) as source:
+        return subject if source is None else next(iter(prefetch([subject], source)))
+
+
+def _find(workspace: Workspace, wanted: set[str]) -> Path:
+    """The folder of one of these models. Raises InputError when none is where models are looked for."""
+    settings = workspace.settings
+    named = [] if settings.workers.model is None else [settings.locate(settings.workers.model)]
+    for folder in [*named, *_folders(settings.folder, _DEPTH)]:
+        manifest = folder / MANIFEST
+        if manifest.is_file() and workspace.names.model(file_digest(manifest)).value in wanted:
+            return folder
+    raise InputError(
+        f"the folder of {' or '.join(sorted(wanted))} is not beside enrich.toml: name it with --model DIR"
+    )
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        yield inner
+        if depth > 1 and not (inner / MANIFEST).is_file():
+            yield from _folders(inner, depth - 1)
+
+
+def _told(explanation: Explanation, out: Path, record: str) -> dict[str, Any]:
+    """The explanation as JSON values, its saliency pictures written."""
+    name = f"{_file_name(record)}-{_file_name(explanation.property)}-{_file_name(explanation.value)}"
+    return {
+        "value": explanation.value,
+        "probability": explanation.probability,
+        "fusion": [_contribution(c) for c in explanation.fusion],
+        "modalities": [_member(m, out, name) for m in explanation.members],
+    }
+
+
+def _member(member: MemberExplanation, out: Path, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "modality": member.modality,
+        "classifier": member.classifier,
+        "probability": member.probability,
+        "absent": member.absent,
+    }
+    if member.contributions:
+        told["unit"] = member.unit
+        told["contributions"] = [_contribution(c) for c in member.contributions]
+    if member.pictures:
+        told["pictures"] = [_picture(p, out, f"{name}-{i}") for i, p in enumerate(member.pictures, 1)]
+    return told
+
+
+def _contribution(contribution: Contribution) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": contribution.name, "weight": round(contribution.weight, 6)}
+    if contribution.value is not None:
+        told |= {"value": contribution.value, "there": contribution.there}
+    return told
+
+
+def _picture(looked: Looked, out: Path, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"url": looked.picture.url, "file": None, "method": None, "reason": looked.reason}
+    if looked.saliency is None:
+        return told
+    file = out / f"{name}.png"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(looked.saliency.overlay())
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written: {error.strerror}; name another folder with --out"
+        ) from error
+    return {**told, "file": str(file), "method": looked.saliency.method}
+
+
+def _file_name(iri: str) -> str:
+    """The end of an IRI as part of a file name, with a digest where something was left out."""
+    tail = re.split(r"[/#]", iri.rstrip("/#"))[-1]
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", tail)[:60]
+    if "/" not in iri:
+        return safe
+    return f"{safe}-{hashlib.sha256(iri.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"

@@ -1,0 +1,225 @@
+"""Run a named query or a query file, read-only, and write its answer in a standard format as it streams."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+from xml.sax.saxutils import escape, quoteattr
+
+import pyoxigraph as ox
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad
+
+from enrich.errors import InputError
+from enrich.graph.stores.base import Row, Term
+from enrich.workspace import Workspace
+from ontology.queries import named_query, query_names
+
+FORMATS = ("csv", "tsv", "json", "xml", "nt")
+_XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a query answered: `rows` under `variables`, or, of an ASK, one truth value."""
+
+    variables: tuple[str, ...]
+    rows: Iterable[Row]
+    truth: bool | None = None
+    triples: bool = False
+
+    def write(self, target: TextIO, format_name: str) -> None:
+        """Write the answer, row by row. Formats are those of FORMATS.
+
+        csv, tsv, json and xml follow the W3C's SPARQL 1.1 results formats, with lines that end in LF;
+        nt (N-Triples) is for the triples of a CONSTRUCT.
+        """
+        if format_name not in FORMATS:
+            raise InputError(f"no format {format_name!r}; there are: {', '.join(FORMATS)}")
+        if format_name == "nt" and not self.triples:
+            raise InputError(
+                "N-Triples are for a CONSTRUCT; a SELECT or ASK is written as csv, tsv, json or xml"
+            )
+        if self.truth is not None:
+            target.write(_truth(self.truth, format_name))
+        else:
+            _WRITERS[format_name](self.variables, self.rows, target)
+
+
+def run_named(workspace: Workspace, name: str, parameters: Mapping[str, Term] | None = None) -> Answer:
+    """The answer of a query that comes with the package. Raises InputError for a parameter that is missing."""
+    query = named_query(name)
+    names = workspace.names
+    terms = {"runs": names.runs, "reviews": names.reviews, "accepted": names.accepted, **(parameters or {})}
+    for parameter in query.parameters:
+        if parameter not in terms:
+            raise InputError(f"the query {name} asks about one {parameter}; add --set {parameter}=IRI")
+    text = query.bind(**{key: term for key, term in terms.items() if not isinstance(term, BlankNode)})
+    variables, _ = _understood(text, f"the query {name}")
+    store = workspace.store
+    rows = store.select(text) if query.key is None else store.select_by_key(text, query.key)
+    return Answer(variables, rows)
+
+
+def run_file(workspace: Workspace, path: Path) -> Answer:
+    """The answer of a SPARQL 1.1 query file. Raises InputError for anything but SELECT, ASK and CONSTRUCT."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        known = ", ".join(query_names())
+        raise InputError(f"no query and no file is called {str(path)!r}; queries: {known}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not text.strip():
+        raise InputError(f"{path} is empty; it should hold a SELECT, an ASK or a CONSTRUCT")
+    variables, form = _understood(text, str(path))
+    store = workspace.store
+    if form == "ask":
+        return Answer((), (), truth=store.ask(text))
+    if form == "construct":
+        return Answer(variables, _triples(store.construct(text)), triples=True)
+    return Answer(variables, store.select(text))
+
+
+def _triples(quads: Iterable[Quad]) -> Iterator[Row]:
+    for quad in quads:
+        yield _term(quad.subject), quad.predicate, _term(quad.object)
+
+
+def _term(term: object) -> Term:
+    if isinstance(term, NamedNode | BlankNode | Literal):
+        return term
+    raise InputError(f"a triple that holds a triple cannot be written: {str(term)[:200]}")
+
+
+def _understood(text: str, where: str) -> tuple[tuple[str, ...], str]:
+    """The variables and form of a query, parsed by asking an empty store; refuses updates and errors."""
+    empty = ox.Store()
+    try:
+        results = empty.query(text)
+    except (SyntaxError, ValueError) as error:
+        if _is_update(text):
+            raise InputError(
+                f"{where} is an update; enrich query only reads (SELECT, ASK, CONSTRUCT)"
+            ) from error
+        raise InputError(f"{where} is not a SPARQL 1.1 query: {error}") from error
+    except OSError:  # a SERVICE that was asked at once and does not answer: the query itself is well-formed
+        raise InputError(f"{where} asks another server (SERVICE) that does not answer") from None
+    if isinstance(results, ox.QueryBoolean):
+        return (), "ask"
+    if isinstance(results, ox.QueryTriples):
+        return ("subject", "predicate", "object"), "construct"
+    return tuple(variable.value for variable in results.variables), "select"
+
+
+_PROLOGUE = re.compile(r"\s+|#[^\n\r]*|PREFIX\s+[^\s:]*:\s*<[^>]*>|BASE\s*<[^>]*>", re.IGNORECASE)
+_UPDATE = re.compile(r"(INSERT|DELETE|LOAD|CLEAR|CREATE|DROP|COPY|MOVE|ADD|WITH)\b", re.IGNORECASE)
+
+
+def _is_update(text: str) -> bool:
+    """Whether the first word after the prologue is one that only an update begins with (SPARQL 1.1 Update §3)."""
+    start = 0
+    while match := _PROLOGUE.match(text, start):
+        start = match.end()
+    return _UPDATE.match(text, start) is not None
+
+
+def _csv(variables: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(variables)
+    for row in rows:
+        writer.writerow(["" if term is None else _plain(term) for term in row])
+
+
+def _plain(term: Term) -> str:
+    return str(term) if isinstance(term, BlankNode) else term.value
+
+
+def _tsv(variables: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    target.write("\t".join(f"?{variable}" for variable in variables) + "\n")
+    for row in rows:
+        target.write("\t".join("" if term is None else str(term).replace("\t", "\\t") for term in row) + "\n")
+
+
+def _json(variables: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    target.write(f'{{"head": {{"vars": {json.dumps(list(variables))}}}, "results": {{"bindings": [')
+    comma = ""
+    for row in rows:
+        bound = {
+            name: _json_term(term) for name, term in zip(variables, row, strict=True) if term is not None
+        }
+        target.write(f"{comma}\n{json.dumps(bound, ensure_ascii=False)}")
+        comma = ","
+    target.write("\n]}}\n")
+
+
+def _json_term(term: Term) -> dict[str, str]:
+    if isinstance(term, NamedNode):
+        return {"type": "uri", "value": term.value}
+    if isinstance(term, BlankNode):
+        return {"type": "bnode", "value": term.value}
+    said = {"type": "literal", "value": term.value}
+    if term.language:
+        said["xml:lang"] = term.language
+    elif term.datatype.value != _XSD_STRING:
+        said["datatype"] = term.datatype.value
+    return said
+
+
+def _xml(variables: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    target.write('<?xml version="1.0"?>\n<sparql xmlns="http://www.w3.org/2005/sparql-results#">\n<head>')
+    target.write("".join(f"<variable name={quoteattr(v)}/>" for v in variables) + "</head>\n<results>\n")
+    for row in rows:
+        bindings = (
+            f"<binding name={quoteattr(name)}>{_xml_term(term)}</binding>"
+            for name, term in zip(variables, row, strict=True)
+            if term is not None
+        )
+        target.write(f"<result>{''.join(bindings)}</result>\n")
+    target.write("</results>\n</sparql>\n")
+
+
+def _xml_term(term: Term) -> str:
+    value = escape(_xml_safe(term.value), {"\r": "&#13;"})
+    if isinstance(term, NamedNode):
+        return f"<uri>{value}</uri>"
+    if isinstance(term, BlankNode):
+        return f"<bnode>{value}</bnode>"
+    if term.language:
+        return f"<literal xml:lang={quoteattr(term.language)}>{value}</literal>"
+    if term.datatype.value != _XSD_STRING:
+        return f"<literal datatype={quoteattr(term.datatype.value)}>{value}</literal>"
+    return f"<literal>{value}</literal>"
+
+
+def _xml_safe(text: str) -> str:
+    """XML 1.0 §2.2 has no place for most control characters: they are written as U+FFFD."""
+    return "".join(c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in text)
+
+
+def _nt(_variables: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    for row in rows:
+        target.write(" ".join(str(term) for term in row) + " .\n")
+
+
+def _truth(truth: bool, format_name: str) -> str:
+    word = "true" if truth else "false"
+    if format_name == "json":
+        return f'{{"head": {{}}, "boolean": {word}}}\n'
+    if format_name == "xml":
+        head = '<?xml version="1.0"?>\n<sparql xmlns="http://www.w3.org/2005/sparql-results#"><head/>'
+        return f"{head}<boolean>{word}</boolean></sparql>\n"
+    return word + "\n"
+
+
+_WRITERS: Mapping[str, Callable[[Sequence[str], Iterable[Row], TextIO], None]] = {
+    "csv": _csv,
+    "tsv": _tsv,
+    "json": _json,
+    "xml": _xml,
+    "nt": _nt,
+}

@@ -1,0 +1,251 @@
+"""All that is known and predicted of one record: each answer with its whole provenance, as data and as a tree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyoxigraph import Literal, NamedNode
+
+from enrich.errors import InputError
+from enrich.graph.stores.base import Store, Term
+from enrich.workspace import Workspace
+from ontology.queries import named_query
+from ontology.terms import CRM, DCT, ENR, PROV, RDFS, SKOS, Names, values_block
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+Statements = dict[NamedNode, list[Term]]
+"""What is said of one node, by predicate."""
+
+
+def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
+    """What the facts say of a record, and every answer about it, those of retracted runs included.
+
+    Answers come by property, current ones first. Raises InputError when neither the facts nor any run
+    know the record.
+    """
+    store, names = workspace.store, workspace.names
+    subject = workspace.reader.read([record])[0]
+    nodes, states, runs_of = _answers(store, names, record)
+    if not states and subject.problem is not None:
+        raise InputError(subject.problem)
+    register = _described(store, names.runs, {*runs_of.values(), *_models(nodes.values())})
+    reviews = _reviews(store, names, list(states))
+    superseded = {
+        old
+        for answer in states
+        if states[answer] == "Active"
+        for old in nodes[answer].get(ENR.supersedes, [])
+    }
+    answers = []
+    for answer in states:
+        data = _answer(answer, nodes, register)
+        data["current"] = states[answer] == "Active" and answer not in superseded
+        data["run"] = _run(runs_of[answer], states[answer], register)
+        data["reviews"] = reviews.get(answer, [])
+        answers.append(data)
+    answers.sort(key=lambda a: (a["property"], not a["current"], a["run"]["started"] or "", a["prediction"]))
+    shown = {
+        "record": record.value,
+        "texts": [{"value": text.value, "language": text.language} for text in subject.record.texts],
+        "pictures": [picture.url for picture in subject.record.pictures],
+        "context": {name: list(values) for name, values in subject.record.context.items()},
+        "facts": {name: list(values) for name, values in subject.record.known.items()},
+        "missing": list(subject.missing),
+        "predictions": answers,
+    }
+    shown["labels"] = labels(store, iris(shown))
+    return shown
+
+
+def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
+    """A name for each IRI that has one: skos:prefLabel or rdfs:label, English before others."""
+    wanted = [[NamedNode(iri)] for iri in dict.fromkeys(iris)]
+    if not wanted:
+        return {}
+    block = values_block(["iri"], wanted)
+    path = f"{SKOS.prefLabel}|{RDFS.label}"
+    query = f"SELECT ?iri ?label WHERE {{ {block} {{ GRAPH ?g {{ ?iri {path} ?label }} }} UNION {{ ?iri {path} ?label }} }}"
+    found: dict[str, tuple[bool, str]] = {}
+    for iri, label in store.select(query):
+        if isinstance(iri, NamedNode) and isinstance(label, Literal):
+            candidate = (not (label.language or "en").startswith("en"), label.value)
+            found[iri.value] = min(found.get(iri.value, candidate), candidate)
+    return {iri: label for iri, (_, label) in found.items()}
+
+
+def _answers(
+    store: Store, names: Names, record: NamedNode
+) -> tuple[dict[NamedNode, Statements], dict[NamedNode, str], dict[NamedNode, NamedNode]]:
+    """Everything said around the answers about a record; the state of each answer's run; and the run."""
+    query = named_query("provenance").bind(runs=names.runs, reviews=names.reviews, record=record)
+    seen: dict[NamedNode, dict[NamedNode, dict[Term, None]]] = defaultdict(lambda: defaultdict(dict))
+    states: dict[NamedNode, str] = {}
+    runs: dict[NamedNode, NamedNode] = {}
+    for run, state, answer, subject, predicate, value in store.select(query):
+        if not isinstance(run, NamedNode) or not isinstance(answer, NamedNode) or value is None:
+            continue
+        states[answer], runs[answer] = _local(state), run
+        if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode):
+            seen[subject][predicate][value] = None
+    return (
+        {node: {p: list(values) for p, values in said.items()} for node, said in seen.items()},
+        states,
+        runs,
+    )
+
+
+def _described(store: Store, graph: NamedNode, nodes: Iterable[NamedNode]) -> dict[NamedNode, Statements]:
+    """What a graph says of some nodes."""
+    rows = [[node] for node in nodes]
+    said: dict[NamedNode, Statements] = defaultdict(lambda: defaultdict(list))
+    if rows:
+        query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {graph} {{ {values_block(['s'], rows)} ?s ?p ?o }} }}"
+        for subject, predicate, value in store.select(query):
+            if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode) and value is not None:
+                said[subject][predicate].append(value)
+    return said
+
+
+def _models(nodes: Iterable[Statements]) -> set[NamedNode]:
+    return {m for said in nodes for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
+
+
+def _answer(
+    answer: NamedNode, nodes: Mapping[NamedNode, Statements], register: Mapping[NamedNode, Statements]
+) -> dict[str, Any]:
+    said = nodes[answer]
+    candidates = [
+        {
+            "rank": int(_text(c, ENR.rank) or 0),
+            "value": _text(c, ENR.value),
+            "probability": _number(c, ENR.probability),
+        }
+        for c in nodes.values()
+        if answer in c.get(PROV.wasGeneratedBy, []) and ENR.rank in c
+    ]
+    usages = [nodes[u] for u in said.get(PROV.qualifiedUsage, []) if isinstance(u, NamedNode) and u in nodes]
+    return {
+        "prediction": answer.value,
+        "property": _text(said, ENR.propertyName) or "",
+        "outcome": _local(_first(said, ENR.outcome)),
+        "reason": _local(_first(said, ENR.reason)) or None,
+        "detail": _text(said, ENR.detail),
+        "value": _text(said, ENR.answers),
+        "confidence": _number(said, ENR.confidence),
+        "node": _text(said, CRM.P140_assigned_attribute_to),
+        "predicate": _text(said, CRM.P177_assigned_property_of_type),
+        "assigned": _text(said, CRM.P141_assigned),
+        "input": _text(said, ENR.inputDigest),
+        "supersedes": [t.value for t in said.get(ENR.supersedes, [])],
+        "candidates": sorted(candidates, key=lambda c: c["rank"]),
+        "evidence": sorted((_evidence(u, nodes, register) for u in usages), key=lambda e: str(e["modality"])),
+    }
+
+
+def _evidence(
+    usage: Statements, nodes: Mapping[NamedNode, Statements], register: Mapping[NamedNode, Statements]
+) -> dict[str, Any]:
+    entity = _first(usage, PROV.entity)
+    saw = nodes.get(entity, {}) if isinstance(entity, NamedNode) else {}
+    model = _first(usage, ENR.byModel)
+    return {
+        "modality": _local(_first(usage, PROV.hadRole)).removesuffix("Modality").lower(),
+        "value": _text(usage, ENR.value),
+        "probability": _number(usage, ENR.probability),
+        "model": _model(model, register) if isinstance(model, NamedNode) else None,
+        "sources": [t.value for t in saw.get(PROV.wasDerivedFrom, [])],
+        "property": _text(saw, ENR.property),
+        "format": _text(saw, DCT.format),
+        "language": _text(saw, DCT.language),
+        "sha256": _text(saw, ENR.sha256),
+    }
+
+
+def _model(model: NamedNode, register: Mapping[NamedNode, Statements]) -> dict[str, Any]:
+    said = register.get(model, {})
+    return {"iri": model.value, "version": _text(said, DCT.hasVersion), "sha256": _text(said, ENR.sha256)}
+
+
+def _run(run: NamedNode, state: str, register: Mapping[NamedNode, Statements]) -> dict[str, Any]:
+    said = register.get(run, {})
+    used = [t.value for t in said.get(PROV.used, [])]
+    return {
+        "run": run.value,
+        "state": state,
+        "started": _text(said, PROV.startedAtTime),
+        "ended": _text(said, PROV.endedAtTime),
+        "agent": _text(said, PROV.wasAssociatedWith),
+        "used": used,
+    }
+
+
+def _reviews(
+    store: Store, names: Names, answers: Sequence[NamedNode]
+) -> dict[NamedNode, list[dict[str, Any]]]:
+    found: dict[NamedNode, list[dict[str, Any]]] = defaultdict(list)
+    if not answers:
+        return found
+    block = values_block(["answer"], ([answer] for answer in answers))
+    query = (
+        f"SELECT ?answer ?decision ?actor ?time ?value WHERE {{ GRAPH {names.reviews} {{ {block} "
+        f"?review {ENR.reviews} ?answer ; {ENR.decision} ?decision ; {CRM.P14_carried_out_by} ?actor ; "
+        f"{PROV.endedAtTime} ?time . OPTIONAL {{ ?review {CRM.P141_assigned} ?value }} }} }}"
+    )
+    for answer, decision, actor, time, value in store.select(query):
+        if isinstance(answer, NamedNode):
+            said = {
+                "decision": _local(decision),
+                "actor": _value(actor),
+                "time": _value(time),
+                "value": _value(value),
+            }
+            found[answer].append(said)
+    for said_of in found.values():
+        said_of.sort(key=lambda review: review["time"])
+    return found
+
+
+def _first(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> Term | None:
+    return next(iter(said.get(predicate, [])), None)
+
+
+def _text(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> str | None:
+    return _value(_first(said, predicate))
+
+
+def _number(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> float | None:
+    text = _text(said, predicate)
+    return None if text is None else float(text)
+
+
+def _value(term: Term | None) -> str | None:
+    return None if term is None else term.value
+
+
+def _local(term: Term | None) -> str:
+    return "" if term is None else term.value.rsplit("#", 1)[-1].rsplit("/", 1)[-1]
+
+
+def iris(data: Any) -> list[str]:
+    """Every text in the data that is an IRI."""
+    if isinstance(data, dict):
+        return [iri for value in data.values() for iri in iris(value)]
+    if isinstance(data, list):
+        return [iri for value in data for iri in iris(value)]
+    if isinstance(data, str) and data.startswith(("http://", "https://")):
+        try:
+            return [NamedNode(data).value]
+        except ValueError:
+            return []
+    return []
+
+
+def as_tree(data: Mapping[str, Any]) -> Tree:
+    """The data of `show_record` as a tree for a terminal."""
+    from enrich.show.tree import record_tree
+
+    return record_tree(data)

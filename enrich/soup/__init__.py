@@ -1,0 +1,1 @@
+"""Checkpoint soups trained on pictures of the graph or of a folder."""

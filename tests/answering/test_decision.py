@@ -1,0 +1,104 @@
+"""What is said of a gap: a value when sure, several where there may be, else an abstention."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrich.answering.decision import decide
+from ontology.terms import ENR
+from tests.museums import answer
+
+
+def iris(*numbers: int) -> list[str]:
+    return [f"https://c.example/{n}" for n in numbers]
+
+
+def test_a_sure_value_is_asserted_with_its_candidates() -> None:
+    decision = decide(answer([0.1, 0.86, 0.04]), 0, 0.7)
+
+    assert decision.outcome == ENR.Predicted
+    assert [c.value for c in decision.asserted] == iris(1)
+    assert [(c.rank, c.value) for c in decision.candidates] == list(enumerate(iris(1, 0, 2), 1))
+    assert (decision.confidence, decision.threshold) == (0.86, 0.7)
+
+
+def test_below_the_threshold_it_abstains_and_keeps_its_candidates() -> None:
+    decision = decide(answer([0.6, 0.4]), 0, 0.7)
+
+    assert (decision.outcome, decision.reason) == (ENR.Abstained, ENR.BelowThreshold)
+    assert decision.asserted == ()
+    assert [c.probability for c in decision.candidates] == [0.6, 0.4]
+
+
+def test_a_threshold_above_one_is_never_reached_and_not_written() -> None:
+    decision = decide(answer([1.0, 0.0]), 0, 1.1)
+
+    assert decision.outcome == ENR.Abstained
+    assert decision.threshold is None
+
+
+def test_with_no_modality_there_is_no_evidence() -> None:
+    decision = decide(answer([np.nan, np.nan], present=False), 0, 0.1)
+
+    assert (decision.outcome, decision.reason, decision.candidates) == (ENR.Abstained, ENR.NoEvidence, ())
+
+
+def test_numbers_that_are_none_fail_the_record() -> None:
+    decision = decide(answer([np.nan, 0.5]), 0, 0.1)
+
+    assert (decision.outcome, decision.reason) == (ENR.Failed, ENR.ClassifierFailure)
+
+
+def test_a_rejected_value_is_not_proposed_again() -> None:
+    decision = decide(answer([0.9, 0.08, 0.02]), 0, 0.5, rejected=frozenset(iris(0)))
+
+    assert (decision.outcome, decision.reason) == (ENR.Abstained, ENR.RejectedBefore)
+    assert [c.value for c in decision.candidates] == iris(1, 2)
+
+
+def test_with_every_value_rejected_nothing_is_left_to_say() -> None:
+    decision = decide(answer([0.9, 0.1]), 0, 0.5, rejected=frozenset(iris(0, 1)))
+
+    assert (decision.reason, decision.candidates) == (ENR.RejectedBefore, ())
+
+
+def test_a_property_with_many_values_asserts_all_that_reach_their_own_threshold() -> None:
+    decision = decide(answer([0.5, 0.9, 0.4], many=True), 0, [0.6, 0.8, 0.3])
+
+    assert [c.value for c in decision.asserted] == iris(1, 2)
+
+
+def test_a_property_with_one_value_asserts_only_its_first_candidate() -> None:
+    decision = decide(answer([0.5, 0.45, 0.05], order=[1, 0, 2]), 0, 0.4)
+
+    assert [c.value for c in decision.asserted] == iris(1)
+
+
+def test_the_conformal_set_is_kept_whole_even_when_long() -> None:
+    decision = decide(answer([0.4, 0.3, 0.2, 0.1], inside=[True, True, True, False]), 0, 0.9, most=1)
+
+    assert len(decision.candidates) == 3
+    assert decision.coverage == 0.9
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=8),
+    st.floats(0, 1.2),
+    st.booleans(),
+    st.sets(st.integers(0, 7)),
+    st.integers(1, 5),
+)
+def test_whatever_is_asserted_was_sure_enough_and_not_rejected(
+    probabilities: list[float], threshold: float, many: bool, rejected: set[int], most: int
+) -> None:
+    denied = frozenset(iris(*rejected))
+    decision = decide(answer(probabilities, many=many), 0, threshold, rejected=denied, most=most)
+
+    assert all(c.probability >= threshold - 1e-6 and c.value not in denied for c in decision.asserted)
+    assert [c.rank for c in decision.candidates] == list(range(1, len(decision.candidates) + 1))
+    assert not {c.value for c in decision.candidates} & denied
+    assert (decision.outcome == ENR.Predicted) == bool(decision.asserted)
+    assert (decision.reason is None) == bool(decision.asserted)
+    assert {c.value for c in decision.asserted} <= {c.value for c in decision.candidates}

@@ -1,0 +1,225 @@
+"""A profile that fits is counted; one that does not is told what to change."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+
+import pytest
+from pyoxigraph import NamedNode
+
+from enrich.graph.profile_check import ProfileReport, check_profile
+from enrich.graph.stores.embedded import EmbeddedStore
+from ontology.profile_toml import parse_profile
+from ontology.profiles import Profile, load_profile
+from ontology.terms import Names
+from tests.ontology.pattern import museum_data
+
+NAMES = Names("https://museum.example.org/enrich/")
+HEAD = """
+@prefix crm: <http://www.cidoc-crm.org/cidoc-crm/> .
+@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix m: <https://museum.example.org/> .
+@prefix v: <https://museum.example.org/vocab/> .
+"""
+FACTS = """
+m:graph1 {
+  m:o1 a crm:E22_Human-Made_Object ; rdfs:label "Velvet"@en ; crm:P108i_was_produced_by m:p1 ;
+    crm:P50_has_current_keeper m:met ; crm:P45_consists_of v:silk, v:gold .
+  m:p1 a crm:E12_Production ; crm:P32_used_general_technique v:cut-velvet ; crm:P4_has_time-span m:t1 .
+  m:t1 a crm:E52_Time-Span ; crm:P86_falls_within v:c18 .
+  m:o2 a crm:E22_Human-Made_Object ; crm:P108i_was_produced_by m:p2 .
+  m:p2 a crm:E12_Production ; crm:P32_used_general_technique v:unheard-of ; crm:P4_has_time-span m:t2 .
+  m:t2 a crm:E52_Time-Span .
+}
+m:graph2 { m:o3 a crm:E22_Human-Made_Object ; crm:P108i_was_produced_by m:p3 .
+  m:p3 a crm:E12_Production ; crm:P32_used_general_technique v:damask . }
+m:vocabulary { v:cut-velvet skos:broader v:pile . v:velvets skos:member v:pile . v:circle skos:broader v:circle . }
+<https://museum.example.org/enrich/graph/accepted> { m:p2 crm:P32_used_general_technique v:damask .
+  v:unheard-of skos:broader v:damask . m:o9 a crm:E22_Human-Made_Object . }
+"""
+PROFILE = """
+record_class = "crm:E22_Human-Made_Object"
+facts = ["https://museum.example.org/graph*"]
+museum = "museum"
+labels = [["rdfs:label"]]
+[prefixes]
+v = "https://museum.example.org/vocab/"
+[properties.technique]
+node = ["crm:P108i_was_produced_by"]
+node_class = "crm:E12_Production"
+predicate = "crm:P32_used_general_technique"
+classes = ["v:velvet", "v:damask", "v:lampas"]
+narrower = [["skos:broader"], ["^skos:member"]]
+groups = { "v:velvets" = "v:velvet" }
+[properties.time]
+node = ["crm:P108i_was_produced_by"]
+predicate = "crm:P4_has_time-span"
+value = ["crm:P86_falls_within"]
+value_class = "crm:E52_Time-Span"
+minimum = 5
+[properties.material]
+predicate = "crm:P45_consists_of"
+[texts.title]
+path = ["rdfs:label"]
+[contexts.museum]
+path = ["crm:P50_has_current_keeper"]
+[contexts.graph]
+graph = true
+"""
+
+
+def profile(text: str = PROFILE) -> Profile:
+    return parse_profile(text, "small", "small.toml")
+
+
+def store(text: str = FACTS) -> EmbeddedStore:
+    made = EmbeddedStore()
+    made.load(io.BytesIO((HEAD + text).encode()), "application/trig")
+    return made
+
+
+def check(text: str = PROFILE, facts: str = FACTS) -> ProfileReport:
+    with store(facts) as opened:
+        return check_profile(opened, profile(text), NAMES)
+
+
+def counts(report: ProfileReport, name: str) -> dict[str, int]:
+    return {p.kind: p.records for p in report.patterns if p.name == name}
+
+
+def test_each_pattern_is_counted_in_records() -> None:
+    report = check()
+
+    assert report.records == 3
+    assert report.graphs == ("https://museum.example.org/graph1", "https://museum.example.org/graph2")
+    assert counts(report, "technique") == {"node": 3, "predicate": 3, "value": 3, "class": 2, "several": 0}
+    assert counts(report, "time") == {"node": 2 + 1, "predicate": 2, "value": 1, "class": 1, "several": 0}
+    assert counts(report, "material") == {"predicate": 1, "value": 1, "class": 1, "several": 1}
+    assert counts(report, "title") == {"text": 1}
+    assert counts(report, "museum") == {"context": 1}
+    assert counts(report, "graph") == {"context": 3}
+    assert report.fits
+
+
+def test_raw_values_are_followed_to_their_classes_but_not_through_our_own_graphs() -> None:
+    report = check()
+
+    assert report.classes["technique"] == {
+        "https://museum.example.org/vocab/velvet": 1,
+        "https://museum.example.org/vocab/damask": 1,
+    }
+    assert report.outside["technique"] == {"https://museum.example.org/vocab/unheard-of": 1}
+    assert report.outside_total == {"technique": 1}
+
+
+def test_the_advice_says_what_to_change() -> None:
+    told = " ".join(check().advice)
+
+    assert "[properties.technique]: 1 values of 1 records reach no class, first <https://museum" in told
+    assert "classes: no record has <https://museum.example.org/vocab/lampas>; nothing can learn it." in told
+    assert "[properties.time] minimum: 1 of 1 classes have fewer than 5 records" in told
+    assert "[properties.material] many: 1 records have more than one value; set many = true" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('node = ["crm:P108i_was', 'node = ["crm:P109i_was', "there are .*crm:P108i_was_produced_by \\(3\\)"),
+        (
+            "crm:P32_used_general_technique",
+            "crm:P33_used",
+            "crm:P33_used matches nothing; .*crm:P32_used_general",
+        ),
+        (
+            "crm:P86_falls_within",
+            "crm:P82_at",
+            "value: crm:P82_at matches nothing; .*crm:P86_falls_within \\(1\\)",
+        ),
+        ('node_class = "crm:E12', 'node_class = "crm:E13', "node_class: no node is a crm:E13_Production"),
+        ('path = ["rdfs:label"]', 'path = ["rdfs:comment"]', "\\[texts.title\\]: rdfs:comment leads nowhere"),
+        ('"crm:E22_Human-Made_Object"', '"crm:E22_Man-Made"', "there are crm:E12_Production \\(3\\)"),
+        ("org/graph*", "org/graph2", "never"),
+        ("org/graph*", "org/other*", "<https://museum.example.org/graph1> holds 2 records"),
+    ],
+)
+def test_a_pattern_that_finds_nothing_is_told_with_what_is_there(old: str, new: str, said: str) -> None:
+    told = " ".join(check(PROFILE.replace(old, new)).advice)
+
+    if said == "never":
+        assert "holds" not in told
+    else:
+        assert re.search(said, told), told
+
+
+def test_a_profile_that_finds_no_value_does_not_fit() -> None:
+    report = check(PROFILE.replace("crm:P45_consists_of", "crm:P46_is_composed_of"))
+
+    assert not report.fits
+    assert [p.name for p in report.empty if p.kind == "predicate"] == ["material"]
+
+
+def test_an_empty_store_is_told_to_be_loaded() -> None:
+    report = check(facts="")
+
+    assert (report.records, report.fits) == (0, False)
+    assert "load a graph" in report.advice[0]
+
+
+def test_a_scheme_without_concepts_is_told() -> None:
+    text = PROFILE.replace(
+        'predicate = "crm:P45_consists_of"', 'predicate = "crm:P45_consists_of"\nscheme = "v:materials"'
+    )
+
+    report = check(text)
+
+    assert "[properties.material] scheme: the graph holds no concept of" in " ".join(report.advice)
+    assert not report.fits
+    concepts = FACTS + "m:vocabulary { v:silk skos:inScheme v:materials . }"
+    assert check(text, concepts).classes["material"] == {"https://museum.example.org/vocab/silk": 1}
+
+
+def test_values_in_a_circle_end() -> None:
+    assert check(facts=FACTS.replace("v:unheard-of ;", "v:circle ;")).outside["technique"] == {
+        "https://museum.example.org/vocab/circle": 1
+    }
+
+
+def test_more_values_than_a_query_holds_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enrich.graph.profile_check._BATCH", 1)
+
+    assert counts(check(), "technique")["class"] == 2
+
+
+def test_the_report_is_json() -> None:
+    said = json.loads(json.dumps(check().to_json()))
+
+    assert said["records"] == 3
+    assert said["patterns"][0] == {
+        "kind": "records", "name": "", "pattern": "a crm:E22_Human-Made_Object", "records": 3,
+    }  # fmt: skip
+
+
+def test_a_hostile_iri_in_the_graph_stays_in_its_place() -> None:
+    hostile = NamedNode("https://a.org/?q='%22;DROP%20ALL--")
+    facts = FACTS.replace("v:unheard-of ;", f"{hostile} ;")
+
+    assert check(facts=facts).outside["technique"] == {hostile.value: 1}
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_silknow_has_the_values_that_are_known_to_be_there() -> None:
+    with EmbeddedStore() as opened, gzip.open(museum_data("silknow/records.nq.gz")) as file:
+        opened.load(file, "application/n-quads")
+        report = check_profile(opened, load_profile("silknow"), NAMES)
+
+    assert report.records == 17655
+    found = {p.name: p.records for p in report.patterns if p.kind == "class"}
+    assert {name: 17655 - number for name, number in found.items()} == {
+        "place": 7296, "time": 9292, "technique": 11982, "material": 3328,
+    }  # fmt: skip
+    assert not report.outside

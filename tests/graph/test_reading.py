@@ -1,0 +1,153 @@
+"""Records are read as the profile says: values, nodes, texts, pictures and context, many values included."""
+
+from __future__ import annotations
+
+from pyoxigraph import Literal, NamedNode, Quad
+
+from enrich.demo.museum import graph_iri, museum_quads, record_iri
+from enrich.demo.objects import PROPERTIES, made_objects
+from enrich.graph.reading import Reader, fact_graphs
+from enrich.graph.stores import Store, open_store
+from ontology.profiles import load_profile
+from ontology.terms import CRM, RDF, RDFS, Names
+from tests.museums import museum
+
+NAMES = Names("https://data.example.org/enrich/")
+OBJECT = CRM["E22_Human-Made_Object"]
+
+
+def reader(store: Store) -> Reader:
+    return Reader(store, load_profile("linked-art"), NAMES)
+
+
+def facts(graph: str = "https://m.example/graph/a", **said: object) -> list[Quad]:
+    record, node = NamedNode("https://m.example/o/1"), NamedNode(graph)
+    quads = [Quad(record, RDF.type, OBJECT, node)]
+    for value in said.get("labels", ()):  # type: ignore[attr-defined]
+        quads.append(Quad(record, RDFS.label, value, node))
+    for value in said.get("materials", ()):  # type: ignore[attr-defined]
+        quads.append(Quad(record, CRM.P45_consists_of, value, node))
+    return quads
+
+
+def test_every_made_object_is_read_as_it_was_made(store: Store) -> None:
+    workspace = museum(40, store)
+    made = {record_iri(m).value: m for m in made_objects(40, 3)}
+
+    subjects = list(workspace.reader.read_all(batch=7))
+
+    assert {s.iri.value for s in subjects} == set(made)
+    for subject in subjects:
+        truth = made[subject.iri.value]
+        assert set(subject.missing) == set(truth.missing)
+        for name in PROPERTIES:
+            known = tuple(v.rpartition("/")[2] for v in subject.record.known.get(name, ()))
+            assert known == (() if name in truth.missing else tuple(sorted(truth.values[name])))
+        assert subject.nodes["material"] == subject.iri
+        assert subject.nodes["place"].value == subject.iri.value + "/production"
+        assert not subject.minted
+        assert subject.record.context["museum"]
+
+
+def test_the_batch_does_not_change_what_is_read() -> None:
+    workspace = museum(30)
+
+    assert list(workspace.reader.read_all(batch=4)) == list(workspace.reader.read_all(batch=1000))
+
+
+def test_a_record_without_the_node_gets_one_of_ours_that_is_always_the_same() -> None:
+    store = open_store()
+    store.insert(facts())
+
+    (first,), (second,) = (list(reader(store).read_all()) for _ in range(2))
+
+    assert first.minted == {"place", "time", "technique"}
+    assert NAMES.owns(first.nodes["place"])
+    assert first.nodes == second.nodes
+
+
+def test_what_is_no_record_is_a_problem_of_that_record_alone() -> None:
+    store = open_store()
+    store.insert(facts())
+    stranger, known = NamedNode("https://m.example/o/2"), NamedNode("https://m.example/o/1")
+
+    wrong, right = reader(store).read([stranger, known])
+
+    assert wrong.problem is not None
+    assert "is no" in wrong.problem
+    assert right.problem is None
+
+
+def test_our_own_graphs_and_those_the_profile_leaves_out_are_no_facts(store: Store) -> None:
+    store.insert(facts())
+    store.insert(facts("https://m.example/graph/vocabulary"))
+    store.insert([Quad(NAMES.run("x"), RDF.type, OBJECT, NAMES.runs)])
+
+    found = fact_graphs(store, load_profile("linked-art"), NAMES)
+
+    assert [g.value for g in found] == ["https://m.example/graph/a"]
+    assert reader(store).count() == 1
+
+
+def test_values_that_are_no_iri_leave_a_gap() -> None:
+    store = open_store()
+    store.insert(facts(materials=[Literal("silk")]))
+
+    (subject,) = reader(store).read_all()
+
+    assert "material" in subject.missing
+
+
+def test_empty_texts_are_left_out_and_others_keep_their_language() -> None:
+    store = open_store()
+    store.insert(facts(labels=[Literal("  "), Literal("Seda", language="es"), Literal("Silk")]))
+
+    (subject,) = reader(store).read_all()
+
+    assert [(t.value, t.language) for t in subject.record.texts] == [("Silk", None), ("Seda", "es")]
+    assert subject.record.texts[0].source == RDFS.label.value
+
+
+def test_a_picture_that_is_no_web_address_carries_its_reason() -> None:
+    store = open_store()
+    store.insert(facts())
+    record, graph = NamedNode("https://m.example/o/1"), NamedNode("https://m.example/graph/a")
+    image = NamedNode("https://m.example/i/1")
+    access = NamedNode("https://linked.art/ns/terms/access_point")
+    store.insert([Quad(record, CRM.P138i_has_representation, image, graph)])
+    store.insert([Quad(image, access, NamedNode("file:///etc/passwd"), graph)])
+
+    (subject,) = reader(store).read_all()
+
+    assert subject.record.pictures[0].failure == "not an http(s) address"
+
+
+def test_facts_in_the_default_graph_are_read_too() -> None:
+    store = open_store()
+    store.insert(Quad(q.subject, q.predicate, q.object) for q in museum_quads(5, seed=1))
+
+    assert len(list(reader(store).read_all())) == 5
+
+
+def test_a_record_typed_in_two_graphs_is_one_record(store: Store) -> None:
+    store.insert(facts())
+    store.insert(facts("https://m.example/graph/b", labels=[Literal("b")]))
+
+    assert reader(store).count() == 1
+    subjects = {s.iri: s for s in reader(store).read_all()}
+    assert len(subjects) == 1
+
+
+def test_the_museum_is_the_graph_when_the_profile_says_so() -> None:
+    profile = load_profile("silknow")
+    store = open_store()
+    record, graph = (
+        NamedNode("http://data.silknow.org/object/1"),
+        NamedNode("http://data.silknow.org/graph/vam"),
+    )
+    store.insert([Quad(record, RDF.type, profile.record_class, graph)])
+
+    (subject,) = Reader(store, profile, NAMES).read_all()
+
+    assert subject.record.context["museum"] == (graph.value,)
+    assert graph_iri("x").value.endswith("/x")

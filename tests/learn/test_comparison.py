@@ -1,0 +1,72 @@
+"""Comparison of modalities: on the same records, and the fusion with each withheld."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifiers.data import Dataset
+from classifiers.model.model import Model
+from enrich.learn.evaluation import measure
+from tests.two_modalities import fused_model, told
+
+HELD_OUT = told(120, seed=1)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return fused_model()
+
+
+@pytest.fixture(scope="module")
+def found(model: Model) -> dict[str, Any]:
+    return measure(model, HELD_OUT, detail=True, compare=True)
+
+
+def test_the_same_records_are_those_that_every_modality_could_look_at(found: dict[str, Any]) -> None:
+    place = found["same"]["properties"]["place"]
+    with_text = sum(bool(r.texts and r.known.get("place")) for r in HELD_OUT)
+    assert place["records"] == with_text < found["properties"]["place"]["records"]
+    assert set(place["by"]) == {"tabular", "text", "fusion"}
+    own = found["properties"]["place"]["by"]["text"]
+    assert own["records"] == with_text
+    assert place["by"]["text"]["macro_f1"] == pytest.approx(own["macro_f1"])
+
+
+def test_taking_away_the_modality_that_knows_the_place_costs_most(found: dict[str, Any]) -> None:
+    ablation = found["ablation"]
+    by = ablation["properties"]["place"]["by"]
+    assert list(by) == ["all", "without tabular", "without text"]
+    assert by["without text"]["macro_f1"] < by["all"]["macro_f1"] - 0.05
+    difference = ablation["difference"]["without text"]
+    assert difference["value"] == pytest.approx(
+        ablation["mean_macro_f1"]["without text"] - ablation["mean_macro_f1"]["all"]
+    )
+    assert difference["low"] <= difference["value"] <= difference["high"]
+
+
+def test_the_whole_fusion_is_what_the_model_answers(model: Model, found: dict[str, Any]) -> None:
+    said = model.predict(HELD_OUT)["time"]
+    target, named = Dataset(HELD_OUT, model.properties).targets(said.property)
+    rows = named & np.array([bool(r.texts) for r in HELD_OUT])
+    right = target[np.arange(len(target)), said.first()][rows] > 0
+    assert found["same"]["properties"]["time"]["by"]["fusion"]["accuracy"] == pytest.approx(right.mean())
+
+
+def test_everything_is_valid_json(found: dict[str, Any]) -> None:
+    json.dumps(found, allow_nan=False)
+
+
+def test_nothing_is_compared_unless_asked(model: Model) -> None:
+    assert set(measure(model, HELD_OUT[:5])) == {"properties", "mean_macro_f1"}
+
+
+def test_without_any_record_there_are_no_figures(model: Model) -> None:
+    found = measure(model, [], compare=True)
+    assert found["same"]["properties"]["place"] == {
+        "records": 0,
+        "by": {m: {"macro_f1": None, "accuracy": None} for m in ("tabular", "text", "fusion")},
+    }

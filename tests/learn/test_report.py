@@ -1,0 +1,159 @@
+"""The report: one page that needs nothing else, shows everything, and trusts no text."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrich.errors import InputError, ModelError
+from enrich.learn.evaluation import evaluate
+from enrich.learn.report.page import page
+from tests.classifiers.museum import BASE, PROPERTIES
+from tests.learn.test_training import FakeWorkspace, write_splits
+from tests.two_modalities import MEMBERS, fused_model, told
+
+RECORDS = told(240, seed=1)
+TRAINING = {
+    "records": 200,
+    "seed": 0,
+    "classes": {p.name: {c: 50 + i for i, c in enumerate(p.classes)} for p in PROPERTIES},
+    "left_out": {"place": {BASE + "place/<rare>": 3}},
+    "properties_left_out": ["colour"],
+    "members": [{"classifier": m.classifier, "settings": dict(m.settings)} for m in MEMBERS],
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "model"
+    fused_model().save(folder, training=TRAINING)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    run(model, folder, report=folder / "report", leave_out=True)
+    return folder / "report"
+
+
+def run(model: Path, folder: Path, **rest: Any) -> dict[str, Any]:
+    workspace: Any = FakeWorkspace(RECORDS)
+    return evaluate(workspace, model, write_splits(folder, RECORDS, dev=160), "dev", **rest)
+
+
+class Page(HTMLParser):
+    """Tags that are open in the end, addresses, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.words = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
+        if tag not in ("meta", "br", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_page_is_whole_and_needs_nothing_from_elsewhere(report: Path) -> None:
+    html = (report / "report.html").read_text()
+    found = Page(html)
+    assert found.open == []
+    assert all(address.startswith("#") for address in found.addresses)
+    assert not re.search(r"<script|@import|url\(|<link", html)
+    assert sorted(p.name for p in report.iterdir()) == ["report.html", "report.json"]
+
+
+def test_every_class_is_in_the_page_and_those_left_out_are_named(report: Path) -> None:
+    html = (report / "report.html").read_text()
+    for prop in PROPERTIES:
+        for iri in prop.classes:
+            assert f'title="{iri}"' in html
+    assert "Left out of training, with fewer than 1 values: 1" in html
+    assert "place/&lt;rare&gt;" in html
+    assert "<rare>" not in html
+    assert "nothing was learnt of: colour" in html
+
+
+def test_the_page_has_every_part(report: Path) -> None:
+    words = Page((report / "report.html").read_text()).words
+    for heading in (
+        "By property and modality",
+        "On the same records",
+        "The fusion without each modality",
+        "Leaving out one museum at a time",
+        "Reliability",
+        "Precision of the most confident answers",
+        "Confusions of the fusion",
+        "Confusions of text alone",
+    ):
+        assert heading in words, heading
+    assert "without tabular" in words
+
+
+def test_the_json_holds_the_same_figures(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    assert {"properties", "same", "ablation", "left_out", "names", "training"} <= set(data)
+    html = (report / "report.html").read_text()
+    assert f"{data['mean_macro_f1']['fusion']:.3f}" in html
+    assert f"{data['ablation']['mean_macro_f1']['without text']:.3f}" in html
+
+
+def test_each_museum_is_left_out_in_turn(report: Path) -> None:
+    rows = json.loads((report / "report.json").read_text())["left_out"]
+    assert [row["records"] for row in rows] == sorted((row["records"] for row in rows), reverse=True)
+    for row in rows:
+        house = sum(r.context["museum"] == (row["value"],) for r in RECORDS[:160])
+        assert row["records"] == house >= 50
+        assert 0 <= row["trained_without"]["macro_f1"] <= 1
+
+
+def test_without_leaving_out_the_page_says_how(model: Path, tmp_path: Path) -> None:
+    run(model, tmp_path, report=tmp_path / "r", without=("museum",), hide_known=True)
+    html = (tmp_path / "r" / "report.html").read_text()
+    assert "<code>--leave-out</code>" in html
+    assert "the property asked for, all known values, museum" in html
+
+
+def test_leaving_out_needs_a_report_and_a_model_that_says_what_it_is(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="it needs --report"):
+        run(model, tmp_path, leave_out=True)
+    bare = tmp_path / "bare"
+    fused_model(60).save(bare)
+    with pytest.raises(ModelError, match="does not say what it was made of"):
+        run(bare, tmp_path, report=tmp_path / "r", leave_out=True)
+
+
+def test_labels_of_the_graph_cannot_break_the_page(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    hostile = "<script>alert('x')</script>\"'&"
+    html = page(data, dict.fromkeys(PROPERTIES[0].classes, hostile))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert Page(html).open == []
+
+
+def test_one_modality_is_not_shown_twice(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    data["fusion"]["name"] = "pass-through"
+    data["ablation"] = {}
+    for said in data["properties"].values():
+        del said["by"]["text"]
+    data["mean_macro_f1"].pop("text")
+    words = Page(page(data, {})).words
+    assert "there is nothing to compare" in words
+    assert "fusion" not in words.split("By property and modality")[1].split("On the same")[0]

@@ -1,0 +1,153 @@
+"""Which text classifier is taken: the one named, or the better one of those that can be had."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifiers.base import ClassifierError, Distribution
+from classifiers.data import Dataset, Property, Record, Text
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import MemberSpec
+from enrich.errors import SettingsError
+from enrich.learn import text_back_end as back_ends
+from enrich.learn.text_back_end import AUTO, chosen, mean_macro_f1, merged, text_member
+from enrich.learn.training import model_spec, train
+from tests.classifiers.museum import PLACES, museum
+from tests.learn.test_training import FakeWorkspace
+
+TINY = {
+    "encoder": "scratch",
+    "tokens": 16,
+    "scratch": {"vocabulary": 200, "width": 16, "layers": 1, "heads": 2},
+    "training": {"epochs": 1, "batch": 32},
+    "runtime": "torch",
+}
+PLACE = Property("place", ("a", "b"))
+DATA = Dataset([Record(f"r{i}", {"place": ("ab"[i % 2],)}) for i in range(20)], (PLACE,))
+COMMON = {"loss": {"gamma": 1.5}}
+
+
+def said(right: int, present: bool = True) -> dict[str, Distribution]:
+    """Answers of which the first `right` are true."""
+    target, _ = DATA.targets(PLACE)
+    probabilities = np.where(np.arange(20)[:, None] < right, target, 1.0 - target)
+    return {"place": Distribution(PLACE.classes, probabilities, np.full(20, present))}
+
+
+@pytest.fixture
+def out_of_fold(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many each classifier gets right; no one is trained."""
+    right = {"tfidf": 15, "text": 15}
+    monkeypatch.setattr(
+        back_ends, "held_out_predictions", lambda _data, member, *_, **__: said(right[member.classifier])
+    )
+    return right
+
+
+def auto(**transformer: Any) -> MemberSpec:
+    given = {"encoder": "scratch", **transformer}
+    return text_member({"back_end": AUTO, "transformer": given, "tfidf": {"cost": 2.0}}, COMMON, 3)
+
+
+def choose(member: MemberSpec) -> tuple[MemberSpec, dict[str, Any]]:
+    return chosen(member, DATA, 2, seed=0, progress=lambda *_: None)
+
+
+def test_changing_one_line_changes_the_back_end() -> None:
+    tables = {"tfidf": {"cost": 2.0}, "transformer": {"encoder": "minilm"}}
+    found = {
+        name: text_member({"back_end": name, **tables}, COMMON, None) for name in ("tfidf", "transformer")
+    }
+    assert found["tfidf"] == MemberSpec("tfidf", {"cost": 2.0})
+    assert found["transformer"] == MemberSpec("text", {**COMMON, "encoder": "minilm"})
+    assert text_member({}, COMMON, None) == MemberSpec("tfidf", {})
+    assert text_member({"cost": 3.0}, COMMON, 2) == MemberSpec("tfidf", {"cost": 3.0}, 2)
+
+
+def test_what_no_back_end_takes_is_a_sentence() -> None:
+    with pytest.raises(SettingsError, match="there are: tfidf, transformer, auto"):
+        text_member({"back_end": "gpt"}, COMMON, None)
+    with pytest.raises(SettingsError, match=r"\[train.options.text.tfidf\]"):
+        text_member({"back_end": AUTO, "cost": 1.0}, COMMON, None)
+
+
+def test_auto_takes_the_one_that_is_better_out_of_fold(out_of_fold: dict[str, int]) -> None:
+    out_of_fold["text"] = 18
+    member, account = choose(auto())
+    assert (member.classifier, member.folds) == ("text", 3)
+    assert member.settings == {**COMMON, "encoder": "scratch"}
+    assert account["chosen"] == "transformer"
+    assert account["mean_macro_f1"]["transformer"] > account["mean_macro_f1"]["tfidf"]
+    out_of_fold["text"] = 12
+    member, account = choose(auto())
+    assert (member, account["chosen"]) == (MemberSpec("tfidf", {"cost": 2.0}, 3), "tfidf")
+
+
+def test_of_equals_the_cheaper_one_is_taken(out_of_fold: dict[str, int]) -> None:
+    assert out_of_fold["tfidf"] == out_of_fold["text"]
+    assert choose(auto())[0].classifier == "tfidf"
+
+
+def test_an_encoder_that_cannot_be_had_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    from classifiers.neural import encoders
+
+    def gone(name: str) -> None:
+        raise ClassifierError(f"encoder {name!r} cannot be loaded")
+
+    monkeypatch.setattr(encoders, "load", gone)
+    member, account = choose(auto(encoder="nobody/nothing"))
+    assert member.classifier == "tfidf"
+    assert account["without transformer"] == "encoder 'nobody/nothing' cannot be loaded"
+    assert account["mean_macro_f1"] == {}
+
+
+def test_an_encoder_is_frozen_where_no_gpu_is_and_nothing_else_was_said(
+    out_of_fold: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from classifiers.neural import encoders
+
+    out_of_fold["text"] = 18
+    monkeypatch.setattr(encoders, "load", lambda name: name)
+    for gpu, given, frozen in ((False, {}, True), (False, {"frozen": False}, False), (True, {}, None)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
+        assert choose(auto(encoder="here", **given))[0].settings.get("frozen") is frozen
+
+
+def test_silence_counts_as_the_most_frequent_class() -> None:
+    assert mean_macro_f1(DATA, said(20)) == 1.0
+    assert mean_macro_f1(DATA, said(20, present=False)) == pytest.approx(1 / 3)
+    assert mean_macro_f1(replace(DATA, properties=(Property("time", ("x", "y")),)), {}) == 0.0
+
+
+def test_tables_are_merged_and_the_second_wins() -> None:
+    assert merged({"a": {"x": 1, "y": 1}, "b": 1}, {"a": {"y": 2}, "b": 2}) == {"a": {"x": 1, "y": 2}, "b": 2}
+
+
+def test_training_decides_and_says_why(tmp_path: Path) -> None:
+    records = [
+        replace(
+            r, texts=(Text(f"made in {PLACES.index(r.known['place'][0]) if 'place' in r.known else 'x'}x"),)
+        )
+        for r in museum(120)
+    ]
+    options = {"text": {"back_end": AUTO, "folds": 2, "transformer": TINY}}
+    workspace: Any = FakeWorkspace(records, modalities=("text",), folds=2, options=options)
+    with pytest.raises(SettingsError, match="only enrich train decides"):
+        model_spec(workspace)
+    stages: list[str] = []
+    train(workspace, None, tmp_path / "model", progress=lambda stage, *_: stages.append(stage))
+    told = json.loads((tmp_path / "model" / "config.json").read_text())["training"]
+    account = told["text_back_end"]
+    assert set(account["mean_macro_f1"]) == {"tfidf", "transformer"}
+    assert account["chosen"] == "tfidf"
+    assert told["members"][0]["classifier"] == "tfidf"
+    assert Model.load(tmp_path / "model").members["text"].classifier.name == "tfidf"
+    assert sum("tfidf · fold 1/2" in stage for stage in dict.fromkeys(stages)) == 1

@@ -1,0 +1,198 @@
+"""Training from records of a graph: classes, settings, the folder that is written, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyoxigraph import NamedNode
+
+from classifiers.data import Record
+from classifiers.model.model import Model
+from enrich.errors import InputError, ModelError, SettingsError
+from enrich.graph.records import Subject
+from enrich.graph.stores import open_store
+from enrich.learn.training import model_spec, train
+from enrich.learn.training_set import lesson
+from enrich.settings.loading import Settings
+from ontology.profiles import ContextProfile, Profile, PropertyProfile, Step
+from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
+
+FAST = {"rounds": 10, "patience": 5, "depth": 3, "eta": 0.3, "bins": 32}
+NAME = NamedNode("urn:p")
+
+
+def property_profile(
+    name: str, classes: tuple[str, ...] = (), minimum: int = 1, many: bool = False
+) -> PropertyProfile:
+    return PropertyProfile(
+        name, name, (), None, NAME, classes=tuple(map(NamedNode, classes)), minimum=minimum, many=many
+    )
+
+
+PROFILE = Profile(
+    name="made-up",
+    title="",
+    record_class=NamedNode("urn:Object"),
+    facts=(),
+    properties=(
+        property_profile("place", PLACES[::-1]),
+        property_profile("time", minimum=5),
+        property_profile("material", many=True),
+    ),
+    contexts=(ContextProfile("museum", (Step(NAME),)),),
+    museum="museum",
+)
+
+
+class FakeReader:
+    """Gives records from memory; the one called unreadable has a problem."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.records = {r.id: r for r in records}
+
+    def read_all(self, records: list[NamedNode] | None = None, batch: int = 1000) -> Iterator[Subject]:
+        del batch
+        for iri in [NamedNode(i) for i in self.records] if records is None else records:
+            known = self.records.get(iri.value)
+            problem = None if known and "unreadable" not in iri.value else "cannot be read"
+            yield Subject(iri, known or Record(iri.value), problem=problem)
+
+
+class FakeWorkspace:
+    """Settings, profile and reader; the store is empty."""
+
+    def __init__(self, records: list[Record], **train_settings: Any) -> None:
+        given = {"folds": 3, "options": {"tabular": FAST}, **train_settings}
+        self.settings = Settings(train=given)
+        self.profile = PROFILE
+        self.reader = FakeReader(records)
+        self.store = open_store()
+
+
+def write_splits(folder: Path, records: list[Record], dev: int = 60) -> Path:
+    rows = [f"{r.id}\t{'dev' if i < dev else 'train'}\n" for i, r in enumerate(records)]
+    path = folder / "splits.tsv"
+    path.write_text("record\tsplit\n" + "".join(rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("train")
+    records = museum(360)
+    splits = write_splits(folder, [*records, Record(f"{BASE}object/unreadable")])
+    stages: list[str] = []
+    summary = train(
+        FakeWorkspace(records), splits, folder / "model", progress=lambda stage, *_: stages.append(stage)
+    )
+    assert any("fold 2/3" in s for s in stages)
+    assert "reading" in stages
+    return folder, summary
+
+
+def test_it_writes_a_model_that_loads_and_says_what_it_was_made_from(
+    trained: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, summary = trained
+    model = Model.load(folder / "model")
+    assert model.digest == summary["digest"]
+    assert (summary["records"], summary["skipped"]) == (300, 1)
+    assert [p.name for p in model.properties] == ["place", "time", "material"]
+    assert model.property("material").many
+    training = json.loads((folder / "model" / "config.json").read_text())["training"]
+    assert training["profile"] == "made-up"
+    assert training["seed"] == 0
+    assert len(training["data_sha256"]) == len(training["splits_sha256"]) == 64
+    assert training["members"][0]["settings"]["museum"] == "museum"
+    assert training["version of xgboost-cpu"] != "not installed"
+    assert summary["mean_macro_f1"]["tabular"] == summary["mean_macro_f1"]["fusion"] > 0.4
+
+
+def test_the_card_has_figures_on_dev(trained: tuple[Path, dict[str, Any]]) -> None:
+    card = (trained[0] / "model" / "README.md").read_text()
+    assert "## Figures on dev" in card
+    assert "### Coverage and precision" in card
+
+
+def test_nothing_is_left_beside_the_model(trained: tuple[Path, dict[str, Any]]) -> None:
+    assert {p.name for p in trained[0].iterdir()} == {"splits.tsv", "model"}
+
+
+def test_the_same_input_gives_the_same_digest(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, summary = trained
+    again = train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model")
+    assert again["digest"] == summary["digest"]
+
+
+def test_classes_come_in_the_profiles_order_and_rare_ones_are_named() -> None:
+    records = [
+        *(Record(f"urn:{i}", {"place": (PLACES[0],), "time": (CENTURIES[0],)}) for i in range(6)),
+        Record("urn:rare", {"place": (PLACES[2],), "time": (CENTURIES[1],)}),
+    ]
+    taught = lesson(records, PROFILE)
+    assert taught.dataset.property("place").classes == (PLACES[2], PLACES[0])
+    assert taught.dataset.property("time").classes == (CENTURIES[0],)
+    assert taught.left_out["time"] == {CENTURIES[1]: 1}
+    assert taught.left_out["place"] == {PLACES[1]: 0}
+    assert taught.without_classes == ("material",)
+    assert taught.account()["properties_left_out"] == ["material"]
+
+
+def test_without_splits_every_record_teaches(tmp_path: Path) -> None:
+    summary = train(FakeWorkspace(museum(60)), None, tmp_path / "m", modalities=["dummy"])
+    assert summary["records"] == 60
+    assert summary["mean_macro_f1"] is None
+
+
+def test_settings_become_the_members() -> None:
+    options = {
+        "text": {"back_end": "transformer", "loss": {"smoothing": 0.1}},
+        "image": {"folds": 2},
+        "fusion": {"name": "x"},
+    }
+    workspace: Any = FakeWorkspace([], modalities=("text", "image"), options=options, gamma=1.5)
+    spec = model_spec(workspace)
+    text, image = spec.members
+    assert text.classifier == "text"
+    assert text.settings == {"loss": {"gamma": 1.5, "smoothing": 0.1}}
+    assert (image.classifier, image.folds) == ("image", 2)
+    assert (spec.fusion, spec.folds) == ("x", 3)
+    plain: Any = FakeWorkspace([], modalities=("text",))
+    assert model_spec(plain).members[0].classifier == "tfidf"
+
+
+def test_what_cannot_be_trained_is_a_sentence(tmp_path: Path) -> None:
+    records = museum(40)
+    splits = write_splits(tmp_path, records, dev=40)
+    workspace: Any = FakeWorkspace(records)
+    with pytest.raises(InputError, match="no record in the split train; it has: dev"):
+        train(workspace, splits, tmp_path / "m")
+    elsewhere = write_splits(tmp_path, [Record(f"urn:other{i}") for i in range(80)])
+    with pytest.raises(InputError, match="none of the records to train on is in the graph"):
+        train(workspace, elsewhere, tmp_path / "m")
+    with pytest.raises(SettingsError, match="'smell'"):
+        train(workspace, None, tmp_path / "m", modalities=["smell"])
+    with pytest.raises(SettingsError, match="back_end"):
+        train(
+            FakeWorkspace(records, options={"text": {"back_end": "gpt"}}),
+            None,
+            tmp_path / "m",
+            modalities=["text"],
+        )
+    with pytest.raises(ModelError, match="no setting 'deepness'"):
+        train(FakeWorkspace(records, options={"tabular": {"deepness": 2}}), None, tmp_path / "m")
+    with pytest.raises(InputError, match="enrich profile check"):
+        train(FakeWorkspace([Record("urn:bare")]), None, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_folder_that_is_no_model_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="not a model folder"):
+        train(FakeWorkspace(museum(40)), None, tmp_path / "m", modalities=["dummy"])
+    assert (tmp_path / "m" / "notes.txt").read_text() == "mine"

@@ -1,0 +1,189 @@
+"""Plans, turns and commits on every kind of store: exactly one delivery of a batch counts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyoxigraph import NamedNode, Quad
+
+from enrich.graph.stores.base import Store
+from enrich.runs.attempts import Attempt
+from enrich.runs.jobs import JOB, Request, committed, open_runs, worker_runs
+from enrich.runs.lease import Turn, current_turn, give_turn
+from enrich.runs.plan import Batch, Plan
+from enrich.runs.register import Register, Run
+from ontology.terms import ENR, Names
+
+NAMES = Names("https://data.example.org/enrich/")
+LEASE = timedelta(minutes=5)
+RECORDS = [NamedNode(f"https://museum.example.org/object/{n}") for n in range(5)]
+COUNTS = {"records": 5, "predicted": 3, "abstained": 2, "failed": 0}
+
+
+def open_run(store: Store, **said: object) -> NamedNode:
+    """A run in the register, for workers."""
+    from enrich.runs.register import ModelEntity
+
+    request = Request(JOB, "/models/m", "d" * 64, ("place",), **said)  # type: ignore[arg-type]
+    return Register(store, NAMES).open(
+        actor=NamedNode("https://data.example.org/actor/museum"),
+        software="0.1.0",
+        models=[ModelEntity("d" * 64, "dummy")],
+        snapshots=[],
+        request=request.text(),
+        lease=LEASE,
+    )
+
+
+@pytest.fixture
+def plan(store: Store) -> Plan:
+    """The plan of an open run, with one batch."""
+    made = Plan(store, NAMES, open_run(store))
+    token = made.begin()
+    assert made.add(token, "0", 0, RECORDS, 5)
+    made.complete(token)
+    return made
+
+
+def shard(plan: Plan, token: str) -> NamedNode:
+    """A shard that holds something."""
+    graph = plan.shard("0", token)
+    plan.store.insert([Quad(RECORDS[0], ENR.about, RECORDS[0], graph)])
+    return graph
+
+
+def test_a_batch_is_given_back_as_it_was_planned(plan: Plan) -> None:
+    found = plan.look("0")
+    assert found == Batch("0", 0, tuple(RECORDS))
+    assert plan.standing().planned
+    assert plan.standing().pending == 1
+    assert plan.gaps() == 5
+    assert plan.names_pending(10) == ["0"]
+    assert list(plan.planned_records()) == RECORDS
+    assert plan.look("1") is None
+
+
+def test_only_the_first_commit_counts(plan: Plan) -> None:
+    turn = give_turn(plan.store, NAMES, plan.run)
+    first, second = shard(plan, "aa"), shard(plan, "bb")
+    assert plan.commit("0", turn, first, COUNTS, LEASE)
+    assert plan.commit("0", turn, first, COUNTS, LEASE), "saying it again is no error"
+    assert not plan.commit("0", turn, second, COUNTS, LEASE)
+    assert plan.look("0") is None
+    assert plan.pending() == 0
+    assert list(plan.planned_records()) == RECORDS, "a planner that goes on must know them"
+    assert committed(plan.store, NAMES, plan.run) == COUNTS
+    assert Register(plan.store, NAMES).shards(plan.run) == [0]
+
+
+def test_a_turn_that_was_given_away_and_back_does_not_count(plan: Plan) -> None:
+    before = give_turn(plan.store, NAMES, plan.run)
+    give_turn(plan.store, NAMES, None)
+    after = give_turn(plan.store, NAMES, plan.run)
+    assert after.token > before.token
+    assert not plan.commit("0", before, shard(plan, "aa"), COUNTS, LEASE)
+    assert plan.commit("0", after, shard(plan, "bb"), COUNTS, LEASE)
+
+
+def test_nothing_counts_in_a_run_that_was_retracted(plan: Plan) -> None:
+    turn = give_turn(plan.store, NAMES, plan.run)
+    Register(plan.store, NAMES).retract(plan.run)
+    assert plan.look("0") is None
+    assert not plan.commit("0", turn, shard(plan, "aa"), COUNTS, LEASE)
+    assert not plan.add(plan.begin(), "1", 1, RECORDS, 5)
+
+
+def test_a_batch_without_open_gaps_leaves_no_shard(plan: Plan) -> None:
+    turn = give_turn(plan.store, NAMES, plan.run)
+    assert plan.commit("0", turn, None, {}, LEASE)
+    assert plan.pending() == 0
+    assert Register(plan.store, NAMES).shards(plan.run) == []
+
+
+def test_a_planner_that_was_overtaken_adds_nothing(plan: Plan) -> None:
+    old, new = plan.begin(), plan.begin()
+    assert not plan.add(old, "1", 1, RECORDS, 5)
+    assert plan.add(new, "1", 1, RECORDS, 5)
+    assert plan.last_number() == 1
+    assert plan.pending() == 2
+
+
+def test_attempts_are_noted_and_taken_back(plan: Plan) -> None:
+    first, second = Attempt.here(), Attempt.here()
+    plan.attempt("0", first)
+    plan.attempt("0", second)
+    plan.attempt("9", second)
+    found = plan.look("0")
+    assert found is not None
+    assert set(found.attempts) == {first, second}
+    plan.give_up("0", first)
+    found = plan.look("0")
+    assert found is not None
+    assert found.attempts == (second,)
+    assert set(plan.attempted()) == {plan.shard("0", first.token), plan.shard("0", second.token)}
+
+
+def test_bisecting_twice_is_the_same_as_once(plan: Plan) -> None:
+    whole = plan.look("0")
+    assert whole is not None
+    assert plan.bisect(whole) == plan.bisect(whole) == ("0a", "0b")
+    halves = [plan.look("0a"), plan.look("0b")]
+    assert [half.records for half in halves if half] == [tuple(RECORDS[:2]), tuple(RECORDS[2:])]
+    assert [half.suspect for half in halves if half] == [1, 1]
+    assert plan.look("0") is None
+    assert plan.gaps() == 5
+
+
+def test_records_are_listed_in_order(plan: Plan) -> None:
+    many = [NamedNode(f"https://museum.example.org/o/{n}") for n in range(25)]
+    plan.list_records(many, size=2)
+    assert list(plan.listed()) == many
+
+
+def test_pause_and_failure_are_said_and_taken_back(plan: Plan) -> None:
+    plan.pause(True)
+    plan.fail('the "model" is gone\nfor good')
+    assert plan.standing().paused
+    assert plan.failure() == 'the "model" is gone\nfor good'
+    plan.pause(False)
+    plan.fail(None)
+    assert not plan.standing().paused
+    assert plan.standing().failure is None
+
+
+def test_the_turn_is_nobodys_at_first(store: Store) -> None:
+    assert current_turn(store, NAMES) == Turn(None, 0)
+    run = NAMES.run("a")
+    assert give_turn(store, NAMES, run) == Turn(run, 1)
+    assert give_turn(store, NAMES, run) == Turn(run, 1)
+    assert give_turn(store, NAMES, None) == Turn(None, 2)
+
+
+def test_open_runs_are_found_with_what_was_asked(store: Store) -> None:
+    run = open_run(store, limit=7)
+    (found,) = open_runs(store, NAMES)
+    assert found.run == run.value
+    (known,) = worker_runs([found, Run("x", "Open", "", request='{"properties": []}'), Run("y", "Open", "")])
+    assert known.request.limit == 7
+    Register(store, NAMES).retract(run)
+    assert open_runs(store, NAMES) == []
+
+
+@given(st.lists(st.text(), max_size=4), st.one_of(st.none(), st.integers(1, 99)), st.text())
+def test_a_request_survives_its_json(texts: list[str], limit: int | None, model: str) -> None:
+    request = Request(JOB, model, "d", tuple(texts), None, tuple(texts), limit)
+    assert Request.parse(request.text()) == request
+
+
+@given(st.text())
+def test_whatever_a_request_says_is_no_error(text: str) -> None:
+    assert Request.parse(text) is None
+
+
+def test_the_same_work_is_known_whatever_its_priority() -> None:
+    first = Request(JOB, "m", "d", ("place",), priority=3)
+    assert first.same_work(Request(JOB, "elsewhere", "d", ("place",), priority=9))
+    assert not first.same_work(Request(JOB, "m", "d", ("time",)))

@@ -1,0 +1,181 @@
+"""Settings: the file, the environment over it, and sentences for what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrich.errors import SettingsError
+from enrich.settings.loading import Settings, find_settings, load_settings, setting_rows, write_initial
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENRICH_CONFIG", raising=False)
+
+
+def written(folder: Path, text: str) -> Path:
+    """An enrich.toml that says `text`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "enrich.toml").write_text(text, encoding="utf-8")
+    return folder / "enrich.toml"
+
+
+def test_defaults_hold_without_a_file() -> None:
+    settings = load_settings()
+    assert settings.source is None
+    assert settings.profile == "silknow"
+    assert settings.decision.target_precision == 0.9
+    assert settings.train.modalities == ("tabular",)
+    assert settings.store.query_url is None
+
+
+def test_initial_file_is_read_back_with_its_profile(tmp_path: Path) -> None:
+    write_initial(tmp_path / "museum", "linked-art")
+    settings = load_settings(tmp_path / "museum")
+    assert settings.profile == "linked-art"
+    assert settings.folder == tmp_path / "museum"
+    assert settings.locate(settings.store.path) == tmp_path / "museum" / "store"
+
+
+def test_initial_file_is_not_written_over_another(tmp_path: Path) -> None:
+    write_initial(tmp_path, "silknow")
+    with pytest.raises(SettingsError, match="exists already"):
+        write_initial(tmp_path, "linked-art")
+    write_initial(tmp_path, "linked-art", force=True)
+    assert load_settings(tmp_path).profile == "linked-art"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1))
+def test_any_profile_path_survives_the_initial_file(
+    tmp_path_factory: pytest.TempPathFactory, profile: str
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    write_initial(folder, profile)
+    assert load_settings(folder).profile == profile
+
+
+def test_file_is_found_here_then_by_the_environment_then_by_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_settings() is None
+    here = written(tmp_path, 'profile = "here"')
+    assert load_settings().source == here
+    other = written(tmp_path / "other", 'profile = "other"')
+    monkeypatch.setenv("ENRICH_CONFIG", str(other))
+    assert load_settings().profile == "other"
+    third = written(tmp_path / "third", 'profile = "third"')
+    assert load_settings(third).profile == "third"
+    assert load_settings(third.parent).profile == "third"
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="enrich init DIR"):
+        load_settings(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key", "expected"),
+    [
+        (
+            "ENRICH_STORE__QUERY_URL",
+            "http://127.0.0.1:7878/query",
+            ("store", "query_url"),
+            "http://127.0.0.1:7878/query",
+        ),
+        ("ENRICH_STORE__TIMEOUT", "5", ("store", "timeout"), 5.0),
+        ("ENRICH_TRAIN__MODALITIES", "tabular, text", ("train", "modalities"), ("tabular", "text")),
+        ("ENRICH_TRAIN__MODALITIES", '["image"]', ("train", "modalities"), ("image",)),
+        ("ENRICH_DECISION__THRESHOLDS", '{"place": 0.5}', ("decision", "thresholds"), {"place": 0.5}),
+        ("ENRICH_WORKERS__BROKER", "redis://elsewhere/1", ("workers", "broker"), "redis://elsewhere/1"),
+        ("ENRICH_RUN__BATCH", "7", ("run", "batch"), 7),
+    ],
+)
+def test_environment_wins_over_the_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    key: tuple[str, str],
+    expected: object,
+) -> None:
+    written(tmp_path, "[run]\nbatch = 9\nshard = 11\n")
+    monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert getattr(getattr(settings, key[0]), key[1]) == expected
+    assert settings.run.shard == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "[store]\nquery_ulr = 'http://x/q'",
+            "'store.query_ulr' is not a setting; did you mean 'query_url'?",
+        ),
+        ("profil = 'silknow'", "'profil' is not a setting; did you mean 'profile'?"),
+        ("[run]\nbatch = 0", "run.batch: .*greater than or equal to 1.*given: 0"),
+        ("[run]\nbatch = 'many'", "run.batch: .*valid integer"),
+        ("base = 'museum'", "base: must be an absolute http or https IRI"),
+        ("base = 'http://a b/'", "base: must be an absolute http or https IRI without spaces"),
+        ("[store]\nauth = 'basic'\nquery_url = 'http://x/q'", "auth = 'basic' needs user and password"),
+        ("[store]\nauth = 'bearer'\nquery_url = 'http://x/q'", "auth = 'bearer' needs token"),
+        ("[store]\nupdate_url = 'http://x/u'", "need query_url as well"),
+        ("[decision]\ntarget_precision = 1.5", "decision.target_precision"),
+        ("profile = 'x", "not valid TOML"),
+        ("profile = 'x'\n[store]\npath = 3\n[run]\nbatch = 0", "and 1 more"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, sentence: str) -> None:
+    written(tmp_path, text)
+    with pytest.raises(SettingsError, match=sentence) as error:
+        load_settings()
+    assert "enrich.toml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        ("ENRICH_STOER__PATH", "ENRICH_STOER__PATH names no section of the settings; did you mean 'store'"),
+        (
+            "ENRICH_STORE__QUERYURL",
+            "ENRICH_STORE__QUERYURL: 'store.queryurl' is not a setting; did you mean 'query_url'",
+        ),
+        ("ENRICH_RUN__BATCH", "ENRICH_RUN__BATCH: run.batch"),
+        ("ENRICH_DECISION__THRESHOLDS", "decision"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, sentence: str) -> None:
+    monkeypatch.setenv(variable, "{no")
+    with pytest.raises(SettingsError, match=sentence):
+        load_settings()
+
+
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENRICH_DATA", "/anywhere")
+    load_settings()
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    written(tmp_path, "[store]\nquery_url='http://x/q'\nauth='basic'\nuser='ana'\npassword='hush'\n")
+    settings = load_settings()
+    assert "hush" not in repr(settings)
+    assert settings.store.password is not None
+    assert settings.store.password.get_secret_value() == "hush"
+
+
+def test_the_base_ends_in_a_slash(tmp_path: Path) -> None:
+    written(tmp_path, "base = 'https://museum.example.org/enrich'")
+    assert load_settings().base == "https://museum.example.org/enrich/"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    rows = list(setting_rows())
+    assert all(meaning.endswith(".") for _, _, _, meaning in rows)
+    assert len({key for key, *_ in rows}) == len(rows)
+    assert {key.partition(".")[0] for key, *_ in rows} == set(Settings.model_fields)

@@ -1,0 +1,138 @@
+"""What is shown of a record: every answer with its candidates, evidence, models, run and reviews."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyoxigraph import NamedNode
+from rich.console import Console
+
+from enrich.errors import InputError
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.settings.loading import Settings
+from enrich.show.record import as_tree, labels, show_record
+from enrich.workspace import Workspace
+
+MUSEUM = "https://museum.example.org/"
+PATTERN = Path(__file__).parents[1] / "ontology" / "pattern.trig"
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    """The pattern's museum: four runs and three reviews."""
+    with EmbeddedStore(None) as store, PATTERN.open("rb") as file:
+        store.load(file, "application/trig")
+        yield Workspace(Settings(profile="linked-art", base=MUSEUM + "enrich/"), store)
+
+
+def shown(workspace: Workspace, number: int) -> dict[str, Any]:
+    """What is shown of one of the three objects; it is JSON."""
+    data = show_record(workspace, NamedNode(f"{MUSEUM}object/{number}"))
+    return json.loads(json.dumps(data))  # type: ignore[no-any-return]
+
+
+def drawn(data: dict[str, Any]) -> str:
+    """The tree as text, wide enough that nothing is folded."""
+    out = io.StringIO()
+    Console(file=out, width=400).print(as_tree(data))
+    return out.getvalue()
+
+
+def test_the_facts_come_first(workspace: Workspace) -> None:
+    data = shown(workspace, 1)
+    assert data["texts"] == [{"value": 'Chasuble "de la Reina"', "language": "es"}]
+    assert "technique" in data["missing"]
+    assert shown(workspace, 2)["facts"] == {"place": [f"{MUSEUM}vocab/lyon"]}
+
+
+def test_answers_of_every_run_are_told_with_their_state(workspace: Workspace) -> None:
+    for number in (1, 2, 3):
+        for answer in shown(workspace, number)["predictions"]:
+            assert answer["run"]["state"] in ("Active", "Retracted", "Open")
+            assert not (answer["current"] and answer["run"]["state"] != "Active")
+
+
+def test_what_was_superseded_is_not_current(workspace: Workspace) -> None:
+    answers = [a for number in (1, 2, 3) for a in shown(workspace, number)["predictions"]]
+    by_iri = {a["prediction"]: a for a in answers}
+    newer = [a for a in answers if a["supersedes"] and a["run"]["state"] == "Active"]
+    assert newer
+    for answer in newer:
+        assert not any(by_iri[old]["current"] for old in answer["supersedes"] if old in by_iri)
+
+
+def test_current_answers_come_first_within_a_property(workspace: Workspace) -> None:
+    for number in (1, 2, 3):
+        order = [(a["property"], not a["current"]) for a in shown(workspace, number)["predictions"]]
+        assert order == sorted(order)
+
+
+def test_an_answer_tells_its_whole_provenance(workspace: Workspace) -> None:
+    answers = [a for number in (1, 2, 3) for a in shown(workspace, number)["predictions"]]
+    answer = next(a for a in answers if a["outcome"] == "Predicted" and len(a["candidates"]) > 1)
+    assert [c["rank"] for c in answer["candidates"]] == list(range(1, len(answer["candidates"]) + 1))
+    assert answer["value"] in {c["value"] for c in answer["candidates"]}
+    assert [e["modality"] for e in answer["evidence"]] == ["image"]
+    for evidence in answer["evidence"]:
+        assert evidence["sha256"]
+        assert len(evidence["model"]["sha256"]) == 64
+        assert evidence["sources"]
+    assert answer["run"]["started"] < answer["run"]["ended"]
+
+
+def test_reviews_are_told_in_order(workspace: Workspace) -> None:
+    reviews = [
+        a["reviews"] for number in (1, 2, 3) for a in shown(workspace, number)["predictions"] if a["reviews"]
+    ]
+    assert sum(map(len, reviews)) == 3
+    for said in reviews:
+        assert [r["time"] for r in said] == sorted(r["time"] for r in said)
+        assert all(r["actor"] and r["decision"] in ("Accepted", "Rejected", "Corrected") for r in said)
+
+
+def test_the_tree_shows_what_the_data_says(workspace: Workspace) -> None:
+    for number in (1, 2, 3):
+        data = shown(workspace, number)
+        text = drawn(data)
+        for answer in data["predictions"]:
+            assert answer["prediction"] in text
+            assert answer["run"]["run"] in text
+            assert all(review["decision"] in text for review in answer["reviews"])
+            assert len(answer["candidates"]) <= text.count(". ")
+
+
+def test_a_record_nobody_knows_is_an_error(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match="object/99"):
+        show_record(workspace, NamedNode(MUSEUM + "object/99"))
+
+
+def test_hostile_texts_are_shown_as_they_are(workspace: Workspace) -> None:
+    data = shown(workspace, 1)
+    data["texts"] = [{"value": "[bold]not markup[/bold] [/red] \x1b[31m" + "x" * 500, "language": None}]
+    text = drawn(data)
+    assert "[bold]not markup[/bold] [/red]" in text
+    assert "x" * 300 not in text
+    assert "\x1b" not in text
+
+
+def test_a_failure_says_why(workspace: Workspace) -> None:
+    (answer,) = (a for a in shown(workspace, 3)["predictions"] if a["outcome"] == "Failed")
+    assert (answer["reason"], answer["detail"]) == ("UnreadableRecord", "two productions")
+    assert "two productions" in drawn(shown(workspace, 3))
+
+
+def test_labels_prefer_english(workspace: Workspace) -> None:
+    graph, name = f"<{MUSEUM}graph/vocabulary>", f"<{MUSEUM}vocab/lyon>"
+    label = "<http://www.w3.org/2004/02/skos/core#prefLabel>"
+    workspace.store.update(
+        f"INSERT DATA {{ GRAPH {graph} {{ {name} {label} 'Aaa'@fr, 'Lyon'@en, 'Lió'@ca }} }}"
+    )
+    assert labels(workspace.store, [f"{MUSEUM}vocab/lyon", f"{MUSEUM}vocab/none"]) == {
+        f"{MUSEUM}vocab/lyon": "Lyon"
+    }
+    assert labels(workspace.store, []) == {}
