@@ -14,7 +14,7 @@ from classifiers.data import Dataset, Record, Text
 from classifiers.explain import saliency as explain
 from classifiers.neural.image import ImageClassifier
 from classifiers.neural.text import TextClassifier
-from tests.classifiers.neural.conftest import IMAGE, TEXT
+from tests.classifiers.conftest import IMAGE, TEXT
 
 
 @pytest.fixture(scope="module")

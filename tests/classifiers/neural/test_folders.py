@@ -13,7 +13,7 @@ from classifiers.data import Dataset, Property, Record
 from classifiers.model.folder import read_model, write_model
 from classifiers.neural.classifier import NeuralClassifier
 from classifiers.registry import classifier_class
-from tests.classifiers.neural.conftest import IMAGE, TEXT
+from tests.classifiers.conftest import IMAGE, TEXT
 
 RED, GREEN = "https://museum.example/red", "https://museum.example/green"
 COLOUR = Property("colour", (RED, GREEN))

@@ -17,7 +17,7 @@ from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Record
 from classifiers.neural.decoding import DecodedPictures
 from classifiers.neural.image import ImageClassifier
-from tests.classifiers.neural.conftest import COLOUR, IMAGE, StopAfter
+from tests.classifiers.conftest import COLOUR, IMAGE, StopAfter
 
 
 @pytest.fixture(scope="module")

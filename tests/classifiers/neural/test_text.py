@@ -15,7 +15,7 @@ from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record, Text
 from classifiers.neural import text as text_module
 from classifiers.neural.text import FeatureCache, TextClassifier
-from tests.classifiers.neural.conftest import COLOUR, TEXT, StopAfter
+from tests.classifiers.conftest import COLOUR, TEXT, StopAfter
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from classifiers.base import ClassifierError
 from classifiers.neural import checkpoints
 from classifiers.neural.optimisation import TrainingSettings
 from classifiers.neural.training import train
-from tests.classifiers.neural.conftest import StopAfter
+from tests.classifiers.conftest import StopAfter
 
 
 class Line:
