@@ -136,7 +136,9 @@ def open_runs(store: Store, names: Names) -> list[Run]:
     for run, *said in store.select(query):
         started, request, until, model = (None if term is None else term.value for term in said)
         if run is not None:
-            found[run.value] = Run(run.value, OPEN, started or "", None, model, request, until)
+            found[run.value] = Run(
+                run.value, OPEN, started or "", ended=None, model=model, request=request, alive_until=until
+            )
     return sorted(found.values(), key=lambda run: (run.started, run.run))
 
 

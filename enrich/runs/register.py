@@ -29,6 +29,8 @@ class Run:
     run: str
     state: str
     started: str
+    order: int = 0
+    """The place in the order in which runs were opened; 0 for a run of an earlier version."""
     ended: str | None = None
     model: str | None = None
     request: str | None = None
@@ -100,6 +102,7 @@ class Register:
             (run, RDF.type, PROV.Activity),
             (run, RDF.type, CRMDIG.D10_Software_Execution),
             (run, ENR.runState, ENR.Open),
+            (run, ENR.order, Literal(str(self._last_order() + 1), datatype=XSD.integer)),
             (run, PROV.startedAtTime, timestamp(moment)),
             (run, PROV.wasAssociatedWith, agent),
             (run, CRMDIG.L23_used_software_or_firmware, agent),
@@ -119,6 +122,13 @@ class Register:
         validate(quads)
         self.store.insert(quads)
         return run
+
+    def _last_order(self) -> int:
+        """The highest order of any run. Two runs opened at the same instant may share one; their IRIs decide."""
+        rows = self.store.select(
+            f"SELECT (MAX(?n) AS ?last) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.order} ?n }} }}"
+        )
+        return next((_number(last) for (last,) in rows), 0)
 
     def _model(self, model: ModelEntity) -> Iterable[tuple[NamedNode, NamedNode, NamedNode | Literal]]:
         iri = self.names.model(model.digest)
@@ -255,7 +265,7 @@ class Register:
         shards = {run.value: _number(n) for run, n in self.store.select(count) if run is not None}
         return sorted(
             (_run(iri, said, shards.get(iri, 0)) for iri, said in found.items()),
-            key=lambda run: (run.started, run.run),
+            key=lambda run: (run.order, run.run),
         )
 
     def get(self, run: NamedNode) -> Run:
@@ -281,6 +291,7 @@ def _run(iri: str, said: dict[str, str], shards: int) -> Run:
         run=iri,
         state=said[ENR.runState.value].removeprefix(str(ENR)),
         started=said.get(PROV.startedAtTime.value, ""),
+        order=count("order") or 0,
         ended=said.get(PROV.endedAtTime.value),
         model=said.get(PROV.used.value),
         request=said.get(ENR.request.value),

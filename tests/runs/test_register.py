@@ -113,13 +113,14 @@ def test_only_a_retracted_run_is_purged() -> None:
         register.purge(opened(register))
 
 
-def test_runs_are_listed_oldest_first_and_ids_differ_within_a_second() -> None:
+def test_runs_are_listed_as_they_were_opened_whatever_the_clock_says_and_ids_differ_within_a_second() -> None:
     register = Register(open_store(), NAMES)
     days = [datetime(2026, 1, day, tzinfo=UTC) for day in (3, 1, 2)]
     for day in days:
         opened(register, day)
 
-    assert [r.started[:10] for r in register.runs()] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert [r.started[:10] for r in register.runs()] == ["2026-01-03", "2026-01-01", "2026-01-02"]
+    assert [r.order for r in register.runs()] == [1, 2, 3]
     assert len({new_run_id(days[0]) for _ in range(50)}) == 50
 
 
