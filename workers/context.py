@@ -86,9 +86,8 @@ class Service:
     def pictures(self) -> PictureSource:
         """Where pictures are fetched; made when a model first looks at any."""
         from enrich.media.pictures import PictureSource
-        from enrich.media.settings import media_settings
 
-        return PictureSource(media_settings(self.settings))
+        return PictureSource(self.settings.located_media)
 
     def plan(self, run: NamedNode) -> Plan:
         """The plan of a run."""

@@ -94,9 +94,8 @@ def picture_source(workspace: Workspace, model: Model) -> Iterator[PictureSource
         yield None
         return
     from enrich.media.pictures import PictureSource
-    from enrich.media.settings import media_settings
 
-    with PictureSource(media_settings(workspace.settings)) as source:
+    with PictureSource(workspace.settings.located_media) as source:
         yield source
 
 

@@ -113,9 +113,8 @@ def _subjects(workspace: Workspace, iris: Sequence[NamedNode] | None, pictures: 
         return
     from enrich.media.pictures import PictureSource
     from enrich.media.prefetch import prefetch
-    from enrich.media.settings import media_settings
 
-    with PictureSource(media_settings(workspace.settings)) as source:
+    with PictureSource(workspace.settings.located_media) as source:
         yield from prefetch(workspace.reader.read_all(iris), source)
 
 

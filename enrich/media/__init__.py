@@ -4,7 +4,3 @@ Everything here costs at most what `MediaSettings` says, and every picture that 
 its reason in `Picture.failure`. `pictures.PictureSource` gives one picture, `prefetch.prefetch` those of a
 stream of records.
 """
-
-from enrich.media.settings import MediaSettings
-
-__all__ = ["MediaSettings"]

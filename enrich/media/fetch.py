@@ -22,7 +22,7 @@ from enrich.media.connection import PinnedBackend, Resolver, system_resolver
 from enrich.media.hosts import Hosts
 from enrich.media.locations import Location, parse
 from enrich.media.refusal import NoAnswer, Refusal, ServerError
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -21,7 +21,7 @@ from enrich.media.cache import Cache
 from enrich.media.fetch import Fetcher
 from enrich.media.mirrors import Mirrors
 from enrich.media.refusal import NoAnswer, Refusal
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 
 ACCEPT = "image/jpeg,image/png,image/webp,image/tiff,image/gif;q=0.8,*/*;q=0.1"
 MAX_INFO_BYTES = 1_000_000

@@ -85,6 +85,14 @@ class Settings(BaseSettings):
         """A path of the settings, made absolute."""
         return (self._folder / Path(path).expanduser()).resolve()
 
+    @property
+    def located_media(self) -> MediaSettings:
+        """The table [media] with its paths made absolute."""
+        mirrors = {prefix: self.locate(folder) for prefix, folder in self.media.mirrors.items()}
+        ca_file = self.media.ca_file and self.locate(self.media.ca_file)
+        paths = {"mirrors": mirrors, "cache": self.locate(self.media.cache), "ca_file": ca_file}
+        return self.media.model_copy(update=paths)
+
     @classmethod
     def settings_customise_sources(
         cls,

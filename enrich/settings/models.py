@@ -137,9 +137,9 @@ class RunSettings(Section):
 
 
 class MediaSettings(Section):
-    """Where pictures may come from, and how much of them is read."""
+    """Where pictures may come from, and how much of them is read. Times are seconds."""
 
-    mirrors: Mapping[str, str] = Field(
+    mirrors: Mapping[str, Path] = Field(
         default_factory=dict,
         description="URL prefixes and the local folders (relative to enrich.toml) that hold the same pictures.",
     )
@@ -152,6 +152,9 @@ class MediaSettings(Section):
     )
     cache_bytes: int = Field(
         default=10_000_000_000, ge=0, description="Size that the cache is kept under, in bytes."
+    )
+    cache_age: Seconds = Field(
+        default=90 * 86400.0, description="Seconds after which a picture of the cache is fetched again."
     )
     size: int = Field(
         default=448,
@@ -169,9 +172,33 @@ class MediaSettings(Section):
     timeout: Seconds = Field(
         default=20.0, description="Seconds for one picture, from the first byte asked to the last."
     )
+    connect_timeout: Seconds = Field(
+        default=5.0, description="Seconds for the address of a host, and for a connection to it."
+    )
+    header_timeout: Seconds = Field(default=10.0, description="Seconds from the request to the last header.")
+    max_wait: Seconds = Field(
+        default=30.0,
+        description="Longest Retry-After that is waited for; then the host is left alone so long.",
+    )
+    retries: int = Field(
+        default=2, ge=0, description="Further tries after an answer that says the server is busy or failed."
+    )
     parallel: int = Field(default=8, ge=1, le=64, description="Pictures fetched at the same time.")
+    ahead: int = Field(
+        default=64, ge=0, description="Pictures fetched ahead of the record being looked at, at most."
+    )
     host_failures: int = Field(
-        default=5, ge=1, description="Failures in a row after which a host is left alone for the run."
+        default=5,
+        ge=1,
+        description="Failures in a row after which a host is left alone for the run; ten times as many errors.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) to trust instead of the system's, relative to enrich.toml.",
+    )
+    user_agent: str = Field(
+        default="enrich (pictures for a museum's knowledge graph)",
+        description="How requests for pictures introduce themselves.",
     )
 
 

@@ -14,7 +14,7 @@ from enrich.answering import batch as batches
 from enrich.answering.batch import Batcher, Question
 from enrich.errors import ModelError
 from enrich.graph.records import Subject
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 from ontology.terms import ENR
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 from tests.media.servers import HttpServer, server
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import socket
 import ssl
@@ -17,7 +16,7 @@ from enrich.media.addresses import AllowList
 from enrich.media.connection import PinnedBackend, system_resolver
 from enrich.media.fetch import Fetcher
 from enrich.media.refusal import NoAnswer, Refusal
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 from tests.media.servers import Clock, HttpServer, server
 
 
@@ -76,7 +75,7 @@ def test_an_address_that_does_not_connect_gives_way_to_the_next(
 ) -> None:
     web.gives("/a.jpg", b"second")
     sink = BytesIO()
-    allowed = dataclasses.replace(settings, allow=("127.0.0.0/8",))
+    allowed = settings.model_copy(update={"allow": ("127.0.0.0/8",)})
     with Fetcher(allowed, resolver=lambda *_: ["127.7.7.7", "127.0.0.1"]) as fetcher:
         fetcher.get(web.url("/a.jpg", host="two.museum.org"), sink)
     assert sink.getvalue() == b"second"
@@ -151,7 +150,7 @@ def test_tls_names_and_verifies_the_host_although_the_address_is_pinned(
     context.load_cert_chain(pem)
     asked: list[str | None] = []
     context.sni_callback = lambda _socket, name, _context: asked.append(name)
-    trusting = dataclasses.replace(settings, ca_file=pem)
+    trusting = settings.model_copy(update={"ca_file": pem})
     with server(context) as web:
         web.gives("/a.jpg", b"over tls")
         with Fetcher(trusting, resolver=lambda *_: ["127.0.0.1"]) as fetcher:

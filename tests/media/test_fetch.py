@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ import pytest
 from enrich.errors import SettingsError
 from enrich.media.fetch import Fetcher
 from enrich.media.refusal import NoAnswer, Refusal, ServerError
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 from tests.media.servers import Clock, Handler, HttpServer
 
 
@@ -37,17 +36,17 @@ def test_a_body_arrives_whole(web: HttpServer, settings: MediaSettings) -> None:
 
 def test_loopback_is_refused_unless_allowed(web: HttpServer, settings: MediaSettings) -> None:
     web.gives("/a.jpg", b"secret")
-    closed = dataclasses.replace(settings, allow=())
+    closed = settings.model_copy(update={"allow": ()})
     with pytest.raises(Refusal, match=r"127.0.0.1 has the address 127.0.0.1, which is loopback"):
         fetch(closed, web.url("/a.jpg"))
     with pytest.raises(Refusal, match=r"localhost has the address .* loopback"):
         fetch(closed, web.url("/a.jpg", host="localhost"))
     assert web.seen == []
     assert (
-        fetch(dataclasses.replace(settings, allow=("localhost",)), web.url("/a.jpg", "localhost"))
+        fetch(settings.model_copy(update={"allow": ("localhost",)}), web.url("/a.jpg", "localhost"))
         == b"secret"
     )
-    assert fetch(dataclasses.replace(settings, allow=("127.0.0.0/8",)), web.url("/a.jpg")) == b"secret"
+    assert fetch(settings.model_copy(update={"allow": ("127.0.0.0/8",)}), web.url("/a.jpg")) == b"secret"
 
 
 def test_redirects_are_followed_five_times(web: HttpServer, settings: MediaSettings) -> None:
@@ -161,7 +160,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left_in_time(
     web.routes["/slow"] = _dribble(headers)
     start = time.monotonic()
     with pytest.raises(NoAnswer, match=r"time"):
-        fetch(dataclasses.replace(settings, timeout=0.6, header_timeout=0.3), web.url("/slow"))
+        fetch(settings.model_copy(update={"timeout": 0.6, "header_timeout": 0.3}), web.url("/slow"))
     assert time.monotonic() - start < 4
 
 
@@ -174,7 +173,7 @@ def test_slow_redirects_and_tries_share_the_time_of_one_picture(
 
     web.default = dawdle
     with pytest.raises(NoAnswer, match=r"time"):
-        fetch(dataclasses.replace(settings, timeout=0.6), web.url("/a"))
+        fetch(settings.model_copy(update={"timeout": 0.6}), web.url("/a"))
     assert len(web.seen) <= 3
 
 
@@ -183,7 +182,7 @@ def test_a_server_that_accepts_and_says_nothing_is_left_in_time(settings: MediaS
         start = time.monotonic()
         with pytest.raises(NoAnswer, match=r"time"):
             fetch(
-                dataclasses.replace(settings, header_timeout=0.3),
+                settings.model_copy(update={"header_timeout": 0.3}),
                 f"http://127.0.0.1:{silent.getsockname()[1]}/",
             )
         assert time.monotonic() - start < 4
@@ -286,7 +285,7 @@ def test_a_server_that_fails_half_the_time_is_not_set_aside(web: HttpServer, set
 
 def test_a_server_that_always_fails_is_set_aside(web: HttpServer, settings: MediaSettings) -> None:
     web.default = lambda handler: handler.reply(500)
-    few = dataclasses.replace(settings, host_failures=2)
+    few = settings.model_copy(update={"host_failures": 2})
     with Fetcher(few, sleep=lambda _: None) as fetcher:
         for n in range(20):
             with pytest.raises(ServerError, match=r"answers 500"):
@@ -314,4 +313,4 @@ def test_proxies_of_the_environment_are_not_used(
 
 def test_a_file_of_certificates_that_is_none_is_said(settings: MediaSettings) -> None:
     with pytest.raises(SettingsError, match=r"ca_file"):
-        Fetcher(dataclasses.replace(settings, ca_file=settings.cache / "none.pem"))
+        Fetcher(settings.model_copy(update={"ca_file": settings.cache / "none.pem"}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import threading
@@ -19,7 +18,7 @@ from classifiers.data import Picture
 from classifiers.neural.decoding import decode
 from enrich.errors import SettingsError
 from enrich.media.pictures import PictureSource
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 from tests.media.servers import Handler, HttpServer, picture
 
 
@@ -140,7 +139,7 @@ def test_urls_that_are_not_fetched_are_a_reason(url: str, source: PictureSource)
 def test_a_mirror_is_asked_instead_of_the_network(tmp_path: Path, settings: MediaSettings) -> None:
     (tmp_path / "a.jpg").write_bytes(picture())
     (tmp_path / "bad.jpg").write_bytes(b"<html>")
-    mirrored = dataclasses.replace(settings, mirrors={"https://images.example.org/": tmp_path})
+    mirrored = settings.model_copy(update={"mirrors": {"https://images.example.org/": tmp_path}})
     with PictureSource(mirrored) as source:
         found = source.get(Picture("https://images.example.org/a.jpg"))
         assert (found.path, found.format) == (tmp_path / "a.jpg", "JPEG")
@@ -156,7 +155,7 @@ def test_a_mirror_is_asked_instead_of_the_network(tmp_path: Path, settings: Medi
 def test_a_cache_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path, settings: MediaSettings) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"media.cache"):
-        PictureSource(dataclasses.replace(settings, cache=tmp_path / "file"))
+        PictureSource(settings.model_copy(update={"cache": tmp_path / "file"}))
 
 
 def test_a_full_disk_is_a_reason(
@@ -219,7 +218,7 @@ def test_an_image_server_that_refuses_sizes_gives_the_original(
 ) -> None:
     about = {"width": 600, "height": 400, "profile": ["http://iiif.io/api/image/2/level2.json"]}
     url = image_server(web, about, lambda what: picture(600, 400) if what == "full/full" else status)
-    with PictureSource(dataclasses.replace(settings, retries=0)) as source:
+    with PictureSource(settings.model_copy(update={"retries": 0})) as source:
         assert size_of(source.get(Picture(url))) == (600, 400)
 
 
@@ -282,5 +281,5 @@ def test_an_image_server_is_asked_per_size(web: HttpServer, settings: MediaSetti
     about = {"width": 600, "height": 400, "profile": ["http://iiif.io/api/image/2/level2.json"]}
     url = image_server(web, about, lambda what: picture(int(what.split("/")[1].split(",")[0]), 50))
     for size in (32, 64):
-        with PictureSource(dataclasses.replace(settings, size=size)) as source:
+        with PictureSource(settings.model_copy(update={"size": size})) as source:
             assert size_of(source.get(Picture(url)))[0] == size * 3 // 2

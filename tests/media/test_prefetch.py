@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from enrich.graph.records import Subject
 from enrich.media.fetch import Fetcher
 from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
-from enrich.media.settings import MediaSettings
+from enrich.settings.models import MediaSettings
 from tests.media.servers import Clock, Handler, HttpServer, picture
 
 
@@ -64,7 +63,7 @@ def test_it_runs_ahead_by_a_bounded_number(web: HttpServer, settings: MediaSetti
             yield subject(read, web.url(f"/{read}.jpg"), web.url(f"/{read}b.jpg"))
             read += 1
 
-    with PictureSource(dataclasses.replace(settings, ahead=10)) as source:
+    with PictureSource(settings.model_copy(update={"ahead": 10})) as source:
         stream = prefetch(endless(), source)
         for n in range(5):
             next(stream)
@@ -82,7 +81,7 @@ def test_records_without_pictures_pass_by(settings: MediaSettings) -> None:
             yield subject(read)
             read += 1
 
-    with PictureSource(dataclasses.replace(settings, ahead=10)) as source:
+    with PictureSource(settings.model_copy(update={"ahead": 10})) as source:
         stream = prefetch(endless(), source)
         assert [next(stream).iri.value[-1] for _ in range(5)] == list("01234")
         assert read <= 16
@@ -112,7 +111,7 @@ def test_a_graph_full_of_dead_hosts_costs_seconds(settings: MediaSettings) -> No
         raise OSError("Name or service not known")
 
     given = [subject(n, f"http://img{n % 12}.gone.org/{n}.jpg") for n in range(3000)]
-    serial = dataclasses.replace(settings, parallel=1, host_failures=3)
+    serial = settings.model_copy(update={"parallel": 1, "host_failures": 3})
     fetcher = Fetcher(serial, resolver=dead, clock=clock, sleep=clock.sleep)
     begun, started = clock(), time.monotonic()
     with PictureSource(serial, fetcher=fetcher) as source:
@@ -133,7 +132,7 @@ def test_what_was_fetched_before_is_given_although_its_host_died(
     with PictureSource(settings) as source:
         source.get(Picture(web.url("/a.jpg")))
     web.default = lambda handler: handler.reply(500)
-    weary = dataclasses.replace(settings, retries=0, host_failures=1, parallel=1)
+    weary = settings.model_copy(update={"retries": 0, "host_failures": 1, "parallel": 1})
     given = [subject(n, web.url(f"/{n}.jpg")) for n in range(50)]
     with PictureSource(weary) as source:
         taken = list(prefetch([*given, subject(50, web.url("/a.jpg"))], source))
@@ -145,7 +144,7 @@ def test_what_was_fetched_before_is_given_although_its_host_died(
 def test_mirrored_pictures_are_checked_in_parallel_too(tmp_path: Path, settings: MediaSettings) -> None:
     for n in range(10):
         (tmp_path / f"{n}.jpg").write_bytes(picture(seed=n))
-    mirrored = dataclasses.replace(settings, mirrors={"https://images.example.org": tmp_path}, allow=())
+    mirrored = settings.model_copy(update={"mirrors": {"https://images.example.org": tmp_path}, "allow": ()})
     given = [subject(n, f"https://images.example.org/{n}.jpg") for n in range(11)]
     with PictureSource(mirrored) as source:
         taken = list(prefetch(given, source))
@@ -155,7 +154,7 @@ def test_mirrored_pictures_are_checked_in_parallel_too(tmp_path: Path, settings:
 def test_a_server_that_hangs_is_set_aside_too(web: HttpServer, settings: MediaSettings) -> None:
     web.default = lambda handler: handler.server.stopping.wait(10) and None
     given = [subject(n, web.url(f"/{n}.jpg")) for n in range(200)]
-    quick = dataclasses.replace(settings, header_timeout=0.2, host_failures=3)
+    quick = settings.model_copy(update={"header_timeout": 0.2, "host_failures": 3})
     started = time.monotonic()
     with PictureSource(quick) as source:
         taken = list(prefetch(given, source))
@@ -181,7 +180,7 @@ def test_a_server_that_fails_half_the_time_gives_most_pictures(
 
     web.default = shaky
     given = [subject(n, web.url(f"/{n}.jpg")) for n in range(60)]
-    patient = dataclasses.replace(settings, retries=3)
+    patient = settings.model_copy(update={"retries": 3})
     with PictureSource(patient, fetcher=Fetcher(patient, sleep=lambda _: None)) as source:
         taken = list(prefetch(given, source))
         assert source.hosts_set_aside() == {}

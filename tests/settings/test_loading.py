@@ -169,6 +169,17 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     assert settings.store.password.get_secret_value() == "hush"
 
 
+def test_paths_of_pictures_are_relative_to_the_file(tmp_path: Path) -> None:
+    written(
+        tmp_path,
+        '[media]\nmirrors = {"https://images.example.org/" = "images"}\nca_file = "ca.pem"\nper_record = 3\n',
+    )
+    media = load_settings().located_media
+    assert media.mirrors == {"https://images.example.org/": tmp_path / "images"}
+    assert (media.cache, media.ca_file) == (tmp_path / ".cache" / "media", tmp_path / "ca.pem")
+    assert media.per_record == 3
+
+
 def test_the_base_ends_in_a_slash(tmp_path: Path) -> None:
     written(tmp_path, "base = 'https://museum.example.org/enrich'")
     assert load_settings().base == "https://museum.example.org/enrich/"
