@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+UNSEEN = "unseen"
+"""The birth of a process that runs and cannot be looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -40,22 +43,19 @@ class Attempt:
     def dead(self, time_limit: float) -> bool:
         """Whether its process has surely ended: it is gone from this machine, or past the time limit
         (seconds) after which any would have been killed."""
-        if self.host == _host():
-            return process_birth(self.pid) != self.born
-        return time.time() - self.at > time_limit + 60
+        born = process_birth(self.pid) if self.host == _host() else UNSEEN
+        if born == UNSEEN:
+            return time.time() - self.at > time_limit + 60
+        return born != self.born
 
 
 def process_birth(pid: int) -> str | None:
-    """When a process of this machine was started, in ticks since boot; None when it has ended.
-
-    Linux only; elsewhere `0` for a process that is there.
-    """
+    """When a process of this machine was started, in ticks since boot; None when it has ended, UNSEEN when
+    it runs and is hidden from us (`hidepid`, a system without `/proc`)."""
     try:
         said = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-        return "0" if _is_running(pid) else None
+    except (FileNotFoundError, PermissionError):
+        return UNSEEN if _is_running(pid) else None
     except ProcessLookupError:
         return None
     fields = said.rpartition(")")[2].split()
@@ -73,7 +73,9 @@ def _is_running(pid: int) -> bool:
 
 
 def _host() -> str:
-    """The machine's name with the boot it is in: a restart ends every process."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
+    """Where a process number means one process: the machine's name, the boot it is in (a restart ends every
+    process), and the namespace of process numbers (containers of one machine share the other two)."""
+    boot, numbers = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     suffix = boot.read_text(encoding="ascii")[:8] if boot.exists() else "0"
-    return f"{socket.gethostname() or 'localhost'}/{suffix}"
+    space = numbers.readlink().name.strip("pid:[]") if numbers.is_symlink() else "0"
+    return f"{socket.gethostname() or 'localhost'}/{suffix}/{space}"

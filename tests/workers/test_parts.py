@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
 from enrich.errors import BrokerError, InputError, ModelError, SettingsError
-from enrich.runs.attempts import Attempt, process_birth
 from enrich.runs.plan import Batch
 from enrich.settings.loading import Settings
 from ontology.profiles import load_profile
@@ -68,29 +67,6 @@ def test_what_celery_is_told() -> None:
     assert transport["visibility_timeout"] == 50
     assert transport["unacked_restore_interval"] == 2
     assert transport["unacked_restore_throttle"] == 1
-
-
-def test_this_process_is_not_dead() -> None:
-    attempt = Attempt.here()
-    assert Attempt.parse(str(attempt)) == attempt
-    assert not attempt.dead(0)
-
-
-def test_a_process_that_ended_is_dead_at_once() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    born = process_birth(child.pid)
-    assert born is not None
-    attempt = Attempt("t", Attempt.here().host, child.pid, born, int(time.time()))
-    assert not attempt.dead(1000)
-    child.communicate(b"\n")
-    assert attempt.dead(1000)
-    assert Attempt("t", attempt.host, os.getpid(), "1", int(time.time())).dead(1000), "a number used again"
-
-
-def test_elsewhere_only_time_tells() -> None:
-    now = int(time.time())
-    assert not Attempt("t", "elsewhere", 1, "1", now - 50).dead(10)
-    assert Attempt("t", "elsewhere", 1, "1", now - 100).dead(10)
 
 
 def test_how_many_workers_a_batch_may_kill() -> None:
