@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path as FilePath
+from typing import Annotated, Any, Self
 
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
 from pyoxigraph import NamedNode
 
-from ontology.terms import OntologyError
+from ontology.checked import sentence
+from ontology.terms import PREFIXES, OntologyError, named_node
+
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+_PATTERN = ("*", "+", "?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Step:
     """One predicate of a path, followed from object to subject when `inverse`."""
 
@@ -47,76 +66,181 @@ def path_triples(start: str, path: Path, end: str) -> str:
     return " ".join(patterns)
 
 
-@dataclass(frozen=True, slots=True)
+def _iri(value: object, info: ValidationInfo) -> NamedNode:
+    """A prefixed name, or an IRI in full (in angle brackets or bare)."""
+    if isinstance(value, NamedNode):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be an IRI or a prefixed name")
+    if value.startswith("<") and value.endswith(">"):
+        return named_node(value[1:-1])
+    if value.startswith("^"):
+        raise ValueError("is followed forwards: a path may turn round, with ^, in node")
+    prefix, colon, local = value.partition(":")
+    prefixes = PREFIXES | ((info.context or {}).get("prefixes") or {})
+    if colon and prefix in prefixes:
+        if local.endswith(_PATTERN) or "|" in local:
+            raise ValueError("names one predicate, followed once: no *, +, ? or |")
+        return named_node(prefixes[prefix] + local)
+    if "://" in value:
+        return named_node(value)
+    raise ValueError(f"{value!r} has no known prefix; declare it under [prefixes]")
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list of predicates")
+    return tuple(step if isinstance(step, Step) else _step(step, info) for step in value)
+
+
+def _step(value: object, info: ValidationInfo) -> Step:
+    inverse = isinstance(value, str) and value.startswith("^")
+    return Step(_iri(value.removeprefix("^") if isinstance(value, str) else value, info), inverse)
+
+
+def _some_path(value: object, info: ValidationInfo) -> Path:
+    if not value:
+        raise ValueError("must be a path of at least one step")
+    return _path(value, info)
+
+
+def _paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(v, list | tuple) and v for v in value):
+        raise ValueError("must be a list of paths")
+    return tuple(_path(path, info) for path in value)
+
+
+def _groups(value: object, info: ValidationInfo) -> dict[NamedNode, NamedNode]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table of collections and the class that each stands for")
+    return {_iri(key, info): _iri(target, info) for key, target in value.items()}
+
+
+def _named(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    if "name" in table:
+        raise OntologyError(
+            f"{name}: 'name' is not a setting; a table's key, or a profile's file, is its name"
+        )
+    return {**table, "name": name}
+
+
+def _tables(value: object) -> object:
+    """The tables of a table, each with its key as its name."""
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table")
+    return [_named(k, table) if isinstance(table, Mapping) else table for k, table in value.items()]
+
+
+_PATH = '["rdfs:label"]'
+Iri = Annotated[NamedNode, PlainValidator(_iri), Field(examples=['"crm:P45_consists_of"'])]
+Steps = Annotated[Path, PlainValidator(_path), Field(examples=[_PATH])]
+Paths = Annotated[tuple[Path, ...], PlainValidator(_paths), Field(examples=['[["skos:broader"]]'])]
+
+
+Name = Annotated[str, Field(exclude=True)]
+"""The key of a table, which is no key of the file."""
+Prefixes = Annotated[Mapping[str, str], AfterValidator(lambda own: PREFIXES | own)]
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class PropertyProfile:
     """Where a property's value stands: record --node--> node --predicate--> object --value--> class.
 
     `node=()`: the node is the record itself. `value=()`: the object is the value; otherwise a node of
     `value_class` stands between (a time-span that falls within a century). `classes=()`: every IRI value
-    is a class or, with a `scheme`, every concept of it. A raw value that is not a class is followed along `narrower` paths, any number of times,
-    until it reaches a class or a collection of `groups`, which stands for a class. Classes with fewer
-    than `minimum` training values are left out of a model.
+    is a class or, with a `scheme`, every concept of it. A raw value that is not a class is followed along
+    `narrower` paths, any number of times, until it reaches a class or a collection of `groups`, which
+    stands for a class. Classes with fewer than `minimum` training values are left out of a model.
     """
 
-    name: str
-    label: str
-    node: Path
-    node_class: NamedNode | None
-    predicate: NamedNode
-    value: Path = ()
-    value_class: NamedNode | None = None
-    classes: tuple[NamedNode, ...] = ()
-    scheme: NamedNode | None = None
-    narrower: tuple[Path, ...] = ()
-    groups: Mapping[NamedNode, NamedNode] = field(default_factory=dict)
-    minimum: int = 1
-    many: bool = False
+    name: Name
+    predicate: Iri
+    label: str = Field(default_factory=lambda data: data["name"])
+    node: Steps = ()
+    node_class: Iri | None = None
+    value: Steps = ()
+    value_class: Iri | None = None
+    classes: tuple[Iri, ...] = ()
+    scheme: Iri | None = None
+    narrower: Paths = ()
+    groups: Annotated[Mapping[NamedNode, NamedNode], PlainValidator(_groups)] = Field(default_factory=dict)
+    minimum: StrictInt = Field(default=1, ge=1)
+    many: StrictBool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        outside = [iri for iri in self.groups.values() if self.classes and iri not in self.classes]
+        if outside:
+            raise ValueError(f"groups names {outside[0]}, which is not among the classes")
+        if self.value_class is not None and not self.value:
+            raise ValueError("value_class is given, but no value path leads on from the node")
+        if self.value and (self.value_class is None or len(self.value) > 1 or self.value[0].inverse):
+            raise ValueError("value must be one forward step, with the value_class of the node")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class TextProfile:
     """How to reach one kind of text of a record: the path ends in a literal."""
 
-    name: str
-    path: Path
+    name: Name
+    path: Annotated[Path, PlainValidator(_some_path), Field(examples=[_PATH])]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class ImageProfile:
     """How to reach pictures of a record: the path ends in the picture's URL (an IRI or a literal)."""
 
-    path: Path
+    path: Annotated[Path, PlainValidator(_some_path), Field(examples=[_PATH])]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class ContextProfile:
     """How to reach a context value of a record; with `graph`, it is the named graph that types the record."""
 
-    name: str
-    path: Path = ()
-    graph: bool = False
+    name: Name
+    path: Steps = ()
+    graph: StrictBool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.graph == bool(self.path):
+            raise ValueError("give either a path or graph = true")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Profile:
     """How one data model says things.
 
     `facts` are glob patterns of graph IRIs, those that begin with `!` exclude; without any that includes,
     every graph is one of facts that is neither excluded nor ours. `museum` is the name of the context
-    that says which museum a record belongs to; `labels` are paths to a record's own name, best first.
+    that says which museum a record belongs to; `labels` are paths to a record's own name, best first;
+    `extends` names the profile of the package that this one started from.
     """
 
-    name: str
-    title: str
-    record_class: NamedNode
-    facts: tuple[str, ...]
-    properties: tuple[PropertyProfile, ...]
-    texts: tuple[TextProfile, ...] = ()
+    name: Name
+    record_class: Iri
+    title: str = Field(default_factory=lambda data: data["name"])
+    extends: str = ""
+    prefixes: Prefixes = Field(default_factory=lambda: PREFIXES)
+    facts: tuple[str, ...] = ()
+    properties: Annotated[tuple[PropertyProfile, ...], BeforeValidator(_tables)] = ()
+    texts: Annotated[tuple[TextProfile, ...], BeforeValidator(_tables)] = ()
     images: tuple[ImageProfile, ...] = ()
-    contexts: tuple[ContextProfile, ...] = ()
+    contexts: Annotated[tuple[ContextProfile, ...], BeforeValidator(_tables)] = ()
     museum: str = ""
-    prefixes: Mapping[str, str] = field(default_factory=dict)
-    labels: tuple[Path, ...] = ()
+    labels: Paths = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.properties:
+            raise ValueError("no property to predict; add a table such as [properties.place]")
+        if self.museum and self.museum not in {context.name for context in self.contexts}:
+            raise ValueError(f"museum names the context {self.museum!r}, which is not there; add it")
+        return self
 
     def property(self, name: str) -> PropertyProfile:
         """The property of this name. Raises OntologyError when the profile has none."""
@@ -147,11 +271,8 @@ def load_profile(name_or_file: str | FilePath) -> Profile:
 
     Raises OntologyError when there is none, or when the file does not say what it must.
     """
-    from ontology.profile_toml import parse_profile
-
     if isinstance(name_or_file, str) and name_or_file in profile_names():
-        text = (files("ontology") / "profiles" / f"{name_or_file}.toml").read_text(encoding="utf-8")
-        return parse_profile(text, name_or_file, f"the profile {name_or_file}")
+        return parse_profile(_shipped(name_or_file), name_or_file, f"the profile {name_or_file}")
     path = FilePath(name_or_file)
     if not path.is_file():
         known = ", ".join(profile_names())
@@ -161,3 +282,49 @@ def load_profile(name_or_file: str | FilePath) -> Profile:
     except UnicodeDecodeError as error:
         raise OntologyError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
     return parse_profile(text, path.stem, str(path))
+
+
+def parse_profile(text: str, name: str, where: str) -> Profile:
+    """A profile from TOML text. `where` names the source in errors. Raises OntologyError."""
+    document = _toml(text, where)
+    try:
+        if "extends" in document:
+            document = _merged(_parent(document["extends"]), document)
+        given = document.get("prefixes")
+        own = {k: v for k, v in given.items() if isinstance(v, str)} if isinstance(given, dict) else {}
+        context = {"prefixes": PREFIXES | own}
+        return _PROFILE.validate_python(_named(name, document), context=context)
+    except ValidationError as error:
+        raise OntologyError(f"{where}: {sentence(error, Profile, document)}") from error
+    except OntologyError as error:
+        raise OntologyError(f"{where}: {error}") from error
+
+
+_PROFILE = TypeAdapter(Profile)
+
+
+def _toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OntologyError(f"{where} is not valid TOML: {error}") from error
+
+
+def _shipped(name: str) -> str:
+    return (files("ontology") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _parent(name: object) -> dict[str, Any]:
+    if name not in profile_names():
+        known = ", ".join(profile_names())
+        raise OntologyError(f"extends {name!r}, which is not a profile of the package; use {known}")
+    return _toml(_shipped(str(name)), str(name))
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; anything else is taken from above."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

@@ -78,28 +78,8 @@ ENR = Namespace("https://w3id.org/enrich/ns#")
 AI_GENERATED = AAT["300456841"]
 """AAT "AI generated content": the type of every prediction."""
 
-PREFIXES: dict[str, str] = {
-    "crm": str(CRM),
-    "ecrm": str(ECRM),
-    "crmdig": str(CRMDIG),
-    "crminf": str(CRMINF),
-    "prov": str(PROV),
-    "dct": str(DCT),
-    "dcat": str(DCAT),
-    "mls": str(MLS),
-    "spdx": str(SPDX),
-    "skos": str(SKOS),
-    "sh": str(SH),
-    "xsd": str(XSD),
-    "rdf": str(RDF),
-    "rdfs": str(RDFS),
-    "owl": str(OWL),
-    "schema": str(SCHEMA),
-    "la": str(LA),
-    "aat": str(AAT),
-    "silk": str(SILK),
-    "enr": str(ENR),
-}
+PREFIXES = {name.lower(): str(space) for name, space in globals().items() if isinstance(space, Namespace)}
+"""The prefixes that every profile and query file knows: the names above in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ Unknown keys are refused, so that a misspelt one is not silently ignored.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
@@ -24,12 +23,12 @@ from enrich.settings.models import (
     Iri,
     MediaSettings,
     RunSettings,
-    Section,
     StoreSettings,
     TrainSettings,
     WorkersSettings,
     base_iri,
 )
+from ontology.checked import fields_at, nearest, sentence
 
 FILE_NAME = "enrich.toml"
 PREFIX = "ENRICH_"
@@ -39,17 +38,13 @@ class Settings(BaseSettings):
     """Everything that enrich.toml may say."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
-    sections: ClassVar[dict[str, type[Section]]] = {
-        "store": StoreSettings,
-        "train": TrainSettings,
-        "decision": DecisionSettings,
-        "run": RunSettings,
-        "media": MediaSettings,
-        "workers": WorkersSettings,
-    }
-
     profile: str = Field(
         default="silknow", description="Name of a profile, or the path of a profile's TOML file."
     )
@@ -130,7 +125,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError(_sentence(error, file)) from error
+        raise SettingsError(_explained(error, values, file)) from error
     except ValueError as error:
         raise SettingsError(f"the environment's {PREFIX}… variables: {error}") from error
     if file is not None:
@@ -157,12 +152,11 @@ def _toml_string(text: str) -> str:
 def setting_rows() -> Iterator[tuple[str, str, str, str]]:
     """Every setting as (key, type, default, description), in the order of the file."""
     for name, field in Settings.model_fields.items():
-        section = Settings.sections.get(name)
-        if section is None:
+        section = fields_at(Settings, [name])
+        for key, inner in section.items():
+            yield f"{name}.{key}", _type_name(inner), _default(inner), inner.description or ""
+        if not section:
             yield name, _type_name(field), _default(field), field.description or ""
-        else:
-            for key, inner in section.model_fields.items():
-                yield f"{name}.{key}", _type_name(inner), _default(inner), inner.description or ""
 
 
 def _type_name(field: FieldInfo) -> str:
@@ -191,30 +185,14 @@ def _refuse_unknown_variables() -> None:
         if variable.startswith(PREFIX) and "__" in variable:
             section = variable[len(PREFIX) :].split("__")[0].lower()
             if section not in known:
-                raise SettingsError(f"{variable} names no section of the settings{_nearest(section, known)}")
+                raise SettingsError(f"{variable} names no section of the settings{nearest(section, known)}")
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
-
-
-def _sentence(error: ValidationError, file: Path | None) -> str:
-    """The first thing that is wrong, in one line."""
-    first = error.errors(include_url=False)[0]
-    where = [str(part) for part in first["loc"]]
-    key = ".".join(where)
-    variable = PREFIX + "__".join(where).upper()
-    place = variable if variable in os.environ else str(file or "settings")
-    if first["type"] == "extra_forbidden":
-        section = Settings.sections.get(where[0]) if len(where) > 1 else None
-        known = list((section or Settings).model_fields)
-        return f"{place}: {key!r} is not a setting{_nearest(where[-1], known)}"
-    reason = first["msg"].removeprefix("Value error, ")
-    given = first.get("input")
-    said = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{place}: {key}: {reason}{said}{more}"
+def _explained(error: ValidationError, values: dict[str, Any], file: Path | None) -> str:
+    """The first thing that is wrong, in one line, with the file or the variable that says it."""
+    variables = (PREFIX + "__".join(map(str, e["loc"])).upper() for e in error.errors(include_url=False))
+    place = next((name for name in variables if name in os.environ), str(file or "settings"))
+    return f"{place}: {sentence(error, Settings, values)}"
 
 
 _INITIAL = """\

@@ -39,7 +39,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """One table of enrich.toml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class StoreSettings(Section):
@@ -205,7 +205,9 @@ class MediaSettings(Section):
 class WorkersSettings(Section):
     """The nightly service: broker, schedule and limits. The commands that need no broker do not read it."""
 
-    broker: str = Field(default="redis://127.0.0.1:6379/0", description="Address of the Redis broker.")
+    broker: str = Field(
+        default="redis://127.0.0.1:6379/0", repr=False, description="Address of the Redis broker."
+    )
     concurrency: int = Field(default=1, ge=1, description="Worker processes on this machine.")
     model: Path | None = Field(
         default=None, description="Model folder of the nightly run, relative to enrich.toml."

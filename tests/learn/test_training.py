@@ -28,9 +28,7 @@ NAME = NamedNode("urn:p")
 def property_profile(
     name: str, classes: tuple[str, ...] = (), minimum: int = 1, many: bool = False
 ) -> PropertyProfile:
-    return PropertyProfile(
-        name, name, (), None, NAME, classes=tuple(map(NamedNode, classes)), minimum=minimum, many=many
-    )
+    return PropertyProfile(name, NAME, classes=tuple(map(NamedNode, classes)), minimum=minimum, many=many)
 
 
 PROFILE = Profile(

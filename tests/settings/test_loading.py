@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -119,13 +120,15 @@ def test_environment_wins_over_the_file(
         ),
         ("profil = 'silknow'", "'profil' is not a setting; did you mean 'profile'?"),
         ("[run]\nbatch = 0", "run.batch: .*greater than or equal to 1.*given: 0"),
-        ("[run]\nbatch = 'many'", "run.batch: .*valid integer"),
+        ("[run]\nbatch = 'many'", "run.batch: must be a whole number .given: 'many'"),
         ("base = 'museum'", "base: must be an absolute http or https IRI"),
         ("base = 'http://a b/'", "base: must be an absolute http or https IRI without spaces"),
         ("[store]\nauth = 'basic'\nquery_url = 'http://x/q'", "auth = 'basic' needs user and password"),
         ("[store]\nauth = 'bearer'\nquery_url = 'http://x/q'", "auth = 'bearer' needs token"),
         ("[store]\nupdate_url = 'http://x/u'", "need query_url as well"),
         ("[decision]\ntarget_precision = 1.5", "decision.target_precision"),
+        ("[store]\nauth = 'basik'", "store.auth: must be 'none', .*; did you mean 'basic'.*given: 'basik'"),
+        ("store = 3", "store: must be a table .given: 3"),
         ("profile = 'x", "not valid TOML"),
         ("profile = 'x'\n[store]\npath = 3\n[run]\nbatch = 0", "and 1 more"),
     ],
@@ -167,6 +170,52 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     assert "hush" not in repr(settings)
     assert settings.store.password is not None
     assert settings.store.password.get_secret_value() == "hush"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[store]\npassword = 4711",
+        "[store]\ntoken = 4711",
+        "[store]\ntoken = ['4711']",
+        "[store]\npasswort = '4711'",
+        "[store]\nquery_url = 'ftp://ana:4711@museum.example.org/q'",
+        "[store]\nquery_url = 'http://ana:47@4711@museum.example.org/a query'",
+        "store = 'http://ana:4711@museum.example.org/q'",
+        "[store]\nupdate_url = 'http://ana:4711@museum.example.org/u'",
+        "[store]\npassword = '4711'\nauth = 'digest'",
+        "[workers]\nbroker = 'redis://:4711@museum.example.org/0'\nconcurrency = 0",
+        "[workers]\nbroker = ['redis://:4711@museum.example.org/0']",
+        "workers = 'redis://:4711@museum.example.org/0'",
+        "[store]\npassword = '4711",
+    ],
+)
+def test_no_error_shows_a_secret_of_the_file(tmp_path: Path, text: str) -> None:
+    written(tmp_path, text)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "4711" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ENRICH_STORE__PASSWORD__X", "4711"),
+        ("ENRICH_STORE__TOKEN", '{"a": 4711}'),
+        ("ENRICH_STORE", '{"password": 4711}'),
+        ("ENRICH_STORE", '{"password": "4711"'),
+        ("ENRICH_STORE__QUERY_URL", "redis://ana:4711@museum.example.org"),
+        ("ENRICH_WORKERS", "redis://:4711@museum.example.org/0"),
+    ],
+)
+def test_no_error_shows_a_secret_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("ENRICH_RUN__BATCH", "0")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "4711" not in "".join(traceback.format_exception(error.value))
 
 
 def test_paths_of_pictures_are_relative_to_the_file(tmp_path: Path) -> None:
