@@ -63,6 +63,24 @@ def batches(quads: Iterable[Quad], *, lines: int, size: int) -> Iterator[Batch]:
         yield from _packed(graph, joined, lines, size)
 
 
+def line_batches(triples: bytes, graph: Graph, *, lines: int, size: int) -> Iterator[Batch]:
+    """Pieces of N-Triples that hold no blank nodes, of at most `lines` triples and about `size` characters."""
+    batch = Batch(graph)
+    for line in triples.decode().split("\n"):
+        if line:
+            batch.add(line)
+        if len(batch.lines) >= lines or batch.size >= size:
+            yield batch
+            batch = Batch(graph)
+    if batch.lines:
+        yield batch
+
+
+def ntriples(quads: Iterable[Quad]) -> bytes:
+    """The quads' triples as N-Triples, whatever their graph."""
+    return "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads).encode()
+
+
 def line_of(quad: Quad) -> str:
     """The quad's triple as a line of N-Triples."""
     return f"{quad.subject} {quad.predicate} {quad.object} ."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Self, TypeVar, cast
 from urllib.parse import urlencode
@@ -15,8 +16,8 @@ from enrich.errors import EnrichError, InputError, QueryRefused, ResultTruncated
 from enrich.graph.stores import virtuoso
 from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Term
 from enrich.graph.stores.counting import count_of_construct, count_of_select
-from enrich.graph.stores.embedded import named, one_line
-from enrich.graph.stores.pieces import Batch, batches
+from enrich.graph.stores.embedded import Digest, named, one_line
+from enrich.graph.stores.pieces import Batch, Graph, batches, line_batches
 from enrich.graph.stores.transport import Body, Transport, checked_url, shown
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ class RemoteStore:
         """Triples in a graph, or in all the named graphs (the default graph is not counted)."""
         if graph is None:
             return sum(self.count(name) for name in self.graphs())
-        return self._number(f"SELECT (COUNT(*) AS ?rows) WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}")
+        return self._triples(graph)
 
     def graphs(self) -> list[NamedNode]:
         query = f"SELECT DISTINCT ?g WHERE {{ GRAPH ?g {{ ?s ?p ?o }} {PAGE_TOKEN} }}"
@@ -144,6 +145,35 @@ class RemoteStore:
     def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:  # noqa: ARG002
         for batch in batches(self._holdable(quads), lines=self._lines, size=self._size):
             self._write(batch)
+
+    def write_graph(self, graph: NamedNode, triples: bytes) -> None:
+        if self._is_virtuoso():
+            quads = ox.parse(triples, ox.RdfFormat.N_TRIPLES)
+            deque(self._holdable(named(quads, graph)), maxlen=0)
+        for batch in line_batches(triples, graph, lines=self._lines, size=self._size):
+            self._write(batch)
+
+    def fingerprint(self, graph: NamedNode | DefaultGraph) -> str | None:
+        if not self.graph_store_url:
+            return None
+        there = self._triples(graph)
+        if not there:
+            return Digest().sha256.hexdigest()  # a server answers 404 for such a graph
+
+        def read(body: Body) -> Digest | None:
+            digest = Digest()
+            with body:
+                if body.media_type != "application/n-triples" or not body.framed:
+                    return None
+                while data := body.read(1 << 16):
+                    digest.write(data)
+            return digest
+
+        try:
+            digest = self.transport.get(self._graph_url(graph), "application/n-triples", read)
+        except QueryRefused:
+            return None
+        return digest.sha256.hexdigest() if digest is not None and digest.lines == there else None
 
     def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
         """One PUT when it fits one request; else the graph is dropped, then written piece by piece."""
@@ -325,6 +355,10 @@ class RemoteStore:
                 raise InputError(f"{self._where} cannot hold a triple of {quad.subject}: {why}")
             yield quad
 
+    def _triples(self, graph: NamedNode | DefaultGraph) -> int:
+        pattern = "?s ?p ?o" if isinstance(graph, DefaultGraph) else f"GRAPH {graph} {{ ?s ?p ?o }}"
+        return self._number(f"SELECT (COUNT(*) AS ?rows) WHERE {{ {pattern} }}")
+
     def _write(self, batch: Batch) -> None:
         """Write a piece; in halves when it is refused, the last triple by update if it must be."""
         try:
@@ -342,12 +376,13 @@ class RemoteStore:
                 raise
 
     def _send(self, method: str, batch: Batch, *, idempotent: bool) -> None:
-        name = (
-            "default=" if isinstance(batch.graph, DefaultGraph) else urlencode({"graph": batch.graph.value})
-        )
-        url = f"{self.graph_store_url}{'&' if '?' in str(self.graph_store_url) else '?'}{name.rstrip('=')}"
+        url = self._graph_url(batch.graph)
         data = batch.text().encode()
         self.transport.send(url, method, data, {"Content-Type": "text/turtle"}, idempotent=idempotent)
+
+    def _graph_url(self, graph: Graph) -> str:
+        name = "default" if isinstance(graph, DefaultGraph) else urlencode({"graph": graph.value})
+        return f"{self.graph_store_url}{'&' if '?' in str(self.graph_store_url) else '?'}{name}"
 
     def _insert_data(self, batch: Batch) -> None:
         """INSERT DATA; where there are blank nodes INSERT … WHERE, for Virtuoso takes none in the former."""

@@ -73,6 +73,16 @@ class Transport:
 
         return self._again(once, StoreUnavailable)
 
+    def get(self, url: str, accept: str, read: Callable[[Body], T]) -> T:
+        """Get a graph of the Graph Store Protocol and let `read` take it, again when it was unavailable."""
+
+        def once() -> T:
+            headers = {"Accept": accept, "Cache-Control": "no-cache"}
+            with self._body(url, lambda: self.open(urllib.request.Request(url, headers=headers))) as body:
+                return read(body)
+
+        return self._again(once, StoreUnavailable)
+
     def update(self, url: str, text: str, *, idempotent: bool) -> None:
         """Send an update; again only when it is idempotent, or was surely not carried out."""
 

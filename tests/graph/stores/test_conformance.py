@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable
+from hashlib import sha256
 
 import pyoxigraph as ox
 import pytest
@@ -12,6 +13,8 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from enrich.errors import InputError, QueryRefused, ResultTruncated
 from enrich.graph.stores import PAGE_TOKEN, Store
+from enrich.graph.stores.embedded import BULK_BYTES
+from enrich.graph.stores.pieces import ntriples
 
 G1, G2 = NamedNode("http://example.org/graph/1"), NamedNode("http://example.org/graph/2")
 P, Q = NamedNode("http://example.org/p"), NamedNode("http://example.org/q")
@@ -250,3 +253,36 @@ def test_datatypes_come_back_as_written(store: Store, text: str, datatype: str) 
     store.insert([Quad(subject(1), P, literal, G1)])
     assert all_of(store, G1) == {(subject(1), P, literal)}
     assert store.ask(f"ASK {{ GRAPH {G1} {{ ?s ?p {literal} }} }}")
+
+
+def test_a_graph_is_written_from_its_lines(store: Store) -> None:
+    lines = ntriples(Quad(subject(n), P, Literal(f'é "{n}"\n'), G1) for n in range(2_500))
+    for _ in range(2):
+        store.write_graph(G1, lines)
+    store.write_graph(G2, b"")
+    assert all_of(store, G1) == {(subject(n), P, Literal(f'é "{n}"\n')) for n in range(2_500)}
+    assert store.graphs() == [G1]
+
+
+def test_a_large_graph_is_written_alike(store: Store) -> None:
+    lines = ntriples(numbered(12_345))
+    assert len(lines) > BULK_BYTES / 2
+    store.write_graph(G1, lines + ntriples(numbered(12_345, G2)).replace(P.value.encode(), Q.value.encode()))
+    assert store.count(G1) == 2 * 12_345
+
+
+def test_a_fingerprint_is_of_what_a_graph_holds(store: Store) -> None:
+    store.insert(numbered(900))
+    first = store.fingerprint(G1)
+    assert first is not None
+    store.insert([*numbered(9), *numbered(1, G2)])
+    assert store.fingerprint(G1) == first
+    extra = Quad(subject(1), Q, subject(2), G1)
+    store.insert([extra])
+    assert store.fingerprint(G1) not in (first, None)
+    store.update(f"DELETE DATA {{ GRAPH {G1} {{ {subject(1)} {Q} {subject(2)} }} }}", idempotent=True)
+    assert store.fingerprint(G1) == first
+
+
+def test_an_empty_graph_has_a_fingerprint_too(store: Store) -> None:
+    assert store.fingerprint(G2) == sha256(b"").hexdigest()
