@@ -8,42 +8,30 @@ from pathlib import Path
 import numpy as np
 
 from classifiers.base import Distribution
-from classifiers.data import Dataset, Property, Record
-from classifiers.dummy import DummyClassifier
-from classifiers.fusion.base import PassThrough
-from classifiers.model.model import Answer, Member, Model
+from classifiers.data import Property, Record
+from classifiers.model.model import Answer
 from enrich.demo.museum import museum_quads
 from enrich.graph.stores import Store, open_store
+from enrich.learn.training import train
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
+
+PROFILE = Path(__file__).with_name("small.toml")
+THRESHOLDS = {"place": 0.3, "time": 0.3, "technique": 0.3, "material": 0.3}
+"""Low enough that class priors answer some gaps and abstain from others."""
 
 
 def museum(count: int = 60, store: Store | None = None, **settings: object) -> Workspace:
     """A workspace over a made museum of `count` objects, in memory unless a store is given."""
     held = store if store is not None else open_store()
     held.insert(museum_quads(count, seed=3))
-    values = {"profile": "linked-art", **settings}
+    values = {"profile": str(PROFILE), "decision": {"thresholds": THRESHOLDS}, **settings}
     return Workspace(Settings(**values), held)  # type: ignore[arg-type]
 
 
-def dummy_model(workspace: Workspace, folder: Path, *, threshold: float = 0.3, gamma: float = 1.0) -> Path:
-    """A saved model that answers with class priors; another `gamma` makes another version."""
-    records = [subject.record for subject in workspace.reader.read_all()]
-    properties = tuple(
-        Property(p.name, tuple(sorted({v for r in records for v in r.known.get(p.name, ())})), p.many)
-        for p in workspace.profile.properties
-    )
-    dataset = Dataset(records, properties)
-    classifier = DummyClassifier()
-    classifier.fit(dataset, dataset)
-    fuser = PassThrough()
-    fuser.properties = properties
-    thresholds: dict[str, float | list[float]] = {
-        p.name: [threshold] * len(p.classes) if p.many else threshold for p in properties
-    }
-    member = Member(classifier, "", {}, {"gamma": gamma}, thresholds, {})
-    model = Model(properties, {"tabular": member}, fuser, {}, thresholds, {}, 0.9)
-    model.save(folder, training={"snapshot": {"sha256": "a" * 64, "issued": "2026-01-31"}})
+def dummy_model(workspace: Workspace, folder: Path, *, seed: int = 0) -> Path:
+    """A model trained on the museum that answers with class priors; another `seed` makes another version."""
+    train(workspace, None, folder, modalities=("dummy",), seed=seed)
     return folder
 
 

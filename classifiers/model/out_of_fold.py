@@ -49,7 +49,9 @@ class Trained:
 
 
 def dataset_digest(dataset: Dataset) -> str:
-    """SHA-256 of everything that classifiers may look at, independent of the order of the records."""
+    """SHA-256 of everything that classifiers may look at, independent of the order of the records.
+
+    Of a picture that was fetched its own digest counts, so that another picture at the same address tells."""
     lines = []
     for record in dataset.records:
         said = [
@@ -57,7 +59,7 @@ def dataset_digest(dataset: Dataset) -> str:
             {k: sorted(v) for k, v in record.known.items() if v},
             {k: sorted(v) for k, v in record.context.items() if v},
             [[t.value, t.language] for t in record.texts],
-            sorted(p.url for p in record.pictures),
+            sorted([p.url, p.sha256 or ""] for p in record.pictures),
         ]
         lines.append(json.dumps(said, sort_keys=True, ensure_ascii=False))
     classes = [[p.name, list(p.classes), p.many] for p in dataset.properties]

@@ -45,7 +45,7 @@ def _described(folder: Path) -> FoundModel:
         digest, state = verify(folder), "whole"
     except ClassifierError as error:
         digest, state = file_digest(folder / MANIFEST), str(error)
-    config, metrics = _json(folder / "config.json"), _json(folder / "metrics.json")
+    config, metrics = json_file(folder / "config.json"), json_file(folder / "metrics.json")
     members = config.get("members", {})
     names = [f"{m}: {said.get('classifier')}" for m, said in members.items()] or [
         str(config.get("classifier", ""))
@@ -58,12 +58,12 @@ def _described(folder: Path) -> FoundModel:
         digest=digest,
         state=state,
         classifiers=tuple(names),
-        properties=tuple(_json(folder / "labels.json")),
+        properties=tuple(json_file(folder / "labels.json")),
         mean_macro_f1=mean if isinstance(mean, float) else None,
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def json_file(path: Path) -> dict[str, Any]:
     """A part of a model folder; empty where it is missing or broken, which `state` says already."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Record
+from classifiers.data import Dataset, Record
 from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest
+from classifiers.model.out_of_fold import dataset_digest
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.record_files import read_splits
+from enrich.learn.model_folders import json_file
 from enrich.learn.text_back_end import AUTO, chosen, merged, text_member
 from enrich.learn.training_set import Lesson, lesson
 
@@ -68,7 +71,11 @@ def train(
         spec, choice = _resolved(spec, taught, seed, progress, resume)
         fitted = fit_model(taught.dataset, spec, seed=seed, progress=progress, resume=resume)
         dev = _dev_figures(workspace, fitted, None if wanted is None else wanted.get("dev"), progress)
-        training = {**_account(workspace, taught, spec, seed, splits, len(records)), **choice}
+        training = {
+            **_account(workspace, taught, spec, seed, splits, len(records)),
+            "snapshot": snapshot(taught.dataset, model),
+            **choice,
+        }
         metrics = {**fitted.metrics, **dev}
         digest = fitted.save(model, metrics=metrics, training=training)
     except ModelFolderError as error:
@@ -138,7 +145,7 @@ def model_spec(
     return ModelSpec(
         members=members,
         fusion=None if name is None else str(name),
-        fusion_settings=fusion,
+        fusion_settings=fusion if len(members) > 1 else {},
         folds=settings.train.folds,
         target_precision=settings.decision.target_precision,
     )
@@ -219,14 +226,11 @@ def _account(
 ) -> dict[str, Any]:
     """All that is needed to say what a model was made from; no times, so that the same input gives the
     same digest."""
-    from classifiers.model.out_of_fold import dataset_digest
-
     return {
         **taught.account(),
         "records": records,
         "seed": seed,
         "profile": workspace.profile.name,
-        "data_sha256": dataset_digest(taught.dataset),
         "splits_sha256": None if splits is None else file_digest(splits),
         "python": platform.python_version(),
         "members": [
@@ -235,6 +239,19 @@ def _account(
         ],
         **{f"version of {name}": _version(name) for name in _PACKAGES},
     }
+
+
+def snapshot(dataset: Dataset, model: Path) -> dict[str, str]:
+    """What the register says of the data learned from: its digest, the day it was read, and its role.
+
+    A model that replaces one in the folder `model` learned from the same data keeps the earlier day, so
+    that training again on the same data gives the same digest.
+    """
+    digest = dataset_digest(dataset)
+    before = json_file(model / "config.json").get("training", {}).get("snapshot", {})
+    same = before.get("sha256") == digest
+    issued = before["issued"] if same else datetime.now(UTC).date().isoformat()
+    return {"sha256": digest, "issued": issued, "role": "TrainingData"}
 
 
 def _version(package: str) -> str:

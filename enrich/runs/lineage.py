@@ -35,9 +35,9 @@ def _ingredients(history: Mapping[str, Any]) -> dict[str, str]:
 def snapshots(model: ModelDescription) -> list[Snapshot]:
     """The data that the model learned from, when its folder tells."""
     told = model.training.get("snapshot")
-    if not isinstance(told, Mapping) or "sha256" not in told:
+    if not isinstance(told, Mapping) or not {"sha256", "issued", "role"} <= set(told):
         return []
-    return [Snapshot(str(told["sha256"]), str(told.get("issued", "1970-01-01"))[:10])]
+    return [Snapshot(str(told["sha256"]), str(told["issued"]), str(told["role"]))]
 
 
 def _calibration(model: ModelDescription) -> str:

@@ -81,9 +81,9 @@ def test_the_same_museum_and_model_give_the_same_answers_on_every_store(store: S
 
 def test_a_new_model_supersedes_and_gives_way_again(tmp_path: Path) -> None:
     workspace = museum(30)
-    first = pipeline.run(workspace, dummy_model(workspace, tmp_path / "a", gamma=1.0))
+    first = pipeline.run(workspace, dummy_model(workspace, tmp_path / "a"))
     told_first = rows(workspace, "predictions")
-    second = pipeline.run(workspace, dummy_model(workspace, tmp_path / "b", gamma=2.0))
+    second = pipeline.run(workspace, dummy_model(workspace, tmp_path / "b", seed=1))
     told_second = rows(workspace, "predictions")
     assert second.run is not None
 
@@ -226,7 +226,7 @@ def test_on_a_shared_store_a_run_under_way_is_not_joined_until_its_lease_ends(
 
 
 def test_hostile_texts_and_classes_come_back_as_they_went_in(store: Store, tmp_path: Path) -> None:
-    workspace = museum(6, store)
+    workspace = museum(12, store)
     subject = next(s for s in workspace.reader.read_all() if s.missing)
     nasty = 'a"b\\c}\n} ; DROP ALL #‮ ' + "x" * 100
     graph = workspace.reader.graphs[0]

@@ -104,7 +104,7 @@ def test_it_writes_a_model_that_loads_and_says_what_it_was_made_from(
     training = json.loads((folder / "model" / "config.json").read_text())["training"]
     assert training["profile"] == "made-up"
     assert training["seed"] == 0
-    assert len(training["data_sha256"]) == len(training["splits_sha256"]) == 64
+    assert len(training["snapshot"]["sha256"]) == len(training["splits_sha256"]) == 64
     assert training["members"][0]["settings"]["museum"] == "museum"
     assert training["version of xgboost-cpu"] != "not installed"
     assert summary["mean_macro_f1"]["tabular"] == summary["mean_macro_f1"]["fusion"] > 0.4
