@@ -105,16 +105,18 @@ def _answer(
     context = context_of(service, run, batcher.model)
     counts: Counter[str] = Counter()
     failures: list[Decision] = []
+    total = 0
     with WriteBehind() as write:
         for piece in metrics.timed("predict", batcher.answer(questions), _records):
             records = _records(piece)
+            total += records
             with metrics.stage("say") as counted:
                 quads, some = batcher.quads(context, shard, piece)
                 counted(records)
             write(_write, service, quads, records)
             counts += some
             failures += [a.decision for a in piece if a.decision.outcome == ENR.Failed]
-    return _commit(service, work, batch, turn, shard, _counts(len(questions), counts), failures)
+    return _commit(service, work, batch, turn, shard if total else None, _counts(total, counts), failures)
 
 
 def _write(service: Service, quads: Sequence[Quad], records: int) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -32,7 +32,7 @@ from enrich.runs.reviews import Reviews
 from ontology.terms import OntologyError, named_node
 
 if TYPE_CHECKING:
-    from enrich.media.pictures import PictureSource
+    from enrich.media.pictures import PictureSource, PictureTally
     from enrich.workspace import Workspace
 
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 class RunSummary:
     """What a run did. `run` is None when no gap was open, and then nothing was written.
 
+    `pictures` tells what became of them, None for a model that looks at none.
     `records` counts the records with an open gap; `predicted`, `abstained` and `failed` count gaps, of
     the whole run where an earlier one was resumed; `skipped` the records scanned that had none open.
     """
@@ -52,6 +53,7 @@ class RunSummary:
     skipped: int
     seconds: float
     resumed: bool = False
+    pictures: PictureTally | None = None
 
 
 def run(
@@ -84,7 +86,8 @@ def run(
             progress("records", scanned, total)
             if limit is not None and work.asked >= limit:
                 break
-    return work.finish(scanned, time.monotonic() - began)
+    summary = work.finish(scanned, time.monotonic() - began)
+    return summary if pictures is None else replace(summary, pictures=pictures.tally())
 
 
 @contextmanager
@@ -240,12 +243,14 @@ class Execution:
         if not questions:
             return
         answered = [a for piece in self.batcher.answer(questions) for a in piece]
+        if not answered:
+            return
         context = self.context()
         shard = self.workspace.names.shard(context.run_id, self.shard)
         quads, counts = self.batcher.quads(context, shard, answered)
         self._write(self.register.commit_shard, context.run, self.shard, quads, self.lease)
         self.shard += 1
-        self.asked += len(questions)
+        self.asked += len({a.subject.iri for a in answered})
         self.counts += counts
 
     def finish(self, scanned: int, seconds: float) -> RunSummary:

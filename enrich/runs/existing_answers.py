@@ -14,12 +14,16 @@ from ontology.terms import CRM, ENR, PROV, Names, values_block
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An earlier answer to a gap. A property with many values may have several with the same digest."""
+    """An earlier answer to a gap. A property with many values may have several with the same digest.
+
+    `seen` is the digest of what was seen of the record's pictures, where some of them may come later.
+    """
 
     prediction: NamedNode
     run: NamedNode
     digest: str
     outcome: NamedNode
+    seen: str | None = None
 
 
 class Answers:
@@ -68,9 +72,9 @@ class Answers:
             half = len(records) // 2
             return self.current(records[:half]) | self.current(records[half:])
         counted = [row for row in rows if isinstance(row[3], NamedNode) and row[3].value in self._counting]
-        superseded = {row[6].value for row in counted if isinstance(row[6], NamedNode)}
+        superseded = {row[7].value for row in counted if isinstance(row[7], NamedNode)}
         found: dict[tuple[str, str], dict[str, Answer]] = {}
-        for record, prediction, name, run, digest, outcome, _ in counted:
+        for record, prediction, name, run, digest, outcome, seen, _ in counted:
             if (
                 isinstance(record, NamedNode)
                 and isinstance(prediction, NamedNode)
@@ -81,7 +85,8 @@ class Answers:
                 and prediction.value not in superseded
             ):
                 answers = found.setdefault((record.value, name.value), {})
-                answers[prediction.value] = Answer(prediction, run, digest.value, outcome)
+                saw = seen.value if isinstance(seen, Literal) else None
+                answers[prediction.value] = Answer(prediction, run, digest.value, outcome, saw)
         return {key: [answers[p] for p in sorted(answers)] for key, answers in found.items()}
 
     def of(self, records: Sequence[NamedNode]) -> dict[tuple[str, str], list[Answer]]:
@@ -101,9 +106,9 @@ class Answers:
     def _query(self, records: Sequence[NamedNode]) -> str:
         values = values_block(["record"], ([record] for record in records))
         return (
-            "SELECT ?record ?p ?name ?run ?digest ?outcome ?older WHERE { "
+            "SELECT ?record ?p ?name ?run ?digest ?outcome ?seen ?older WHERE { "
             f"{values} GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; "
             f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome . "
-            f"OPTIONAL {{ ?p {ENR.supersedes} ?older }} }} "
+            f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} OPTIONAL {{ ?p {ENR.supersedes} ?older }} }} "
             f"FILTER EXISTS {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} }}"
         )
