@@ -24,17 +24,13 @@ def main() -> None:
     from rdflib import Graph
 
     from classifiers.model.model import Model
-    from enrich.answering.run import Execution
     from enrich.runs.validation import shapes
-    from tests.museums import dummy_model, museum
+    from tests.museums import dummy_model, museum, written_quads
 
     workspace = museum(args.records)
     with tempfile.TemporaryDirectory() as folder:
         model = Model.load(dummy_model(workspace, Path(folder) / "model"))
-    names = tuple(p.name for p in model.properties)
-    execution = Execution(workspace, model, names, "{}")
-    answered = execution.batcher.answer(execution.batcher.questions(list(workspace.reader.iris())))
-    quads, counts = execution.batcher.quads(execution.context(), workspace.names.shard("x", 0), answered)
+    quads, counts = written_quads(workspace, model)
     compiled = shapes()
 
     began = time.process_time()

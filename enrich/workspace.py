@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from enrich.graph.reading import Reader
-from enrich.graph.stores import Store, open_store
 from enrich.settings.loading import Settings, load_settings
-from ontology.profiles import Profile, load_profile
-from ontology.terms import Names
+
+if TYPE_CHECKING:
+    from enrich.graph.reading import Reader
+    from enrich.graph.stores.base import Store
+    from ontology.profiles import Profile
+    from ontology.terms import Names
 
 
 class Workspace:
@@ -29,22 +31,44 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         """The triplestore; StoreError when it cannot be opened."""
-        return self._given if self._given is not None else store_of(self.settings)
+        if self._given is not None:
+            return self._given
+        from enrich.graph.stores.opening import open_store
+
+        where = self.settings.store
+        return open_store(
+            path=None if where.query_url else self.settings.locate(where.path),
+            query_url=where.query_url,
+            update_url=(where.update_url or where.query_url) if where.query_url else None,
+            graph_store_url=where.graph_store_url,
+            auth=where.auth,
+            user=where.user,
+            password=where.password.get_secret_value() if where.password else None,
+            token=where.token.get_secret_value() if where.token else None,
+            timeout=where.timeout,
+            retries=where.retries,
+        )
 
     @cached_property
     def profile(self) -> Profile:
         """The profile that the settings name; a path is relative to enrich.toml."""
+        from ontology.profiles import load_profile
+
         name = self.settings.profile
         return load_profile(self.settings.locate(name) if name.endswith(".toml") else name)
 
     @cached_property
     def names(self) -> Names:
         """Every IRI of our own, under the settings' base."""
+        from ontology.terms import Names
+
         return Names(self.settings.base)
 
     @cached_property
     def reader(self) -> Reader:
         """Reads records of the profile from the store."""
+        from enrich.graph.reading import Reader
+
         return Reader(self.store, self.profile, self.names)
 
     def close(self) -> None:
@@ -58,19 +82,3 @@ class Workspace:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def store_of(settings: Settings, **instead: float) -> Store:
-    """The store that the settings name, with another `timeout` or `retries` if given. Raises StoreError."""
-    where = settings.store
-    return open_store(
-        path=None if where.query_url else settings.locate(where.path),
-        query_url=where.query_url,
-        update_url=(where.update_url or where.query_url) if where.query_url else None,
-        graph_store_url=where.graph_store_url,
-        auth=where.auth,
-        user=where.user,
-        password=where.password.get_secret_value() if where.password else None,
-        token=where.token.get_secret_value() if where.token else None,
-        **{"timeout": where.timeout, "retries": where.retries, **instead},  # type: ignore[arg-type]
-    )

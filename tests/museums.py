@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from pyoxigraph import Quad
 
 from classifiers.base import Distribution
 from classifiers.data import Property, Record
-from classifiers.model.model import Answer
+from classifiers.model.model import Answer, Model
+from enrich.answering.batch import Batcher
+from enrich.answering.context import Context
 from enrich.demo.museum import museum_quads
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
+from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.reviews import Reviews
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 
@@ -55,3 +61,20 @@ def answer(
 def record(**known: tuple[str, ...]) -> Record:
     """A bare record with known values."""
     return Record("https://o.example/1", known)
+
+
+def batcher_of(workspace: Workspace, model: Model) -> Batcher:
+    """What answers batches of a model's properties, as a run that begins now would."""
+    names = tuple(p.name for p in model.properties)
+    answers = ExistingAnswers(workspace.store, workspace.names, model.digest)
+    return Batcher(workspace, model, names, answers, Reviews.read(workspace.store, workspace.names))
+
+
+def written_quads(workspace: Workspace, model: Model) -> tuple[list[Quad], Counter[str]]:
+    """The quads of the answers to all gaps as a run would write them, and their number by outcome."""
+    batcher = batcher_of(workspace, model)
+    questions = batcher.questions(list(workspace.reader.iris()))
+    answered = [a for piece in batcher.answer(questions) for a in piece]
+    context = Context(workspace.settings, workspace=workspace)
+    run = workspace.names.run("x")
+    return batcher.quads(context.run_context(run, model), workspace.names.shard("x", 0), answered)

@@ -9,17 +9,18 @@ import redis
 from celery import Celery, signals
 from kombu.exceptions import OperationalError
 
+from enrich.answering.models import Models
 from enrich.errors import EnrichError
-from enrich.runs.jobs import NIGHTLY, worker_runs
+from enrich.runs.request import last_nightly
 from enrich.settings.loading import Settings
 from workers import config, metrics
 from workers.broker import Broker
-from workers.context import Service
+from workers.context import WorkerContext
 from workers.logs import configure as configure_logs
 from workers.logs import log
-from workers.models import Models, use_threads
 from workers.schedule import ENTRY, LOOK_SECONDS, nightly_crontab, windows
-from workers.tasks import Hands, register_tasks
+from workers.tasks import ProcessContext, register_tasks
+from workers.threads import use_threads
 
 
 def make_app(settings: Settings, models: Models | None = None) -> Celery:
@@ -28,26 +29,22 @@ def make_app(settings: Settings, models: Models | None = None) -> Celery:
     windows(settings.workers)
     app = Celery("enrich", set_as_current=False)
     app.conf.update(config.celery_settings(settings))
-    hands = Hands(settings, models or Models())
-    register_tasks(app, hands)
+    process = ProcessContext(settings, models or Models())
+    register_tasks(app, process)
     schedule = nightly_crontab(settings.workers)
     if schedule is not None:
         options = {"expires": 2 * LOOK_SECONDS}  # beat asks again
         app.conf.beat_schedule = {ENTRY: {"task": "enrich.nightly", "schedule": schedule, "options": options}}
-    app.nightly_started = lambda: nightly_started(hands.service)
+    app.nightly_started = lambda: nightly_started(process.context)
     app.enrich_broker = Broker(settings)
-    app.hands = hands
+    app.process = process
     return app
 
 
-def nightly_started(service: Service) -> datetime | None:
+def nightly_started(context: WorkerContext) -> datetime | None:
     """When the last nightly run of the register was due; None when it has none."""
-    slots = [
-        k.request.slot
-        for k in worker_runs(service.register.runs())
-        if k.request.kind == NIGHTLY and k.request.slot
-    ]
-    return datetime.fromisoformat(max(slots)) if slots else None
+    last = last_nightly(context.register)
+    return datetime.fromisoformat(last.request.slot) if last and last.request.slot else None
 
 
 def start_worker(
@@ -55,9 +52,9 @@ def start_worker(
 ) -> int:
     """Work in so many processes, of so many threads each, until told to stop (SIGTERM: finish what was
     begun). Returns the exit code."""
-    hands: Hands = app.hands
-    _preload(hands.models, settings)
-    connections = _connect_signals(app, hands, settings, threads)
+    process: ProcessContext = app.process
+    _preload(process.models, settings)
+    connections = _connect_signals(app, process, settings, threads)
     stop_metrics = (
         metrics.serve(settings.workers.metrics_port, settings.workers.metrics_host)
         if settings.workers.metrics_port
@@ -94,17 +91,19 @@ def _preload(models: Models, settings: Settings) -> None:
     log.info("model read", folder=str(folder), shared=shared)
 
 
-def _connect_signals(app: Celery, hands: Hands, settings: Settings, threads: int) -> list[tuple[Any, Any]]:
+def _connect_signals(
+    app: Celery, process: ProcessContext, settings: Settings, threads: int
+) -> list[tuple[Any, Any]]:
     def logging_set_up(**_: Any) -> None:
         configure_logs()
 
     def process_began(**_: Any) -> None:
         use_threads(threads)
         configure_logs()
-        hands.begin_process()
+        process.begin_process()
 
     def process_ended(pid: int | None = None, **_: Any) -> None:
-        hands.end_process()
+        process.end_process()
         if pid is not None:
             metrics.process_ended(pid)
 

@@ -94,6 +94,24 @@ class Broker:
         """True for the first caller within so many seconds."""
         return bool(self.redis.set(self.key("once", name), "1", nx=True, px=max(1, int(seconds * 1000))))
 
+    def forget_once(self, name: str) -> None:
+        """Let the next caller of `once_in` be the first again."""
+        self.redis.delete(self.key("once", name))
+
+    def differs(self, name: str, value: str) -> bool:
+        """Whether a value is another than the last one given; it is kept for a week."""
+        return bool(self.redis.set(self.key(name), value, ex=7 * 86_400, get=True) != value)
+
+    def in_a_row(self, name: str, again: bool) -> int:
+        """How often in a row `again` was true; kept for a day."""
+        key = self.key(name)
+        if not again:
+            self.redis.delete(key)
+            return 0
+        number = int(self.redis.incr(key))
+        self.redis.expire(key, 86_400)
+        return number
+
     def queue_lengths(self) -> dict[str, int]:
         """Messages waiting in each queue, those of every priority."""
         names = {

@@ -1,4 +1,4 @@
-"""The verbs of the service: worker, beat, health, queue, jobs, job, cancel, pause, resume."""
+"""The verbs of the service that need a broker: worker, beat, health, queue."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.cli.common import Json, ModelFolder, open_workspace, say, write_json, write_table
 
 if TYPE_CHECKING:
-    from enrich.runs.jobs import Job
+    from pyoxigraph import NamedNode
+
     from enrich.settings.loading import Settings
-    from workers.context import Service
+    from workers.context import WorkerContext
     from workers.tasks import Messages
 
 EXAMPLES = {
@@ -24,15 +25,11 @@ EXAMPLES = {
     "beat": "enrich beat",
     "health": "enrich health --json",
     "queue": "enrich queue --model model --property place --limit 100 --json",
-    "jobs": "enrich jobs --json",
-    "job": "enrich job ID --follow",
-    "cancel": "enrich cancel ID",
-    "pause": "enrich pause ID",
-    "resume": "enrich resume RUN",
 }
 """The example at the end of each verb's help."""
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its run's IRI.")]
+OPEN_SECONDS = 20.0
+"""How long `queue` waits for another process that is opening a run."""
 
 
 def worker(
@@ -52,7 +49,7 @@ def worker(
     What was begun is finished first, or else done by another worker."""
     settings = _settings()
     processes = concurrency or settings.workers.concurrency
-    from workers.models import stay_single_threaded
+    from workers.threads import stay_single_threaded
 
     threads = stay_single_threaded(processes)
     folder = _metrics_folder(settings)
@@ -148,10 +145,10 @@ def queue(
     """Queue a job for the workers, and print its id.
 
     A job passes before the nightly run. When the same is under way already, that job is named."""
-    with _service() as (service, messages):
-        run, new = _open(service, model, properties, records, where, limit, priority)
+    with _worker_context() as (context, messages):
+        run, new = _open(context, model, properties, records, where, limit, priority)
         messages.tend()
-        job_id = service.names.run_id(run)
+        job_id = context.names.run_id(run)
     if not new:
         say(f"the same is under way already: job {job_id} holds it ({run.value})")
     if as_json:
@@ -162,170 +159,38 @@ def queue(
 
 
 def _open(
-    service: Service,
+    context: WorkerContext,
     model: Path,
     properties: list[str] | None,
     records: Path | None,
     where: list[str] | None,
     limit: int | None,
     priority: int,
-) -> tuple[Any, bool]:
+) -> tuple[NamedNode, bool]:
     from classifiers.model.description import ModelDescription
     from enrich.graph.record_files import read_records
-    from enrich.runs.jobs import JOB, Request, open_job, records_digest
-    from workers.planner import chosen_properties, parse_where
+    from enrich.runs.request import JOB, make_request, open_run
 
     folder = model.expanduser().resolve()
     described = ModelDescription.read(folder)
     named = None if records is None else read_records(records)
-    parse_where(tuple(where or ()), service.workspace.profile.contexts)
-    request = Request(
+    request = make_request(
+        context.workspace,
         JOB,
-        str(folder),
-        described.digest,
-        chosen_properties(service.workspace, described.properties, tuple(properties or ())),
-        None if named is None else records_digest(named),
-        tuple(sorted(where or ())),
-        limit,
-        priority,
-        pictures="image" in described.members,
+        folder,
+        described,
+        properties=tuple(properties or ()),
+        records=named,
+        where=tuple(where or ()),
+        limit=limit,
+        priority=priority,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + OPEN_SECONDS
     while True:
-        with service.broker.lock("open", 60) as held:
+        with context.broker.lock("open", 60) as held:
             if held or time.monotonic() > deadline:
-                return open_job(service.workspace, described, request, named)
+                return open_run(context.workspace, described, request, named)
         time.sleep(0.2)
-
-
-def jobs(as_json: Json = False) -> None:
-    """List the jobs, nightly ones too, the oldest first."""
-    from enrich.runs.jobs import list_jobs
-
-    with _service() as (service, _):
-        found = list_jobs(service.workspace)
-    if as_json:
-        write_json([job.as_dict() for job in found])
-        return
-    rows = [
-        (j.job, j.kind, _state(j), j.started, j.gaps, j.answered, j.failed, j.remaining_seconds)
-        for j in found
-    ]
-    heads = ("job", "kind", "state", "started", "gaps", "answered", "failed", "seconds left")
-    write_table(heads, rows, numbers=(4, 5, 6, 7))
-
-
-def job(
-    job_id: JobId,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Show a job: its state, and how many of its gaps are answered.
-
-    The exit code is 6 when it is followed and has failed."""
-    from enrich.runs.jobs import describe, find_job
-
-    with _service() as (service, _):
-        found = (
-            _followed(service, job_id)
-            if follow
-            else describe(service.workspace, find_job(service.workspace, job_id))
-        )
-    if as_json:
-        write_json(found.as_dict())
-    else:
-        rows = [(key, value) for key, value in found.as_dict().items() if value is not None]
-        write_table(("what", "value"), [(key, str(value)) for key, value in rows])
-    if follow and found.state == "failed":
-        raise typer.Exit(6)
-
-
-def _state(found: Job) -> str:
-    if found.state == "running":
-        return "paused" if found.paused else ("running" if found.holds_turn else "waiting")
-    return found.state
-
-
-def _followed(service: Service, job_id: str) -> Job:
-    """The job when it has ended. Until then a bar on a terminal, and elsewhere a line when there is news."""
-    from enrich.runs.jobs import describe, find_job
-
-    said = ""
-    with Bars("job") as bars:
-        while True:
-            found = describe(service.workspace, find_job(service.workspace, job_id))
-            if found.state != "running":
-                return found
-            done = found.answered + found.failed
-            rate = f", {found.per_second:.1f} a second" if found.per_second else ""
-            bars("gaps", done, found.gaps or 0, f"{_state(found)}{rate}")
-            share = f" of {found.gaps:,} ({100 * done / found.gaps:.0f} %)" if found.gaps else ""
-            left = f", {found.remaining_seconds:.0f} s left" if found.remaining_seconds else ""
-            news = f"{_state(found)}: {done:,} gaps{share}"
-            if not bars.wanted and news != said:
-                said = news
-                say(f"{news}{rate}{left}")
-            time.sleep(2)
-
-
-def cancel(job_id: JobId, as_json: Json = False) -> None:
-    """Take a job back: nothing of it is visible, and its graphs are dropped."""
-    from enrich.runs.jobs import find_job
-    from workers.reconcile import cancel as take_back
-
-    with _service() as (service, messages):
-        found = find_job(service.workspace, job_id)
-        dropped = take_back(service, found.iri)
-        messages.tend()
-    if as_json:
-        write_json({"job": found.run.run.rpartition("/")[2], "state": "cancelled", "dropped": dropped})
-    else:
-        say(f"cancelled {found.run.run}; {dropped:,} graphs dropped")
-
-
-def pause(job_id: JobId) -> None:
-    """Let a job rest; others go on. `enrich resume` lets it go on."""
-    with _service() as (service, messages):
-        found = _open_job(service, job_id)
-        service.plan(found.iri).pause(True)
-        messages.tend()
-    say(f"paused {found.run.run}; go on with: enrich resume {found.run.run.rpartition('/')[2]}")
-
-
-def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's IRI, or its job's id.")],
-    as_json: Json = False,
-) -> None:
-    """Let a run go on that was paused, that failed, or whose messages were lost with the broker.
-
-    What is answered already is not answered again."""
-    from workers.reconcile import planner_lock
-
-    with _service() as (service, messages):
-        found = _open_job(service, run)
-        plan = service.plan(found.iri)
-        plan.pause(False)
-        plan.fail(None)
-        service.flight(found.iri).clear()
-        service.broker.redis.delete(service.broker.key("once", planner_lock(service, found.iri)))
-        messages.tend()
-        left = plan.pending()
-    job_id = found.run.run.rpartition("/")[2]
-    if as_json:
-        write_json({"job": job_id, "run": found.run.run, "batches_left": left})
-    else:
-        say(f"resumed {found.run.run}; {left:,} batches left; see: enrich job {job_id} --follow")
-
-
-def _open_job(service: Service, text: str) -> Any:
-    from enrich.errors import RunError
-    from enrich.runs.jobs import STATES, find_job
-    from enrich.runs.register import OPEN
-
-    found = find_job(service.workspace, text)
-    if found.run.state != OPEN:
-        raise RunError(f"job {found.run.run} is {STATES[found.run.state]} already; `enrich jobs` lists all")
-    return found
 
 
 def _settings() -> Settings:
@@ -334,24 +199,23 @@ def _settings() -> Settings:
 
 
 @contextmanager
-def _service() -> Iterator[tuple[Service, Messages]]:
-    """The service and its messages; BrokerError within seconds when no broker answers."""
+def _worker_context() -> Iterator[tuple[WorkerContext, Messages]]:
+    """The worker context and its messages; BrokerError within seconds when no broker answers."""
     settings = _settings()
+    from workers.app import make_app
     from workers.broker import Broker
     from workers.config import check
+    from workers.tasks import Messages
 
     check(settings)
     Broker(settings).check()
-    from workers.app import make_app
-    from workers.tasks import Messages
-
     app = make_app(settings)
-    service = app.hands.service
+    context = app.process.context
     try:
         with _broker_errors(settings):
-            yield service, Messages(app, settings)
+            yield context, Messages(app, settings)
     finally:
-        service.close()
+        context.close()
         app.close()
 
 

@@ -10,9 +10,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from enrich.errors import BrokerError, EnrichError
+from enrich.graph.stores import open_store
 from enrich.graph.stores.base import Store
 from enrich.settings.loading import Settings
-from enrich.workspace import store_of
 from workers.broker import Broker
 
 STORE_SECONDS = 3.0
@@ -48,6 +48,21 @@ class Health:
         return 3 if not (self.store_readable and self.store_writable) else 1
 
 
+def probe_store(settings: Settings) -> Store:
+    """The store of the settings, with a short time-out and no second try."""
+    where = settings.store
+    return open_store(
+        query_url=where.query_url,
+        update_url=where.update_url or where.query_url,
+        auth=where.auth,
+        user=where.user,
+        password=where.password.get_secret_value() if where.password else None,
+        token=where.token.get_secret_value() if where.token else None,
+        timeout=STORE_SECONDS,
+        retries=0,
+    )
+
+
 def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health:
     """Ask everything once. Without `need_worker` a service whose workers are elsewhere is well too."""
     problems: list[str] = []
@@ -68,7 +83,7 @@ def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health
     readable, writable = False, False
     runs: list[str] = []
     last: str | None = None
-    with store_of(settings, timeout=STORE_SECONDS, retries=0) as store:
+    with probe_store(settings) as store:
         found = store.health()
         readable, writable = found.readable, found.writable
         if found.problem:

@@ -1,4 +1,4 @@
-"""Looks after open runs: whose turn it is, what has to be sent (again), planned or closed.
+"""Reconciles open runs with what is in the queue: who has the lease, what has to be sent (again), planned or finalized.
 
 Everything is read from the triplestore, so it makes no difference what was lost: messages, workers, the
 whole of Redis. It is done every few seconds by the workers, and after whatever changes something.
@@ -6,27 +6,28 @@ whole of Redis. It is done every few seconds by the workers, and after whatever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from pyoxigraph import NamedNode
 
-from enrich.runs.jobs import NIGHTLY, Request, WorkerRun, open_runs, worker_runs
-from enrich.runs.lease import give_turn
-from enrich.runs.register import Run, now, timestamp
-from ontology.terms import ENR
+from enrich.answering.finalize import finalize
+from enrich.errors import BrokerError, EnrichError, StoreUnavailable
+from enrich.runs.lease import Lease, current_lease, grant_lease
+from enrich.runs.plan import Standing
+from enrich.runs.register import OPEN, Run
+from enrich.runs.request import NIGHTLY, RUN, RequestedRun, requested_runs
 from workers import metrics
-from workers.context import Service
-from workers.finalize import close_run, finish
+from workers.context import WorkerContext
 from workers.logs import log
 from workers.schedule import resting
 
 PLANNER_SECONDS = 15.0
 """So long after a planner's death another one is sent."""
 CLOSER_SECONDS = 15.0
-"""So long after the death of a process that was closing a run another one does it."""
+"""So long after the death of a process that was finalizing a run another one does it."""
 
 
 class Sender(Protocol):
@@ -40,94 +41,120 @@ class Sender(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tended:
+class Reconciled:
     """What was found and done."""
 
     open_runs: int
     holder: str | None = None
     sent: int = 0
-    closed: bool = False
+    finalized: bool = False
 
 
-def tend(service: Service, sender: Sender) -> Tended:
-    """Give the turn to the run that should have it, and see to it that it goes on."""
-    open_ = open_runs(service.store, service.names)
-    known = worker_runs(open_)
+def reconcile(context: WorkerContext, sender: Sender) -> Reconciled:
+    """Grant the lease to the run that should have it, and see to it that it goes on."""
+    open_ = context.register.runs(OPEN)
+    known = [k for k in requested_runs(open_) if k.request.kind != RUN]
     metrics.RUNS_OPEN.set(len(known))
-    _keep_alive(service, known)
-    chosen = next_run(service, known, foreign(open_))
-    turn = give_turn(service.store, service.names, chosen.iri if chosen else None)
-    if chosen is None or turn.run != chosen.iri:
-        return Tended(len(known), turn.run.value if turn.run else None)
-    standing = service.plan(chosen.iri).standing()
-    if not standing.planned:
-        ask_for_plan(service, sender, chosen.iri)
-    sent = dispatch(service, sender, chosen)
-    closed = False
-    if standing.planned and standing.pending == 0:
-        lock = service.broker.lock(f"close:{service.names.run_id(chosen.iri)}", CLOSER_SECONDS, renewed=True)
-        with lock as held:
-            closed = held and close_run(service, chosen.iri)
-    return Tended(len(known), chosen.iri.value, sent, closed)
-
-
-def next_run(service: Service, known: Sequence[WorkerRun], other: Run | None = None) -> WorkerRun | None:
-    """The run whose turn it should be: jobs before the nightly run, by priority, then by age.
-
-    None while `other`, a run in a process of its own (`enrich run`), is under way.
-    """
+    _keep_alive(context, known)
+    before = current_lease(context.store, context.names)
+    other = in_process(context, open_, before)
     if other is not None:
-        return None
-    resting_now = resting(service.settings.workers, now())
-    willing = []
-    for run in known:
-        standing = service.plan(run.iri).standing()
-        if standing.failure or standing.paused or (run.request.kind == NIGHTLY and resting_now):
-            continue
-        willing.append(run)
-    return min(willing, key=_rank, default=None)
+        return Reconciled(len(known), other.run)
+    standings = {k.run.run: context.plan(k.iri).standing() for k in known}
+    chosen = next_run(context, known, standings)
+    lease = grant_lease(context.store, context.names, chosen.iri if chosen else None, before)
+    if chosen is None or lease.run != chosen.iri:
+        return Reconciled(len(known), lease.run.value if lease.run else None)
+    standing = standings[chosen.run.run]
+    _take_up(context, chosen.iri, standing)
+    if not standing.planned:
+        ask_for_plan(context, sender, chosen.iri)
+    sent = dispatch(context, sender, chosen)
+    finalized = standing.planned and standing.pending == 0 and _finalize(context, chosen.iri)
+    return Reconciled(len(known), chosen.iri.value, sent, finalized)
 
 
-def _rank(known: WorkerRun) -> tuple[int, int, str, str]:
-    return (known.request.kind == NIGHTLY, -known.request.priority, known.run.started, known.run.run)
+def _finalize(context: WorkerContext, run: NamedNode) -> bool:
+    """Finalize a run, unless another process does. What keeps it from being finalized stops that run."""
+    lock = context.broker.lock(f"close:{context.names.run_id(run)}", CLOSER_SECONDS, renewed=True)
+    with lock as held:
+        if not held:
+            return False
+        try:
+            done = finalize(context, run)
+        except (StoreUnavailable, BrokerError):
+            raise
+        except EnrichError as error:
+            metrics.FAILURES.labels(type(error).__name__).inc()
+            log.error("the run cannot be finalized", run=run.value, reason=str(error))
+            context.plan(run).fail(str(error))
+            return False
+    if done:
+        context.flight(run).clear()
+    return done
 
 
-def foreign(open_: Sequence[Run]) -> Run | None:
-    """Of the open runs one that another process than a worker has under way."""
+def next_run(
+    context: WorkerContext, known: Sequence[RequestedRun], standings: Mapping[str, Standing]
+) -> RequestedRun | None:
+    """The run that should have the lease: jobs before the nightly run, by priority, then by age."""
+    resting_now = resting(context.settings.workers, context.register.clock())
+    willing = [
+        run
+        for run in known
+        if not standings[run.run.run].failure
+        and not standings[run.run.run].paused
+        and not (run.request.kind == NIGHTLY and resting_now)
+    ]
+    return min(willing, key=_precedence, default=None)
+
+
+def _precedence(known: RequestedRun) -> tuple[bool, int, int, str]:
+    return (known.request.kind == NIGHTLY, -known.request.priority, known.run.order, known.run.run)
+
+
+def in_process(context: WorkerContext, open_: Sequence[Run], lease: Lease) -> Run | None:
+    """The run that holds the lease in a process of its own, while that process may be alive."""
     for run in open_:
-        alive = run.alive_until is not None and datetime.fromisoformat(run.alive_until) > now()
-        if alive and Request.parse(run.request) is None:
-            return run
+        if lease.run is not None and run.run == lease.run.value and lease.holder is not None:
+            return run if context.register.alive(run) and not lease.holder.dead(float("inf")) else None
     return None
 
 
-def ask_for_plan(service: Service, sender: Sender, run: NamedNode) -> None:
+def _take_up(context: WorkerContext, run: NamedNode, standing: Standing) -> None:
+    """After `enrich resume` nothing of the run counts as sent."""
+    if standing.resumed and context.broker.differs(f"resumed:{context.names.run_id(run)}", standing.resumed):
+        context.flight(run).clear()
+        context.broker.forget_once(planner_lock(context, run))
+
+
+def ask_for_plan(context: WorkerContext, sender: Sender, run: NamedNode) -> None:
     """Send for a planner, unless one is at work or was lately sent for."""
-    name = planner_lock(service, run)
-    if not service.broker.is_held(name) and service.broker.once_in(name, PLANNER_SECONDS):
+    name = planner_lock(context, run)
+    if not context.broker.is_held(name) and context.broker.once_in(name, PLANNER_SECONDS):
         sender.plan(run.value)
 
 
-def planner_lock(service: Service, run: NamedNode) -> str:
+def planner_lock(context: WorkerContext, run: NamedNode) -> str:
     """The name of the lock that the planner of a run holds while it lives."""
-    return f"plan:{service.names.run_id(run)}"
+    return f"plan:{context.names.run_id(run)}"
 
 
-def dispatch(service: Service, sender: Sender, known: WorkerRun) -> int:
-    """Send batches until as many are under way as may be. Returns how many were sent.
+def dispatch(context: WorkerContext, sender: Sender, known: RequestedRun) -> int:
+    """Send batches until as many are in flight as may be. Returns how many were sent.
 
     Those that were begun longer ago than any task may take are sent again, and all of them when the queue
     was lost.
     """
-    flight = service.flight(known.iri)
-    settings = service.settings.workers
-    if sum(service.broker.queue_lengths().values()) == 0:
+    flight = context.flight(known.iri)
+    settings = context.settings.workers
+    if sum(context.broker.queue_lengths().values()) == 0:
         flight.drop_older(settings.time_limit + 5)
     room = settings.in_flight - flight.size()
     if room <= 0:
         return 0
     sent = 0
-    for name in service.plan(known.iri).names_pending(settings.in_flight * 2):
+    for name in context.plan(known.iri).names_pending(settings.in_flight * 2):
         if sent >= room:
             break
         if flight.take(name):
@@ -136,28 +163,10 @@ def dispatch(service: Service, sender: Sender, known: WorkerRun) -> int:
     return sent
 
 
-def _keep_alive(service: Service, known: Sequence[WorkerRun]) -> None:
-    """Renew the lease of runs that wait for workers, so that no other process takes them for dead."""
-    lease = timedelta(seconds=service.settings.run.lease)
-    until = timestamp(now() + lease)
+def _keep_alive(context: WorkerContext, known: Sequence[RequestedRun]) -> None:
+    """Renew runs that wait for workers, so that no other process takes them for dead."""
+    half = context.register.clock() + context.lease_time / 2
     for run in known:
         ends = run.run.alive_until
-        if ends is not None and datetime.fromisoformat(ends) - now() > lease / 2:
-            continue
-        runs = service.names.runs
-        service.store.update(
-            f"DELETE {{ GRAPH {runs} {{ {run.iri} {ENR.aliveUntil} ?until }} }} "
-            f"INSERT {{ GRAPH {runs} {{ {run.iri} {ENR.aliveUntil} {until} }} }} "
-            f"WHERE {{ GRAPH {runs} {{ {run.iri} {ENR.runState} {ENR.Open} "
-            f"OPTIONAL {{ {run.iri} {ENR.aliveUntil} ?until }} }} }}",
-            idempotent=True,
-        )
-
-
-def cancel(service: Service, run: NamedNode) -> int:
-    """Take a job back: nothing of it is visible, its graphs are dropped. Returns how many there were."""
-    service.register.retract(run)
-    dropped = service.register.purge(run)
-    finish(service, run)
-    log.info("run cancelled", run=run.value, dropped=dropped)
-    return dropped
+        if ends is None or datetime.fromisoformat(ends) <= half:
+            context.register.renew(run.iri, context.lease_time)

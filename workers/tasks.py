@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any
 
 import redis
 from celery import Celery
-from celery.exceptions import SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError
 from classifiers.model.description import ModelDescription
-from enrich.errors import BrokerError, EnrichError, SettingsError, StoreError, StoreUnavailable
-from enrich.runs.jobs import NIGHTLY, Request, last_success, open_job
+from enrich.answering.batch_work import do_batch
+from enrich.answering.finalize import sweep_orphans
+from enrich.answering.models import Models
+from enrich.answering.planner import make_plan
+from enrich.answering.time_limit import TimeUp, time_up_on
+from enrich.errors import BrokerError, EnrichError, RunError, SettingsError, StoreError, StoreUnavailable
+from enrich.runs.jobs import last_success
+from enrich.runs.request import NIGHTLY, make_request, open_run
 from enrich.settings.loading import Settings
 from workers import metrics
-from workers.batch import do_batch
-from workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY
-from workers.context import Service
+from workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY, soft_limit
+from workers.context import WorkerContext
 from workers.logs import about, log
-from workers.models import Models
-from workers.planner import chosen_properties, make_plan
-from workers.reconcile import PLANNER_SECONDS, Tended, planner_lock, tend
+from workers.reconcile import PLANNER_SECONDS, Reconciled, planner_lock, reconcile
 from workers.schedule import last_slot, nightly_crontab, zone
 
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)
+PLANNING_SHARE = 0.8
+"""The share of a task's time that a planner takes before it lets another go on."""
+IDLE_PLANNERS = 2
+"""So many planners in a row that found nothing to note stop the run."""
 
 
 class Messages:
@@ -57,142 +65,167 @@ class Messages:
         self.app.send_task("enrich.tend", priority=CONTROL_PRIORITY)
 
 
-class Hands:
-    """What this process works with: made anew in each process of a worker, around models read before."""
+class ProcessContext:
+    """The worker context of this process: made anew in each process of a worker, around models read before."""
 
     def __init__(self, settings: Settings, models: Models) -> None:
         self.settings = settings
         self.models = models
-        self._service: Service | None = None
+        self._context: WorkerContext | None = None
 
     @property
-    def service(self) -> Service:
-        """The service of this process."""
-        if self._service is None:
-            self._service = Service(self.settings, self.models)
-        return self._service
+    def context(self) -> WorkerContext:
+        """The worker context."""
+        if self._context is None:
+            self._context = WorkerContext(self.settings, self.models)
+        return self._context
 
     def begin_process(self) -> None:
         """After a fork: connections are this process's own."""
-        self._service = None
+        self._context = None
 
     def end_process(self) -> None:
         """Let go what this process holds."""
-        if self._service is not None:
-            self._service.close()
-            self._service = None
+        if self._context is not None:
+            self._context.close()
+            self._context = None
 
 
-def register_tasks(app: Celery, hands: Hands) -> None:
+def register_tasks(app: Celery, process: ProcessContext) -> None:
     """Add the tasks to the app."""
-    messages = Messages(app, hands.settings)
+    messages = Messages(app, process.settings)
 
     def batch(run: str, name: str) -> str:
-        return run_batch(hands.service, messages, NamedNode(run), name)
+        return run_batch(process.context, messages, NamedNode(run), name)
 
     def plan(run: str) -> str:
-        return run_plan(hands.service, messages, NamedNode(run))
+        return run_plan(process.context, messages, NamedNode(run))
 
     def tend_all() -> str:
-        tell(hands.service)
-        return run_tend(hands.service, messages)
+        tell(process.context)
+        return run_tend(process.context, messages)
 
     def nightly() -> str:
-        return run_nightly(hands.service, messages)
+        return run_nightly(process.context, messages)
 
-    for name, function in {"batch": batch, "plan": plan, "tend": tend_all, "nightly": nightly}.items():
-        app.task(function, name=f"enrich.{name}", ignore_result=True, shared=False)
+    tasks: dict[str, Callable[..., str]] = {
+        "batch": batch,
+        "plan": plan,
+        "tend": tend_all,
+        "nightly": nightly,
+    }
+    for name, function in tasks.items():
+        app.task(_timed(function), name=f"enrich.{name}", ignore_result=True, shared=False)
 
 
-def run_batch(service: Service, messages: Messages, run: NamedNode, name: str) -> str:
+def _timed(function: Callable[..., str]) -> Callable[..., str]:
+    """The function with Celery's soft time limit as TimeUp, which no `except Exception` of a library swallows."""
+
+    @wraps(function)
+    def timed(*arguments: str) -> str:
+        with time_up_on(signal.SIGUSR1):
+            try:
+                return function(*arguments)
+            except TimeUp:
+                metrics.FAILURES.labels("time").inc()
+                log.warning("time is up; to be done again")
+                return "error"
+
+    return timed
+
+
+def run_batch(context: WorkerContext, messages: Messages, run: NamedNode, name: str) -> str:
     """Do a batch and see to what follows; a batch that could not be done is sent again later."""
     began = time.perf_counter()
     with about(run=run.value, batch=name):
         with broker_may_fail("touch"):
-            service.flight(run).touch(name)
+            context.flight(run).touch(name)
         outcome = "error"
         try:
-            with run_may_fail(service, run):
-                outcome = do_batch(service, run, name)
+            with run_may_fail(context, run):
+                outcome = do_batch(context, run, name)
         finally:
             with broker_may_fail("land"):
-                service.flight(run).land(name)
+                context.flight(run).land(name)
             seconds = time.perf_counter() - began
             metrics.BATCHES.labels(outcome).inc()
             metrics.BATCH_SECONDS.observe(seconds)
             log.info("batch", outcome=outcome, seconds=round(seconds, 3))
         if outcome != "error":
-            _go_on(service, messages, run)
+            _go_on(context, messages, run)
     return outcome
 
 
-def _go_on(service: Service, messages: Messages, run: NamedNode) -> None:
+def _go_on(context: WorkerContext, messages: Messages, run: NamedNode) -> None:
     """Keep the queue filled, and close the run after its last batch."""
     with broker_may_fail("go on"):
-        if service.flight(run).size() * 2 <= service.settings.workers.in_flight:
-            run_tend(service, messages)
+        if context.flight(run).size() * 2 <= context.settings.workers.in_flight:
+            run_tend(context, messages)
 
 
-def run_plan(service: Service, messages: Messages, run: NamedNode) -> str:
+def run_plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
     """Plan a run, unless somebody is at it; what is planned is sent at once."""
     outcome = "error"
-    lock = service.broker.lock(planner_lock(service, run), PLANNER_SECONDS, renewed=True)
+    lock = context.broker.lock(planner_lock(context, run), PLANNER_SECONDS, renewed=True)
     with about(run=run.value), broker_may_fail("planner"):
         with lock as held:
-            outcome = _plan(service, messages, run) if held else "held"
+            outcome = _plan(context, messages, run) if held else "held"
         if outcome == "begun":
             messages.plan(run.value)
         if outcome in ("complete", "begun", "overtaken"):
-            run_tend(service, messages)
+            run_tend(context, messages)
     return outcome
 
 
-def _plan(service: Service, messages: Messages, run: NamedNode) -> str:
+def _plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
     def added() -> None:
         with broker_may_fail("planning"):
-            if service.flight(run).size() * 2 <= service.settings.workers.in_flight:
-                tend(service, messages)
+            if context.flight(run).size() * 2 <= context.settings.workers.in_flight:
+                reconcile(context, messages)
 
     outcome = "error"
-    with run_may_fail(service, run):
-        result = make_plan(service, run, added)
+    with run_may_fail(context, run):
+        seconds = PLANNING_SHARE * soft_limit(context.settings)
+        result = make_plan(context, run, added, seconds=seconds)
         outcome = "overtaken" if result.overtaken else "complete" if result.complete else "begun"
         log.info("planned", outcome=outcome, batches=result.batches)
+        idle = context.broker.in_a_row(f"idle:{context.names.run_id(run)}", not result.progress)
+        if idle >= IDLE_PLANNERS:
+            raise RunError(
+                f"planning made no progress {idle} times within {seconds:g} s: raise workers.time_limit, "
+                "or narrow the request"
+            )
     return outcome
 
 
-def run_tend(service: Service, messages: Messages) -> str:
-    """Look after the open runs; a run that cannot be closed is marked as failed."""
-    tended: Tended | None = None
-    holder = None
+def run_tend(context: WorkerContext, messages: Messages) -> str:
+    """Reconcile the open runs with the queue until nothing more is finalized. Returns who holds the lease."""
+    found = Reconciled(0)
     try:
-        tended = tend(service, messages)
-        holder = tended.holder
-        while tended.closed:
-            tended = tend(service, messages)
+        found = reconcile(context, messages)
+        while found.finalized:
+            sweep_orphans(context)
+            found = reconcile(context, messages)
     except StoreUnavailable as error:
         metrics.FAILURES.labels("store").inc()
         log.warning("the store does not answer", reason=str(error))
-    except SoftTimeLimitExceeded:
+    except TimeUp:
         log.warning("time is up; the next look at the runs goes on")
+    except BrokerError:
+        raise
     except EnrichError as error:
-        from enrich.runs.lease import current_turn
-
         metrics.FAILURES.labels(type(error).__name__).inc()
-        turn = current_turn(service.store, service.names)
-        log.error("tending failed", run=turn.run.value if turn.run else None, reason=str(error))
-        if turn.run is not None and not isinstance(error, BrokerError):
-            service.plan(turn.run).fail(str(error))
-    return holder or "nobody"
+        log.error("the open runs could not be reconciled", reason=str(error))
+    return found.holder or "nobody"
 
 
-def tell(service: Service) -> None:
+def tell(context: WorkerContext) -> None:
     """Bring the metrics up to date that are read from the store and the broker."""
     with broker_may_fail("queue length"):
-        for queue, length in service.broker.queue_lengths().items():
+        for queue, length in context.broker.queue_lengths().items():
             metrics.QUEUE.labels(queue).set(length)
     try:
-        last = last_success(service.store, service.names)
+        last = last_success(context.store, context.names)
     except StoreError as error:
         log.warning("the store does not answer", reason=str(error))
     else:
@@ -200,50 +233,49 @@ def tell(service: Service) -> None:
             metrics.LAST_SUCCESS.set(last.timestamp())
 
 
-def run_nightly(service: Service, messages: Messages) -> str:
+def run_nightly(context: WorkerContext, messages: Messages) -> str:
     """Open the nightly run of the last time that the schedule was due, unless it was opened already. What
     keeps it from being opened is said in the log; beat asks again."""
     try:
-        return _open_nightly(service, messages)
+        return _open_nightly(context, messages)
     except (EnrichError, ClassifierError, *BROKER_ERRORS) as error:
         metrics.FAILURES.labels(type(error).__name__).inc()
         log.error("the nightly run could not be opened", reason=str(error))
         return "error"
 
 
-def _open_nightly(service: Service, messages: Messages) -> str:
-    settings = service.settings
+def _open_nightly(context: WorkerContext, messages: Messages) -> str:
+    settings = context.settings
     schedule = nightly_crontab(settings.workers)
     if settings.workers.model is None or schedule is None:
         raise SettingsError("a nightly run needs workers.model and workers.schedule")
     slot = last_slot(schedule, zone(settings.workers), datetime.now(UTC)) or datetime.now(UTC)
-    with service.broker.lock("open", 60) as held:
+    with context.broker.lock("open", 60) as held:
         if not held:
             log.info("another worker is opening a run")
             return "held"
         folder = settings.locate(settings.workers.model)
         model = ModelDescription.read(folder)
-        properties = chosen_properties(service.workspace, model.properties, settings.workers.properties)
-        request = Request(
+        request = make_request(
+            context.workspace,
             NIGHTLY,
-            str(folder),
-            model.digest,
-            properties,
+            folder,
+            model,
+            properties=settings.workers.properties,
             priority=0,
             slot=f"{slot:%Y-%m-%dT%H:%M:%SZ}",
-            pictures="image" in model.members,
         )
-        run, new = open_job(service.workspace, model, request)
+        run, new = open_run(context.workspace, model, request)
     if new:
         log.info("nightly run opened", run=run.value, slot=request.slot)
     else:
         log.info("no second nightly run", held_by=run.value, slot=request.slot)
-    run_tend(service, messages)
+    run_tend(context, messages)
     return run.value
 
 
 @contextmanager
-def run_may_fail(service: Service, run: NamedNode) -> Iterator[None]:
+def run_may_fail(context: WorkerContext, run: NamedNode) -> Iterator[None]:
     """What goes wrong for a time is left to be done again; what would go wrong again stops the run, which
     then says why until it is resumed."""
     try:
@@ -254,22 +286,22 @@ def run_may_fail(service: Service, run: NamedNode) -> Iterator[None]:
     except BROKER_ERRORS as error:
         metrics.FAILURES.labels("broker").inc()
         log.warning("the broker does not answer; to be done again", reason=str(error))
-    except SoftTimeLimitExceeded:
+    except TimeUp:
         metrics.FAILURES.labels("time").inc()
         log.warning("time is up; to be done again")
     except (EnrichError, ClassifierError) as error:
         metrics.FAILURES.labels(type(error).__name__).inc()
         log.error("the run cannot go on", reason=str(error))
-        _stop(service, run, str(error))
+        _stop(context, run, str(error))
     except Exception as error:  # noqa: BLE001 - said in the log and in the run, which stops
         metrics.FAILURES.labels(type(error).__name__).inc()
         log.exception("unforeseen")
-        _stop(service, run, f"unforeseen {type(error).__name__}: {error}; the worker's log has the trace")
+        _stop(context, run, f"unforeseen {type(error).__name__}: {error}; the worker's log has the trace")
 
 
-def _stop(service: Service, run: NamedNode, reason: str) -> None:
+def _stop(context: WorkerContext, run: NamedNode, reason: str) -> None:
     try:
-        service.plan(run).fail(reason)
+        context.plan(run).fail(reason)
     except StoreError as error:
         log.warning("the run could not be marked as failed", reason=str(error))
 

@@ -16,11 +16,10 @@ from classifiers.data import Record
 from classifiers.model.model import Answer, Model
 from enrich.answering.decision import Decision, decide
 from enrich.errors import EnrichError, ModelError, ValidationError
-from enrich.graph.records import Subject, input_digest, seen_digest
+from enrich.graph.records import Subject
 from enrich.media.prefetch import prefetch
-from enrich.runs.existing_answers import Answer as Earlier
-from enrich.runs.existing_answers import Answers
-from enrich.runs.provenance import RunContext, Said, answer_quads
+from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.provenance import RunContext, Said, answer_quads, input_digest
 from enrich.runs.reviews import Reviews
 from enrich.runs.validation import shapes
 from ontology.terms import ENR
@@ -37,16 +36,11 @@ _SYSTEMATIC = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The open gaps of one record, and the earlier answers that new ones supersede.
-
-    `seen` has the digest of what an earlier answer saw where it still awaits pictures: its gap is answered
-    again only when something else is seen now.
-    """
+    """The open gaps of one record, and the earlier answers that new ones supersede."""
 
     subject: Subject
     properties: tuple[str, ...]
     supersedes: Mapping[str, tuple[NamedNode, ...]] = field(default_factory=dict)
-    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ class Batcher:
         workspace: Workspace,
         model: Model,
         properties: Sequence[str],
-        answers: Answers,
+        answers: ExistingAnswers,
         reviews: Reviews,
         pictures: PictureSource | None = None,
     ) -> None:
@@ -85,39 +79,29 @@ class Batcher:
 
     def questions(self, records: Sequence[NamedNode]) -> list[Question]:
         """Read the records and keep the gaps that are open: not settled by a curator, and not answered
-        by this model on the same inputs, unless that answer awaits pictures that may come now."""
+        by this model on the same inputs or by a newer run."""
         subjects = self.workspace.reader.read(list(dict.fromkeys(records)))
         earlier = self.answers.current([s.iri for s in subjects])
         found = []
         for subject in subjects:
-            supersedes, awaiting = {}, {}
+            open_, supersedes = [], {}
             for name in self.properties if subject.problem else subject.missing:
                 if name not in self.properties or self.reviews.settled(subject.iri.value, name):
                     continue
                 before = earlier.get((subject.iri.value, name), [])
-                same = self._same(before, input_digest(subject.record, name))
-                if any(self._settled(answer) for answer in same):
+                digest = input_digest(subject.record, name)
+                if any(self.answers.closes(a, digest) for a in before):
                     continue
-                if same:
-                    awaiting[name] = same[0].seen or ""
+                open_.append(name)
                 supersedes[name] = tuple(a.prediction for a in before if not self.answers.own(a))
-            if supersedes:
-                found.append(Question(subject, tuple(supersedes), supersedes, awaiting))
+            if open_:
+                found.append(Question(subject, tuple(open_), supersedes))
         return found
-
-    def _same(self, before: Sequence[Earlier], digest: str) -> list[Earlier]:
-        """The answers of this run, and those of this model on the same inputs."""
-        own, by_model = self.answers.own, self.answers.by_model
-        return [a for a in before if own(a) or (by_model(a) and a.digest == digest)]
-
-    def _settled(self, answer: Earlier) -> bool:
-        """Whether an answer on the same inputs leaves nothing to ask in this run."""
-        return self.answers.own(answer) or answer.seen is None or self.pictures is None
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[Answered]]:
         """Predict and decide, for some records at a time and in their order; a record that breaks a
-        classifier is answered as failed, and one that still awaits the same pictures is passed over.
-        While the caller is busy with some, the pictures of the next are fetched.
+        classifier is answered as failed. While the caller is busy with some, the pictures of the next
+        are fetched.
 
         Raises ModelError at the end when every record broke it: what was given until then is no answer.
         """
@@ -153,19 +137,13 @@ class Batcher:
                 yield self._decided(question.subject, name, answers[name], row, older)
 
     def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
-        """The questions with their pictures, fetched ahead when a classifier looks at pictures; without
-        the gaps whose answers still await the same pictures."""
+        """The questions with their pictures, fetched ahead when a classifier looks at pictures."""
         if self.pictures is None or "image" not in self.model.members:
             yield from questions
             return
         fetched = prefetch((q.subject for q in questions), self.pictures)
         for question, subject in zip(questions, fetched, strict=True):
-            seen = seen_digest(subject.record)
-            changed = tuple(
-                p for p in question.properties if p not in question.seen or question.seen[p] != seen
-            )
-            if changed:
-                yield replace(question, subject=subject, properties=changed)
+            yield replace(question, subject=subject)
 
     def _predict(self, records: Sequence[Record]) -> list[Outcome]:
         """For each record its answers and its row in them, or what went wrong.

@@ -1,48 +1,44 @@
-"""Runs: from the open gaps, through the classifiers, to a whole run made visible at once."""
+"""`enrich run`: the engine with one worker, in this process and without a broker."""
 
 from __future__ import annotations
 
-import json
+import math
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from hashlib import sha256
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
 
 from pyoxigraph import NamedNode
 
-from classifiers.base import Progress, no_progress
-from classifiers.data import Property
-from classifiers.model.model import Model
-from enrich import __version__
-from enrich.answering.batch import Batcher, Question
-from enrich.answering.write_behind import WriteBehind
-from enrich.errors import InputError, RunError, SettingsError
-from enrich.graph.gaps import scan, spooled
-from enrich.runs.existing_answers import Answers
-from enrich.runs.lineage import model_entities, snapshots
-from enrich.runs.provenance import RunContext
-from enrich.runs.register import OPEN, Register, Run, now
-from enrich.runs.reviews import Reviews
+from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.model.description import ModelDescription
+from enrich.answering.batch_work import LOST, WAITING, do_batch
+from enrich.answering.context import Context
+from enrich.answering.finalize import finalize, forget, sweep_orphans
+from enrich.answering.observer import Observer
+from enrich.answering.open_gaps import fingerprint, open_gaps
+from enrich.answering.planner import make_plan
+from enrich.answering.time_limit import SOFT, TimeUp, time_limit
+from enrich.errors import EnrichError, InputError, RunError, StoreUnavailable
+from enrich.runs.attempts import Attempt
+from enrich.runs.lease import Lease, current_lease, grant_lease
+from enrich.runs.register import OPEN, Run
+from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
+from enrich.workspace import Workspace
 from ontology.terms import OntologyError, named_node
 
-if TYPE_CHECKING:
-    from enrich.media.pictures import PictureSource, PictureTally
-    from enrich.workspace import Workspace
+PENDING_AT_ONCE = 50
+"""Names of batches that are looked up at a time."""
+PAUSE_SECONDS = 2.0
+"""Between two looks at a run that was paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
     """What a run did. `run` is None when no gap was open, and then nothing was written.
 
-    `pictures` tells what became of them, None for a model that looks at none.
     `records` counts the records with an open gap; `predicted`, `abstained` and `failed` count gaps, of
-    the whole run where an earlier one was resumed; `skipped` the records scanned that had none open.
+    the whole run where an earlier one was resumed.
     """
 
     run: str | None
@@ -50,10 +46,8 @@ class RunSummary:
     predicted: int
     abstained: int
     failed: int
-    skipped: int
     seconds: float
     resumed: bool = False
-    pictures: PictureTally | None = None
 
 
 def run(
@@ -64,70 +58,28 @@ def run(
     records: Iterable[str] | None = None,
     limit: int | None = None,
     progress: Progress = no_progress,
+    observer: Observer | None = None,
 ) -> RunSummary:
     """Answer the open gaps in this process and make the run active at the end.
 
-    `records` are IRIs to stay within; `limit` is a number of records with an open gap. A run of the
-    same request that died is taken up again. Raises RunError when another process has a run under way.
+    `records` are IRIs to stay within; `limit` is a number of records with an open gap. A run of the same
+    request that died is taken up again. Raises RunError when another process has a run under way.
     """
     began = time.monotonic()
-    loaded = Model.load(model)
-    chosen = chosen_properties(workspace, loaded.properties, properties)
-    wanted = None if records is None else [_record(text) for text in records]
-    scanned = 0
-    with (
-        picture_source(workspace, loaded) as pictures,
-        spooled(gap_records(workspace, chosen, wanted)) as (gaps, total),
-        Execution(workspace, loaded, chosen, _request(chosen, wanted, limit), pictures) as work,
-    ):
-        while batch := list(islice(gaps, work.batch_size)):
-            scanned += len(batch)
-            work.answer(batch, limit)
-            progress("records", scanned, total)
-            if limit is not None and work.asked >= limit:
-                break
-    summary = work.finish(scanned, time.monotonic() - began)
-    return summary if pictures is None else replace(summary, pictures=pictures.tally())
-
-
-@contextmanager
-def picture_source(workspace: Workspace, model: Model) -> Iterator[PictureSource | None]:
-    """Where the pictures of one run come from; None for a model that looks at none."""
-    if "image" not in model.members:
-        yield None
-        return
-    from enrich.media.pictures import PictureSource
-
-    with PictureSource(workspace.settings.located_media) as source:
-        yield source
-
-
-def gap_records(
-    workspace: Workspace, properties: Sequence[str], records: Sequence[NamedNode] | None = None
-) -> Iterator[NamedNode]:
-    """The records to look at: those named, or all that lack one of the properties."""
-    if records is not None:
-        yield from dict.fromkeys(records)
-        return
-    for row in scan(workspace.reader, properties, rough=True):
-        yield row.record
-
-
-def chosen_properties(
-    workspace: Workspace, of_model: Sequence[Property], properties: Sequence[str]
-) -> tuple[str, ...]:
-    """The properties asked for, in the profile's order: those named, or all that the model learned.
-
-    Raises SettingsError for one that the profile does not have or the model did not learn.
-    """
-    known = [p.name for p in workspace.profile.properties]
-    learned = {p.name for p in of_model}
-    for name in properties:
-        if name not in known:
-            raise SettingsError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
-        if name not in learned:
-            raise SettingsError(f"the model did not learn {name!r}; it learned: {', '.join(sorted(learned))}")
-    return tuple(name for name in known if name in learned and (not properties or name in properties))
+    context = Context(workspace.settings, workspace=workspace, observer=observer)
+    described = ModelDescription.read(model)
+    named = None if records is None else [_record(text) for text in dict.fromkeys(records)]
+    request = make_request(
+        workspace, RUN, model.resolve(), described, properties=properties, records=named, limit=limit
+    )
+    engine = _InProcess(context, request, progress)
+    try:
+        resumed = engine.take_up()
+        if not resumed and not engine.open(described, named):
+            return RunSummary(None, 0, 0, 0, 0, round(time.monotonic() - began, 3))
+        return engine.go(began, resumed=resumed)
+    finally:
+        context.let_go_of_runs()
 
 
 def _record(text: str) -> NamedNode:
@@ -137,146 +89,146 @@ def _record(text: str) -> NamedNode:
         raise InputError(f"a record is named by its absolute IRI, not {text!r}") from error
 
 
-def _request(properties: Sequence[str], records: Sequence[NamedNode] | None, limit: int | None) -> str:
-    """What was asked, in a form that is the same when the same is asked again."""
-    named = None
-    if records is not None:
-        named = sha256("\n".join(sorted(r.value for r in records)).encode()).hexdigest()
-    return json.dumps({"properties": list(properties), "records": named, "limit": limit}, sort_keys=True)
+class _InProcess:
+    """A run that this process does alone, under a lease of its own."""
 
-
-class Execution:
-    """A run being made: opened or taken up again at its first answer, then filled shard by shard.
-
-    A shard is written while the next batch is read and predicted; leaving the context waits for the last.
-    """
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        model: Model,
-        properties: tuple[str, ...],
-        request: str,
-        pictures: PictureSource | None = None,
-    ) -> None:
-        self.workspace = workspace
-        self.model = model
-        self.properties = properties
+    def __init__(self, context: Context, request: Request, progress: Progress) -> None:
+        self.context = context
         self.request = request
-        self.register = Register(workspace.store, workspace.names)
-        self.lease = timedelta(seconds=workspace.settings.run.lease)
-        self.run = self._earlier()
-        self.resumed = self.run is not None
-        self.shard = 0
-        self.asked = 0
-        self.counts: Counter[str] = Counter()
-        if self.run is not None:
-            self.shard = max(self.register.shards(self.run), default=-1) + 1
-            self.asked = self.register.tally(self.run)["records"]
-        answers = Answers(workspace.store, workspace.names, model.digest, self.run)
-        reviews = Reviews.read(workspace.store, workspace.names)
-        self.batcher = Batcher(workspace, model, properties, answers, reviews, pictures)
-        self._write = WriteBehind()
+        self.progress = progress
+        self.holder = Attempt.here()
+        self.run: NamedNode | None = None
+        self.renewed = time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._write.__enter__()
-        return self
+    def take_up(self) -> bool:
+        """Go on with a run of the same request that died; False when there is none."""
+        for known in requested_runs(self.context.register.runs(OPEN)):
+            if known.request.kind == RUN and known.request.same_work(self.request):
+                self._acquire(known.iri)
+                self.context.plan(known.iri).resume()
+                self.run = known.iri
+                return True
+        return False
 
-    def __exit__(self, *exc: Any) -> None:
-        self._write.__exit__(*exc)
-
-    @property
-    def batch_size(self) -> int:
-        """Records in a batch: its answers fit into one shard."""
-        settings = self.workspace.settings.run
-        return max(1, min(settings.batch, settings.shard // max(1, len(self.properties))))
-
-    def _earlier(self) -> NamedNode | None:
-        """The run of the same request that died. Raises RunError when a run is under way elsewhere."""
-        found = None
-        model = self.workspace.names.model(self.model.digest).value
-        for earlier in self.register.runs():
-            if earlier.state != OPEN:
-                continue
-            if self._alive(earlier):
-                raise RunError(_under_way(earlier))
-            if earlier.model == model and earlier.request == self.request:
-                found = NamedNode(earlier.run)
-        return found
-
-    def _alive(self, other: Run) -> bool:
-        """Whether a process may still be writing an open run: never so in a store that only we hold."""
-        if self.workspace.store.exclusive or other.alive_until is None:
+    def open(self, described: ModelDescription, records: Sequence[NamedNode] | None) -> bool:
+        """Open a run when a gap is open; False when none is."""
+        context = self.context
+        self._check_lease()
+        work = context.new_work(self.request, None)
+        facts = fingerprint(work.workspace.reader) if self.request.looks_at_all else None
+        named = iter(records or ())
+        rows = open_gaps(context, work, named, facts, fresh=lambda _: True, looked=lambda _: None)
+        if next(rows, None) is None:
             return False
-        return datetime.fromisoformat(other.alive_until) > now()
+        work.close()
+        run, new = open_run(context.workspace, described, self.request, records)
+        try:
+            self._acquire(run)
+        except RunError:
+            if new:
+                context.register.withdraw(run)
+                context.plan(run).drop()
+            raise
+        self.run = run
+        return True
 
-    def open(self) -> NamedNode:
-        """The run, opened when it is not yet. Raises RunError when another one was opened meanwhile."""
-        if self.run is not None:
-            return self.run
-        opened = self.register.open(
-            actor=NamedNode(self.workspace.settings.actor),
-            software=__version__,
-            models=model_entities(self.model.description()),
-            snapshots=snapshots(self.model.description()),
-            request=self.request,
-            lease=self.lease,
-        )
-        others = [r for r in self.register.runs() if r.state == OPEN and self._alive(r)]
-        if others and others[0].run != opened.value:
-            self.register.retract(opened)
-            raise RunError(_under_way(others[0]))
-        self.run = opened
-        return opened
+    def _check_lease(self) -> Lease:
+        """The lease as it stands. Raises RunError when a process may be at work under it."""
+        context = self.context
+        lease = current_lease(context.store, context.names)
+        if lease.run is None or context.store.exclusive:
+            return lease
+        holder = next((r for r in context.register.runs(OPEN) if r.run == lease.run.value), None)
+        if holder is None or not context.register.alive(holder):
+            return lease
+        if lease.holder is not None and lease.holder.dead(math.inf):
+            return lease
+        standing = context.plan(lease.run).standing()
+        if standing.paused or standing.failure:
+            return lease
+        raise RunError(_under_way(holder))
 
-    def context(self) -> RunContext:
-        """What the predictions of this run have in common."""
-        names = self.workspace.names
-        members = {name: names.model(member.digest) for name, member in self.model.members.items()}
-        return RunContext(names, self.open(), NamedNode(self.workspace.settings.actor), members)
-
-    def answer(self, records: Sequence[NamedNode], limit: int | None = None) -> None:
-        """Read and predict one batch, and begin to write it as the next shard."""
-        questions: Sequence[Question] = self.batcher.questions(records)
-        if limit is not None:
-            questions = questions[: max(0, limit - self.asked)]
-        if not questions:
-            return
-        answered = [a for piece in self.batcher.answer(questions) for a in piece]
-        if not answered:
-            return
-        context = self.context()
-        shard = self.workspace.names.shard(context.run_id, self.shard)
-        quads, counts = self.batcher.quads(context, shard, answered)
-        self._write(self.register.commit_shard, context.run, self.shard, quads, self.lease)
-        self.shard += 1
-        self.asked += len({a.subject.iri for a in answered})
-        self.counts += counts
-
-    def finish(self, scanned: int, seconds: float) -> RunSummary:
-        """Check what the store holds against what was answered, and make the run visible.
-
-        Raises RunError, and leaves the run open, when the store holds fewer answers than were written.
-        """
-        if self.run is None:
-            return RunSummary(None, 0, 0, 0, 0, scanned, seconds)
-        held = self.register.tally(self.run)
-        answered = held["predicted"] + held["abstained"] + held["failed"]
-        if answered < self.counts.total() or held["records"] != self.asked:
+    def _acquire(self, run: NamedNode) -> None:
+        """Get the lease for a run. Raises RunError when a process is at work, or was faster."""
+        context = self.context
+        before = self._check_lease()
+        context.register.renew(run, self.context.lease_time)
+        lease = grant_lease(context.store, context.names, run, before, self.holder)
+        if lease.run != run or lease.holder != self.holder:
             raise RunError(
-                f"run {self.run.value} holds {answered} answers about {held['records']} records, and "
-                f"{self.asked} records were answered: it was left open; start the same run again to complete it"
+                f"another process has begun a run: {lease.run or 'it has ended already'}; try again"
             )
-        self.register.activate(self.run, held)
+
+    def go(self, began: float, *, resumed: bool) -> RunSummary:
+        """Plan, do every batch, and finalize."""
+        assert self.run is not None
+        context, run = self.context, self.run
+        try:
+            make_plan(context, run, self._renew)
+            self._do_batches(run)
+            if not context.register.shards(run) and not resumed:
+                context.register.withdraw(run)
+                forget(context, run)
+                return RunSummary(None, 0, 0, 0, 0, round(time.monotonic() - began, 3))
+            if not finalize(context, run):
+                raise self._lost(run)
+        except StoreUnavailable:
+            raise
+        except (EnrichError, ClassifierError) as error:
+            context.plan(run).fail(str(error))
+            raise
+        sweep_orphans(context)
+        done = context.register.get(run)
         return RunSummary(
-            run=self.run.value,
-            records=held["records"],
-            predicted=held["predicted"],
-            abstained=held["abstained"],
-            failed=held["failed"],
-            skipped=max(0, scanned - held["records"]),
-            seconds=round(seconds, 3),
-            resumed=self.resumed,
+            run=run.value,
+            records=done.records or 0,
+            predicted=done.predicted or 0,
+            abstained=done.abstained or 0,
+            failed=done.failed or 0,
+            seconds=round(time.monotonic() - began, 3),
+            resumed=resumed,
+        )
+
+    def _do_batches(self, run: NamedNode) -> None:
+        plan = self.context.plan(run)
+        done, total = 0, plan.pending()
+        while names := plan.names_pending(PENDING_AT_ONCE):
+            for name in names:
+                self._wait_while_paused(run)
+                if self._do_batch(run, name) in (LOST, WAITING):
+                    raise self._lost(run)
+                done += 1
+                self.progress("batches", min(done, total), total)
+
+    def _do_batch(self, run: NamedNode, name: str) -> str:
+        try:
+            with time_limit(SOFT * self.context.settings.workers.time_limit):
+                return do_batch(self.context, run, name)
+        except TimeUp:
+            return "begun again"
+
+    def _wait_while_paused(self, run: NamedNode) -> None:
+        if self.context.store.exclusive:
+            return
+        while self.context.plan(run).standing().paused:
+            self._renew()
+            time.sleep(PAUSE_SECONDS)
+
+    def _renew(self) -> None:
+        """Keep the run alive while no batch is committed."""
+        lease = self.context.lease_time
+        if self.run is not None and time.monotonic() - self.renewed > lease.total_seconds() / 4:
+            self.context.register.renew(self.run, lease)
+            self.renewed = time.monotonic()
+
+    def _lost(self, run: NamedNode) -> RunError:
+        if self.context.register.get(run).state != OPEN:
+            return RunError(
+                f"run {run.value} was taken back while it was under way; nothing of it is visible"
+            )
+        return RunError(
+            f"another process has taken the lease of run {run.value}: what is answered is kept; start the same run "
+            "again to complete it"
         )
 
 

@@ -13,7 +13,7 @@ from pyoxigraph import NamedNode
 
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import PAGE_TOKEN
-from enrich.runs.existing_answers import Answers
+from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
 from ontology.profiles import PropertyProfile, path_text
 from ontology.terms import values_block
@@ -105,7 +105,7 @@ def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapRepo
     one of this digest. (Whether the inputs changed since is only known once a record is read.)
     """
     reader = workspace.reader
-    answers = Answers(workspace.store, workspace.names, model_digest)
+    answers = ExistingAnswers(workspace.store, workspace.names, model_digest)
     reviews = Reviews.read(workspace.store, workspace.names)
     missing = {p.name: 0 for p in workspace.profile.properties}
     still_open = dict(missing)

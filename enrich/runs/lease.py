@@ -1,8 +1,9 @@
-"""Whose turn it is to write: one run per target, with a token that fences off whoever had the turn before.
+"""The lease on a target: one run may write at a time, with a fencing token that stops the holder before.
 
-The turn is two triples in `…/graph/turn` (the graph's own name stands for nobody), changed in one update that names the token it replaces. A batch
-remembers the token it began with, and counts only while that token stands: a worker that was away while
-another run answered cannot add its stale answers.
+The lease is a few triples in `…/graph/turn` (the graph's own name stands for nobody), changed in one update
+that names the token it replaces. A batch remembers the token it began with, and counts only while that token
+stands: a process that was away while another run answered cannot add its stale answers. A process that holds
+the lease for itself (`enrich run`) is named in it, so that the next one on the same machine sees that it died.
 """
 
 from __future__ import annotations
@@ -12,59 +13,86 @@ from dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Store
+from enrich.runs.attempts import Attempt
 from ontology.terms import ENR, XSD, Names
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The run that may write (None for nobody), and the token of this turn."""
+class Lease:
+    """The run that may write (None for nobody), the fencing token, and the process that holds it alone."""
 
     run: NamedNode | None
     token: int
+    holder: Attempt | None = None
 
     def holds(self, names: Names) -> str:
-        """A pattern that matches while this turn stands."""
-        graph = turn_graph(names)
+        """A pattern that matches while this lease stands."""
+        graph = lease_graph(names)
         return (
             f"GRAPH {graph} {{ {graph} {ENR.turn} {self.run or graph} ; {ENR.token} {_token(self.token)} }}"
         )
 
 
-def turn_graph(names: Names) -> NamedNode:
-    """The graph of the turn, which is its subject as well."""
+def lease_graph(names: Names) -> NamedNode:
+    """The graph of the lease, which is its subject as well."""
     return NamedNode(names.graph_prefix + "turn")
 
 
-def current_turn(store: Store, names: Names) -> Turn:
-    """Whose turn it is."""
-    graph = turn_graph(names)
-    query = f"SELECT ?run ?token WHERE {{ GRAPH {graph} {{ {graph} {ENR.turn} ?run ; {ENR.token} ?token }} }}"
+def current_lease(store: Store, names: Names) -> Lease:
+    """The lease as it stands."""
+    graph = lease_graph(names)
+    query = (
+        f"SELECT ?run ?token ?by WHERE {{ GRAPH {graph} {{ {graph} {ENR.turn} ?run ; {ENR.token} ?token "
+        f"OPTIONAL {{ {graph} {ENR.attempt} ?by }} }} }}"
+    )
     found = [
-        Turn(None if run == graph else run, int(token.value))
-        for run, token in store.select(query)
+        Lease(
+            None if run == graph else run,
+            int(token.value),
+            Attempt.parse(by.value) if isinstance(by, Literal) else None,
+        )
+        for run, token, by in store.select(query)
         if isinstance(run, NamedNode) and isinstance(token, Literal)
     ]
-    return max(found, key=lambda turn: turn.token, default=Turn(None, 0))
+    return max(found, key=lambda lease: lease.token, default=Lease(None, 0))
 
 
-def give_turn(store: Store, names: Names, run: NamedNode | None) -> Turn:
-    """Give the turn to a run, unless it has it. Returns whose turn it is then, which may be another's."""
-    before = current_turn(store, names)
-    if before.run == run:
+def grant_lease(
+    store: Store,
+    names: Names,
+    run: NamedNode | None,
+    before: Lease | None = None,
+    holder: Attempt | None = None,
+) -> Lease:
+    """Grant the lease to a run, unless it has it, or another was granted since `before` was read.
+
+    A `holder` always gets a token of its own. Returns the lease as it stands then, which may be another's.
+    """
+    before = before or current_lease(store, names)
+    if before.run == run and holder is None:
         return before
-    graph = turn_graph(names)
-    said = f"{graph} {ENR.turn} {run or graph} ; {ENR.token} {_token(before.token + 1)}"
+    graph = lease_graph(names)
+    by = f" ; {ENR.attempt} {Literal(str(holder))}" if holder else ""
+    said = f"{graph} {ENR.turn} {run or graph} ; {ENR.token} {_token(before.token + 1)}{by}"
     if before.token == 0:
         condition = f"FILTER NOT EXISTS {{ GRAPH {graph} {{ {graph} {ENR.token} ?any }} }}"
         update = f"INSERT {{ GRAPH {graph} {{ {said} }} }} WHERE {{ {condition} }}"
     else:
         held = f"{graph} {ENR.turn} {before.run or graph} ; {ENR.token} {_token(before.token)}"
+        held += f" ; {ENR.attempt} {Literal(str(before.holder))}" if before.holder else ""
         update = (
             f"DELETE {{ GRAPH {graph} {{ {held} }} }} INSERT {{ GRAPH {graph} {{ {said} }} }} "
             f"WHERE {{ GRAPH {graph} {{ {held} }} }}"
         )
     store.update(update, idempotent=True)
-    return current_turn(store, names)
+    return current_lease(store, names)
+
+
+def release_lease(store: Store, names: Names, run: NamedNode) -> None:
+    """Nobody holds the lease then; nothing happens when another run does."""
+    lease = current_lease(store, names)
+    if lease.run == run:
+        grant_lease(store, names, None, lease)
 
 
 def _token(number: int) -> Literal:

@@ -3,14 +3,16 @@
 A plan is a graph `…/graph/run/ID/plan` beside the run's shards. It holds what must outlive Redis and the
 workers, and is dropped when the run is closed:
 
-    <run>            enr:planner "token" ; enr:planned true ; enr:paused true ; enr:failure "why"
-    <…/plan/list/0>  enr:lists "iri iri …"                    records that were named when a job was queued
+    <run>            enr:planner "token" ; enr:planned true ; enr:paused true ; enr:failure "why" ; enr:resumed "token" ;
+                     enr:factsDigest "sha256"                 the facts when planning began
+    <…/plan/list/0>  enr:lists "iri iri …"                    records that were named when the run was opened
+    <…/plan/seen/0>  enr:looked "iri iri …"                   records that were looked at and had no open gap
     <…/plan/17>      enr:asks "iri iri …" ; enr:number 17 ; enr:gaps 40 ; enr:suspect 1 ; enr:attempt "token host pid …" ;
                      enr:ended "token …" ; enr:done "graph" ; enr:asked "iri iri …"
 
 A batch is pending as long as it has `enr:asks`. A batch counts through one update, which turns `enr:asks`
 into `enr:asked` and names the shard in the register; it changes nothing unless the batch is pending, the run is open
-and the turn is the one the batch began with. So of many deliveries of a batch exactly one counts.
+and the lease is the one the batch began with. So of many deliveries of a batch exactly one counts.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
 from enrich.runs.attempts import Attempt
-from enrich.runs.lease import Turn
-from enrich.runs.register import now, timestamp
+from enrich.runs.lease import Lease
+from enrich.runs.register import number, timestamp
 from ontology.terms import ENR, XSD, Names
 
 ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.suspect, ENR.attempt
@@ -52,6 +54,10 @@ class Standing:
     pending: int
     paused: bool
     failure: str | None
+    facts: str | None = None
+    """The fingerprint of the facts when planning began; None when it is not known."""
+    resumed: str | None = None
+    """A token that changes with each `enrich resume`."""
 
 
 class Plan:
@@ -76,9 +82,9 @@ class Plan:
 
     def list_records(self, records: Sequence[NamedNode], size: int = 2_000) -> None:
         """Keep the records that a job is to stay within."""
-        for number, start in enumerate(range(0, len(records), size)):
+        for position, start in enumerate(range(0, len(records), size)):
             said = Literal(_joined(records[start : start + size]))
-            subject = NamedNode(f"{self.graph.value}/list/{number}")
+            subject = NamedNode(f"{self.graph.value}/list/{position}")
             self._insert(f"{subject} {ENR.lists} {said} .")
 
     def listed(self) -> Iterator[NamedNode]:
@@ -115,6 +121,15 @@ class Plan:
             f"ASK {{ GRAPH {self.graph} {{ {self.run} {ENR.planner} {Literal(token)} . {batch} {NUMBER} ?n }} }}"
         )
 
+    def note_looked(self, records: Sequence[NamedNode]) -> None:
+        """Keep that these records were looked at and have no open gap, for the planner that goes on."""
+        subject = NamedNode(f"{self.graph.value}/seen/{secrets.token_hex(8)}")
+        self._insert(f"{subject} {ENR.looked} {Literal(_joined(records))} .")
+
+    def note_facts(self, fingerprint: str) -> None:
+        """Keep the fingerprint of the facts, once, when planning begins."""
+        self._insert(f"{self.run} {ENR.factsDigest} {Literal(fingerprint)} .")
+
     def complete(self, token: str) -> None:
         """Say that all batches were added; nothing happens when another planner has begun."""
         self.store.update(
@@ -138,6 +153,8 @@ class Plan:
             pending=self.pending(),
             paused=ENR.paused.value in said,
             failure=said.get(ENR.failure.value),
+            facts=said.get(ENR.factsDigest.value),
+            resumed=said.get(ENR.resumed.value),
         )
 
     def failure(self) -> str | None:
@@ -147,15 +164,11 @@ class Plan:
 
     def gaps(self) -> int:
         """The gaps of all batches that were ever added, answered or not."""
-        rows = self._select("(SUM(?n) AS ?sum)", f"?b {NUMBER} ?number ; {ENR.gaps} ?n")
-        return _number(next(iter(rows)))
+        return self._number("(SUM(?n) AS ?sum)", f"?b {NUMBER} ?number ; {ENR.gaps} ?n")
 
     def pending(self) -> int:
         """Batches still to do."""
-        rows = self.store.select(
-            f"SELECT (COUNT(*) AS ?n) WHERE {{ GRAPH {self.graph} {{ ?b {ASKS} ?list }} }}"
-        )
-        return _number(next(iter(rows)))
+        return self._number("(COUNT(*) AS ?n)", f"?b {ASKS} ?list")
 
     def names_pending(self, most: int) -> list[str]:
         """The first batches still to do, by their number."""
@@ -166,22 +179,24 @@ class Plan:
         return [self._name(b) for b, _ in rows if isinstance(b, NamedNode)]
 
     def planned_records(self) -> Iterator[NamedNode]:
-        """The records of every batch, done or not; read page by page where rows are capped."""
-        query = (
-            f"SELECT ?b ?list WHERE {{ GRAPH {self.graph} {{ ?b ?how ?list "
-            f"FILTER(?how IN ({ASKS}, {ENR.asked})) }} {PAGE_TOKEN}\n}}"
-        )
+        """The records of every batch, done or not. A batch that was bisected gives its records again."""
+        return self._kept(ASKS, ENR.asked)
+
+    def looked_records(self) -> Iterator[NamedNode]:
+        """The records that were looked at and had no open gap."""
+        return self._kept(ENR.looked)
+
+    def _kept(self, *predicates: NamedNode) -> Iterator[NamedNode]:
+        """The records of all such lists; read page by page where rows are capped."""
+        wanted = ", ".join(str(p) for p in predicates)
+        query = f"SELECT ?b ?list WHERE {{ GRAPH {self.graph} {{ ?b ?how ?list FILTER(?how IN ({wanted})) }} {PAGE_TOKEN}\n}}"
         for _, records in self.store.select_by_key(query, "b"):
             if isinstance(records, Literal):
                 yield from _split(records.value)
 
     def last_number(self) -> int:
         """The highest number that a batch was ever given, -1 for none."""
-        rows = self.store.select(
-            f"SELECT (MAX(?n) AS ?most) WHERE {{ GRAPH {self.graph} {{ ?b {NUMBER} ?n }} }}"
-        )
-        row = next(iter(rows), (None,))
-        return _number(row) if isinstance(row[0], Literal) else -1
+        return self._number("(MAX(?n) AS ?most)", f"?b {NUMBER} ?n", none=-1)
 
     def look(self, name: str) -> Batch | None:
         """A batch with its attempts; None when it is done, or its run is no longer open."""
@@ -226,11 +241,17 @@ class Plan:
         )
 
     def commit(
-        self, name: str, turn: Turn, shard: NamedNode | None, counts: Mapping[str, int], lease: timedelta
+        self,
+        name: str,
+        lease: Lease,
+        shard: NamedNode | None,
+        counts: Mapping[str, int],
+        until: datetime,
     ) -> bool:
         """Make a batch count: its shard is named in the register (none when nothing was open).
 
-        False when it does not count: done by another delivery, the run closed or cancelled, the turn lost.
+        The run is alive `until` then. False when the batch does not count: done by another delivery, the run
+        closed or cancelled, the lease lost.
         """
         batch = self.batch(name)
         named = ""
@@ -243,8 +264,8 @@ class Plan:
             f"DELETE {{ GRAPH {self.graph} {{ {batch} {ASKS} ?list }} "
             f"GRAPH {self.names.runs} {{ {self.run} {ENR.aliveUntil} ?until }} }} "
             f"INSERT {{ GRAPH {self.graph} {{ {told} ; {ENR.asked} ?list }} GRAPH {self.names.runs} {{ {named}"
-            f"{self.run} {ENR.aliveUntil} {timestamp(now() + lease)} }} }} "
-            f"WHERE {{ {self._open()} {turn.holds(self.names)} GRAPH {self.graph} {{ {batch} {ASKS} ?list }} "
+            f"{self.run} {ENR.aliveUntil} {timestamp(until)} }} }} "
+            f"WHERE {{ {self._open()} {lease.holds(self.names)} GRAPH {self.graph} {{ {batch} {ASKS} ?list }} "
             f"OPTIONAL {{ GRAPH {self.names.runs} {{ {self.run} {ENR.aliveUntil} ?until }} }} }}",
             idempotent=True,
         )
@@ -271,17 +292,24 @@ class Plan:
 
     # The operator
 
-    def pause(self, paused: bool) -> None:
-        """Rest, or go on."""
-        self._clear(self.run, ENR.paused)
-        if paused:
-            self._insert(f"{self.run} {ENR.paused} {_TRUE} .")
+    def pause(self) -> None:
+        """Rest until resumed."""
+        self._insert(f"{self.run} {ENR.paused} {_TRUE} .")
 
-    def fail(self, reason: str | None) -> None:
-        """Say why the run cannot go on; None takes that back."""
+    def resume(self) -> None:
+        """Go on after a pause, a failure, or when messages were lost."""
+        for said in (ENR.paused, ENR.failure, ENR.resumed):
+            self._clear(self.run, said)
+        self._insert(f"{self.run} {ENR.resumed} {Literal(secrets.token_hex(8))} .")
+
+    def fail(self, reason: str) -> None:
+        """Say why the run cannot go on until it is resumed; nothing happens when it is no longer open."""
         self._clear(self.run, ENR.failure)
-        if reason is not None:
-            self._insert(f"{self.run} {ENR.failure} {Literal(reason[:2000])} .")
+        self.store.update(
+            f"INSERT {{ GRAPH {self.graph} {{ {self.run} {ENR.failure} {Literal(reason[:2000])} }} }} "
+            f"WHERE {{ {self._open()} }}",
+            idempotent=True,
+        )
 
     # Closing
 
@@ -310,6 +338,10 @@ class Plan:
     def _select(self, variables: str, pattern: str) -> Iterator[Row]:
         return self.store.select(f"SELECT {variables} WHERE {{ GRAPH {self.graph} {{ {pattern} }} }}")
 
+    def _number(self, variable: str, pattern: str, none: int = 0) -> int:
+        ((value,),) = list(self._select(variable, pattern)) or [(None,)]
+        return none if value is None else number(value)
+
     def _insert(self, triples: str) -> None:
         self.store.update(f"INSERT DATA {{ GRAPH {self.graph} {{ {triples} }} }}", idempotent=True)
 
@@ -330,11 +362,6 @@ def _split(text: str) -> Iterator[NamedNode]:
 
 def _integer(number: int) -> Literal:
     return Literal(str(number), datatype=XSD.integer)
-
-
-def _number(row: Row) -> int:
-    """The number in a row; Virtuoso writes sums of whole numbers in several ways."""
-    return int(float(row[0].value)) if isinstance(row[0], Literal) else 0
 
 
 def _tail(term: object) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import RunError
-from enrich.graph.stores.base import Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from enrich.runs.validation import validate
 from ontology.terms import CRMDIG, DCT, ENR, MLS, PROV, RDF, XSD, Names
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from enrich.workspace import Workspace
 
 OPEN, ACTIVE, RETRACTED = "Open", "Active", "Retracted"
-_COUNTED = ("predicted", "abstained", "failed")
+SHORTEST = 6
+"""Letters that the end of a run's id needs to name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Run:
     model: str | None = None
     request: str | None = None
     alive_until: str | None = None
+    facts: str | None = None
+    """The fingerprint of the facts when the run had looked at every gap of its model."""
     records: int | None = None
     predicted: int | None = None
     abstained: int | None = None
@@ -61,9 +64,14 @@ class Snapshot:
     role: str = "TrainingData"
 
 
-def now() -> datetime:
-    """The time, to the second."""
-    return datetime.now(UTC).replace(microsecond=0)
+def _ahead(store: Store) -> timedelta:
+    """How far the store's clock is ahead of this machine's; less than two seconds is taken for none."""
+    for (moment,) in store.select("SELECT (NOW() AS ?now) WHERE {}"):
+        if isinstance(moment, Literal):
+            told = datetime.fromisoformat(moment.value)
+            ahead = (told if told.tzinfo else told.replace(tzinfo=UTC)) - datetime.now(UTC)
+            return ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
+    return timedelta(0)
 
 
 def timestamp(moment: datetime) -> Literal:
@@ -82,6 +90,7 @@ class Register:
     def __init__(self, store: Store, names: Names) -> None:
         self.store = store
         self.names = names
+        self._ahead: timedelta | None = None
 
     def open(
         self,
@@ -96,7 +105,7 @@ class Register:
         run_id: str | None = None,
     ) -> NamedNode:
         """Open a run by the first of `models`; nothing of it is visible yet. Returns its IRI."""
-        moment = started or now()
+        moment = started or self.clock()
         run, agent = self.names.run(run_id or new_run_id(moment)), self.names.agent(software)
         triples: list[tuple[NamedNode, NamedNode, NamedNode | Literal]] = [
             (run, RDF.type, PROV.Activity),
@@ -108,7 +117,7 @@ class Register:
             (run, CRMDIG.L23_used_software_or_firmware, agent),
             (run, PROV.used, self.names.model(models[0].digest)),
             (run, ENR.request, Literal(request)),
-            (run, ENR.aliveUntil, timestamp(now() + lease)),
+            (run, ENR.aliveUntil, timestamp(self.clock() + lease)),
             (agent, RDF.type, PROV.SoftwareAgent),
             (agent, RDF.type, CRMDIG.D14_Software),
             (agent, DCT.hasVersion, Literal(software)),
@@ -128,7 +137,7 @@ class Register:
         rows = self.store.select(
             f"SELECT (MAX(?n) AS ?last) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.order} ?n }} }}"
         )
-        return next((_number(last) for (last,) in rows), 0)
+        return next((number(last) for (last,) in rows), 0)
 
     def _model(self, model: ModelEntity) -> Iterable[tuple[NamedNode, NamedNode, NamedNode | Literal]]:
         iri = self.names.model(model.digest)
@@ -150,63 +159,98 @@ class Register:
         yield iri, ENR.role, ENR[snapshot.role]
         yield iri, DCT.issued, Literal(snapshot.issued, datatype=XSD.date)
 
-    def commit_shard(self, run: NamedNode, number: int, quads: Sequence[Quad], lease: timedelta) -> None:
-        """Write a shard whole, then name it in the register: an unnamed shard does not count.
+    def activate(
+        self, run: NamedNode, counts: Mapping[str, int], *, facts: str | None = None, condition: str = ""
+    ) -> None:
+        """Make a whole run visible in one update. Raises RunError when it is not open.
 
-        Writing the same shard again leaves it as it is now. Raises RunError when the run was retracted
-        (or activated) in the meantime.
+        `facts` is the fingerprint of the facts when the run looked at every gap, None for a run that looked
+        at some; `condition` is a pattern that must hold (see `lease.Lease.holds`).
         """
-        shard = self.names.shard(self.names.run_id(run), number)
-        self.store.replace_graph(shard, quads)
-        self._transition(
-            run,
-            delete=f"{run} {ENR.aliveUntil} ?until .",
-            insert=f"{run} {ENR.graph} {shard} ; {ENR.aliveUntil} {timestamp(now() + lease)} .",
-            where=f"{run} {ENR.aliveUntil} ?until",
-        )
-        if not self.store.ask(f"ASK {{ GRAPH {self.names.runs} {{ {run} {ENR.graph} {shard} }} }}"):
-            raise RunError(
-                f"run {run.value} is no longer open: it was retracted, and this batch was not kept"
-            )
-
-    def activate(self, run: NamedNode, counts: dict[str, int]) -> None:
-        """Make a whole run visible in one update. Raises RunError when it is not open."""
         self.expect(run, OPEN)
-        said = " ; ".join(f"{ENR[name]} {value}" for name, value in counts.items())
+        said = "".join(f" ; {ENR[name]} {value}" for name, value in counts.items())
+        said += f" ; {ENR.factsDigest} {Literal(facts)}" if facts else ""
         self._transition(
             run,
             delete=f"{run} {ENR.runState} {ENR.Open} .",
-            insert=f"{run} {ENR.runState} {ENR.Active} ; {PROV.endedAtTime} {timestamp(now())} ; {said} .",
+            insert=f"{run} {ENR.runState} {ENR.Active} ; {PROV.endedAtTime} {timestamp(self.clock())}{said} .",
+            condition=condition,
         )
         self.expect(run, ACTIVE)
         self._rest(run)
 
-    def _transition(self, run: NamedNode, *, delete: str, insert: str, where: str = "") -> None:
-        """One update of the register that changes nothing unless the run is open.
+    def _transition(
+        self, run: NamedNode, *, delete: str, insert: str, where: str = "", condition: str = ""
+    ) -> None:
+        """One update of the register that changes nothing unless the run is open and `condition` holds.
 
         Every variable of `delete` must be bound: Virtuoso drops the whole template otherwise.
         """
+        runs = self.names.runs
         self.store.update(
-            f"DELETE {{ GRAPH {self.names.runs} {{ {delete} }} }} "
-            f"INSERT {{ GRAPH {self.names.runs} {{ {insert} }} }} "
-            f"WHERE {{ GRAPH {self.names.runs} {{ {run} {ENR.runState} {ENR.Open} . {where} }} }}"
+            f"DELETE {{ GRAPH {runs} {{ {delete} }} }} INSERT {{ GRAPH {runs} {{ {insert} }} }} "
+            f"WHERE {{ {condition} GRAPH {runs} {{ {run} {ENR.runState} {ENR.Open} . {where} }} }}",
+            idempotent=True,
         )
+
+    def exchange_shard(
+        self, run: NamedNode, old: NamedNode, new: NamedNode | None, counts: Mapping[str, int]
+    ) -> None:
+        """Name a smaller shard in the place of one, or none, in one update; the run's state is not changed."""
+        runs = self.names.runs
+        named = ""
+        if new is not None:
+            said = " ; ".join(f"{ENR[name]} {value}" for name, value in counts.items())
+            named = f"{run} {ENR.graph} {new} . {new} {said} ."
+        self.store.update(
+            f"DELETE {{ GRAPH {runs} {{ {run} {ENR.graph} {old} . {old} ?name ?count }} }} "
+            f"INSERT {{ GRAPH {runs} {{ {named} }} }} "
+            f"WHERE {{ GRAPH {runs} {{ {run} {ENR.graph} {old} . {old} ?name ?count }} }}",
+            idempotent=True,
+        )
+
+    def renew(self, run: NamedNode, lease: timedelta) -> None:
+        """Say that an open run is worked on, or waits for its turn."""
+        alive = f"{run} {ENR.aliveUntil}"
+        self._transition(
+            run,
+            delete=f"{alive} ?until .",
+            insert=f"{alive} {timestamp(self.clock() + lease)} .",
+            where=f"{alive} ?until .",
+        )
+
+    def clock(self) -> datetime:
+        """The store's time, to the second: leases of processes on several machines go by one clock.
+
+        The difference from this machine's clock is measured once; an embedded store has this machine's.
+        """
+        if self._ahead is None:
+            self._ahead = timedelta(0) if self.store.exclusive else _ahead(self.store)
+        return (datetime.now(UTC) + self._ahead).replace(microsecond=0)
+
+    def alive(self, run: Run) -> bool:
+        """Whether a process may still be working on an open run."""
+        return run.alive_until is not None and datetime.fromisoformat(run.alive_until) > self.clock()
+
+    def withdraw(self, run: NamedNode) -> None:
+        """Take a run that has written nothing out of the register, as if it had not been opened."""
+        self.store.update(f"DELETE WHERE {{ GRAPH {self.names.runs} {{ {run} ?p ?o }} }}", idempotent=True)
 
     def _rest(self, run: NamedNode) -> None:
         """A run that is no longer open is no longer alive."""
         alive = f"GRAPH {self.names.runs} {{ {run} {ENR.aliveUntil} ?until }}"
-        self.store.update(f"DELETE {{ {alive} }} WHERE {{ {alive} }}")
+        self.store.update(f"DELETE {{ {alive} }} WHERE {{ {alive} }}", idempotent=True)
 
     def retract(self, run: NamedNode) -> None:
         """Hide a run at once, whatever its state; retracting twice changes nothing."""
         if self.get(run).state == RETRACTED:
             return
-        state = f"{run} {ENR.runState} ?state"
+        runs, state = self.names.runs, f"{run} {ENR.runState} ?state"
         self.store.update(
-            f"DELETE {{ GRAPH {self.names.runs} {{ {state} }} }} "
-            f"INSERT {{ GRAPH {self.names.runs} {{ {run} {ENR.runState} {ENR.Retracted} ; "
-            f"{ENR.retractedAtTime} {timestamp(now())} }} }} "
-            f"WHERE {{ GRAPH {self.names.runs} {{ {state} }} }}"
+            f"DELETE {{ GRAPH {runs} {{ {state} }} }} INSERT {{ GRAPH {runs} {{ {run} {ENR.runState} "
+            f"{ENR.Retracted} ; {ENR.retractedAtTime} {timestamp(self.clock())} }} }} "
+            f"WHERE {{ GRAPH {runs} {{ {state} FILTER(?state != {ENR.Retracted}) }} }}",
+            idempotent=True,
         )
         self._rest(run)
 
@@ -219,61 +263,37 @@ class Register:
             self.store.drop(shard)
         return len(shards)
 
-    def shards(self, run: NamedNode) -> list[int]:
-        """The numbers of the shards that count (a worker's shard is `NUMBER-TOKEN`)."""
-        rows = self.store.select(f"SELECT ?g WHERE {{ GRAPH {self.names.runs} {{ {run} {ENR.graph} ?g }} }}")
-        names = (g.value.rpartition("/")[2] for (g,) in rows if isinstance(g, NamedNode))
-        return sorted(int(name.partition("-")[0]) for name in names)
+    def shards(self, run: NamedNode) -> set[str]:
+        """The graphs that hold the run's answers: those that count."""
+        query = f"SELECT ?g WHERE {{ GRAPH {self.names.runs} {{ {run} {ENR.graph} ?g }} {PAGE_TOKEN}\n}}"
+        return {g.value for (g,) in self.store.select_by_key(query, "g") if isinstance(g, NamedNode)}
 
-    def tally(self, run: NamedNode) -> dict[str, int]:
-        """What the store holds of a run: records, and answers to gaps by outcome.
+    def runs(self, state: str | None = None) -> list[Run]:
+        """All runs, or those in one state, as they were opened."""
+        return self._read(f"?run {ENR.runState} {ENR[state] if state else '?state'}")
 
-        Further values of an answer with several are not counted again.
-        """
-        counts = dict.fromkeys(("records", *_COUNTED), 0)
-        scope = f"GRAPH {self.names.runs} {{ {run} {ENR.graph} ?g }}"
-        records = list(
-            self.store.select(
-                f"SELECT (COUNT(DISTINCT ?record) AS ?n) WHERE {{ {scope} GRAPH ?g {{ ?p {ENR.about} ?record }} }}"
-            )
-        )
-        counts["records"] = _number(records[0][0])
-        rows = self.store.select(
-            f"SELECT ?outcome (COUNT(*) AS ?n) WHERE {{ {{ SELECT DISTINCT ?record ?name ?outcome WHERE {{ "
-            f"{scope} GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; {ENR.outcome} ?outcome }} "
-            f"}} }} }} GROUP BY ?outcome"
-        )
-        for outcome, number in rows:
-            if isinstance(outcome, NamedNode):
-                counts[outcome.value.removeprefix(str(ENR)).lower()] = _number(number)
-        return counts
+    def get(self, run: NamedNode) -> Run:
+        """One run. Raises RunError when the register has none of this IRI."""
+        found = self._read(f"VALUES ?run {{ {run} }} ?run {ENR.runState} ?state")
+        if not found:
+            raise RunError(f"no run is called {run.value}; `enrich runs` lists them")
+        return found[0]
 
-    def runs(self) -> list[Run]:
-        """All runs, the oldest first."""
+    def _read(self, which: str) -> list[Run]:
+        runs = self.names.runs
         query = (
-            f"SELECT ?run ?p ?o WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.runState} ?state ; ?p ?o }} "
-            f"FILTER(?p != {ENR.graph}) }}"
+            f"SELECT ?run ?p ?o WHERE {{ GRAPH {runs} {{ {which} . ?run ?p ?o FILTER(?p != {ENR.graph}) }} }}"
         )
         found: dict[str, dict[str, str]] = {}
         for run, predicate, value in self.store.select(query):
             if run is not None and predicate is not None and value is not None:
                 found.setdefault(run.value, {})[predicate.value] = value.value
-        count = (
-            f"SELECT ?run (COUNT(?g) AS ?n) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} "
-            f"GROUP BY ?run"
-        )
-        shards = {run.value: _number(n) for run, n in self.store.select(count) if run is not None}
+        count = f"SELECT ?run (COUNT(?g) AS ?n) WHERE {{ GRAPH {runs} {{ {which} . ?run {ENR.graph} ?g }} }} GROUP BY ?run"
+        shards = {run.value: number(n) for run, n in self.store.select(count) if run is not None}
         return sorted(
             (_run(iri, said, shards.get(iri, 0)) for iri, said in found.items()),
             key=lambda run: (run.order, run.run),
         )
-
-    def get(self, run: NamedNode) -> Run:
-        """One run. Raises RunError when the register has none of this IRI."""
-        for known in self.runs():
-            if known.run == run.value:
-                return known
-        raise RunError(f"no run is called {run.value}; `enrich runs` lists them")
 
     def expect(self, run: NamedNode, state: str) -> None:
         """Raise RunError unless the run is in this state."""
@@ -296,6 +316,7 @@ def _run(iri: str, said: dict[str, str], shards: int) -> Run:
         model=said.get(PROV.used.value),
         request=said.get(ENR.request.value),
         alive_until=said.get(ENR.aliveUntil.value),
+        facts=said.get(ENR.factsDigest.value),
         records=count("records"),
         predicted=count("predicted"),
         abstained=count("abstained"),
@@ -304,8 +325,9 @@ def _run(iri: str, said: dict[str, str], shards: int) -> Run:
     )
 
 
-def _number(term: Term | None) -> int:
-    return int(term.value) if isinstance(term, Literal) else 0
+def number(term: Term | None) -> int:
+    """The number in a row, 0 for none; Virtuoso writes sums of whole numbers in several ways."""
+    return int(float(term.value)) if isinstance(term, Literal) else 0
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
@@ -315,16 +337,20 @@ def list_runs(workspace: Workspace) -> list[Run]:
 
 def find(workspace: Workspace, text: str) -> Run:
     """The run that an IRI, an id or the end of one names. Raises RunError for none or several."""
-    runs = list_runs(workspace)
-    exact = [run for run in runs if run.run == text or run.run.endswith(f"/{text}")]
-    found = exact or [run for run in runs if run.run.endswith(text)]
+    return named_by(text, list_runs(workspace), "run", "enrich runs")
+
+
+def named_by(text: str, runs: Sequence[Run], kind: str, verb: str) -> Run:
+    """The one of some runs that `text` names: its IRI, its id, or at least `SHORTEST` letters of its end."""
+    exact = [run for run in runs if text and (run.run == text or run.run.endswith(f"/{text}"))]
+    found = exact or [run for run in runs if len(text) >= SHORTEST and run.run.endswith(text)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise RunError(f"no run is called {text!r}; `enrich runs` lists them")
-    raise RunError(
-        f"{text!r} names {len(found)} runs: {', '.join(run.run for run in found)}; give more of it"
-    )
+        hint = f" (give its id, or at least {SHORTEST} letters of its end)" if len(text) < SHORTEST else ""
+        raise RunError(f"no {kind} is called {text!r}{hint}; `{verb}` lists them")
+    names = ", ".join(run.run for run in found)
+    raise RunError(f"{text!r} names {len(found)} {kind}s: {names}; give more of it")
 
 
 def retract(workspace: Workspace, run: str, purge: bool = True) -> int:

@@ -13,7 +13,7 @@ from pyoxigraph import NamedNode
 from classifiers.base import ClassifierError
 from classifiers.model.manifest import MANIFEST, file_digest
 from enrich.errors import InputError, ModelError
-from enrich.graph.records import input_digest
+from enrich.runs.provenance import input_digest
 from enrich.show.record import iris, labels
 
 if TYPE_CHECKING:
@@ -94,14 +94,16 @@ def _explain(
 
 def _subject(workspace: Workspace, model: Model, record: str) -> Subject:
     """The record as the run saw it: its pictures fetched when the model looks at pictures."""
-    from enrich.answering.run import picture_source
+    from enrich.media.pictures import PictureSource
     from enrich.media.prefetch import prefetch
 
     subject = workspace.reader.read([NamedNode(record)])[0]
     if subject.problem is not None:
         raise InputError(f"{record} cannot be read any more: {subject.problem}")
-    with picture_source(workspace, model) as source:
-        return subject if source is None else next(iter(prefetch([subject], source)))
+    if "image" not in model.members:
+        return subject
+    with PictureSource(workspace.settings.located_media) as source:
+        return next(iter(prefetch([subject], source)))
 
 
 def _find(workspace: Workspace, wanted: set[str]) -> Path:

@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Record
+from classifiers.model.description import ModelDescription
 from classifiers.model.model import Answer, Model
 from enrich.answering import run as pipeline
 from enrich.answering.batch import Batcher
@@ -21,13 +23,17 @@ from enrich.errors import EnrichError, ModelError, RunError, SettingsError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.stores import Store
 from enrich.runs import register as runs
-from enrich.runs.register import ACTIVE, OPEN, Register
+from enrich.runs.attempts import Attempt
+from enrich.runs.lease import grant_lease
+from enrich.runs.plan import Plan
+from enrich.runs.register import ACTIVE, OPEN
+from enrich.runs.request import RUN, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.settings.models import RunSettings
 from enrich.workspace import Workspace
 from ontology.queries import named_query
 from ontology.terms import ENR, RDFS
-from tests.museums import dummy_model, museum
+from tests.museums import batcher_of, dummy_model, museum
 
 
 def rows(workspace: Workspace, name: str) -> list[tuple[str, ...]]:
@@ -160,8 +166,7 @@ class Fragile(Model):
 def fragile(workspace: Workspace, folder: Path, breaks_on: str) -> Batcher:
     model = Fragile.load(dummy_model(workspace, folder))
     model.breaks_on = breaks_on
-    names = tuple(p.name for p in model.properties)
-    return pipeline.Execution(workspace, model, names, "{}").batcher
+    return batcher_of(workspace, model)
 
 
 def test_a_record_that_breaks_the_model_fails_alone_with_its_reason(tmp_path: Path) -> None:
@@ -190,15 +195,15 @@ def test_a_run_that_died_is_taken_up_again_and_nothing_is_doubled(
     workspace = museum(40, run={"batch": 5})
     model = dummy_model(workspace, tmp_path / "m")
     total = gaps_left(workspace)
-    commit = Register.commit_shard
+    commit = Plan.commit
     calls = iter([False, False, True])
 
-    def dies(self: Register, *args: object) -> None:
+    def dies(self: Plan, *args: object) -> bool:
         if next(calls, False):
             raise KeyboardInterrupt
-        commit(self, *args)  # type: ignore[arg-type]
+        return commit(self, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Register, "commit_shard", dies)
+    monkeypatch.setattr(Plan, "commit", dies)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(workspace, model)
     (dead,) = runs.list_runs(workspace)
@@ -217,12 +222,23 @@ def test_on_a_shared_store_a_run_under_way_is_not_joined_until_its_lease_ends(
 ) -> None:
     workspace = museum(10, remote_store)
     model = dummy_model(workspace, tmp_path / "m")
-    other = pipeline.Execution(workspace, Model.load(model), ("place",), "{}").open()
+    other = begun_elsewhere(workspace, model, ("place",))
 
     with pytest.raises(RunError, match="is under way"):
         pipeline.run(workspace, model)
     runs.retract(workspace, other.value)
     assert pipeline.run(workspace, model).run is not None
+
+
+def begun_elsewhere(workspace: Workspace, model: Path, properties: Sequence[str]) -> NamedNode:
+    """A run that a process of another machine has begun."""
+    described = ModelDescription.read(model)
+    run, _ = open_run(
+        workspace, described, make_request(workspace, RUN, model, described, properties=properties)
+    )
+    there = replace(Attempt.here(), host="another-machine")
+    assert grant_lease(workspace.store, workspace.names, run, holder=there).run == run
+    return run
 
 
 def test_hostile_texts_and_classes_come_back_as_they_went_in(store: Store, tmp_path: Path) -> None:

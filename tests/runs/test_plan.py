@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,14 +11,16 @@ from pyoxigraph import NamedNode, Quad
 
 from enrich.graph.stores.base import Store
 from enrich.runs.attempts import Attempt
-from enrich.runs.jobs import JOB, Request, committed, open_runs, worker_runs
-from enrich.runs.lease import Turn, current_turn, give_turn
+from enrich.runs.jobs import committed
+from enrich.runs.lease import Lease, current_lease, grant_lease
 from enrich.runs.plan import Batch, Plan
-from enrich.runs.register import Register, Run
+from enrich.runs.register import OPEN, Register, Run
+from enrich.runs.request import JOB, Request, requested_runs
 from ontology.terms import ENR, Names
 
 NAMES = Names("https://data.example.org/enrich/")
 LEASE = timedelta(minutes=5)
+UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
 RECORDS = [NamedNode(f"https://museum.example.org/object/{n}") for n in range(5)]
 COUNTS = {"records": 5, "predicted": 3, "abstained": 2, "failed": 0}
 
@@ -67,40 +69,40 @@ def test_a_batch_is_given_back_as_it_was_planned(plan: Plan) -> None:
 
 
 def test_only_the_first_commit_counts(plan: Plan) -> None:
-    turn = give_turn(plan.store, NAMES, plan.run)
+    lease = grant_lease(plan.store, NAMES, plan.run)
     first, second = shard(plan, "aa"), shard(plan, "bb")
-    assert plan.commit("0", turn, first, COUNTS, LEASE)
-    assert plan.commit("0", turn, first, COUNTS, LEASE), "saying it again is no error"
-    assert not plan.commit("0", turn, second, COUNTS, LEASE)
+    assert plan.commit("0", lease, first, COUNTS, UNTIL)
+    assert plan.commit("0", lease, first, COUNTS, UNTIL), "saying it again is no error"
+    assert not plan.commit("0", lease, second, COUNTS, UNTIL)
     assert plan.look("0") is None
     assert plan.pending() == 0
     assert list(plan.planned_records()) == RECORDS, "a planner that goes on must know them"
     assert committed(plan.store, NAMES, plan.run) == COUNTS
-    assert Register(plan.store, NAMES).shards(plan.run) == [0]
+    assert Register(plan.store, NAMES).shards(plan.run) == {first.value}
 
 
 def test_a_turn_that_was_given_away_and_back_does_not_count(plan: Plan) -> None:
-    before = give_turn(plan.store, NAMES, plan.run)
-    give_turn(plan.store, NAMES, None)
-    after = give_turn(plan.store, NAMES, plan.run)
+    before = grant_lease(plan.store, NAMES, plan.run)
+    grant_lease(plan.store, NAMES, None)
+    after = grant_lease(plan.store, NAMES, plan.run)
     assert after.token > before.token
-    assert not plan.commit("0", before, shard(plan, "aa"), COUNTS, LEASE)
-    assert plan.commit("0", after, shard(plan, "bb"), COUNTS, LEASE)
+    assert not plan.commit("0", before, shard(plan, "aa"), COUNTS, UNTIL)
+    assert plan.commit("0", after, shard(plan, "bb"), COUNTS, UNTIL)
 
 
 def test_nothing_counts_in_a_run_that_was_retracted(plan: Plan) -> None:
-    turn = give_turn(plan.store, NAMES, plan.run)
+    lease = grant_lease(plan.store, NAMES, plan.run)
     Register(plan.store, NAMES).retract(plan.run)
     assert plan.look("0") is None
-    assert not plan.commit("0", turn, shard(plan, "aa"), COUNTS, LEASE)
+    assert not plan.commit("0", lease, shard(plan, "aa"), COUNTS, UNTIL)
     assert not plan.add(plan.begin(), "1", 1, RECORDS, 5)
 
 
 def test_a_batch_without_open_gaps_leaves_no_shard(plan: Plan) -> None:
-    turn = give_turn(plan.store, NAMES, plan.run)
-    assert plan.commit("0", turn, None, {}, LEASE)
+    lease = grant_lease(plan.store, NAMES, plan.run)
+    assert plan.commit("0", lease, None, {}, UNTIL)
     assert plan.pending() == 0
-    assert Register(plan.store, NAMES).shards(plan.run) == []
+    assert Register(plan.store, NAMES).shards(plan.run) == set()
 
 
 def test_a_planner_that_was_overtaken_adds_nothing(plan: Plan) -> None:
@@ -144,32 +146,33 @@ def test_records_are_listed_in_order(plan: Plan) -> None:
 
 
 def test_pause_and_failure_are_said_and_taken_back(plan: Plan) -> None:
-    plan.pause(True)
+    plan.pause()
     plan.fail('the "model" is gone\nfor good')
     assert plan.standing().paused
     assert plan.failure() == 'the "model" is gone\nfor good'
-    plan.pause(False)
-    plan.fail(None)
+    plan.resume()
     assert not plan.standing().paused
     assert plan.standing().failure is None
 
 
 def test_the_turn_is_nobodys_at_first(store: Store) -> None:
-    assert current_turn(store, NAMES) == Turn(None, 0)
+    assert current_lease(store, NAMES) == Lease(None, 0)
     run = NAMES.run("a")
-    assert give_turn(store, NAMES, run) == Turn(run, 1)
-    assert give_turn(store, NAMES, run) == Turn(run, 1)
-    assert give_turn(store, NAMES, None) == Turn(None, 2)
+    assert grant_lease(store, NAMES, run) == Lease(run, 1)
+    assert grant_lease(store, NAMES, run) == Lease(run, 1)
+    assert grant_lease(store, NAMES, None) == Lease(None, 2)
 
 
 def test_open_runs_are_found_with_what_was_asked(store: Store) -> None:
     run = open_run(store, limit=7)
-    (found,) = open_runs(store, NAMES)
+    (found,) = Register(store, NAMES).runs(OPEN)
     assert found.run == run.value
-    (known,) = worker_runs([found, Run("x", "Open", "", request='{"properties": []}'), Run("y", "Open", "")])
+    (known,) = requested_runs(
+        [found, Run("x", "Open", "", request='{"properties": []}'), Run("y", "Open", "")]
+    )
     assert known.request.limit == 7
     Register(store, NAMES).retract(run)
-    assert open_runs(store, NAMES) == []
+    assert Register(store, NAMES).runs(OPEN) == []
 
 
 @given(st.lists(st.text(), max_size=4), st.one_of(st.none(), st.integers(1, 99)), st.text())

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, RdfFormat, serialize
 from rdflib import Graph
 
-from enrich.answering.batch import Batcher
-from enrich.answering.run import Execution
+from classifiers.model.model import Model
 from enrich.errors import ValidationError
 from enrich.runs.validation import compile_shapes, shapes, validate
 from ontology.terms import ENR, PROV, RDF, XSD
-from tests.museums import dummy_model, museum
+from tests.museums import dummy_model, museum, written_quads
 
 SHAPES = Path(__file__).parents[2] / "ontology" / "shapes.ttl"
 
@@ -24,20 +23,7 @@ SHAPES = Path(__file__).parents[2] / "ontology" / "shapes.ttl"
 def answers(folder: Path) -> list[Quad]:
     """The quads of a few predictions and abstentions, as a run would write them."""
     workspace = museum(12)
-    execution = Execution(
-        workspace, _loaded(dummy_model(workspace, folder)), ("place", "time", "material"), "{}"
-    )
-    batcher: Batcher = execution.batcher
-    records = list(workspace.reader.iris())
-    answered = [a for piece in batcher.answer(batcher.questions(records)) for a in piece]
-    quads, _ = batcher.quads(execution.context(), workspace.names.shard("x", 0), answered)
-    return quads
-
-
-def _loaded(folder: Path):  # type: ignore[no-untyped-def]
-    from classifiers.model.model import Model
-
-    return Model.load(folder)
+    return written_quads(workspace, Model.load(dummy_model(workspace, folder)))[0]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
 from tests.workers.small import Queue, small_service
-from workers.context import Service
+from workers.context import WorkerContext
 
 RECORDS = 400
 RERUNS = 2
@@ -67,12 +67,12 @@ def museum(tmp_path: Path, graph: tuple[Server, str], broker: tuple[Server, str]
 
 
 @pytest.fixture
-def service(tmp_path: Path, redis_url: str) -> Service:
+def service(tmp_path: Path, redis_url: str) -> WorkerContext:
     """The service of the small museum."""
     return small_service(tmp_path, redis_url)
 
 
 @pytest.fixture
-def queue(service: Service) -> Queue:
+def queue(service: WorkerContext) -> Queue:
     """Its messages."""
     return Queue(service)

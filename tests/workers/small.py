@@ -11,14 +11,14 @@ from pyoxigraph import NamedNode, Quad
 from classifiers.model.description import ModelDescription
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
-from enrich.runs.jobs import JOB, Request, describe, find_job, open_job, records_digest
+from enrich.runs.jobs import describe, find_job
+from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 from ontology.profiles import load_profile
 from ontology.terms import RDF
 from tests.workers.museum import answers_of
-from workers.context import Service
-from workers.planner import chosen_properties
+from workers.context import WorkerContext
 from workers.tasks import run_batch, run_plan, run_tend
 
 ECRM = "http://erlangen-crm.org/current/"
@@ -48,7 +48,7 @@ def facts(whole: int = 30) -> Iterator[Quad]:
 class Queue:
     """Messages, kept in order, and done one by one when told."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: WorkerContext) -> None:
         self.service = service
         self.messages: deque[tuple[str, ...]] = deque()
 
@@ -86,7 +86,7 @@ class Queue:
         self.service.flight(run).clear()
 
 
-def small_service(folder: Path, broker: str, store: Store | None = None, **workers: object) -> Service:
+def small_service(folder: Path, broker: str, store: Store | None = None, **workers: object) -> WorkerContext:
     """The service of the small museum, with a trained dummy model in `folder`/model."""
     settings = Settings(
         store={"query_url": f"http://127.0.0.1:1/{folder.name}"},  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def small_service(folder: Path, broker: str, store: Store | None = None, **worke
             **workers,
         },
     )
-    service = Service(settings)
+    service = WorkerContext(settings)
     held = store or open_store()
     if store is None:
         held.insert(facts())
@@ -111,23 +111,21 @@ def small_service(folder: Path, broker: str, store: Store | None = None, **worke
     return service
 
 
-def ask(service: Service, records: list[NamedNode] | None = None, **said: object) -> NamedNode:
+def ask(service: WorkerContext, records: list[NamedNode] | None = None, **said: object) -> NamedNode:
     """Queue a job."""
     folder = Path(str(service.settings.workers.model))
     model = ModelDescription.read(folder)
-    digest = None if records is None else records_digest(records)
-    properties = chosen_properties(service.workspace, model.properties, ())
-    request = Request(JOB, str(folder), model.digest, properties, digest, **said)  # type: ignore[arg-type]
-    run, _ = open_job(service.workspace, model, request, records)
+    request = make_request(service.workspace, JOB, folder, model, records=records, **said)  # type: ignore[arg-type]
+    run, _ = open_run(service.workspace, model, request, records)
     return run
 
 
-def state(service: Service, run: NamedNode) -> str:
+def state(service: WorkerContext, run: NamedNode) -> str:
     """A job's state."""
     return describe(service.workspace, find_job(service.workspace, run.value)).state
 
 
-def answered(service: Service) -> list[str]:
+def answered(service: WorkerContext) -> list[str]:
     """The records that have answers in active runs, one for each answer."""
     return sorted(found for _, found, *_ in answers_of(service.store))
 

@@ -8,29 +8,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 from pyoxigraph import NamedNode, Quad
 
+from enrich.answering import batch_work
+from enrich.answering import finalize as finalizing
+from enrich.answering.finalize import finalize, sweep
+from enrich.answering.time_limit import TimeUp
 from enrich.errors import RunError, StoreUnavailable
+from enrich.graph.stores.base import Store
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import describe, find_job
 from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
-from workers import batch as batch_module
-from workers import finalize as closing
-from workers.context import Service
-from workers.finalize import close_run, sweep
+from workers.context import WorkerContext
 
 
-def dead_attempts(service: Service, run: NamedNode, name: str, number: int) -> None:
+def dead_attempts(service: WorkerContext, run: NamedNode, name: str, number: int) -> None:
     """Note attempts of processes that have ended."""
     for token in range(number):
         here = Attempt.here()
         service.plan(run).attempt(name, Attempt(f"dead{token}", here.host, 4_000_000, "1", here.at))
 
 
-def test_a_batch_that_kills_is_halved_down_to_the_record(service: Service, queue: Queue) -> None:
+def test_a_batch_that_kills_is_halved_down_to_the_record(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
@@ -49,7 +50,7 @@ def test_a_batch_that_kills_is_halved_down_to_the_record(service: Service, queue
     assert failed == {poison}
 
 
-def test_two_kills_are_forgiven(service: Service, queue: Queue) -> None:
+def test_two_kills_are_forgiven(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
@@ -58,17 +59,17 @@ def test_two_kills_are_forgiven(service: Service, queue: Queue) -> None:
 
 
 def test_too_much_memory_is_like_a_kill(
-    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ask(service, limit=2)
-    answer = batch_module._answer
+    answer = batch_work._BatchWork._answer
 
-    def greedy(service, work, run, batch, turn, attempt):  # type: ignore[no-untyped-def]
-        if record(0) in batch.records or len(batch.records) > 1:
+    def greedy(work, attempt):  # type: ignore[no-untyped-def]
+        if record(0) in work.batch.records or len(work.batch.records) > 1:
             raise MemoryError
-        return answer(service, work, run, batch, turn, attempt)
+        return answer(work, attempt)
 
-    monkeypatch.setattr(batch_module, "_answer", greedy)
+    monkeypatch.setattr(batch_work._BatchWork, "_answer", greedy)
     outcomes = queue.all()
     assert "bisected" in outcomes
     assert state(service, run) == "done"
@@ -77,7 +78,7 @@ def test_too_much_memory_is_like_a_kill(
 
 
 def test_a_model_that_is_gone_stops_the_run_until_it_is_resumed(
-    service: Service, queue: Queue, tmp_path: Path
+    service: WorkerContext, queue: Queue, tmp_path: Path
 ) -> None:
     run = ask(service)
     queue.tend()
@@ -89,7 +90,7 @@ def test_a_model_that_is_gone_stops_the_run_until_it_is_resumed(
     job = describe(service.workspace, find_job(service.workspace, run.value))
     assert "model folder" in str(job.reason)
     shutil.move(tmp_path / "elsewhere", tmp_path / "model")
-    service.plan(run).fail(None)
+    service.plan(run).resume()
     queue.drop(run)
     queue.all()
     assert state(service, run) == "done"
@@ -97,7 +98,7 @@ def test_a_model_that_is_gone_stops_the_run_until_it_is_resumed(
 
 
 def test_a_store_that_is_away_costs_nothing_but_time(
-    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ask(service)
     queue.tend()
@@ -107,7 +108,7 @@ def test_a_store_that_is_away_costs_nothing_but_time(
         raise StoreUnavailable("the store is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch_module, "context_of", away)
+        patch.setattr(WorkerContext, "run_context", away)
         assert queue.one() == "error"
     assert state(service, run) == "running"
     assert service.plan(run).pending() == 5
@@ -115,7 +116,7 @@ def test_a_store_that_is_away_costs_nothing_but_time(
     assert answered(service) == EVERYTHING
 
 
-def test_a_run_is_not_closed_when_the_store_has_lost_something(service: Service, queue: Queue) -> None:
+def test_a_run_is_not_closed_when_the_store_has_lost_something(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
@@ -126,25 +127,25 @@ def test_a_run_is_not_closed_when_the_store_has_lost_something(service: Service,
     assert state(service, run) == "failed"
     assert not answered(service)
     with pytest.raises(RunError, match="does not hold what was written"):
-        close_run(service, run)
+        finalize(service, run)
 
 
 def test_a_closing_that_ran_out_of_time_goes_on(
-    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given more shards than can be counted within a task, then each task counts some more of them."""
     counted: list[int] = []
 
-    def slow(service: Service, shards: Sequence[NamedNode]) -> dict[str, Counter[str]]:
+    def slow(store: Store, shards: Sequence[NamedNode]) -> dict[str, Counter[str]]:
         if len(counted) in (1, 4):
             counted.append(0)
-            raise SoftTimeLimitExceeded
+            raise TimeUp
         counted.append(len(shards))
-        return held(service, shards)
+        return held(store, shards)
 
-    held = closing._held
-    monkeypatch.setattr(closing, "AT_ONCE", 1)
-    monkeypatch.setattr(closing, "_held", slow)
+    held = finalizing.held_counts
+    monkeypatch.setattr(finalizing, "AT_ONCE", 1)
+    monkeypatch.setattr(finalizing, "held_counts", slow)
     run = ask(service)
     queue.all()
     assert state(service, run) == "running"
@@ -156,7 +157,7 @@ def test_a_closing_that_ran_out_of_time_goes_on(
     assert answered(service) == EVERYTHING
 
 
-def test_a_run_is_closed_by_one_process(service: Service, queue: Queue) -> None:
+def test_a_run_is_closed_by_one_process(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     with service.broker.lock(f"close:{service.names.run_id(run)}", 30):
         queue.all()
@@ -165,7 +166,7 @@ def test_a_run_is_closed_by_one_process(service: Service, queue: Queue) -> None:
     assert state(service, run) == "done"
 
 
-def test_what_does_not_count_is_swept(service: Service, queue: Queue) -> None:
+def test_what_does_not_count_is_swept(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,21 +11,23 @@ import pytest
 from pyoxigraph import NamedNode
 
 from classifiers.model.description import ModelDescription
+from enrich.answering.planner import make_plan
+from enrich.cli import jobs as verbs
 from enrich.errors import RunError
-from enrich.runs.jobs import describe, find_job, last_success, list_jobs
-from enrich.runs.lease import current_turn, give_turn
+from enrich.runs.attempts import Attempt
+from enrich.runs.jobs import cancel, describe, find_job, find_open_job, last_success, list_jobs
+from enrich.runs.lease import current_lease, grant_lease
 from enrich.runs.register import RETRACTED
+from enrich.runs.request import RUN, make_request, open_run
 from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, GAPS, RISD, Queue, answered, ask, record, small_service, state
-from workers import cli
-from workers.context import Service
-from workers.planner import make_plan
-from workers.reconcile import cancel, next_run, planner_lock
+from workers.context import WorkerContext
+from workers.reconcile import next_run, planner_lock
 from workers.tasks import run_nightly
 
 
-def test_a_job_from_its_plan_to_its_end(service: Service, queue: Queue) -> None:
+def test_a_job_from_its_plan_to_its_end(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     outcomes = queue.all()
     assert outcomes.count("done") == 5
@@ -33,11 +35,11 @@ def test_a_job_from_its_plan_to_its_end(service: Service, queue: Queue) -> None:
     job = describe(service.workspace, find_job(service.workspace, service.names.run_id(run)))
     assert (job.state, job.gaps, job.answered, job.failed) == ("done", GAPS, GAPS, 0)
     assert not any(g.value.endswith("/plan") for g in service.store.graphs())
-    assert current_turn(service.store, service.names).run is None
+    assert current_lease(service.store, service.names).run is None
     assert last_success(service.store, service.names) is not None
 
 
-def test_no_more_is_under_way_than_may_be(service: Service, queue: Queue) -> None:
+def test_no_more_is_under_way_than_may_be(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
@@ -49,7 +51,7 @@ def test_no_more_is_under_way_than_may_be(service: Service, queue: Queue) -> Non
     assert answered(service) == EVERYTHING
 
 
-def test_progress_is_told(service: Service, queue: Queue) -> None:
+def test_progress_is_told(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
@@ -66,15 +68,15 @@ def test_progress_is_told(service: Service, queue: Queue) -> None:
 
 
 def test_a_followed_job_tells_its_news_until_its_end(
-    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = ask(service)
 
     def work(_: float) -> None:
         queue.one() if queue.messages else queue.tend()
 
-    monkeypatch.setattr(cli, "time", SimpleNamespace(sleep=work))
-    found = cli._followed(service, service.names.run_id(run))
+    monkeypatch.setattr(verbs, "time", SimpleNamespace(sleep=work))
+    found = verbs.followed(service.workspace, service.names.run_id(run))
     told = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines() if " gaps" in line]
     assert found.state == "done"
     assert told[0] == "waiting: 0 gaps"
@@ -82,7 +84,7 @@ def test_a_followed_job_tells_its_news_until_its_end(
     assert len(told) == len(set(told)), "only news is told where there is no terminal"
 
 
-def test_all_messages_lost_and_everything_asked_again(service: Service, queue: Queue) -> None:
+def test_all_messages_lost_and_everything_asked_again(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
@@ -92,9 +94,9 @@ def test_all_messages_lost_and_everything_asked_again(service: Service, queue: Q
     assert answered(service) == EVERYTHING
 
 
-def test_a_planner_that_died_is_taken_up(service: Service, queue: Queue) -> None:
+def test_a_planner_that_died_is_taken_up(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    give_turn(service.store, service.names, run)
+    grant_lease(service.store, service.names, run)
     added = 0
 
     def die() -> None:
@@ -111,7 +113,7 @@ def test_a_planner_that_died_is_taken_up(service: Service, queue: Queue) -> None
     assert answered(service) == EVERYTHING
 
 
-def test_one_planner_at_a_time_and_none_when_all_is_planned(service: Service, queue: Queue) -> None:
+def test_one_planner_at_a_time_and_none_when_all_is_planned(service: WorkerContext, queue: Queue) -> None:
     """Given a planner that waits long for the store, then it is not overtaken, and what was sent meanwhile
     does nothing."""
     run = ask(service)
@@ -133,7 +135,7 @@ def test_one_planner_at_a_time_and_none_when_all_is_planned(service: Service, qu
     assert answered(service) == EVERYTHING
 
 
-def planner_token(service: Service, run: NamedNode) -> str:
+def planner_token(service: WorkerContext, run: NamedNode) -> str:
     """Who planned a run last."""
     graph = service.plan(run).graph
     ((token,),) = service.store.select(f"SELECT ?t WHERE {{ GRAPH {graph} {{ {run} {ENR.planner} ?t }} }}")
@@ -141,9 +143,9 @@ def planner_token(service: Service, run: NamedNode) -> str:
 
 
 def test_a_planner_whose_time_is_up_is_asked_again(
-    service: Service, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.planner.soft_limit", lambda _: 0.0)
+    monkeypatch.setattr("workers.tasks.soft_limit", lambda _: 0.0)
     ask(service)
     outcomes = queue.all()
     assert outcomes.count("begun") == 5
@@ -151,7 +153,7 @@ def test_a_planner_whose_time_is_up_is_asked_again(
     assert answered(service) == EVERYTHING
 
 
-def test_records_limit_and_where_narrow_a_job(service: Service, queue: Queue) -> None:
+def test_records_limit_and_where_narrow_a_job(service: WorkerContext, queue: Queue) -> None:
     named = [record(3), record(40), record(5), NamedNode("https://museum.example.org/none")]
     ask(service, named)
     queue.all()
@@ -167,7 +169,7 @@ def test_records_limit_and_where_narrow_a_job(service: Service, queue: Queue) ->
     assert {record(n).value for n in range(0, GAPS, 3)} <= set(found)
 
 
-def test_the_second_night_finds_nothing_new(service: Service, queue: Queue) -> None:
+def test_the_second_night_finds_nothing_new(service: WorkerContext, queue: Queue) -> None:
     ask(service)
     queue.all()
     run = ask(service)
@@ -177,31 +179,32 @@ def test_the_second_night_finds_nothing_new(service: Service, queue: Queue) -> N
     assert (job.state, job.gaps, job.answered) == ("done", 0, 0)
 
 
-def test_the_same_is_asked_once(service: Service) -> None:
+def test_the_same_is_asked_once(service: WorkerContext) -> None:
     assert ask(service, priority=1) == ask(service, priority=9)
     assert ask(service, limit=3) != ask(service)
-    with pytest.raises(RunError, match="names 2 jobs"):
-        find_job(service.workspace, "")
+    for short in ("", "0", "00Z"):
+        with pytest.raises(RunError, match="at least 6 letters"):
+            find_job(service.workspace, short)
     with pytest.raises(RunError, match="no job"):
         find_job(service.workspace, "nothing")
 
 
-def test_the_turn_goes_by_kind_priority_and_age(service: Service, queue: Queue) -> None:
+def test_the_turn_goes_by_kind_priority_and_age(service: WorkerContext, queue: Queue) -> None:
     run_nightly(service, queue)  # type: ignore[arg-type]
     (nightly,) = list_jobs(service.workspace)
     assert nightly.holds_turn
     low, high = ask(service, limit=2, priority=1), ask(service, limit=3, priority=9)
     assert queue.tend() == high.value
-    service.plan(high).pause(True)
+    service.plan(high).pause()
     assert queue.tend() == low.value
     service.plan(low).fail("broken")
     assert queue.tend() == nightly.run
     assert state(service, low) == "failed"
-    service.plan(high).pause(False)
+    service.plan(high).resume()
     assert queue.tend() == high.value
 
 
-def test_what_was_begun_before_the_turn_changed_does_not_count(service: Service, queue: Queue) -> None:
+def test_what_was_begun_before_the_turn_changed_does_not_count(service: WorkerContext, queue: Queue) -> None:
     first = ask(service)
     queue.tend()
     queue.one()
@@ -215,26 +218,31 @@ def test_what_was_begun_before_the_turn_changed_does_not_count(service: Service,
     assert answered(service) == EVERYTHING
 
 
-def test_workers_wait_while_a_run_of_its_own_process_is_under_way(service: Service, queue: Queue) -> None:
+def test_workers_wait_while_a_run_of_its_own_process_is_under_way(
+    service: WorkerContext, queue: Queue
+) -> None:
     run = ask(service)
-    other = _foreign_run(service)
-    assert queue.tend() == "nobody"
+    other = begun_elsewhere(service, Attempt.here())
+    assert queue.tend() == other.value
+    assert not queue.messages
     service.register.retract(other)
     assert queue.tend() == run.value
 
 
-def _foreign_run(service: Service) -> NamedNode:
-    from enrich.runs.lineage import model_entities
+def test_a_run_whose_own_process_died_is_not_waited_for(service: WorkerContext, queue: Queue) -> None:
+    run = ask(service)
+    here = Attempt.here()
+    begun_elsewhere(service, Attempt("dead", here.host, 4_000_000, "1", here.at))
+    assert queue.tend() == run.value
 
-    model = ModelDescription.read(Path(str(service.settings.workers.model)))
-    return service.register.open(
-        actor=NamedNode("https://data.example.org/actor/museum"),
-        software="0.1.0",
-        models=model_entities(model),
-        snapshots=[],
-        request='{"limit": null}',
-        lease=timedelta(minutes=1),
-    )
+
+def begun_elsewhere(service: WorkerContext, holder: Attempt) -> NamedNode:
+    """A run of `enrich run` that another process has under way."""
+    folder = Path(str(service.settings.workers.model))
+    model = ModelDescription.read(folder)
+    run, _ = open_run(service.workspace, model, make_request(service.workspace, RUN, folder, model))
+    assert grant_lease(service.store, service.names, run, holder=holder).run == run
+    return run
 
 
 def test_the_nightly_run_rests_in_its_windows(tmp_path: Path, redis_url: str) -> None:
@@ -246,7 +254,7 @@ def test_the_nightly_run_rests_in_its_windows(tmp_path: Path, redis_url: str) ->
     assert queue.tend() == job.value
 
 
-def test_a_night_is_begun_once(service: Service, queue: Queue) -> None:
+def test_a_night_is_begun_once(service: WorkerContext, queue: Queue) -> None:
     first = run_nightly(service, queue)  # type: ignore[arg-type]
     assert run_nightly(service, queue) == first  # type: ignore[arg-type]
     queue.all()
@@ -256,20 +264,21 @@ def test_a_night_is_begun_once(service: Service, queue: Queue) -> None:
         assert run_nightly(service, queue) == "held"  # type: ignore[arg-type]
 
 
-def test_a_cancelled_job_leaves_nothing(service: Service, queue: Queue) -> None:
+def test_a_cancelled_job_leaves_nothing(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     queue.tend()
     queue.one()
     queue.one()
-    assert cancel(service, run) == 2, "a shard and the plan"
+    assert cancel(service.store, service.names, run) == 2, "a shard and the plan"
     assert state(service, run) == "cancelled"
     assert set(queue.all()) == {"gone"}
     assert not [g for g in service.store.graphs() if "/graph/run/" in g.value]
     assert service.register.get(run).state == RETRACTED
-    assert cancel(service, run) == 0
+    with pytest.raises(RunError, match="is cancelled already"):
+        find_open_job(service.workspace, run.value)
 
 
-def test_a_lease_is_renewed_while_a_run_waits(service: Service, queue: Queue) -> None:
+def test_a_lease_is_renewed_while_a_run_waits(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     runs = service.names.runs
     service.store.update(
@@ -283,7 +292,7 @@ def test_a_lease_is_renewed_while_a_run_waits(service: Service, queue: Queue) ->
     assert datetime.fromisoformat(until) > datetime.now(UTC)
 
 
-def test_nothing_to_do(service: Service, queue: Queue) -> None:
+def test_nothing_to_do(service: WorkerContext, queue: Queue) -> None:
     assert queue.all() == []
-    assert next_run(service, []) is None
+    assert next_run(service, [], {}) is None
     assert queue.tend() == "nobody"

@@ -12,7 +12,7 @@ from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from tests.workers import museum as m
 from tests.workers.museum import Museum
-from workers.models import THREAD_VARIABLES
+from workers.threads import THREAD_VARIABLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 

@@ -35,5 +35,5 @@ def test_poison_is_isolated(museum: Museum, monkeypatch: pytest.MonkeyPatch) -> 
     said = {record.value: why.value for record, why in rows if record is not None and why is not None}
     assert set(said) == poison
     assert all("killed its worker process 3 times" in why for why in said.values())
-    named = {json.loads(line)["record"] for line in museum.logs("record put aside")}
+    named = {json.loads(line)["record"] for line in museum.logs("record quarantined")}
     assert named == poison

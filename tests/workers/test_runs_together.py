@@ -11,16 +11,16 @@ import pytest
 from pyoxigraph import NamedNode
 
 from classifiers.model.description import ModelDescription
-from enrich.runs.jobs import JOB, NIGHTLY, Request, open_job
+from enrich.answering.batch_work import DONE, GONE, LOST, do_batch
+from enrich.answering.finalize import finalize
+from enrich.answering.planner import make_plan
+from enrich.runs.request import JOB, NIGHTLY, Request, make_request, open_run
 from enrich.settings.loading import load_settings
 from tests.workers import museum as m
 from tests.workers.museum import Museum
 from workers.app import make_app
-from workers.batch import DONE, GONE, LOST, do_batch
-from workers.context import Service
-from workers.finalize import close_run
-from workers.planner import chosen_properties, make_plan
-from workers.reconcile import tend
+from workers.context import WorkerContext
+from workers.reconcile import reconcile
 from workers.tasks import Messages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
@@ -37,28 +37,24 @@ class Silent:
 
 
 @contextmanager
-def service(museum: Museum) -> Iterator[Service]:
+def service(museum: Museum) -> Iterator[WorkerContext]:
     """A worker's service in this process."""
-    made = Service(load_settings(museum.folder / "enrich.toml"))
+    made = WorkerContext(load_settings(museum.folder / "enrich.toml"))
     try:
         yield made
     finally:
         made.close()
 
 
-def planned(museum: Museum, made: Service, **request: object) -> NamedNode:
+def planned(museum: Museum, made: WorkerContext, **request: object) -> NamedNode:
     """A job that is planned, with the turn, whose batches nobody has been sent."""
     folder = museum.folder / "model"
     model = ModelDescription.read(folder)
-    properties = chosen_properties(made.workspace, model.properties, ())
-    run, new = open_job(
-        made.workspace,
-        model,
-        Request(JOB, str(folder), model.digest, properties, **request),  # type: ignore[arg-type]
-    )
+    asked = make_request(made.workspace, JOB, folder, model, **request)  # type: ignore[arg-type]
+    run, new = open_run(made.workspace, model, asked)
     assert new
     assert make_plan(made, run, lambda: None).complete
-    tend(made, Silent())
+    reconcile(made, Silent())
     return run
 
 
@@ -82,8 +78,8 @@ def test_the_same_batch_five_times_at_once(museum: Museum) -> None:
             assert outcomes.count(DONE) == 1, outcomes
             assert set(outcomes) <= {DONE, GONE, LOST}
             assert do_batch(first, run, name) == GONE
-        assert close_run(first, run)
-        assert not close_run(first, run)
+        assert finalize(first, run)
+        assert not finalize(first, run)
     answers = m.answers_of(museum.store())
     assert len({record for _, record, *_ in answers}) == 60
     assert len(answers) == len({(record, name) for _, record, name, _ in answers})
@@ -177,7 +173,7 @@ def test_two_beats_make_up_one_missed_night(museum: Museum) -> None:
         before = Request(
             NIGHTLY, str(museum.folder / "model"), model.digest, ("place",), slot="2026-01-01T00:00:00Z"
         )
-        run, _ = open_job(made.workspace, model, before)
+        run, _ = open_run(made.workspace, model, before)
         made.register.activate(run, {"records": 0, "predicted": 0, "abstained": 0, "failed": 0})
     beats = [museum.start("beat"), museum.start("beat")]
     museum.worker(2)

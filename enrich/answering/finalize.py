@@ -1,0 +1,181 @@
+"""Finalizes a run: what the store holds is counted against what the batches said, looked at once more, and made
+visible all at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+
+from pyoxigraph import NamedNode
+
+from enrich.answering.context import Context, RunWork
+from enrich.answering.open_gaps import fingerprint
+from enrich.errors import RunError
+from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.lease import current_lease, release_lease
+from enrich.runs.register import OPEN
+from enrich.runs.shards import HeldAnswer, counts_of, held_answers, held_counts, narrowed, noted_counts
+
+COUNTED = ("records", "predicted", "abstained", "failed")
+AT_ONCE = 20
+"""Shards counted by one query."""
+
+
+def finalize(context: Context, run: NamedNode) -> bool:
+    """Make a run visible when all its batches are done; False when some are not, or it is not open.
+
+    Raises RunError, and leaves the run open, when the store holds other numbers of answers than were
+    committed. Doing it twice, or twice at once, changes nothing.
+    """
+    register, plan = context.register, context.plan(run)
+    if register.get(run).state != OPEN:
+        return False
+    standing = plan.standing()
+    work = context.work(run)
+    lease = current_lease(context.store, context.names)
+    if not standing.planned or standing.pending or work is None or lease.run != run:
+        return False
+    check(context, work, run)
+    look_again(context, work, run, standing.facts)
+    sweep(context, run)
+    total: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
+    for counts in work.checked.values():
+        total.update(counts)
+    facts = standing.facts if work.request.looks_at_all else None
+    register.activate(run, total, facts=facts, condition=lease.holds(context.names))
+    forget(context, run)
+    context.observer.log("info", "run active", run=run.value, **total)
+    return True
+
+
+def check(context: Context, work: RunWork, run: NamedNode) -> None:
+    """Count every shard, and raise RunError unless it holds what was noted when it was committed.
+
+    The shards are counted a few at a time: a count over all of a large run would outlast any time-out.
+    When the task's own time is up, the next one goes on where this one stopped.
+    """
+    named = context.register.shards(run)
+    work.checked = {shard: counts for shard, counts in work.checked.items() if shard in named}
+    left = iter(sorted(named - work.checked.keys()))
+    while some := [NamedNode(graph) for graph in islice(left, AT_ONCE)]:
+        noted, held = noted_counts(context.store, context.names, some), held_counts(context.store, some)
+        for graph in some:
+            if noted[graph.value] != held[graph.value]:
+                raise RunError(
+                    f"the graph {graph.value} does not hold what was written to it ({_words(held[graph.value])}, not "
+                    f"{_words(noted[graph.value])}): restore the store, or take the run back with: "
+                    f"enrich cancel {context.names.run_id(run)}"
+                )
+        work.checked.update(held)
+
+
+def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | None) -> None:
+    """Leave out what must not become current: answers to gaps that others have answered since, that a curator
+    has settled, or that a fact fills by now, and answers about records that are no longer there.
+
+    Nothing is read when no run became active since this one was opened and no fact has changed.
+    """
+    reader = work.workspace.reader
+    changed = facts is None or fingerprint(reader) != facts
+    began = context.register.get(run).started
+    others = [r for r in context.register.runs("Active") if (r.ended or "") >= began]
+    reviews = context.reviews(work)
+    if not changed and not others and not reviews.settled_gaps:
+        return
+    answers = ExistingAnswers(context.store, context.names, work.request.digest, run)
+    for shard in sorted(work.checked):
+        held = held_answers(context.store, NamedNode(shard))
+        stale = _stale(context, work, answers, held, changed=changed, others=bool(others))
+        if stale:
+            _narrow(context, work, run, shard, held, stale)
+
+
+def _stale(
+    context: Context,
+    work: RunWork,
+    answers: ExistingAnswers,
+    held: Sequence[HeldAnswer],
+    *,
+    changed: bool,
+    others: bool,
+) -> set[tuple[NamedNode, str]]:
+    """The gaps of a shard whose answers must not become current."""
+    gaps = {(a.record, a.property): a for a in held}
+    records = list(dict.fromkeys(a.record for a in held))
+    reviews = context.reviews(work)
+    stale = {gap for gap in gaps if reviews.settled(gap[0].value, gap[1])}
+    if others:
+        rivals = answers.others(records)
+        stale |= {
+            gap
+            for gap, answer in gaps.items()
+            if any(answers.closes(r, answer.digest) for r in rivals.get((gap[0].value, gap[1]), ()))
+        }
+    if changed:
+        missing = {s.iri: set(s.missing) for s in work.workspace.reader.read(records) if s.problem is None}
+        stale |= {(record, name) for record, name in gaps if name not in missing.get(record, {name})}
+    return stale
+
+
+def _narrow(
+    context: Context,
+    work: RunWork,
+    run: NamedNode,
+    shard: str,
+    held: Sequence[HeldAnswer],
+    stale: set[tuple[NamedNode, str]],
+) -> None:
+    """Put a smaller shard in a shard's place, in one update of the register."""
+    kept = [a for a in held if (a.record, a.property) not in stale]
+    counts = counts_of(kept)
+    graph = NamedNode(shard)
+    smaller = context.plan(run).shard("again", NamedNode(shard).value.rpartition("/")[2]) if kept else None
+    if smaller is not None:
+        quads = list(
+            context.store.construct(f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}")
+        )
+        context.store.replace_graph(smaller, narrowed(quads, [a.prediction for a in kept], context.names))
+    context.register.exchange_shard(run, graph, smaller, counts)
+    context.store.drop(graph)
+    del work.checked[shard]
+    if smaller is not None:
+        work.checked[smaller.value] = Counter({name: n for name, n in counts.items() if n})
+    context.observer.log("info", "answers left out", run=run.value, gaps=len(stale))
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "nothing"
+
+
+def sweep(context: Context, run: NamedNode) -> int:
+    """Drop the graphs of attempts that do not count: their processes died, or others were first."""
+    named = context.register.shards(run)
+    dropped = 0
+    for graph in context.plan(run).attempted():
+        if graph.value not in named:
+            context.store.drop(graph)
+            dropped += 1
+    return dropped
+
+
+def sweep_orphans(context: Context) -> int:
+    """Drop our run graphs that no run and no open plan names: what a killed process's connection wrote late."""
+    prefix = f"{context.names.graph_prefix}run/"
+    graphs = [g for g in context.store.graphs() if g.value.startswith(prefix)]
+    states = {r.run: r.state for r in context.register.runs()} if graphs else {}
+    dropped = 0
+    for graph in graphs:
+        run = context.names.run(graph.value.removeprefix(prefix).partition("/")[0])
+        state = states.get(run.value)
+        if state == OPEN or (state is not None and graph.value in context.register.shards(run)):
+            continue
+        context.store.drop(graph)
+        dropped += 1
+    return dropped
+
+
+def forget(context: Context, run: NamedNode) -> None:
+    """Forget the plan; nobody holds the lease then."""
+    context.plan(run).drop()
+    release_lease(context.store, context.names, run)

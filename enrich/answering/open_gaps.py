@@ -1,0 +1,134 @@
+"""The gaps that are open to a request: found at the cost of what is open, not of what was ever missing.
+
+What is answered already is looked up in memory. The records of answered gaps are read only when a fact may
+have changed since the model's answers were last compared with their inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from itertools import islice
+
+from pyoxigraph import NamedNode
+
+from enrich.answering.context import Context, RunWork
+from enrich.graph.gaps import GapRow, scan
+from enrich.graph.reading import Reader, triple
+from enrich.graph.stores.base import PAGE_TOKEN
+from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
+from enrich.runs.register import ACTIVE
+from enrich.runs.request import Request, parse_where, requested_runs
+
+CHUNK = 200
+"""Records read at a time to see which of their gaps are open."""
+
+Fresh = Callable[[NamedNode], bool]
+Looked = Callable[[Sequence[NamedNode]], None]
+
+
+def open_gaps(
+    context: Context,
+    work: RunWork,
+    named: Iterator[NamedNode],
+    facts: str | None,
+    *,
+    fresh: Fresh,
+    looked: Looked,
+) -> Iterator[GapRow]:
+    """Stream the records of a request that have an open gap, with those gaps; no limit is kept here.
+
+    `named` are the records of a request that names some, `facts` the fingerprint of the facts now. `fresh` is
+    false for a record that was planned or looked at before. `looked` is told which records were read and have
+    no open gap.
+    """
+    request = work.request
+    if request.records is not None:
+        yield from _read(context, work, filter(fresh, named), looked)
+    elif request.where:
+        yield from _read(context, work, filter(fresh, _records_where(work)), looked)
+    else:
+        answered = AnsweredGaps(context.answers(work), inputs_unchanged=_compared(context, request, facts))
+        yield from _unanswered(context, work, answered, fresh, looked)
+
+
+def fingerprint(reader: Reader) -> str | None:
+    """The digest of all facts and vocabularies as they are now; None when the store cannot tell."""
+    parts = []
+    for graph in reader.store.graphs():
+        if not reader.names.owns(graph):
+            digest = reader.store.fingerprint(graph)
+            if digest is None:
+                return None
+            parts.append(f"{graph.value} {digest}")
+    return sha256("\n".join(parts).encode()).hexdigest() if parts else None
+
+
+def _compared(context: Context, request: Request, facts: str | None) -> bool:
+    """Whether an active run of the same model looked at every gap while the facts were what they are now."""
+    if facts is None:
+        return False
+    return any(
+        known.run.facts == facts
+        and known.request.digest == request.digest
+        and known.request.profile == request.profile
+        and set(request.properties) <= set(known.request.properties)
+        for known in requested_runs(context.register.runs(ACTIVE))
+    )
+
+
+def _unanswered(
+    context: Context, work: RunWork, answered: AnsweredGaps, fresh: Fresh, looked: Looked
+) -> Iterator[GapRow]:
+    """Of all gaps those that are open. Records are read where an answer's inputs have to be compared, and where
+    a limit has to be kept exactly."""
+    reviews, exact = context.reviews(work), work.request.limit is not None
+    to_read: list[NamedNode] = []
+    for row in scan(work.workspace.reader, work.request.properties, rough=True):
+        states = {
+            name: answered.state(row.record, name)
+            for name in row.missing
+            if not reviews.settled(row.record.value, name)
+        }
+        left = tuple(name for name, state in states.items() if state != CLOSED)
+        if not left or not fresh(row.record):
+            continue
+        if not exact and all(states[name] == ABSENT for name in left):
+            yield GapRow(row.record, left)
+            continue
+        to_read.append(row.record)
+        if len(to_read) >= CHUNK:
+            yield from _read(context, work, iter(to_read), looked)
+            to_read = []
+    yield from _read(context, work, iter(to_read), looked)
+
+
+def _read(context: Context, work: RunWork, records: Iterator[NamedNode], looked: Looked) -> Iterator[GapRow]:
+    """Of these records, which are read for that, those with an open gap."""
+    batcher = None
+    while chunk := list(islice(records, CHUNK)):
+        batcher = batcher or context.batcher(work)
+        found = {q.subject.iri: q.properties for q in batcher.questions(chunk)}
+        closed = [record for record in chunk if record not in found]
+        if closed:
+            looked(closed)
+        yield from (GapRow(record, properties) for record, properties in found.items())
+
+
+def _records_where(work: RunWork) -> Iterator[NamedNode]:
+    """The records whose contexts have the values asked for."""
+    reader, profile = work.workspace.reader, work.workspace.profile
+    patterns = []
+    for context, value in parse_where(work.request.where, profile.contexts):
+        if context.graph:
+            patterns.append(f"GRAPH {value} {{ ?record a {profile.record_class} }}")
+        else:
+            patterns.append(triple("?record", context.path, str(value)))
+    named = " ".join(f"FROM NAMED {graph}" for graph in reader.graphs)
+    query = (
+        f"SELECT ?record {reader.dataset} {named} WHERE {{ ?record a {profile.record_class} . "
+        f"{' '.join(patterns)} {PAGE_TOKEN}\n}}"
+    )
+    for (record,) in reader.store.select_by_key(query, "record"):
+        if isinstance(record, NamedNode):
+            yield record

@@ -1,0 +1,148 @@
+"""Plans a run: streams the records with open gaps into batches in the triplestore, in memory that stays the same."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from pyoxigraph import NamedNode
+
+from enrich.answering.context import Context, RunWork
+from enrich.answering.open_gaps import fingerprint, open_gaps
+from enrich.graph.gaps import GapRow
+from enrich.runs.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """How planning ended: complete; not, for its time was up; or overtaken by another planner.
+
+    `progress` tells whether a batch was added or a record looked at.
+    """
+
+    complete: bool
+    overtaken: bool = False
+    batches: int = 0
+    progress: bool = True
+
+
+class Seen:
+    """Which records were planned: eight bytes a record. Of 10⁷ records two being taken for one is 3 in
+    10⁶ likely."""
+
+    def __init__(self) -> None:
+        self._old: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._new: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._old) + len(self._new)
+
+    def add(self, record: NamedNode) -> bool:
+        """True when the record was not seen before."""
+        digest = int.from_bytes(hashlib.blake2b(record.value.encode(), digest_size=8).digest())
+        if digest in self._new:
+            return False
+        position = int(np.searchsorted(self._old, np.uint64(digest)))
+        if position < len(self._old) and int(self._old[position]) == digest:
+            return False
+        self._new.add(digest)
+        if len(self._new) >= 100_000:
+            self._old = np.sort(np.concatenate([self._old, np.fromiter(self._new, np.uint64)]))
+            self._new.clear()
+        return True
+
+
+def make_plan(
+    context: Context,
+    run: NamedNode,
+    added: Callable[[], None],
+    *,
+    seconds: float | None = None,
+) -> PlanResult:
+    """Plan a run, or go on where a planner before stopped; nothing is done when it is planned already.
+
+    `added` is called after each batch. Stops after `seconds`, so that it can be called again. Raises
+    InputError for a `where` that the profile does not know, ModelError for a model that is not there.
+    """
+    work = context.work(run)
+    if work is None:
+        return PlanResult(False, overtaken=True)
+    plan = context.plan(run)
+    standing = plan.standing()
+    if standing.planned:
+        return PlanResult(True)
+    until = None if seconds is None else time.monotonic() + seconds
+    facts = standing.facts or (fingerprint(work.workspace.reader) if work.request.looks_at_all else None)
+    if facts and not standing.facts:
+        plan.note_facts(facts)
+    return _Planning(context, work, plan, added, until).go(facts)
+
+
+class _OutOfTime(Exception):
+    """The planner stops here; the next one goes on."""
+
+
+class _Planning:
+    """One planner's work."""
+
+    def __init__(
+        self, context: Context, work: RunWork, plan: Plan, added: Callable[[], None], until: float | None
+    ) -> None:
+        self.context = context
+        self.work = work
+        self.plan = plan
+        self.added = added
+        self.until = until
+        self.token = plan.begin()
+        self.number = plan.last_number() + 1
+        self.batches = 0
+        self.looked = 0
+        self.seen = Seen()
+
+    def go(self, facts: str | None) -> PlanResult:
+        """Add batches until all is planned, the time is up, or another planner has begun."""
+        planned = sum(self.seen.add(record) for record in self.plan.planned_records())
+        for record in self.plan.looked_records():
+            self.seen.add(record)
+        limit = self.work.request.limit
+        rows = islice(self._rows(facts), None if limit is None else max(0, limit - planned))
+        size = self.context.batch_size(self.work.request)
+        try:
+            while chunk := list(islice(rows, size)):
+                if not self._add(chunk):
+                    return PlanResult(False, overtaken=True, batches=self.batches)
+                self._look_at_the_clock()
+        except _OutOfTime:
+            return PlanResult(False, batches=self.batches, progress=self.batches + self.looked > 0)
+        self.plan.complete(self.token)
+        return PlanResult(True, batches=self.batches)
+
+    def _rows(self, facts: str | None) -> Iterator[GapRow]:
+        return open_gaps(
+            self.context, self.work, self.plan.listed(), facts, fresh=self.seen.add, looked=self._note
+        )
+
+    def _note(self, records: Sequence[NamedNode]) -> None:
+        self.plan.note_looked(records)
+        self.looked += len(records)
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        if self.until is not None and time.monotonic() > self.until:
+            raise _OutOfTime
+
+    def _add(self, chunk: list[GapRow]) -> bool:
+        gaps = sum(len(row.missing) for row in chunk)
+        records = [row.record for row in chunk]
+        if not self.plan.add(self.token, str(self.number), self.number, records, gaps):
+            return False
+        self.number += 1
+        self.batches += 1
+        self.context.observer.planned(gaps)
+        self.added()
+        return True

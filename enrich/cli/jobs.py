@@ -1,0 +1,145 @@
+"""Verbs about jobs: jobs, job, cancel, pause, resume. They need the triplestore alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+
+if TYPE_CHECKING:
+    from enrich.runs.jobs import Job
+    from enrich.workspace import Workspace
+
+PANEL = "Service"
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its run's IRI.")]
+FOLLOW_SECONDS = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    verbs: dict[str, tuple[Callable[..., None], str]] = {
+        "jobs": (jobs, "enrich jobs --json"),
+        "job": (job, "enrich job ID --follow"),
+        "pause": (pause, "enrich pause ID"),
+        "resume": (resume, "enrich resume RUN"),
+        "cancel": (cancel, "enrich cancel ID"),
+    }
+    for name, (function, usage) in verbs.items():
+        app.command(name, rich_help_panel=PANEL, epilog=example(usage))(function)
+
+
+def jobs(as_json: Json = False) -> None:
+    """List the jobs, nightly ones too, the oldest first."""
+    from enrich.runs.jobs import list_jobs
+
+    with open_workspace() as workspace:
+        found = list_jobs(workspace)
+    if as_json:
+        write_json([job.as_dict() for job in found])
+        return
+    rows = [
+        (j.job, j.kind, _state(j), j.started, j.gaps, j.answered, j.failed, j.remaining_seconds)
+        for j in found
+    ]
+    heads = ("job", "kind", "state", "started", "gaps", "answered", "failed", "seconds left")
+    write_table(heads, rows, numbers=(4, 5, 6, 7))
+
+
+def job(
+    job_id: JobId,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a job: its state, and how many of its gaps are answered.
+
+    The exit code is 6 when it is followed and has failed."""
+    from enrich.runs.jobs import describe, find_job
+
+    with open_workspace() as workspace:
+        found = followed(workspace, job_id) if follow else describe(workspace, find_job(workspace, job_id))
+    if as_json:
+        write_json(found.as_dict())
+    else:
+        rows = [(key, value) for key, value in found.as_dict().items() if value is not None]
+        write_table(("what", "value"), [(key, str(value)) for key, value in rows])
+    if follow and found.state == "failed":
+        raise typer.Exit(6)
+
+
+def _state(found: Job) -> str:
+    if found.state == "running":
+        return "paused" if found.paused else ("running" if found.holds_turn else "waiting")
+    return found.state
+
+
+def followed(workspace: Workspace, job_id: str) -> Job:
+    """The job when it has ended. Until then a bar on a terminal, and elsewhere a line when there is news."""
+    from enrich.runs.jobs import describe, find_job
+
+    said = ""
+    with Bars("job") as bars:
+        while True:
+            found = describe(workspace, find_job(workspace, job_id))
+            if found.state != "running":
+                return found
+            done = found.answered + found.failed
+            rate = f", {found.per_second:.1f} a second" if found.per_second else ""
+            bars("gaps", done, found.gaps or 0, f"{_state(found)}{rate}")
+            share = f" of {found.gaps:,} ({100 * done / found.gaps:.0f} %)" if found.gaps else ""
+            left = f", {found.remaining_seconds:.0f} s left" if found.remaining_seconds else ""
+            news = f"{_state(found)}: {done:,} gaps{share}"
+            if not bars.wanted and news != said:
+                said = news
+                say(f"{news}{rate}{left}")
+            time.sleep(FOLLOW_SECONDS)
+
+
+def cancel(job_id: JobId, as_json: Json = False) -> None:
+    """Take a job back: nothing of it is visible, and its graphs are dropped."""
+    from enrich.runs.jobs import cancel as take_back
+    from enrich.runs.jobs import find_open_job
+
+    with open_workspace() as workspace:
+        found = find_open_job(workspace, job_id)
+        dropped = take_back(workspace.store, workspace.names, found.iri)
+    if as_json:
+        write_json({"job": found.run.run.rpartition("/")[2], "state": "cancelled", "dropped": dropped})
+    else:
+        say(f"cancelled {found.run.run}; {dropped:,} graphs dropped")
+
+
+def pause(job_id: JobId) -> None:
+    """Let a job rest; others go on. `enrich resume` lets it go on."""
+    from enrich.runs.jobs import find_open_job
+    from enrich.runs.plan import Plan
+
+    with open_workspace() as workspace:
+        found = find_open_job(workspace, job_id)
+        Plan(workspace.store, workspace.names, found.iri).pause()
+    say(f"paused {found.run.run}; go on with: enrich resume {found.run.run.rpartition('/')[2]}")
+
+
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's IRI, or its job's id.")],
+    as_json: Json = False,
+) -> None:
+    """Let a run go on that was paused, that failed, or whose messages were lost with the broker.
+
+    What is answered already is not answered again."""
+    from enrich.runs.jobs import find_open_job
+    from enrich.runs.plan import Plan
+
+    with open_workspace() as workspace:
+        found = find_open_job(workspace, run)
+        plan = Plan(workspace.store, workspace.names, found.iri)
+        plan.resume()
+        left = plan.pending()
+    job_id = found.run.run.rpartition("/")[2]
+    if as_json:
+        write_json({"job": job_id, "run": found.run.run, "batches_left": left})
+    else:
+        say(f"resumed {found.run.run}; {left:,} batches left; see: enrich job {job_id} --follow")

@@ -1,0 +1,253 @@
+"""What a run was asked for: kept as JSON in the run's `enr:request`, so that any process can go on with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyoxigraph import Literal, NamedNode
+
+from classifiers.data import Property
+from classifiers.model.description import ModelDescription
+from enrich import __version__
+from enrich.errors import InputError, SettingsError
+from enrich.runs.lineage import model_entities, snapshots
+from enrich.runs.plan import Plan
+from enrich.runs.register import OPEN, Register, Run, new_run_id
+from ontology.profiles import ContextProfile
+from ontology.terms import ENR, PROV, OntologyError, named_node
+
+if TYPE_CHECKING:
+    from enrich.workspace import Workspace
+
+NIGHTLY, JOB, RUN = "nightly", "job", "run"
+"""Kinds of runs: opened by the schedule, queued for workers, or made by `enrich run` in its own process."""
+DEFAULT_PRIORITY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. The same request for the same work goes on with a run that died.
+
+    `records` is the digest of the records named, None for all; `where` context=IRI pairs; `limit` a number of
+    records with an open gap; `priority` 0 to 9, the highest first, the nightly run below them all; `slot` the
+    time a nightly run was due; `pictures` whether the model looks at pictures; `profile` the digest of the
+    profile that the run began with.
+    """
+
+    kind: str
+    model: str
+    digest: str
+    properties: tuple[str, ...]
+    records: str | None = None
+    where: tuple[str, ...] = ()
+    limit: int | None = None
+    priority: int = DEFAULT_PRIORITY
+    slot: str | None = None
+    pictures: bool = False
+    profile: str | None = None
+
+    def text(self) -> str:
+        """The request as JSON, the same for the same request."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Request | None:
+        """The request in a run's JSON; None when it is none that this version understands."""
+        try:
+            said = json.loads(text or "null")
+        except ValueError:
+            return None
+        if not isinstance(said, dict) or said.get("kind") not in (NIGHTLY, JOB, RUN):
+            return None
+        lists = {name: tuple(said.get(name) or ()) for name in ("properties", "where")}
+        return cls(**{**{k: v for k, v in said.items() if k in cls.__slots__}, **lists})
+
+    def same_work(self, other: Request) -> bool:
+        """Whether both ask for the same, whatever their priority. There is one nightly run at a time."""
+        if self.kind == other.kind == NIGHTLY:
+            return True
+        mine, others = (
+            (r.kind == RUN, r.digest, r.properties, r.records, r.where, r.limit) for r in (self, other)
+        )
+        return mine == others
+
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether a run of this request looks at every gap of its properties."""
+        return self.records is None and not self.where and self.limit is None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedRun:
+    """An entry of the register with what was asked."""
+
+    run: Run
+    request: Request
+    iri: NamedNode = field(compare=False)
+
+
+def requested_runs(runs: Iterable[Run]) -> list[RequestedRun]:
+    """Those of some runs whose request is understood."""
+    found = []
+    for run in runs:
+        request = Request.parse(run.request)
+        if request is not None:
+            found.append(RequestedRun(run, request, NamedNode(run.run)))
+    return found
+
+
+def request_of(workspace: Workspace, run: NamedNode) -> Request | None:
+    """What was asked of a run; None when the run is not open, or its request is not understood."""
+    query = (
+        f"SELECT ?request WHERE {{ GRAPH {workspace.names.runs} {{ {run} {ENR.runState} {ENR.Open} ; "
+        f"{ENR.request} ?request ; a {PROV.Activity} }} }}"
+    )
+    for (text,) in workspace.store.select(query):
+        if isinstance(text, Literal):
+            return Request.parse(text.value)
+    return None
+
+
+def make_request(
+    workspace: Workspace,
+    kind: str,
+    folder: Path,
+    model: ModelDescription,
+    *,
+    properties: Sequence[str] = (),
+    records: Sequence[NamedNode] | None = None,
+    where: Sequence[str] = (),
+    limit: int | None = None,
+    priority: int = DEFAULT_PRIORITY,
+    slot: str | None = None,
+) -> Request:
+    """A request that was checked against the profile and the model.
+
+    Raises SettingsError for a property that one of them lacks, InputError for a `where` that the profile
+    does not know.
+    """
+    parse_where(where, workspace.profile.contexts)
+    return Request(
+        kind,
+        str(folder),
+        model.digest,
+        chosen_properties(workspace, model.properties, properties),
+        None if records is None else records_digest(records),
+        tuple(sorted(where)),
+        limit,
+        priority,
+        slot,
+        pictures="image" in model.members,
+        profile=profile_digest(workspace),
+    )
+
+
+def open_run(
+    workspace: Workspace,
+    model: ModelDescription,
+    request: Request,
+    records: Sequence[NamedNode] | None = None,
+) -> tuple[NamedNode, bool]:
+    """Enter a run into the register. Returns it, and whether it is new: when the same is asked for already,
+    that run is returned. The records named are kept first, so that an open run has them all.
+    """
+    register = Register(workspace.store, workspace.names)
+    held = same_request(register, request)
+    if held is not None:
+        return held, False
+    run_id = new_run_id(register.clock())
+    if records is not None:
+        Plan(workspace.store, workspace.names, workspace.names.run(run_id)).list_records(records)
+    run = register.open(
+        actor=NamedNode(workspace.settings.actor),
+        software=__version__,
+        models=model_entities(model),
+        snapshots=snapshots(model),
+        request=request.text(),
+        lease=timedelta(seconds=workspace.settings.run.lease),
+        run_id=run_id,
+    )
+    first = same_request(register, request)
+    if first is not None and first != run:
+        register.withdraw(run)
+        Plan(workspace.store, workspace.names, run).drop()
+        return first, False
+    return run, True
+
+
+def same_request(register: Register, request: Request) -> NamedNode | None:
+    """The first open run that does the same work and has not failed, or that did the night of the same slot."""
+    if request.slot is not None:
+        last = last_nightly(register)
+        if last is not None and (last.request.slot or "") >= request.slot:
+            return last.iri
+    for known in requested_runs(register.runs(OPEN)):
+        if known.request.same_work(request):
+            plan = Plan(register.store, register.names, known.iri)
+            if request.kind == RUN or plan.failure() is None:
+                return known.iri
+    return None
+
+
+def last_nightly(register: Register) -> RequestedRun | None:
+    """The nightly run that was opened last, whatever became of it."""
+    query = (
+        f"SELECT ?run WHERE {{ GRAPH {register.names.runs} {{ ?run {ENR.request} ?request ; {ENR.order} ?order "
+        f"""FILTER(CONTAINS(?request, '"kind": "{NIGHTLY}"')) }} }} ORDER BY DESC(?order) DESC(?run) LIMIT 1"""
+    )
+    for (run,) in register.store.select(query):
+        if isinstance(run, NamedNode):
+            return next(iter(requested_runs([register.get(run)])), None)
+    return None
+
+
+def records_digest(records: Sequence[NamedNode]) -> str:
+    """The digest of a list of records, whatever their order."""
+    return sha256("\n".join(sorted(record.value for record in records)).encode()).hexdigest()
+
+
+def profile_digest(workspace: Workspace) -> str:
+    """The digest of what the profile says now."""
+    return sha256(repr(workspace.profile).encode()).hexdigest()
+
+
+def chosen_properties(
+    workspace: Workspace, of_model: Sequence[Property], properties: Sequence[str]
+) -> tuple[str, ...]:
+    """The properties asked for, in the profile's order: those named, or all that the model learned.
+
+    Raises SettingsError for one that the profile does not have or the model did not learn.
+    """
+    known = [p.name for p in workspace.profile.properties]
+    learned = {p.name for p in of_model}
+    for name in properties:
+        if name not in known:
+            raise SettingsError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
+        if name not in learned:
+            raise SettingsError(f"the model did not learn {name!r}; it learned: {', '.join(sorted(learned))}")
+    return tuple(name for name in known if name in learned and (not properties or name in properties))
+
+
+def parse_where(
+    pairs: Sequence[str], contexts: Sequence[ContextProfile]
+) -> list[tuple[ContextProfile, NamedNode]]:
+    """The contexts and values of `NAME=IRI` texts. Raises InputError, which lists the names there are."""
+    known = {context.name: context for context in contexts}
+    found = []
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in known:
+            raise InputError(
+                f"--where {pair}: say NAME=IRI, with a context of the profile: {', '.join(known) or 'it has none'}"
+            )
+        try:
+            found.append((known[name], named_node(value)))
+        except OntologyError as error:
+            raise InputError(f"--where {pair}: {value!r} is not an absolute IRI") from error
+    return found

@@ -1,0 +1,40 @@
+"""What the engine tells, as log lines and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from enrich.answering.decision import Decision
+from enrich.answering.observer import Observer
+from workers import metrics
+from workers.logs import log
+
+
+class WorkerObserver(Observer):
+    """Logs and counts what the engine does in a worker."""
+
+    def log(self, level: str, event: str, **fields: object) -> None:
+        """One line, at the level that the engine says."""
+        getattr(log, level)(event, **fields)
+
+    def stage(self, name: str, records: int, seconds: float) -> None:
+        """Records and seconds of a stage."""
+        metrics.STAGE_RECORDS.labels(name).inc(records)
+        metrics.STAGE_SECONDS.labels(name).inc(seconds)
+
+    def planned(self, gaps: int) -> None:
+        """Open gaps found."""
+        metrics.GAPS_FOUND.inc(gaps)
+
+    def committed(self, counts: Mapping[str, int], failures: Iterable[Decision]) -> None:
+        """Answers by outcome, and failures by reason."""
+        metrics.count_answers(counts)
+        metrics.count_failures(failures)
+
+    def isolated(self, halved: bool) -> None:
+        """Batches bisected and records quarantined."""
+        (metrics.BISECTED if halved else metrics.POISON).inc()
+
+    def model(self, digest: str) -> None:
+        """The model of the last batch."""
+        metrics.MODEL.labels(digest[:12]).set(1)
