@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import redis
-from celery import Celery, signals
+from celery import Celery, Task, signals
+from celery.utils.nodenames import default_nodename, host_format
 from kombu.exceptions import OperationalError
 
 from enrich.answering.models import Models
@@ -16,27 +19,69 @@ from enrich.settings.loading import Settings
 from workers import config, metrics
 from workers.broker import Broker
 from workers.context import WorkerContext
-from workers.logs import configure as configure_logs
-from workers.logs import log
-from workers.schedule import ENTRY, LOOK_SECONDS, nightly_crontab, windows
+from workers.logs import be_careful, configure, log
+from workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab, windows, zone
 from workers.tasks import ProcessContext, register_tasks
 from workers.threads import use_threads
 
+TARGET = "enrich_target"
+"""The header of a message that tells whose it is."""
 
-def make_app(settings: Settings, models: Models | None = None) -> Celery:
+
+class MuseumApp(Celery):  # type: ignore[misc]
+    """Celery for one target. Its queues are named for it, and each message says whose it is."""
+
+    enrich_broker: Broker
+
+    def send_task(
+        self, name: str, *args: Any, queue: str | None = None, headers: Any = None, **more: Any
+    ) -> Any:
+        """Send a message to a queue of the settings."""
+        broker = self.enrich_broker
+        said = {**(headers or {}), TARGET: broker.target}
+        return super().send_task(
+            name, *args, queue=broker.queue(queue or broker.queues[0]), headers=said, **more
+        )
+
+    def put_back(self, task: Task, target: str) -> None:
+        """Put a message of another target into its own queue, where its workers find it."""
+        request = task.request
+        queue = f"{request.delivery_info['routing_key'].rpartition('.')[0]}.{target}"
+        log.warning("a message of another museum was put back", task=task.name, queue=queue)
+        metrics.FAILURES.labels("foreign").inc()
+        priority = request.delivery_info.get("priority") or 0
+        headers = {TARGET: target}
+        super().send_task(
+            task.name, request.args, request.kwargs, queue=queue, priority=priority, headers=headers
+        )
+
+
+class MuseumTask(Task):  # type: ignore[misc]
+    """A task that is done for its own target only."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do it, or put it back."""
+        target = (self.request.headers or {}).get(TARGET)
+        if target is None or target == self.app.enrich_broker.target:
+            return super().__call__(*args, **kwargs)
+        return self.app.put_back(self, str(target))
+
+
+def make_app(settings: Settings, models: Models | None = None) -> MuseumApp:
     """The app with its tasks. Raises SettingsError for settings that do not fit together."""
     config.check(settings)
     windows(settings.workers)
-    app = Celery("enrich", set_as_current=False)
+    app = MuseumApp("enrich", set_as_current=False, task_cls=MuseumTask)
     app.conf.update(config.celery_settings(settings))
+    app.enrich_broker = Broker(settings)
     process = ProcessContext(settings, models or Models())
     register_tasks(app, process)
     schedule = nightly_crontab(settings.workers)
     if schedule is not None:
         options = {"expires": 2 * LOOK_SECONDS}  # beat asks again
-        app.conf.beat_schedule = {ENTRY: {"task": "enrich.nightly", "schedule": schedule, "options": options}}
+        entry = {"task": "enrich.nightly", "schedule": Nightly(schedule, zone(settings.workers))}
+        app.conf.beat_schedule = {ENTRY: {**entry, "options": options}}
     app.nightly_started = lambda: nightly_started(process.context)
-    app.enrich_broker = Broker(settings)
     app.process = process
     return app
 
@@ -48,34 +93,51 @@ def nightly_started(context: WorkerContext) -> datetime | None:
 
 
 def start_worker(
-    app: Celery, settings: Settings, *, concurrency: int, threads: int, queues: str, name: str | None
+    app: MuseumApp,
+    settings: Settings,
+    *,
+    concurrency: int,
+    threads: int,
+    queues: Sequence[str],
+    name: str | None,
 ) -> int:
     """Work in so many processes, of so many threads each, until told to stop (SIGTERM: finish what was
     begun). Returns the exit code."""
-    process: ProcessContext = app.process
-    _preload(process.models, settings)
-    connections = _connect_signals(app, process, settings, threads)
-    stop_metrics = (
-        metrics.serve(settings.workers.metrics_port, settings.workers.metrics_host)
-        if settings.workers.metrics_port
-        else None
-    )
+    be_careful(metrics.FAILURES.labels("log").inc)
+    configure()
+    _preload(app.process.models, settings)
+    where = settings.workers
+    stop_metrics = metrics.serve(where.metrics_port, where.metrics_host) if where.metrics_port else None
     try:
-        worker = app.Worker(
-            concurrency=concurrency,
-            queues=queues,
-            hostname=name,
-            pool="prefork",
-            without_mingle=True,
-            loglevel="INFO",
-        )
-        worker.start()
-        return int(worker.exitcode or 0)
+        with _receivers(app, settings, threads):
+            worker = app.Worker(
+                concurrency=concurrency,
+                queues=[app.enrich_broker.queue(queue) for queue in queues],
+                hostname=node_name(app.enrich_broker, name),
+                pool="prefork",
+                without_mingle=True,
+                loglevel="INFO",
+                quiet=True,
+            )
+            worker.start()
+            return int(worker.exitcode or 0)
     finally:
         if stop_metrics is not None:
             stop_metrics()
-        for signal, receiver in connections:
-            signal.disconnect(receiver)
+
+
+def start_beat(app: MuseumApp) -> None:
+    """Start the nightly run when it is due, until told to stop."""
+    be_careful(metrics.FAILURES.labels("log").inc)
+    configure()
+    app.Beat(scheduler_cls=NightlyScheduler, loglevel="INFO", redirect_stdouts=False, quiet=True).run()
+
+
+def node_name(broker: Broker, name: str | None) -> str:
+    """What a worker is called among all on this Redis: `gpu@%h` is gpu, with its target, on this host."""
+    left, _, host = (name or "enrich").partition("@")
+    named: str = host_format(default_nodename(f"{left}.{broker.target}@{host or '%h'}"))
+    return named
 
 
 def _preload(models: Models, settings: Settings) -> None:
@@ -91,48 +153,48 @@ def _preload(models: Models, settings: Settings) -> None:
     log.info("model read", folder=str(folder), shared=shared)
 
 
-def _connect_signals(
-    app: Celery, process: ProcessContext, settings: Settings, threads: int
-) -> list[tuple[Any, Any]]:
-    def logging_set_up(**_: Any) -> None:
-        configure_logs()
+@contextmanager
+def _receivers(app: MuseumApp, settings: Settings, threads: int) -> Iterator[None]:
+    """What is done when Celery signals something, while in here."""
+    process: ProcessContext = app.process
 
     def process_began(**_: Any) -> None:
         use_threads(threads)
-        configure_logs()
+        configure()
         process.begin_process()
 
-    def process_ended(pid: int | None = None, **_: Any) -> None:
-        process.end_process()
-        if pid is not None:
-            metrics.process_ended(pid)
-
     def ready(sender: Any = None, **_: Any) -> None:
-        log.info(
-            "worker ready",
-            queues=sorted(sender.task_consumer.queues and [q.name for q in sender.task_consumer.queues]),
-        )
+        log.info("worker ready", queues=sorted(queue.name for queue in sender.task_consumer.queues))
         sender.timer.call_repeatedly(settings.workers.tend_every, lambda: ask_to_tend(app, settings))
         ask_to_tend(app, settings)
 
-    pairs = [
-        (signals.setup_logging, logging_set_up),
-        (signals.worker_process_init, process_began),
-        (signals.worker_process_shutdown, process_ended),
-        (signals.worker_ready, ready),
-    ]
-    for signal, receiver in pairs:
+    receivers: Mapping[Any, Any] = {
+        signals.setup_logging: lambda **_: configure(),
+        signals.worker_process_init: process_began,
+        signals.worker_process_shutdown: lambda **_: process.end_process(),
+        signals.worker_ready: ready,
+        signals.task_failure: lambda **_: metrics.FAILURES.labels("task").inc(),
+        signals.task_unknown: lambda **_: metrics.FAILURES.labels("message").inc(),
+        signals.task_rejected: lambda **_: metrics.FAILURES.labels("message").inc(),
+    }
+    for signal, receiver in receivers.items():
         signal.connect(receiver, weak=False)
-    return pairs
+    try:
+        yield
+    finally:
+        for signal, receiver in receivers.items():
+            signal.disconnect(receiver)
 
 
-def ask_to_tend(app: Celery, settings: Settings) -> None:
-    """Have somebody look after the open runs, unless another worker has just asked for that."""
-    broker: Broker = app.enrich_broker
+def ask_to_tend(app: MuseumApp, settings: Settings) -> None:
+    """Have somebody look after the open runs, unless another worker has just asked for that. Raises
+    TimeoutError when Redis has fallen silent: Celery then opens all of its connections anew."""
     every = settings.workers.tend_every
     try:
-        if broker.once_in("tend", every * 0.9):
+        if app.enrich_broker.once_in("tend", every * 0.9):
             app.send_task("enrich.tend", expires=every * 3, retry=False)
     except (redis.RedisError, OperationalError, OSError) as error:
         metrics.FAILURES.labels("broker").inc()
         log.warning("the broker does not answer", reason=str(error))
+        if isinstance(error, redis.TimeoutError):
+            raise

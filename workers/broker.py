@@ -6,20 +6,18 @@ triplestore.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 
-from enrich.errors import BrokerError
+from enrich.errors import BrokerError, SettingsError
 from enrich.settings.loading import Settings
+from workers.address import connection, shown, target
 
-CONNECT_SECONDS = 3.0
 _RELEASE = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"
 _RENEW = (
     "local held=redis.call('get',KEYS[1]) "
@@ -31,18 +29,30 @@ class Broker:
     """A connection to Redis, with keys of this target: several museums may share one server."""
 
     def __init__(self, settings: Settings) -> None:
-        self.url = settings.workers.broker
-        self.where = shown(self.url)
+        self.where = shown(settings.workers.broker)
         self.queues = tuple(dict.fromkeys((settings.workers.queue, settings.workers.batch_queue)))
-        target = settings.store.update_url or settings.store.query_url or "embedded"
-        self.prefix = f"enrich:{hashlib.sha256(f'{target} {settings.base}'.encode()).hexdigest()[:12]}"
-        self.redis: Any = redis.Redis.from_url(
-            self.url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=5, decode_responses=True
-        )
+        self.target = target(settings)
+        self.prefix = f"enrich:{self.target}"
+        pool = redis.ConnectionPool(**connection(settings.workers.broker), decode_responses=True)
+        self.redis: Any = redis.Redis(connection_pool=pool)
 
     def key(self, *parts: str) -> str:
         """A key of this target."""
         return ":".join((self.prefix, *parts))
+
+    def queue(self, name: str) -> str:
+        """What a queue of the settings is called in Redis."""
+        return f"{name}.{self.target}"
+
+    def served(self, asked: str | None) -> list[str]:
+        """The queues of the settings, or those asked for of them: `a,b`. Raises SettingsError."""
+        named = [name.strip() for name in asked.split(",")] if asked else list(self.queues)
+        for name in named:
+            if name not in self.queues:
+                raise SettingsError(
+                    f"there is no queue {name!r}; workers.queue and workers.batch_queue are {', '.join(self.queues)}"
+                )
+        return named
 
     def check(self) -> None:
         """Raise BrokerError, which says how to start a broker, when none answers within seconds."""
@@ -114,9 +124,8 @@ class Broker:
 
     def queue_lengths(self) -> dict[str, int]:
         """Messages waiting in each queue, those of every priority."""
-        names = {
-            queue: [queue, *(f"{queue}\x06\x16{step}" for step in range(1, 10))] for queue in self.queues
-        }
+        steps = ("", *(f"\x06\x16{step}" for step in range(1, 10)))
+        names = {name: [f"{self.queue(name)}{step}" for step in steps] for name in self.queues}
         with self.redis.pipeline(transaction=False) as pipe:
             for keys in names.values():
                 for key in keys:
@@ -165,10 +174,3 @@ class Flight:
     def clear(self) -> None:
         """Forget all."""
         self.redis.delete(self.key)
-
-
-def shown(url: str) -> str:
-    """The broker's address without its password."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))

@@ -52,20 +52,14 @@ def worker(
     from workers.threads import stay_single_threaded
 
     threads = stay_single_threaded(processes)
-    folder = _metrics_folder(settings)
-    from workers import metrics
     from workers.app import make_app, start_worker
-    from workers.logs import configure
 
-    configure()
     app = make_app(settings)
     app.enrich_broker.check()
-    served = queues or ",".join(dict.fromkeys((settings.workers.queue, settings.workers.batch_queue)))
-    try:
-        code = start_worker(app, settings, concurrency=processes, threads=threads, queues=served, name=name)
-    finally:
-        metrics.remove_folder(folder)
-    raise typer.Exit(code)
+    served = app.enrich_broker.served(queues)
+    raise typer.Exit(
+        start_worker(app, settings, concurrency=processes, threads=threads, queues=served, name=name)
+    )
 
 
 def beat() -> None:
@@ -75,18 +69,15 @@ def beat() -> None:
     opened once for each time that it is due."""
     settings = _settings()
     from enrich.errors import SettingsError
-    from workers.app import make_app
-    from workers.logs import configure
-    from workers.schedule import NightlyScheduler
+    from workers.app import make_app, start_beat
 
-    configure()
     app = make_app(settings)
     if settings.workers.schedule is None or settings.workers.model is None:
         raise SettingsError(
             "nothing is scheduled: set workers.schedule (such as 0 2 * * *) and workers.model in enrich.toml"
         )
     app.enrich_broker.check()
-    app.Beat(scheduler_cls=NightlyScheduler, loglevel="INFO", redirect_stdouts=False, quiet=True).run()
+    start_beat(app)
 
 
 def health(
@@ -226,7 +217,7 @@ def _broker_errors(settings: Settings) -> Iterator[None]:
     from kombu.exceptions import OperationalError
 
     from enrich.errors import BrokerError
-    from workers.broker import shown
+    from workers.address import shown
 
     try:
         yield
@@ -234,14 +225,3 @@ def _broker_errors(settings: Settings) -> Iterator[None]:
         raise BrokerError(
             f"the broker at {shown(settings.workers.broker)} went away ({error}); when it is back: enrich jobs"
         ) from error
-
-
-def _metrics_folder(settings: Settings) -> str | None:
-    """The folder for the metrics of several processes, named before prometheus_client is imported."""
-    import os
-    import tempfile
-
-    if not settings.workers.metrics_port or os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        return None
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="enrich-metrics-")
-    return os.environ["PROMETHEUS_MULTIPROC_DIR"]

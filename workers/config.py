@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from enrich.errors import SettingsError
 from enrich.settings.loading import Settings
+from workers.address import PING_SECONDS, connection, shown, target
 
 CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
 """Priorities of messages, the lowest number first: planning and closing pass before any batch."""
@@ -20,8 +20,7 @@ def check(settings: Settings) -> None:
             "workers need a triplestore server: the embedded store serves one process; set store.query_url "
             "(oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"
         )
-    if urlsplit(workers.broker).scheme not in ("redis", "rediss", "redis+socket", "unix"):
-        raise SettingsError(f"workers.broker is {workers.broker!r}; it is a Redis URL: redis://HOST:PORT/DB")
+    connection(workers.broker)
     if workers.time_limit >= workers.visibility_timeout:
         raise SettingsError(
             f"workers.time_limit ({workers.time_limit:g} s) must be below workers.visibility_timeout "
@@ -36,20 +35,23 @@ def check(settings: Settings) -> None:
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """The configuration of the Celery app: JSON only, late acknowledgement, nothing fetched in advance."""
-    workers = settings.workers
+    workers, ours = settings.workers, target(settings)
     transport = {
+        "connect": connection(workers.broker),
+        "unacked_key": f"unacked.{ours}",
+        "unacked_index_key": f"unacked_index.{ours}",
+        "unacked_mutex_key": f"unacked_mutex.{ours}",
         "visibility_timeout": workers.visibility_timeout,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
         "queue_order_strategy": "priority",
         "priority_steps": [CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY],
-        "socket_connect_timeout": 3,
-        "socket_timeout": 30,
-        "socket_keepalive": True,
+        "health_check_interval": PING_SECONDS,
         "max_retries": 2,
     }
     return {
-        "broker_url": workers.broker,
+        "broker_url": shown(workers.broker),
+        "broker_transport": "workers.transport:Transport",
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -60,7 +62,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        "task_default_queue": workers.queue,
+        "task_default_queue": f"{workers.queue}.{ours}",
         "task_default_priority": CONTROL_PRIORITY,
         "task_time_limit": workers.time_limit,
         "task_soft_time_limit": soft_limit(settings),

@@ -73,7 +73,8 @@ def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health
         broker.check()
         alive = True
         queued, beats = broker.queue_lengths(), broker.beats()
-        workers = len(app.control.inspect(timeout=WORKER_SECONDS).ping() or {})
+        ours = f"*.{broker.target}@*"
+        workers = len(app.control.inspect(timeout=WORKER_SECONDS, pattern=ours, matcher="glob").ping() or {})
     except (BrokerError, redis.RedisError, OperationalError, OSError) as error:
         problems.append(str(error))
     if alive and need_worker and not workers:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import structlog
 
@@ -17,12 +19,45 @@ _SHARED: list[Any] = [
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,
 ]
+_JSON = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+class Careful(io.TextIOBase):
+    """A stream whose lines are lost and counted when they cannot be written: logs are worth no batch."""
+
+    def __init__(self, stream: TextIO, lost: Callable[[], None]) -> None:
+        self.stream = stream
+        self.lost = lost
+
+    def write(self, text: str) -> int:
+        """Write."""
+        try:
+            return self.stream.write(text)
+        except (OSError, ValueError):
+            self.lost()
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is left."""
+        try:
+            self.stream.flush()
+        except (OSError, ValueError):
+            self.lost()
+
+    def fileno(self) -> int:
+        """The stream's own."""
+        return self.stream.fileno()
+
+
+def be_careful(lost: Callable[[], None]) -> None:
+    """From now on nothing that this process says can stop it; `lost` is called for each line that is lost."""
+    sys.stdout, sys.stderr = (Careful(stream, lost) for stream in (sys.stdout, sys.stderr))
 
 
 def configure(level: int = logging.INFO) -> None:
     """Send our own log and that of Celery and the libraries to stderr, in one form."""
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.JSONRenderer(ensure_ascii=False)],
+        processors=[*_SHARED, _JSON],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # what stderr is then, not now
         cache_logger_on_first_use=False,
@@ -31,10 +66,7 @@ def configure(level: int = logging.INFO) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _JSON],
         )
     )
     root = logging.getLogger()

@@ -1,53 +1,141 @@
-"""What Prometheus is told. The processes of a worker share their numbers through a folder of files."""
+"""What Prometheus is told. The processes of a worker tell their main process, which counts, through a pipe.
+
+Nothing is kept in files: a full disk or a main process that is busy costs numbers, never a batch.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import Counter, Gauge, Histogram, start_http_server, values
+
+from workers.logs import log
 
 if TYPE_CHECKING:
     from enrich.answering.decision import Decision
 
-T = TypeVar("T")
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+PIPE_BYTES = 1 << 20
+values.ValueClass = values.MutexValue  # in memory, whatever PROMETHEUS_MULTIPROC_DIR says
 
-GAPS_FOUND = Counter("enrich_gaps_found_total", "Gaps that planners have put into batches.")
-ANSWERS = Counter("enrich_answers_total", "Gaps answered, by outcome.", ["outcome"])
-STAGE_RECORDS = Counter("enrich_stage_records_total", "Records that went through a stage.", ["stage"])
-STAGE_SECONDS = Counter("enrich_stage_seconds_total", "Seconds spent in a stage.", ["stage"])
-BATCHES = Counter("enrich_batches_total", "Deliveries of batches, by what became of them.", ["outcome"])
-BATCH_SECONDS = Histogram(
-    "enrich_batch_seconds", "Seconds per batch.", buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+
+class Metric:
+    """A metric of this worker. Its label values that are known are there from the start, at zero, so that an
+    increase from the first event on can be seen."""
+
+    there: ClassVar[dict[str, Metric]] = {}
+    pipe: ClassVar[tuple[int, int] | None] = None
+    """The writing end, and the process that reads."""
+    lost: ClassVar[int] = 0
+
+    def __init__(self, metric: Any, known: Iterable[str] = (), labels: Sequence[str] = ()) -> None:
+        self.metric = metric
+        self._labels = tuple(labels)
+        if not labels:
+            self.there[metric._name] = self
+        for value in known:
+            metric.labels(value)
+
+    def labels(self, *said: str) -> Metric:
+        """The metric with these label values."""
+        return Metric(self.metric, labels=said)
+
+    def inc(self, number: float = 1) -> None:
+        """Count."""
+        self._do("inc", number)
+
+    def set(self, number: float) -> None:
+        """Say what a gauge stands at."""
+        self._do("set", number)
+
+    def observe(self, number: float) -> None:
+        """Add to a histogram."""
+        self._do("observe", number)
+
+    def _do(self, how: str, number: float) -> None:
+        if self.pipe is None or self.pipe[1] == os.getpid():
+            apply(self.metric._name, self._labels, how, number)
+            return
+        line = json.dumps([self.metric._name, self._labels, how, number]).encode()
+        more = json.dumps([FAILURES.metric._name, ["metrics"], "inc", Metric.lost]).encode()
+        try:  # at most 4,096 bytes are written whole or not at all
+            os.write(self.pipe[0], line + b"\n" + (more + b"\n" if Metric.lost else b""))
+            Metric.lost = 0
+        except OSError:
+            Metric.lost += 1
+
+
+def apply(name: str, labels: Sequence[str], how: str, number: float) -> None:
+    """Do to a metric what was told of it."""
+    metric = Metric.there[name].metric
+    getattr(metric.labels(*labels) if labels else metric, how)(number)
+
+
+OUTCOMES = ("predicted", "abstained", "failed")
+STAGES = ("read", "predict", "describe", "write")
+DELIVERIES = ("done", "gone", "waiting", "lost", "bisected", "isolated", "error")
+REASONS = ("store", "broker", "time", "message", "task", "log", "metrics", "StoreError", "QueryRefused")
+STATES = ("running", "waiting", "resting", "paused", "stopped")
+"""What an open run may do: wait for a run of another process, rest in a blackout, be stopped by an error."""
+
+GAPS_FOUND = Metric(Counter("enrich_gaps_found_total", "Gaps that planners have put into batches."))
+GAPS_OPEN = Metric(Gauge("enrich_gaps_open", "Gaps of open runs that are not answered yet."))
+ANSWERS = Metric(Counter("enrich_answers_total", "Gaps answered, by outcome.", ["outcome"]), OUTCOMES)
+STAGE_RECORDS = Metric(
+    Counter("enrich_stage_records_total", "Records that went through a stage.", ["stage"]), STAGES
 )
-FAILURES = Counter("enrich_failures_total", "What went wrong, by reason.", ["reason"])
-BISECTED = Counter("enrich_batches_bisected_total", "Batches halved because they were too much.")
-POISON = Counter("enrich_poison_records_total", "Records put aside because they ended their workers.")
-QUEUE = Gauge("enrich_queue_length", "Messages waiting.", ["queue"], multiprocess_mode="mostrecent")
-RUNS_OPEN = Gauge("enrich_runs_open", "Runs that are not closed.", multiprocess_mode="mostrecent")
-MODEL = Gauge("enrich_model_info", "The model of the last batch.", ["digest"], multiprocess_mode="mostrecent")
-LAST_SUCCESS = Gauge(
-    "enrich_last_successful_run_timestamp_seconds",
-    "When a run was last made active (Unix time).",
-    multiprocess_mode="mostrecent",
+STAGE_SECONDS = Metric(Counter("enrich_stage_seconds_total", "Seconds spent in a stage.", ["stage"]), STAGES)
+BATCHES = Metric(
+    Counter("enrich_batches_total", "Deliveries of batches, by what became of them.", ["outcome"]), DELIVERIES
 )
+BATCH_SECONDS = Metric(
+    Histogram("enrich_batch_seconds", "Seconds per batch.", buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000))
+)
+FAILURES = Metric(Counter("enrich_failures_total", "What went wrong, by reason.", ["reason"]), REASONS)
+BISECTED = Metric(Counter("enrich_batches_bisected_total", "Batches halved because they were too much."))
+POISON = Metric(Counter("enrich_poison_records_total", "Records put aside because they ended their workers."))
+QUEUE = Metric(Gauge("enrich_queue_length", "Messages waiting.", ["queue"]))
+RUNS_OPEN = Metric(Gauge("enrich_runs_open", "Runs that are not closed."))
+RUNS = Metric(Gauge("enrich_runs", "Runs that are not closed, by what they do.", ["state"]), STATES)
+MODEL = Metric(Gauge("enrich_model_info", "The model of the last batch.", ["digest"]))
+LAST_SUCCESS = Metric(
+    Gauge(
+        "enrich_last_successful_run_timestamp_seconds",
+        "When a run was last made active (Unix time); 0 for never.",
+    )
+)
+INSTALLED = Metric(Gauge("enrich_installed_timestamp_seconds", "Since when there are workers (Unix time)."))
 
 
 def serve(port: int, host: str) -> Callable[[], None]:
-    """Serve the metrics of all processes of this worker. Returns what ends it."""
-    registry = REGISTRY
-    if os.environ.get(FOLDER):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    server, thread = start_http_server(port, host, registry)
+    """Serve the metrics of this worker and the processes that it is going to start. Returns what ends it.
+    Where they cannot be served, that is logged, and work goes on without."""
+    try:
+        server, thread = start_http_server(port, host)
+    except OSError as error:
+        log.error("metrics are not served", host=host, port=port, reason=str(error))
+        return lambda: None
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(OSError, AttributeError):
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    Metric.pipe = (write, os.getpid())
+
+    def listen() -> None:
+        with os.fdopen(read, "rb") as lines:
+            for line in lines:
+                apply(*json.loads(line))
+
+    threading.Thread(target=listen, daemon=True).start()
 
     def stop() -> None:
+        Metric.pipe = None
+        os.close(write)
         server.shutdown()
         server.server_close()
         thread.join()
@@ -55,44 +143,9 @@ def serve(port: int, host: str) -> Callable[[], None]:
     return stop
 
 
-def process_ended(pid: int) -> None:
-    """Forget the gauges of a process that has ended; its counters still count."""
-    if os.environ.get(FOLDER):
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def remove_folder(folder: str | None) -> None:
-    """Remove the folder that the processes shared, when it was made for them."""
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def stage(name: str) -> Iterator[Callable[[int], None]]:
-    """Time a stage; what is yielded is told the number of records."""
-    began = time.perf_counter()
-    try:
-        yield STAGE_RECORDS.labels(name).inc
-    finally:
-        STAGE_SECONDS.labels(name).inc(time.perf_counter() - began)
-
-
-def timed(name: str, pieces: Iterable[T], records: Callable[[T], int]) -> Iterator[T]:
-    """The pieces as a stage makes them, each timed and its records counted."""
-    following = iter(pieces)
-    while True:
-        with stage(name) as counted:
-            try:
-                piece = next(following)
-            except StopIteration:
-                return
-            counted(records(piece))
-        yield piece
-
-
 def count_answers(counts: Mapping[str, int]) -> None:
     """Count a batch's answers by outcome."""
-    for outcome in ("predicted", "abstained", "failed"):
+    for outcome in OUTCOMES:
         if counts.get(outcome):
             ANSWERS.labels(outcome).inc(counts[outcome])
 

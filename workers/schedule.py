@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import redis
 from celery.beat import Scheduler
-from celery.schedules import ParseException, crontab
+from celery.schedules import BaseSchedule, ParseException, crontab
 
 from enrich.errors import EnrichError, SettingsError
 from enrich.settings.models import WorkersSettings
@@ -21,7 +25,14 @@ ENTRY = "nightly"
 BEAT_SECONDS = 30
 LOOK_SECONDS = 60.0
 """Between two looks of beat at the register."""
+POLL_SECONDS = 5.0
+"""Between two looks of beat at the clock."""
 _WINDOW = re.compile(r"(?:(?P<days>[a-z,]+)\s+)?(?P<start>\d\d?:\d\d)-(?P<end>\d\d?:\d\d)", re.IGNORECASE)
+
+
+def utc_now() -> datetime:
+    """Now."""
+    return datetime.now(UTC)
 
 
 def zone(settings: WorkersSettings) -> ZoneInfo:
@@ -52,23 +63,23 @@ def nightly_crontab(settings: WorkersSettings) -> crontab | None:
 
 
 def last_slot(schedule: crontab, here: ZoneInfo, moment: datetime, days: int = 8) -> datetime | None:
-    """The last time, up to `moment`, at which the schedule was due (UTC); None within so many days."""
-    local = moment.astimezone(here).replace(second=0, microsecond=0)
-    for back in range(days + 1):
-        day = local - timedelta(days=back)
-        if not (
+    """The last time, up to `moment`, at which the schedule was due (UTC); None within so many days.
+
+    A time that the clocks pass twice is due the first time only; one that they leap over, an hour later.
+    """
+    today, due = moment.astimezone(here).date(), []
+    for day in (today - timedelta(days=back) for back in range(days + 1)):
+        if (
             day.month in schedule.month_of_year
             and day.day in schedule.day_of_month
             and day.isoweekday() % 7 in schedule.day_of_week
         ):
-            continue
-        times = [
-            day.replace(hour=hour, minute=minute) for hour in schedule.hour for minute in schedule.minute
-        ]
-        due = [t for t in times if t <= local]
+            times = (time(hour, minute) for hour in schedule.hour for minute in schedule.minute)
+            slots = (datetime.combine(day, clock, here).astimezone(UTC) for clock in times)
+            due = [slot for slot in slots if slot <= moment]
         if due:
-            return max(due).astimezone(UTC)
-    return None
+            break
+    return max(due, default=None)
 
 
 def windows(settings: WorkersSettings) -> list[tuple[frozenset[int], time, time]]:
@@ -102,17 +113,45 @@ def _joined(texts: tuple[str, ...]) -> list[str]:
 
 def resting(settings: WorkersSettings, moment: datetime) -> bool:
     """Whether the nightly run rests at this moment. A window may reach past midnight."""
-    if not settings.blackout:
-        return False
-    local = moment.astimezone(zone(settings))
-    clock, today = local.time(), local.weekday()
-    for days, start, end in windows(settings):
-        if start <= end:
-            if today in days and start <= clock < end:
-                return True
-        elif (today in days and clock >= start) or ((today - 1) % 7 in days and clock < end):
-            return True
-    return False
+    return rests_until(settings, moment) is not None
+
+
+def rests_until(settings: WorkersSettings, moment: datetime) -> datetime | None:
+    """Until when the nightly run rests (UTC), a week from now at most; None when it does not rest."""
+    here, until = zone(settings), moment.astimezone(UTC)
+    found = windows(settings)
+    while until < moment + timedelta(days=7):
+        ends = [end for window in found if (end := _end(window, until.astimezone(here))) is not None]
+        if not ends:
+            break
+        until = max(ends).astimezone(UTC)
+    return until if until > moment else None
+
+
+def _end(window: tuple[frozenset[int], time, time], local: datetime) -> datetime | None:
+    """When a window ends that holds this moment, None for one that does not hold it."""
+    days, start, end = window
+    clock, today = local.time(), local.date()
+    overnight, began = start > end, today.weekday() in days and clock >= start
+    if began and (overnight or clock < end):
+        return datetime.combine(today + timedelta(days=overnight), end, local.tzinfo)
+    if overnight and (today - timedelta(days=1)).weekday() in days and clock < end:
+        return datetime.combine(today, end, local.tzinfo)
+    return None
+
+
+class Nightly(BaseSchedule):  # type: ignore[misc]
+    """When the nightly run is due, judged in UTC: Celery's crontab is due again and again for an hour when the
+    clocks go back."""
+
+    def __init__(self, times: crontab, here: ZoneInfo, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(nowfun=clock)
+        self.times, self.here = times, here
+
+    def is_due(self, last_run_at: datetime) -> tuple[bool, float]:
+        """Whether a time has passed since the last one; and the seconds until this is asked again."""
+        slot = last_slot(self.times, self.here, self.now())
+        return slot is not None and slot > last_run_at, POLL_SECONDS
 
 
 class NightlyScheduler(Scheduler):  # type: ignore[misc]
@@ -128,9 +167,8 @@ class NightlyScheduler(Scheduler):  # type: ignore[misc]
         entries = self.app.conf.beat_schedule
         self.install_default_entries(entries)
         self.update_from_dict(entries)
-        here = ZoneInfo(self.app.conf.timezone)
-        known = ENTRY in self.schedule
-        self._first = last_slot(self.schedule[ENTRY].schedule, here, datetime.now(UTC)) if known else None
+        nightly = self.schedule[ENTRY].schedule if ENTRY in self.schedule else None
+        self._first = nightly and last_slot(nightly.times, nightly.here, nightly.now())
         self._follow_register()
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
@@ -164,11 +202,6 @@ class NightlyScheduler(Scheduler):  # type: ignore[misc]
 
 def alive(broker: Broker) -> None:
     """Leave a sign that this beat lives."""
-    import os
-    import socket
-
-    import redis
-
     try:
         broker.redis.set(broker.key("beat", f"{socket.gethostname()}-{os.getpid()}"), "1", ex=BEAT_SECONDS)
     except redis.RedisError as error:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
-from tests.workers.small import Queue, small_service
+from tests.workers.small import Queue, facts, small_service
 from workers.context import WorkerContext
 
 RECORDS = 400
-RERUNS = 2
-"""Real processes are killed here at random while others compete for two cores: a test may miss its time."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A slow test of this folder that fails is run again, and told as rerun; failing thrice, it fails."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.flaky(reruns=RERUNS))
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +51,29 @@ def museum(tmp_path: Path, graph: tuple[Server, str], broker: tuple[Server, str]
     """A museum whose servers run."""
     with m.running(graph[0], broker[0]):
         found = m.set_up(tmp_path / "museum", graph[1], broker[1])
+        try:
+            yield found
+        finally:
+            found.end()
+
+
+@pytest.fixture
+def little(tmp_path: Path, broker: tuple[Server, str]) -> Iterator[Museum]:
+    """A made museum of 24 gaps whose servers run."""
+    with m.running(broker[0]), made(tmp_path / "little", broker[1]) as found:
+        yield found
+
+
+@contextmanager
+def made(folder: Path, broker: str, **said: str) -> Iterator[Museum]:
+    """A made museum of 24 gaps on a store of its own, which runs while in here; `said` is its enrich.toml's."""
+    server, url = m.oxigraph_server(folder / "store")
+    with m.running(server):
+        store = m.open_store(
+            query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store"
+        )
+        store.insert(facts())
+        found = m.set_up(folder / "museum", url, broker, batch=2, **said)  # type: ignore[arg-type]
         try:
             yield found
         finally:

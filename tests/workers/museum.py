@@ -301,10 +301,12 @@ in_flight = 8
 """
 
 
-def set_up(folder: Path, store_url: str, broker: str, *, batch: int = 10, more: str = "") -> Museum:
+def set_up(
+    folder: Path, store_url: str, broker: str, *, batch: int = 10, more: str = "", base: str = BASE
+) -> Museum:
     """Write enrich.toml for servers that run, and train the dummy model on what is in the store."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = SETTINGS.format(base=BASE, store=store_url, broker=broker, batch=batch, more=more)
+    text = SETTINGS.format(base=base, store=store_url, broker=broker, batch=batch, more=more)
     (folder / "enrich.toml").write_text(text)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ENRICH_")}
     environment |= {"TEST_STORE": store_url, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}

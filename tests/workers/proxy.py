@@ -1,8 +1,9 @@
-"""A TCP proxy before a store, which passes on, answers 500, hangs or refuses, as it is told."""
+"""A TCP proxy before a server, which passes on, answers 500, hangs, refuses or falls silent, as it is told."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,13 +18,16 @@ _REFUSAL = (
 class Proxy:
     """Passes connections on to a port of 127.0.0.1; `mode` says how it treats new ones."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self.tls = tls
         self.mode = PASS
         self.refused = 0
         self.every = 1
         """In the mode ERROR, of so many connections one is refused."""
         self._count = 0
+        self._silenced: set[socket.socket] = set()
+        self._passing: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -39,6 +43,12 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        if self.tls is not None:
+            try:
+                client = self.tls.wrap_socket(client, server_side=True)
+            except OSError:
+                self.refused += 1
+                return
         with client:
             mode = self.mode
             self._count += 1
@@ -59,10 +69,26 @@ class Proxy:
 
     def _pass(self, client: socket.socket) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.target)) as server:
-            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            self._passing |= {server, client}
             back.start()
-            _pump(client, server)
+            self._pump(client, server)
             back.join()
+
+    def silence(self) -> int:
+        """Pass nothing more on in the connections that there are, and leave them open, as when a cable is
+        pulled. Returns how many there were."""
+        self._silenced |= self._passing
+        return len(self._silenced) // 2
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if source not in self._silenced:
+                    target.sendall(data)
+        self._passing.discard(source)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Stop listening."""
@@ -70,18 +96,10 @@ class Proxy:
         self._listener.close()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
 @contextmanager
-def proxy(target: int) -> Iterator[Proxy]:
-    """A proxy that is gone when left."""
-    made = Proxy(target)
+def proxy(target: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """A proxy that is gone when left; with `tls`, those who come must speak it."""
+    made = Proxy(target, tls)
     try:
         yield made
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode
@@ -20,14 +18,12 @@ from pyoxigraph import NamedNode
 from enrich.answering.batch_work import tolerated
 from enrich.answering.models import Models, folder_digest
 from enrich.answering.planner import Seen
-from enrich.errors import BrokerError, InputError, ModelError, SettingsError
+from enrich.errors import InputError, ModelError, SettingsError
 from enrich.runs.plan import Batch
 from enrich.runs.request import parse_where
 from enrich.settings.loading import Settings
 from ontology.profiles import load_profile
 from tests.runs.test_plan import RECORDS
-from workers import logs, metrics
-from workers.broker import Broker, Flight, shown
 from workers.config import celery_settings, check
 from workers.threads import THREAD_VARIABLES, stay_single_threaded
 
@@ -172,56 +168,6 @@ def test_a_model_is_read_once_and_anew_when_it_changed(tmp_path: Path) -> None:
         models.get(tmp_path / "nowhere")
 
 
-def test_locks_expire_and_flights_are_counted(redis_url: str) -> None:
-    broker = Broker(settings(broker=redis_url))
-    broker.check()
-    with broker.lock("a", 5) as first, broker.lock("a", 5) as second:
-        assert first
-        assert not second
-    with broker.lock("a", 5) as again:
-        assert again
-    assert broker.once_in("b", 0.2)
-    assert not broker.once_in("b", 0.2)
-    flight = Flight(broker, "run")
-    assert flight.take("0")
-    assert not flight.take("0")
-    assert flight.members() == {"0"}
-    flight.touch("1")
-    assert flight.size() == 1, "what was not sent is not begun"
-    assert flight.drop_older(60) == 0
-    assert flight.drop_older(-1) == 1
-    flight.take("2")
-    flight.land("2")
-    flight.take("3")
-    flight.clear()
-    assert flight.size() == 0
-
-
-def test_a_lock_is_renewed_as_long_as_its_holder_lives(redis_url: str) -> None:
-    broker = Broker(settings(broker=redis_url))
-    with broker.lock("short", 0.15) as held:
-        assert held
-        time.sleep(0.4)
-        assert not broker.is_held("short")
-    with broker.lock("kept", 0.3, renewed=True) as held:
-        assert held
-        time.sleep(0.8)
-        assert broker.is_held("kept")
-        broker.redis.delete(broker.key("lock", "kept"))
-        time.sleep(0.3)
-        assert broker.is_held("kept"), "a broker that forgot it is told again"
-        with broker.lock("kept", 5) as second:
-            assert not second
-    assert not broker.is_held("kept")
-
-
-def test_the_password_of_the_broker_is_not_shown() -> None:
-    assert shown("redis://:secret@host:6379/0") == "redis://host:6379/0"
-    with pytest.raises(BrokerError, match=r"redis://127\.0\.0\.1:1/0; start one") as error:
-        Broker(settings(broker="redis://:secret@127.0.0.1:1/0")).check()
-    assert "secret" not in str(error.value)
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -270,30 +216,3 @@ def test_health_with_a_broker_but_no_store(redis_url: str) -> None:
     found = look(make_app(said), said, need_worker=False)
     assert found.broker
     assert found.exit_code == 3
-
-
-def test_logs_are_json_with_run_and_batch(capsys: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        logs.configure()
-        with logs.about(run="r", batch="7"):
-            logs.log.info("batch", outcome="done")
-            logging.getLogger("celery").warning("from a %s", "library")
-    finally:
-        structlog.reset_defaults()
-        root.handlers = before
-        root.setLevel(level)
-    ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
-    assert (ours["event"], ours["run"], ours["batch"], ours["outcome"]) == ("batch", "r", "7", "done")
-    assert (theirs["event"], theirs["batch"]) == ("from a library", "7")
-
-
-def test_stages_are_timed_and_counted() -> None:
-    def value(metric: object) -> float:
-        return float(metric.labels("test")._value.get())  # type: ignore[attr-defined]
-
-    with metrics.stage("test") as counted:
-        counted(5)
-    assert value(metrics.STAGE_RECORDS) == 5
-    assert value(metrics.STAGE_SECONDS) > 0
