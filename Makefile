@@ -31,12 +31,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 	@echo "ready: $(BIN)/enrich --help"
 
-# The servers that the tests start for themselves, where they can be installed; otherwise their tests are skipped.
+# The servers that the tests start for themselves, and promtool, where they can be installed; otherwise their tests are skipped.
 servers:
-	@if ! command -v virtuoso-t >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	@command -v virtuoso-t >/dev/null || wanted=virtuoso-opensource; \
+	command -v promtool >/dev/null || wanted="$$wanted prometheus"; \
+	if [ -n "$$wanted" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  export DEBIAN_FRONTEND=noninteractive; \
-	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends virtuoso-opensource >/dev/null; } \
-	  || echo "virtuoso-opensource could not be installed: its tests will be skipped"; \
+	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$wanted >/dev/null; } \
+	  || echo "$$wanted could not be installed: the tests that need it will be skipped"; \
 	fi
 
 demo: $(STAMP)

@@ -122,6 +122,11 @@ class Broker:
         self.redis.expire(key, 86_400)
         return number
 
+    def first_seen(self) -> float:
+        """Since when there are workers here (Unix time), as far as Redis remembers."""
+        self.redis.set(self.key("installed"), time.time(), nx=True)
+        return float(self.redis.get(self.key("installed")) or time.time())
+
     def queue_lengths(self) -> dict[str, int]:
         """Messages waiting in each queue, those of every priority."""
         steps = ("", *(f"\x06\x16{step}" for step in range(1, 10)))

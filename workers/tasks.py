@@ -23,7 +23,6 @@ from enrich.answering.models import Models
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import TimeUp, time_up_on
 from enrich.errors import BrokerError, EnrichError, RunError, SettingsError, StoreError, StoreUnavailable
-from enrich.runs.jobs import last_success
 from enrich.runs.request import NIGHTLY, make_request, open_run
 from enrich.settings.loading import Settings
 from workers import metrics
@@ -32,6 +31,7 @@ from workers.context import WorkerContext
 from workers.logs import about, log
 from workers.reconcile import PLANNER_SECONDS, Reconciled, planner_lock, reconcile
 from workers.schedule import last_slot, nightly_crontab, zone
+from workers.telemetry import tell
 
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)
 PLANNING_SHARE = 0.8
@@ -217,20 +217,6 @@ def run_tend(context: WorkerContext, messages: Messages) -> str:
         metrics.FAILURES.labels(type(error).__name__).inc()
         log.error("the open runs could not be reconciled", reason=str(error))
     return found.holder or "nobody"
-
-
-def tell(context: WorkerContext) -> None:
-    """Bring the metrics up to date that are read from the store and the broker."""
-    with broker_may_fail("queue length"):
-        for queue, length in context.broker.queue_lengths().items():
-            metrics.QUEUE.labels(queue).set(length)
-    try:
-        last = last_success(context.store, context.names)
-    except StoreError as error:
-        log.warning("the store does not answer", reason=str(error))
-    else:
-        if last is not None:
-            metrics.LAST_SUCCESS.set(last.timestamp())
 
 
 def run_nightly(context: WorkerContext, messages: Messages) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from tests import servers
 from workers import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,3 +42,34 @@ def test_prometheus_reads_the_rules() -> None:
     config = yaml.safe_load((ROOT / "docker" / "prometheus.yml").read_text())
     assert config["rule_files"] == ["alerts.yml"]
     assert [job["job_name"] for job in config["scrape_configs"]] == ["enrich"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+    ],
+)
+def test_promtool_finds_nothing_wrong(words: tuple[str, ...]) -> None:
+    """The rules parse, and each fires and is quiet as `alerts_test.yml` says."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        servers.missing("there is no `promtool`: apt-get install --no-install-recommends prometheus")
+    done = subprocess.run(
+        [str(promtool), *words], cwd=ROOT / "docker", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tried() -> None:
+    """Given the tests of the rules, then each alert fires in one of them and is quiet in another."""
+    cases = [
+        case
+        for test in yaml.safe_load((ROOT / "docker" / "alerts_test.yml").read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    fired = {case["alertname"] for case in cases if case.get("exp_alerts")}
+    quiet = {case["alertname"] for case in cases if not case.get("exp_alerts")}
+    assert fired == quiet == {rule["alert"] for rule in RULES}

@@ -1,0 +1,78 @@
+"""The metrics that are read from store and broker: what runs do, gaps that are open, when a run was last done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+import redis
+from pyoxigraph import Literal
+
+from enrich.errors import StoreError
+from enrich.runs.jobs import committed, last_success
+from enrich.runs.lease import current_lease
+from enrich.runs.register import OPEN
+from enrich.runs.request import NIGHTLY, RUN, RequestedRun, requested_runs
+from ontology.terms import PROV
+from workers import metrics
+from workers.context import WorkerContext
+from workers.logs import log
+from workers.reconcile import in_process
+from workers.schedule import rests_until
+
+
+def tell(context: WorkerContext) -> None:
+    """Bring these metrics up to date; what cannot be read stays as it was."""
+    try:
+        for queue, length in context.broker.queue_lengths().items():
+            metrics.QUEUE.labels(queue).set(length)
+        _tell_of_runs(context)
+        last = last_success(context.store, context.names)
+        metrics.LAST_SUCCESS.set(last.timestamp() if last else 0)
+        metrics.INSTALLED.set(min(context.broker.first_seen(), _first_run(context)))
+    except redis.RedisError as error:
+        metrics.FAILURES.labels("broker").inc()
+        log.warning("the broker does not answer", reason=str(error))
+    except StoreError as error:
+        metrics.FAILURES.labels("store").inc()
+        log.warning("the store does not answer", reason=str(error))
+
+
+def _tell_of_runs(context: WorkerContext) -> None:
+    open_ = context.register.runs(OPEN)
+    known = [run for run in requested_runs(open_) if run.request.kind != RUN]
+    elsewhere = in_process(context, open_, current_lease(context.store, context.names)) is not None
+    states = Counter(state_of(context, run, elsewhere) for run in known)
+    for state in metrics.STATES:
+        metrics.RUNS.labels(state).set(states[state])
+    metrics.RUNS_OPEN.set(len(known))
+    metrics.GAPS_OPEN.set(sum(_left(context, run) for run in known))
+
+
+def state_of(context: WorkerContext, run: RequestedRun, elsewhere: bool) -> str:
+    """What an open run does: one of `metrics.STATES`. A night that rests is told once in the log."""
+    standing = context.plan(run.iri).standing()
+    if standing.failure:
+        return "stopped"
+    if standing.paused:
+        return "paused"
+    until = rests_until(context.settings.workers, context.register.clock()) if run.request.kind == NIGHTLY else None
+    if until is None:
+        return "waiting" if elsewhere else "running"
+    if context.broker.once_in(f"rests:{run.iri.value}", (until - context.register.clock()).total_seconds()):
+        log.info("the nightly run rests", run=run.iri.value, until=f"{until:%Y-%m-%dT%H:%M:%SZ}")
+    return "resting"
+
+
+def _left(context: WorkerContext, run: RequestedRun) -> int:
+    done = committed(context.store, context.names, run.iri)
+    return max(0, context.plan(run.iri).gaps() - sum(done.values()) + done["records"])
+
+
+def _first_run(context: WorkerContext) -> float:
+    """When the first run of the register was started (Unix time); infinite for none."""
+    query = f"SELECT (MIN(?t) AS ?first) WHERE {{ GRAPH {context.names.runs} {{ ?run {PROV.startedAtTime} ?t }} }}"
+    for (first,) in context.store.select(query):
+        if isinstance(first, Literal):
+            return datetime.fromisoformat(first.value).timestamp()
+    return float("inf")
