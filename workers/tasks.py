@@ -103,7 +103,10 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
 
     def tend_all() -> str:
         tell(process.context)
-        return run_tend(process.context, messages)
+        holder = "nobody"
+        with broker_may_fail("reconcile"):
+            holder = run_tend(process.context, messages)
+        return holder
 
     def nightly() -> str:
         return run_nightly(process.context, messages)

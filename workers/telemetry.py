@@ -56,10 +56,11 @@ def state_of(context: WorkerContext, run: RequestedRun, elsewhere: bool) -> str:
         return "stopped"
     if standing.paused:
         return "paused"
-    until = rests_until(context.settings.workers, context.register.clock()) if run.request.kind == NIGHTLY else None
+    clock = context.register.clock()
+    until = rests_until(context.settings.workers, clock) if run.request.kind == NIGHTLY else None
     if until is None:
         return "waiting" if elsewhere else "running"
-    if context.broker.once_in(f"rests:{run.iri.value}", (until - context.register.clock()).total_seconds()):
+    if context.broker.once_in(f"rests:{run.iri.value}", (until - clock).total_seconds()):
         log.info("the nightly run rests", run=run.iri.value, until=f"{until:%Y-%m-%dT%H:%M:%SZ}")
     return "resting"
 

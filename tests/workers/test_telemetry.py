@@ -10,10 +10,11 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from enrich.errors import StoreUnavailable
-from enrich.runs.jobs import open_runs
+from enrich.runs.attempts import Attempt
+from enrich.runs.register import OPEN
 from tests.workers.small import GAPS, Queue, ask, small_service
-from tests.workers.test_in_one_process import _foreign_run
-from workers.context import Service
+from tests.workers.test_in_one_process import begun_elsewhere
+from workers.context import WorkerContext
 from workers.metrics import STATES
 from workers.tasks import run_nightly
 from workers.telemetry import tell
@@ -26,30 +27,30 @@ def told(name: str, **labels: str) -> float:
     return found
 
 
-def states(service: Service) -> dict[str, float]:
+def states(service: WorkerContext) -> dict[str, float]:
     """How many runs there are in each state, where there are any."""
     tell(service)
     found = {state: told("enrich_runs", state=state) for state in STATES}
-    assert told("enrich_runs_open") == sum(found.values()) == len(open_runs(service.store, service.names))
+    assert told("enrich_runs_open") == sum(found.values()) == len(service.register.runs(OPEN))
     return {state: number for state, number in found.items() if number}
 
 
-def test_the_state_of_each_open_run(service: Service, queue: Queue) -> None:
+def test_the_state_of_each_open_run(service: WorkerContext, queue: Queue) -> None:
     assert states(service) == {}
     first, second = ask(service, priority=9), ask(service, limit=2)
     assert states(service) == {"running": 2}
     service.plan(first).fail("broken")
-    service.plan(second).pause(True)
+    service.plan(second).pause()
     assert states(service) == {"stopped": 1, "paused": 1}
-    service.plan(first).fail(None)
-    service.plan(second).pause(False)
+    service.plan(first).resume()
+    service.plan(second).resume()
     queue.all()
     assert states(service) == {}
 
 
-def test_runs_wait_while_another_process_has_one_under_way(service: Service) -> None:
+def test_runs_wait_while_another_process_has_one_under_way(service: WorkerContext) -> None:
     ask(service)
-    other = _foreign_run(service)
+    other = begun_elsewhere(service, Attempt.here())
     tell(service)
     assert told("enrich_runs", state="waiting") == 1
     service.register.retract(other)
@@ -66,7 +67,7 @@ def test_a_night_that_rests_says_so_once(tmp_path: Path, redis_url: str) -> None
     assert said["until"].endswith("Z")
 
 
-def test_open_gaps_and_the_last_success(service: Service, queue: Queue) -> None:
+def test_open_gaps_and_the_last_success(service: WorkerContext, queue: Queue) -> None:
     tell(service)
     assert told("enrich_gaps_open") == told("enrich_last_successful_run_timestamp_seconds") == 0
     assert told("enrich_installed_timestamp_seconds") == pytest.approx(time.time(), abs=60)
@@ -84,7 +85,7 @@ def test_open_gaps_and_the_last_success(service: Service, queue: Queue) -> None:
     assert told("enrich_last_successful_run_timestamp_seconds") == pytest.approx(time.time(), abs=60)
 
 
-def test_a_redis_that_was_emptied_forgets_no_installation(service: Service, queue: Queue) -> None:
+def test_a_redis_that_was_emptied_forgets_no_installation(service: WorkerContext, queue: Queue) -> None:
     """Given runs in the register, then the oldest tells since when there are workers."""
     ask(service)
     queue.all()
@@ -95,11 +96,11 @@ def test_a_redis_that_was_emptied_forgets_no_installation(service: Service, queu
     assert told("enrich_installed_timestamp_seconds") < before - 1
 
 
-def test_what_cannot_be_read_is_counted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_counted(service: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> None:
         raise StoreUnavailable("the store is away")
 
     before = told("enrich_failures_total", reason="store")
-    monkeypatch.setattr("workers.telemetry.open_runs", away)
+    monkeypatch.setattr("workers.telemetry.last_success", away)
     tell(service)
     assert told("enrich_failures_total", reason="store") == before + 1
