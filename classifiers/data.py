@@ -25,7 +25,8 @@ class Text:
 class Picture:
     """One picture of a record: where it comes from and, once fetched, the local file that holds it.
 
-    `path` is None until the picture was fetched, or when it could not be: then `failure` says why.
+    `path` is None until the picture was fetched, or when it could not be: then `failure` says why, and
+    `may_come` whether a later try may give it (a server that is down or asks for a login).
     """
 
     url: str
@@ -33,6 +34,7 @@ class Picture:
     sha256: str | None = None
     format: str | None = None
     failure: str | None = None
+    may_come: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import random
 import re
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,32 +19,16 @@ import httpcore2
 
 from enrich.errors import SettingsError
 from enrich.media.addresses import AllowList
+from enrich.media.circuits import Circuits
 from enrich.media.connection import PinnedBackend, Resolver, system_resolver
-from enrich.media.hosts import Hosts
 from enrich.media.locations import Location, parse
-from enrich.media.refusal import NoAnswer, Refusal, ServerError
+from enrich.media.refusal import Kind, NoAnswer, Refusal, ServerError
 from enrich.settings.models import MediaSettings
 
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_LOGIN = (401, 402, 403, 407)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What came: the URL after redirects, the size in bytes and the media type the server claims."""
-
-    url: str
-    size: int
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    location: Location
-    status: int
-    headers: Mapping[str, str]
-    size: int = 0
 
 
 @dataclass
@@ -69,8 +54,8 @@ class Fetcher:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
-        self.hosts = Hosts(settings.host_failures, settings.max_wait, clock=clock, sleep=sleep)
-        self._clock = clock
+        self.circuits = Circuits(settings.host_failures, settings.max_wait, clock=clock, sleep=sleep)
+        self.clock = clock
         self._sleep = sleep
         self._backend = PinnedBackend(
             AllowList(settings.allow),
@@ -96,51 +81,50 @@ class Fetcher:
         """Close the connections that are kept open."""
         self._pool.close()
 
-    def get(self, url: str, sink: BinaryIO, *, accept: str = "*/*", max_bytes: int | None = None) -> Fetched:
+    def get(self, url: str, sink: BinaryIO, *, accept: str = "*/*", max_bytes: int | None = None) -> None:
         """Write the body that this URL gives into `sink`, from its start. Raises Refusal with the reason."""
         budget = _Budget(self.settings.timeout, self.settings.max_bytes if max_bytes is None else max_bytes)
         location = parse(url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._with_retries(location, sink, accept, budget)
-            if answer.status not in _REDIRECTS:
-                return Fetched(location.url, answer.size, _media_type(answer.headers))
-            if "location" not in answer.headers:
-                raise Refusal(f"{location.origin} redirects to nowhere", status=answer.status)
-            location = location.join(answer.headers["location"])
-        raise Refusal(f"more than {MAX_REDIRECTS} redirects")
+            target = self._with_retries(location, sink, accept, budget)
+            if target is None:
+                return
+            location = location.join(target)
+        raise Refusal(f"more than {MAX_REDIRECTS} redirects", Kind.MISSING)
 
     def check(self, url: str) -> None:
-        """Raise the Refusal that needs no network: a URL that is not fetched, a host that is set aside."""
-        self.hosts.check(parse(url).origin)
+        """Raise the Refusal that needs no network: a URL that is not fetched, a host with an open circuit."""
+        self.circuits.check(parse(url).origin)
 
-    def _with_retries(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> _Answer:
+    def _with_retries(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> str | None:
+        host = location.origin
         for attempt in range(self.settings.retries + 1):
-            self.hosts.admit(location.origin)
+            self.circuits.admit(host)
             try:
-                answer = self._once(location, sink, accept, budget)
+                target = self._once(location, sink, accept, budget)
             except NoAnswer as refusal:
-                self.hosts.failed(location.origin, refusal)
+                self.circuits.failed(host, refusal)
                 raise
             except ServerError as refusal:
                 if refusal.wait is not None:
-                    self.hosts.wait(location.origin, refusal.wait)
+                    self.circuits.wait(host, refusal.wait)
                 if attempt == self.settings.retries:
-                    self.hosts.failed(location.origin, refusal)
+                    self.circuits.failed(host, refusal)
                     raise
                 if refusal.wait is None:
                     self._sleep(0.25 * 2**attempt * (1 + random.random()))
             except Refusal as refusal:
                 if refusal.status is not None:
-                    self.hosts.answered(location.origin)
+                    self.circuits.answered(host)
                 raise
             else:
-                self.hosts.answered(location.origin)
-                return answer
+                self.circuits.answered(host)
+                return target
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _once(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> _Answer:
-        """One request and its body, within the time limits."""
-        start = self._clock()
+    def _once(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> str | None:
+        """One request within the time limits: its body goes into `sink`, or it tells where it redirects to."""
+        start = self.clock()
         self._backend.set_deadline(start + min(self.settings.header_timeout, budget.seconds))
         url = httpcore2.URL(
             scheme=location.scheme, host=location.host, port=location.port, target=location.target
@@ -151,16 +135,12 @@ class Fetcher:
             ("Accept", accept),
             ("Accept-Encoding", "identity"),
         ]
-        limits = {
-            "connect": self.settings.connect_timeout,
-            "read": self.settings.timeout,
-            "write": self.settings.timeout,
-            "pool": self.settings.timeout,
-        }
+        limits = dict.fromkeys(("read", "write", "pool"), self.settings.timeout)
+        limits["connect"] = self.settings.connect_timeout
         try:
             with self._pool.stream("GET", url, headers=headers, extensions={"timeout": limits}) as response:
                 self._backend.set_deadline(start + budget.seconds)
-                return self._body(location, response, sink, budget.max_bytes)
+                return self._body(location.origin, response, sink, budget.max_bytes)
         except httpcore2.TimeoutException as error:
             raise NoAnswer(f"{location.origin} does not answer in time") from error
         except httpcore2.ConnectError as error:
@@ -168,36 +148,62 @@ class Fetcher:
         except (httpcore2.NetworkError, httpcore2.ProtocolError, UnicodeError) as error:
             raise ServerError(f"{location.origin} hung up or does not speak HTTP: {error}") from error
         finally:
-            budget.seconds -= self._clock() - start
+            budget.seconds -= self.clock() - start
 
-    def _body(self, location: Location, response: httpcore2.Response, sink: BinaryIO, limit: int) -> _Answer:
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
-        }
+    def _body(self, host: str, response: httpcore2.Response, sink: BinaryIO, limit: int) -> str | None:
         status = response.status
+        headers = {name.decode("latin-1").lower(): _text(value) for name, value in response.headers}
         if status in _REDIRECTS:
-            return _Answer(location, status, headers)
-        if status in _BUSY:
-            raise ServerError(
-                f"{location.origin} answers {status}", status=status, wait=_retry_after(headers)
-            )
-        if status != 200:
-            raise Refusal(f"{location.origin} answers {status}", status=status)
-        if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-            raise Refusal(f"{location.origin} sends it compressed, unasked", status=status)
+            if "location" in headers:
+                return headers["location"]
+            raise Refusal(f"{host} redirects to nowhere", Kind.MISSING, status=status)
+        if status not in (200, 203):
+            raise _refusal(host, status, headers)
         length = headers.get("content-length", "")
         if re.fullmatch("[0-9]{1,18}", length) and int(length) > limit:
-            raise Refusal(f"{length} bytes, more than {limit}", status=status)
+            raise Refusal(f"{length} bytes, more than {limit}", Kind.SIZE, status=status)
+        unpack = _unpacker(host, headers.get("content-encoding", "").strip().lower(), status)
         sink.seek(0)
         sink.truncate()
-        size = 0
+        left = limit
         for chunk in response.iter_stream():
-            size += len(chunk)
-            if size > limit:
-                raise Refusal(f"more than {limit} bytes", status=status)
-            sink.write(chunk)
             self._backend.left()
-        return _Answer(location, status, headers, size)
+            try:
+                content = unpack(chunk, left + 1)
+            except zlib.error as error:
+                raise Refusal(
+                    f"{host} sends what cannot be unpacked: {error}", Kind.CONTENT, status=status
+                ) from error
+            left -= len(content)
+            if left < 0:
+                raise Refusal(f"more than {limit} bytes", Kind.SIZE, status=status)
+            sink.write(content)
+        return None
+
+
+def _text(value: bytes) -> str:
+    """A header's value; a redirect may hold letters in UTF-8, which is what browsers read."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _refusal(host: str, status: int, headers: Mapping[str, str]) -> Refusal:
+    reason = f"{host} answers {status}"
+    if status in _BUSY:
+        return ServerError(reason, status=status, wait=_retry_after(headers))
+    kind = Kind.LOGIN if status in _LOGIN else Kind.BUSY if status >= 500 else Kind.MISSING
+    return Refusal(reason, kind, status=status)
+
+
+def _unpacker(host: str, encoding: str, status: int) -> Callable[[bytes, int], bytes]:
+    """What gives the bytes of a piece of the body, at most so many. Raises Refusal."""
+    if encoding in ("", "identity"):
+        return lambda chunk, _most: chunk
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
+    raise Refusal(f"{host} sends it packed as {encoding[:30]!r}, unasked", Kind.CONTENT, status=status)
 
 
 def _tls(settings: MediaSettings) -> ssl.SSLContext:
@@ -205,10 +211,6 @@ def _tls(settings: MediaSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"media.ca_file {settings.ca_file} holds no certificates: {error}") from error
-
-
-def _media_type(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -16,6 +16,7 @@ _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _KEPT = "%/:@!$&'()*+,;=~-._?"
+_BLANK = "".join(map(chr, range(33)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Location:
 
     @property
     def origin(self) -> str:
-        """Host and port: what is counted and set aside."""
+        """Host and port: what failures are counted for."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -49,18 +50,27 @@ class Location:
     def join(self, reference: str) -> Location:
         """Where a redirect from here leads. Raises Refusal."""
         try:
-            joined = urljoin(self.url, reference.strip())
+            joined = urljoin(self.url, trimmed(reference))
         except ValueError as error:
             raise Refusal(f"redirect to something that is no URL: {reference[:100]!r}") from error
         return parse(joined)
 
 
+def trimmed(url: str) -> str:
+    """The URL without the spaces and control characters around it (WHATWG URL, section 4.4)."""
+    return url.strip(_BLANK)
+
+
 def parse(url: str) -> Location:
-    """Take a URL apart; the fragment is dropped. Raises Refusal for whatever is not a plain http(s) URL."""
+    """Take a URL apart; the fragment is dropped, and spaces are percent-encoded as a browser does.
+
+    Raises Refusal for whatever is not a plain http(s) URL.
+    """
+    url = trimmed(url)
     if len(url) > MAX_LENGTH:
         raise Refusal(f"URL is longer than {MAX_LENGTH} characters")
-    if any(ord(c) < 33 or ord(c) == 127 for c in url) or "\\" in url:
-        raise Refusal(f"URL holds a space, a control character or a backslash: {url[:100]!r}")
+    if any(ord(c) < 32 or ord(c) == 127 for c in url) or "\\" in url:
+        raise Refusal(f"URL holds a control character or a backslash: {url[:100]!r}")
     try:
         parts = urlsplit(url)
         port = parts.port

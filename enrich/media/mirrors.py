@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from enrich.errors import SettingsError
-from enrich.media.refusal import Refusal
+from enrich.media.refusal import Kind, Refusal
 
 
 class Mirrors:
@@ -47,7 +47,7 @@ def _inside(folder: Path, rest: str) -> Path:
         if not path.is_relative_to(folder):
             raise Refusal(f"URL leads out of the mirror: {rest[:100]!r}")
         if not path.is_file():
-            raise Refusal(f"the mirror has no file {name[:100]!r}")
+            raise Refusal(f"the mirror has no file {name[:100]!r}", Kind.MISSING)
     except (OSError, RuntimeError, UnicodeError) as error:
-        raise Refusal(f"the mirror's file cannot be read: {error}") from error
+        raise Refusal(f"the mirror's file cannot be read: {error}", Kind.STORAGE) from error
     return path

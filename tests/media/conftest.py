@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from enrich.media.pictures import PictureSource
 from enrich.settings.models import MediaSettings
 from tests.media.servers import HttpServer, server
 
@@ -30,3 +31,9 @@ def settings(tmp_path: Path) -> MediaSettings:
         max_bytes=1_000_000,
         size=64,
     )
+
+
+@pytest.fixture
+def source(settings: MediaSettings) -> Iterator[PictureSource]:
+    with PictureSource(settings) as running:
+        yield running

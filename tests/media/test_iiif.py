@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.media.iiif import ImageInfo, ImageRequest, Mosaic, mosaic_of, read_info, recognise, requests
+from enrich.media.iiif import ImageRequest, Mosaic, mosaic_of, recognise, requests, service
+from enrich.media.iiif_info import ImageInfo, read_info
 
 BASE = "https://iiif.museum.org/image/v2/ark:%2F12%2Fx"
 V2 = "http://iiif.io/api/image/2/context.json"
@@ -121,11 +122,14 @@ def test_limited_sizes_are_under_the_limits(width: int, height: int, most: int, 
     assert limited[0] * limited[1] <= area or 1 in limited
 
 
+def jpegs(urls: list[str]) -> list[str]:
+    return [url for url in urls if not url.endswith(".png")]
+
+
 def test_level_0_is_asked_for_what_it_lists() -> None:
     sizes = [{"width": 150, "height": 100}, {"width": 1500, "height": 1000}, {"width": 3000, "height": 2000}]
-    assert asked(
-        info(sizes=sizes, **{"@context": V2, "profile": "http://iiif.io/api/image/2/level0.json"})
-    ) == [
+    level0 = info(sizes=sizes, **{"@context": V2, "profile": "http://iiif.io/api/image/2/level0.json"})
+    assert jpegs(asked(level0)) == [
         "full/1500,/0/default.jpg",
         "full/1500,1000/0/default.jpg",
         "full/full/0/default.jpg",
@@ -139,13 +143,57 @@ def test_level_0_with_sizes_far_too_small_is_asked_for_tiles_first() -> None:
         tiles=[{"width": 512, "scaleFactors": [1, 2, 4, 8, 16]}],
         **{"@context": V3, "profile": "level0"},
     )
-    assert asked(level0) == [
+    assert jpegs(asked(level0)) == [
         "full/max/0/default.jpg",
         "full/full/0/default.jpg",
+        "2 tiles",
         "2 tiles",
         "full/150,100/0/default.jpg",
         "full/150,/0/default.jpg",
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "url", "first", "last"),
+    [
+        ({"@context": V2, "profile": ["level0.json", {"formats": ["png"]}]}, "info.json", "png", "jpg"),
+        ({"@context": V3, "profile": "level0", "preferredFormats": ["png"]}, "info.json", "png", "jpg"),
+        ({"@context": V3, "profile": "level0", "extraFormats": ["jp2", 7]}, "info.json", "jpg", "png"),
+        ({"@context": V3, "profile": "level0"}, "full/full/0/default.webp", "jpg", "png"),
+        ({"@context": V3, "profile": "level2", "preferredFormats": ["png"]}, "info.json", "jpg", "jpg"),
+    ],
+)
+def test_level_0_is_asked_for_the_formats_that_it_may_have(
+    keys: dict[str, Any], url: str, first: str, last: str
+) -> None:
+    urls = asked(info(**keys), f"{BASE}/{url}")
+    assert (urls[0].rpartition(".")[2], urls[-1].rpartition(".")[2]) == (first, last)
+
+
+def test_version_1_calls_its_quality_native() -> None:
+    keys = {
+        "@context": "http://library.stanford.edu/iiif/image-api/1.1/context.json",
+        "profile": "http://library.stanford.edu/iiif/image-api/1.1/compliance.html#level1",
+    }
+    assert asked(info(**keys))[0] == "full/750,/0/native.jpg"
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://museum.org/iiif/2/vase.jpg", "https://museum.org/iiif/2/vase.jpg"),
+        ("https://museum.org/IIIF/vase/", "https://museum.org/IIIF/vase"),
+        ("https://museum.org/collections/2006AM3529", "https://museum.org/collections/2006AM3529"),
+        ("https://museum.org/media/vase.jpg", None),
+        ("https://museum.org/", None),
+        ("https://museum.org/iiif?id=3", None),
+        ("https://museum.org/vase#iiif", None),
+    ],
+)
+def test_a_url_may_be_the_base_address_of_a_service(url: str, base: str | None) -> None:
+    found = service(url)
+    assert (found and found.base) == base
+    assert found is None or not found.direct
 
 
 def test_a_mosaic_covers_the_picture_and_no_more() -> None:

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from classifiers.data import Picture
-from classifiers.neural.decoding import decode
 from enrich.errors import SettingsError
+from enrich.media.cache import Cache
+from enrich.media.circuits import HALF_OPEN_AFTER
+from enrich.media.fetch import Fetcher
 from enrich.media.pictures import PictureSource
 from enrich.settings.models import MediaSettings
-from tests.media.servers import Handler, HttpServer, picture
-
-
-@pytest.fixture
-def source(settings: MediaSettings) -> Iterator[PictureSource]:
-    with PictureSource(settings) as running:
-        yield running
+from tests.media.servers import Clock, HttpServer, picture
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -85,6 +76,85 @@ def test_a_failure_is_remembered_for_the_run_only(web: HttpServer, settings: Med
     web.gives("/a.jpg", picture())
     with PictureSource(settings) as source:
         assert source.get(Picture(web.url("/a.jpg"))).failure is None
+
+
+def answers(web: HttpServer, status: int) -> str:
+    web.gives(f"/{status}.jpg", b"", status)
+    return web.url(f"/{status}.jpg")
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_picture_of_a_server_that_is_down_or_wants_a_login_may_come(
+    status: int, web: HttpServer, settings: MediaSettings
+) -> None:
+    with PictureSource(settings, fetcher=Fetcher(settings, sleep=lambda _: None)) as source:
+        assert source.get(Picture(answers(web, status))).may_come
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_picture_that_is_gone_is_refused_for_good(
+    status: int, web: HttpServer, source: PictureSource
+) -> None:
+    assert not source.get(Picture(answers(web, status))).may_come
+
+
+def test_what_became_of_the_pictures_is_counted_and_told(web: HttpServer, settings: MediaSettings) -> None:
+    web.gives("/a.jpg", picture())
+    web.gives("/b.jpg", b"<html>")
+    told: list[tuple[str, str]] = []
+    with PictureSource(settings, observe=lambda *result: told.append(result)) as source:
+        for url in (
+            web.url("/a.jpg"),
+            web.url("/a.jpg"),
+            web.url("/b.jpg"),
+            answers(web, 404),
+            answers(web, 403),
+        ):
+            source.get(Picture(url))
+    tally = source.tally()
+    assert (tally.had, tally.may_come, tally.open_circuits) == (1, {"login": 1}, {})
+    assert tally.refused == {"missing": 1, "not accepted": 1}
+    assert tally.text == "1 had; 1 may come later (login 1); 2 refused (missing 1, not accepted 1)"
+    assert told == [
+        ("had", "server"),
+        ("refused", "not accepted"),
+        ("refused", "missing"),
+        ("may come", "login"),
+    ]
+
+
+def test_a_long_run_asks_again_for_what_may_come(web: HttpServer, settings: MediaSettings) -> None:
+    clock = Clock()
+    web.gives("/a.jpg", b"", 403)
+    with PictureSource(settings, fetcher=Fetcher(settings, clock=clock, sleep=clock.sleep)) as source:
+        for _ in range(3):
+            assert source.get(Picture(web.url("/a.jpg"))).may_come
+        assert web.seen == ["/a.jpg"]
+        web.gives("/a.jpg", picture())
+        clock.now += HALF_OPEN_AFTER
+        assert source.get(Picture(web.url("/a.jpg"))).path is not None
+        assert (source.tally().had, source.tally().may_come) == (1, {})
+
+
+def test_a_host_that_comes_back_is_asked_again_within_the_run(
+    web: HttpServer, settings: MediaSettings
+) -> None:
+    clock = Clock()
+    few = settings.model_copy(update={"host_failures": 2, "retries": 0})
+    web.default = lambda handler: handler.reply(500)
+    with PictureSource(few, fetcher=Fetcher(few, clock=clock, sleep=clock.sleep)) as source:
+        for n in range(30):
+            source.get(Picture(web.url(f"/{n}.jpg")))
+        assert len(web.seen) == 20
+        assert list(source.tally().open_circuits) == [f"127.0.0.1:{web.port}"]
+        assert source.tally().may_come == {"server error": 20, "circuit open": 10}
+
+        web.default = lambda handler: handler.reply(200, picture())
+        clock.now += HALF_OPEN_AFTER
+        assert all(source.get(Picture(web.url(f"/{n}.jpg"))).path for n in range(30))
+        assert source.open_circuits == {}
+    with PictureSource(few) as another_run:
+        assert another_run.open_circuits == {}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +219,7 @@ def test_a_mirror_is_asked_instead_of_the_network(tmp_path: Path, settings: Medi
         assert "HTML" in bad
         missing = source.get(Picture("https://images.example.org/none.jpg")).failure
         assert missing == "the mirror has no file 'none.jpg'"
-        assert source.counts == {"mirror": 1, "failed": 2}
+        assert source.counts == {"mirror": 1, "missing": 1, "not accepted": 1}
 
 
 def test_a_cache_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path, settings: MediaSettings) -> None:
@@ -165,8 +235,10 @@ def test_a_full_disk_is_a_reason(
         raise OSError(28, "No space left on device")
 
     web.gives("/a.jpg", picture())
-    monkeypatch.setattr(source._cache, "keep", full)
-    assert "No space left" in (source.get(Picture(web.url("/a.jpg"))).failure or "")
+    monkeypatch.setattr(Cache, "keep", full)
+    found = source.get(Picture(web.url("/a.jpg")))
+    assert "No space left" in (found.failure or "")
+    assert found.may_come
 
 
 def test_a_picture_evicted_meanwhile_is_fetched_again(web: HttpServer, source: PictureSource) -> None:
@@ -177,109 +249,3 @@ def test_a_picture_evicted_meanwhile_is_fetched_again(web: HttpServer, source: P
     again = source.get(Picture(web.url("/a.jpg")))
     assert again.path is not None
     assert again.path.is_file()
-
-
-def image_server(web: HttpServer, about: dict[str, object], gives: Callable[[str], bytes | int]) -> str:
-    """A IIIF server of one picture; `gives` answers region/size with bytes or a status. Returns its URL."""
-
-    def answer(handler: Handler) -> None:
-        rest = handler.path.removeprefix("/iiif/x/")
-        if rest == "info.json":
-            handler.reply(200, json.dumps(about).encode())
-            return
-        given = gives(rest.removesuffix("/0/default.jpg"))
-        handler.reply(200, given) if isinstance(given, bytes) else handler.reply(given)
-
-    web.default = answer
-    return web.url("/iiif/x/full/full/0/default.jpg")
-
-
-def size_of(found: Picture) -> tuple[int, int]:
-    assert found.path is not None, found.failure
-    with Image.open(found.path) as image:
-        return image.size
-
-
-def test_an_image_server_that_answers_403_on_full_is_asked_for_the_size_needed(
-    web: HttpServer, source: PictureSource
-) -> None:
-    def gives(what: str) -> bytes | int:
-        return picture(96, 64) if what == "full/96," else 403
-
-    about = {"width": 6000, "height": 4000, "profile": ["http://iiif.io/api/image/2/level1.json"]}
-    found = source.get(Picture(image_server(web, about, gives)))
-    assert size_of(found) == (96, 64)
-    assert web.seen == ["/iiif/x/info.json", "/iiif/x/full/96,/0/default.jpg"]
-
-
-@pytest.mark.parametrize("status", [400, 403, 404, 500, 501])
-def test_an_image_server_that_refuses_sizes_gives_the_original(
-    status: int, web: HttpServer, settings: MediaSettings
-) -> None:
-    about = {"width": 600, "height": 400, "profile": ["http://iiif.io/api/image/2/level2.json"]}
-    url = image_server(web, about, lambda what: picture(600, 400) if what == "full/full" else status)
-    with PictureSource(settings.model_copy(update={"retries": 0})) as source:
-        assert size_of(source.get(Picture(url))) == (600, 400)
-
-
-def test_a_level_0_server_gives_a_listed_size(web: HttpServer, source: PictureSource) -> None:
-    about = {
-        "@context": "http://iiif.io/api/image/3/context.json",
-        "profile": "level0",
-        "width": 6000,
-        "height": 4000,
-        "sizes": [{"width": w, "height": w * 2 // 3} for w in (30, 120, 1200)],
-    }
-    url = image_server(web, about, lambda what: picture(120, 80) if what == "full/120,80" else 404)
-    assert size_of(source.get(Picture(url))) == (120, 80)
-
-
-def test_a_level_0_server_of_tiles_is_put_together(web: HttpServer, source: PictureSource) -> None:
-    whole = Image.open(BytesIO(picture(200, 150, "PNG")))
-
-    def gives(what: str) -> bytes | int:
-        region, size = what.split("/")
-        if region == "full" or not size.endswith(","):
-            return 404
-        left, top, width, height = map(int, region.split(","))
-        tile = whole.crop((left, top, left + width, top + height)).resize(
-            (int(size[:-1]), -(-height * int(size[:-1]) // width))
-        )
-        file = BytesIO()
-        tile.save(file, "PNG")
-        return file.getvalue()
-
-    about = {
-        "profile": "http://iiif.io/api/image/2/level0.json",
-        "width": 200,
-        "height": 150,
-        "tiles": [{"width": 64, "scaleFactors": [1, 2]}],
-    }
-    found = source.get(Picture(image_server(web, about, gives)))
-    assert found.format == "PNG"
-    assert size_of(found) == (100, 75)
-    assert found.path is not None
-    small = np.asarray(whole.resize((100, 75)), dtype=float)
-    assert np.abs(decode(found.path, 75).astype(float) - small).mean() < 4
-
-
-def test_a_server_without_info_json_gives_what_the_graph_names(
-    web: HttpServer, source: PictureSource
-) -> None:
-    web.gives("/iiif/x/full/200,/0/native.jpg", picture(200, 100))
-    assert size_of(source.get(Picture(web.url("/iiif/x/full/200,/0/native.jpg")))) == (200, 100)
-    assert source.counts == {"server": 1, "no info.json": 1}
-
-
-def test_the_reason_of_an_image_server_is_its_last(web: HttpServer, source: PictureSource) -> None:
-    found = source.get(Picture(web.url("/iiif/x/info.json")))
-    assert found.failure == f"127.0.0.1:{web.port} answers 404"
-    assert len(web.seen) <= 5
-
-
-def test_an_image_server_is_asked_per_size(web: HttpServer, settings: MediaSettings) -> None:
-    about = {"width": 600, "height": 400, "profile": ["http://iiif.io/api/image/2/level2.json"]}
-    url = image_server(web, about, lambda what: picture(int(what.split("/")[1].split(",")[0]), 50))
-    for size in (32, 64):
-        with PictureSource(settings.model_copy(update={"size": size})) as source:
-            assert size_of(source.get(Picture(url)))[0] == size * 3 // 2

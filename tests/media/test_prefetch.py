@@ -116,13 +116,14 @@ def test_a_graph_full_of_dead_hosts_costs_seconds(settings: MediaSettings) -> No
     begun, started = clock(), time.monotonic()
     with PictureSource(serial, fetcher=fetcher) as source:
         taken = list(prefetch(given, source))
-        assert len(source.hosts_set_aside()) == 12
+        assert len(source.open_circuits) == 12
     assert len(asked) == 12 * 3
     assert clock() - begun <= 12 * 3 * settings.connect_timeout
     assert time.monotonic() - started < 10
     reasons = [each.record.pictures[0].failure or "" for each in taken]
-    assert sum("has no address" in reason and "set aside" not in reason for reason in reasons) == 36
-    assert sum("set aside for this run: 3 failures in a row" in reason for reason in reasons) == 2964
+    assert sum(reason.endswith("not known") and "is open" not in reason for reason in reasons) == 36
+    assert sum("is open: 3 failures in a row" in reason for reason in reasons) == 2964
+    assert source.tally().may_come == {"no answer": 36, "circuit open": 2964}
 
 
 def test_what_was_fetched_before_is_given_although_its_host_died(
@@ -136,9 +137,10 @@ def test_what_was_fetched_before_is_given_although_its_host_died(
     given = [subject(n, web.url(f"/{n}.jpg")) for n in range(50)]
     with PictureSource(weary) as source:
         taken = list(prefetch([*given, subject(50, web.url("/a.jpg"))], source))
-        assert len(source.hosts_set_aside()) == 1
+        assert len(source.open_circuits) == 1
     assert taken[-1].record.pictures[0].path is not None
-    assert source.counts == {"failed": 50, "cache": 1}
+    assert source.counts["cache"] == 1
+    assert sum(source.tally().may_come.values()) == 50
 
 
 def test_mirrored_pictures_are_checked_in_parallel_too(tmp_path: Path, settings: MediaSettings) -> None:
@@ -151,7 +153,7 @@ def test_mirrored_pictures_are_checked_in_parallel_too(tmp_path: Path, settings:
     assert [each.record.pictures[0].path is not None for each in taken] == [True] * 10 + [False]
 
 
-def test_a_server_that_hangs_is_set_aside_too(web: HttpServer, settings: MediaSettings) -> None:
+def test_the_circuit_of_a_server_that_hangs_is_opened_too(web: HttpServer, settings: MediaSettings) -> None:
     web.default = lambda handler: handler.server.stopping.wait(10) and None
     given = [subject(n, web.url(f"/{n}.jpg")) for n in range(200)]
     quick = settings.model_copy(update={"header_timeout": 0.2, "host_failures": 3})
@@ -183,5 +185,5 @@ def test_a_server_that_fails_half_the_time_gives_most_pictures(
     patient = settings.model_copy(update={"retries": 3})
     with PictureSource(patient, fetcher=Fetcher(patient, sleep=lambda _: None)) as source:
         taken = list(prefetch(given, source))
-        assert source.hosts_set_aside() == {}
+        assert source.open_circuits == {}
     assert sum(each.record.pictures[0].path is not None for each in taken) >= 45

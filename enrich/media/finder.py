@@ -1,0 +1,157 @@
+"""Where one picture comes from: a mirror, the cache, its server, or a IIIF service; checked before it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from classifiers.base import ClassifierError
+from classifiers.data import Picture
+from classifiers.neural.decoding import PictureInfo, decode, inspect
+from enrich.errors import SettingsError
+from enrich.media import iiif
+from enrich.media.cache import Cache
+from enrich.media.fetch import Fetcher
+from enrich.media.iiif_info import ImageInfo, read_info
+from enrich.media.locations import trimmed
+from enrich.media.mirrors import Mirrors
+from enrich.media.refusal import Kind, NoAnswer, Refusal
+from enrich.settings.models import MediaSettings
+
+ACCEPT = "image/jpeg,image/png,image/webp,image/tiff,image/gif;q=0.8,*/*;q=0.1"
+MAX_INFO_BYTES = 1_000_000
+MAX_IIIF_TRIES = 20
+DECODERS = 2
+"""Pictures decoded for checking at the same time: each takes up to `max_pixels` times three bytes."""
+
+
+class PictureFinder:
+    """Gets pictures, each time it is asked; safe between threads."""
+
+    def __init__(self, settings: MediaSettings, fetcher: Fetcher) -> None:
+        self.settings = settings
+        self.fetcher = fetcher
+        self._mirrors = Mirrors(settings.mirrors)
+        try:
+            self._cache = Cache(settings.cache, settings.cache_bytes, max_age=settings.cache_age)
+        except OSError as error:
+            raise SettingsError(f"media.cache: {settings.cache} cannot be written: {error}") from error
+        self._decoders = threading.Semaphore(DECODERS)
+
+    def refused_at_once(self, url: str) -> bool:
+        """Whether the picture is refused without asking the network."""
+        if self._mirrors.cover(trimmed(url)):
+            return False
+        try:
+            self.fetcher.check(url)
+        except Refusal:
+            return True
+        return False
+
+    def find(self, picture: Picture) -> tuple[str, Picture]:
+        """The picture, and whether it came from the mirror, the cache or the server. Raises Refusal."""
+        url = trimmed(picture.url)
+        local = self._mirrors.find(url)
+        if local is not None:
+            return "mirror", _had(picture, local, _digest(local), self._check(local).format)
+        request = iiif.recognise(url)
+        sized = f"{url}#{self.settings.size}"
+        for key in (sized,) if request else (url, sized):
+            if (cached := self._cache.find(key)) is not None:
+                path, entry = cached
+                return "cache", _had(picture, path, entry.sha256, entry.format)
+        self.fetcher.check(url)
+        if request is not None:
+            return "server", self._from_service(picture, request, self._info(request), sized)
+        try:
+            return "server", self._from_server(picture, url, url)
+        except Refusal as refusal:
+            request = iiif.service(url)
+            if request is None or refusal.kind not in (Kind.CONTENT, Kind.MISSING, Kind.LOGIN):
+                raise
+            if (info := self._info(request)) is None:
+                raise
+            return "server", self._from_service(picture, request, info, sized)
+
+    def _from_server(self, picture: Picture, what: str | iiif.Mosaic, key: str) -> Picture:
+        """Fetch, check and keep. Raises Refusal."""
+        with self._cache.part() as part:
+            if isinstance(what, str):
+                self.fetcher.get(what, part, accept=ACCEPT)
+            else:
+                self._put_together(what, part)
+            part.flush()
+            path = Path(part.name)
+            format = self._check(path).format
+            kept, entry = self._cache.keep(path, key, _digest(path), format)
+        return _had(picture, kept, entry.sha256, format)
+
+    def _from_service(
+        self, picture: Picture, request: iiif.ImageRequest, info: ImageInfo | None, key: str
+    ) -> Picture:
+        """Try what the service offers until one answer is a picture.
+
+        Raises the last Refusal, or the first that says that a picture may come later.
+        """
+        refusal = Refusal("the image server offers no size", Kind.MISSING)
+        for what in iiif.requests(request, info, self.settings.size)[:MAX_IIIF_TRIES]:
+            try:
+                return self._from_server(picture, what, key)
+            except NoAnswer:
+                raise
+            except Refusal as error:
+                refusal = refusal if refusal.kind.may_come else error
+        raise refusal
+
+    def _put_together(self, mosaic: iiif.Mosaic, part: BinaryIO) -> None:
+        """Fetch the tiles of a picture and write it as PNG. Raises Refusal when one is missing."""
+        if mosaic.width * mosaic.height > self.settings.max_pixels:
+            raise Refusal(f"picture of {mosaic.width} × {mosaic.height} has too many pixels", Kind.SIZE)
+        whole = Image.new("RGB", (mosaic.width, mosaic.height))
+        for url, left, top in mosaic.tiles:
+            sink = BytesIO()
+            self.fetcher.get(url, sink, accept=ACCEPT)
+            try:
+                tile = decode(sink.getvalue(), max(whole.size), max_pixels=self.settings.max_pixels)
+            except ClassifierError as error:
+                raise Refusal(f"tile {url}: {error}", Kind.CONTENT) from error
+            whole.paste(Image.fromarray(tile), (left, top))
+        whole.save(part, "PNG", compress_level=1)
+
+    def _info(self, request: iiif.ImageRequest) -> ImageInfo | None:
+        """What the server says about the picture; None when it says nothing that can be read."""
+        sink = BytesIO()
+        accept = "application/ld+json,application/json"
+        try:
+            self.fetcher.get(request.info_url, sink, accept=accept, max_bytes=MAX_INFO_BYTES)
+            return read_info(sink.getvalue())
+        except NoAnswer:
+            raise
+        except (Refusal, ValueError):
+            return None
+
+    def _check(self, path: Path) -> PictureInfo:
+        """Read the header, then the whole picture, so that a damaged one is refused here. Raises Refusal."""
+        limits = {"max_pixels": self.settings.max_pixels, "max_bytes": self.settings.max_bytes}
+        try:
+            info = inspect(path, **limits)
+            with self._decoders:
+                decode(path, 1, **limits)
+        except ClassifierError as error:
+            raise Refusal(str(error), Kind.CONTENT) from error
+        return info
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _had(picture: Picture, path: Path, sha256: str, format: str) -> Picture:
+    return replace(picture, path=path, sha256=sha256, format=format, failure=None, may_come=False)
