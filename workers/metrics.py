@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server, values
 
+from enrich.media.refusal import Kind
 from workers.logs import log
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ class Metric:
     """The writing end, and the process that reads."""
     lost: ClassVar[int] = 0
 
-    def __init__(self, metric: Any, known: Iterable[str] = (), labels: Sequence[str] = ()) -> None:
+    def __init__(
+        self, metric: Any, known: Iterable[str | tuple[str, ...]] = (), labels: Sequence[str] = ()
+    ) -> None:
         self.metric = metric
         self._labels = tuple(labels)
         if not labels:
             self.there[metric._name] = self
         for value in known:
-            metric.labels(value)
+            metric.labels(*([value] if isinstance(value, str) else value))
 
     def labels(self, *said: str) -> Metric:
         """The metric with these label values."""
@@ -97,6 +100,11 @@ BATCH_SECONDS = Metric(
     Histogram("enrich_batch_seconds", "Seconds per batch.", buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000))
 )
 FAILURES = Metric(Counter("enrich_failures_total", "What went wrong, by reason.", ["reason"]), REASONS)
+PICTURES = Metric(
+    Counter("enrich_pictures_total", "Pictures by what became of them.", ["outcome", "kind"]),
+    [("may come" if kind.may_come else "refused", kind.value) for kind in Kind],
+)
+CIRCUITS = Metric(Counter("enrich_picture_circuits_opened_total", "Hosts of pictures that failed too often."))
 BISECTED = Metric(Counter("enrich_batches_bisected_total", "Batches halved because they were too much."))
 POISON = Metric(Counter("enrich_poison_records_total", "Records put aside because they ended their workers."))
 QUEUE = Metric(Gauge("enrich_queue_length", "Messages waiting.", ["queue"]))

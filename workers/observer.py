@@ -38,3 +38,12 @@ class WorkerObserver(Observer):
     def model(self, digest: str) -> None:
         """The model of the last batch."""
         metrics.MODEL.labels(digest[:12]).set(1)
+
+    def picture(self, outcome: str, kind: str) -> None:
+        """Pictures by what became of them."""
+        metrics.PICTURES.labels(outcome, kind).inc()
+
+    def circuit_opened(self, host: str, reason: str) -> None:
+        """Circuits that opened, which are logged too."""
+        metrics.CIRCUITS.inc()
+        super().circuit_opened(host, reason)

@@ -16,10 +16,10 @@ from classifiers.data import Record
 from classifiers.model.model import Answer, Model
 from enrich.answering.decision import Decision, decide
 from enrich.errors import EnrichError, ModelError, ValidationError
-from enrich.graph.records import Subject
+from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.media.prefetch import prefetch
 from enrich.runs.existing_answers import ExistingAnswers
-from enrich.runs.provenance import RunContext, Said, answer_quads, input_digest
+from enrich.runs.provenance import RunContext, Said, answer_quads
 from enrich.runs.reviews import Reviews
 from enrich.runs.validation import shapes
 from ontology.terms import ENR
@@ -36,11 +36,16 @@ _SYSTEMATIC = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The open gaps of one record, and the earlier answers that new ones supersede."""
+    """The open gaps of one record, and the earlier answers that new ones supersede.
+
+    `seen` has the digest of what an earlier answer saw where it still awaits pictures: its gap is answered
+    again only when something else is seen now.
+    """
 
     subject: Subject
     properties: tuple[str, ...]
     supersedes: Mapping[str, tuple[NamedNode, ...]] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,12 @@ class Batcher:
 
     def questions(self, records: Sequence[NamedNode]) -> list[Question]:
         """Read the records and keep the gaps that are open: not settled by a curator, and not answered
-        by this model on the same inputs or by a newer run."""
+        by a newer run, nor by this model on the same inputs, unless that answer awaits pictures."""
         subjects = self.workspace.reader.read(list(dict.fromkeys(records)))
         earlier = self.answers.current([s.iri for s in subjects])
         found = []
         for subject in subjects:
-            open_, supersedes = [], {}
+            supersedes, seen = {}, {}
             for name in self.properties if subject.problem else subject.missing:
                 if name not in self.properties or self.reviews.settled(subject.iri.value, name):
                     continue
@@ -92,16 +97,18 @@ class Batcher:
                 digest = input_digest(subject.record, name)
                 if any(self.answers.closes(a, digest) for a in before):
                     continue
-                open_.append(name)
+                for answer in before:
+                    if answer.seen is not None and self.answers.same(answer, digest):
+                        seen[name] = answer.seen
                 supersedes[name] = tuple(a.prediction for a in before if not self.answers.own(a))
-            if open_:
-                found.append(Question(subject, tuple(open_), supersedes))
+            if supersedes:
+                found.append(Question(subject, tuple(supersedes), supersedes, seen))
         return found
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[Answered]]:
         """Predict and decide, for some records at a time and in their order; a record that breaks a
-        classifier is answered as failed. While the caller is busy with some, the pictures of the next
-        are fetched.
+        classifier is answered as failed, and one that still awaits the same pictures is passed over.
+        While the caller is busy with some, the pictures of the next are fetched.
 
         Raises ModelError at the end when every record broke it: what was given until then is no answer.
         """
@@ -137,13 +144,19 @@ class Batcher:
                 yield self._decided(question.subject, name, answers[name], row, older)
 
     def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
-        """The questions with their pictures, fetched ahead when a classifier looks at pictures."""
+        """The questions with their pictures, fetched ahead when a classifier looks at pictures; without
+        the gaps whose answers still await the same pictures."""
         if self.pictures is None or "image" not in self.model.members:
             yield from questions
             return
         fetched = prefetch((q.subject for q in questions), self.pictures)
         for question, subject in zip(questions, fetched, strict=True):
-            yield replace(question, subject=subject)
+            seen = seen_digest(subject.record)
+            changed = tuple(
+                p for p in question.properties if p not in question.seen or question.seen[p] != seen
+            )
+            if changed:
+                yield replace(question, subject=subject, properties=changed)
 
     def _predict(self, records: Sequence[Record]) -> list[Outcome]:
         """For each record its answers and its row in them, or what went wrong.

@@ -111,13 +111,15 @@ class _BatchWork:
         shard = self.plan.shard(self.batch.name, attempt.token)
         counts: Counter[str] = Counter()
         failures: list[Decision] = []
+        answered = 0
         with ShardWriter(self.context.store, shard, observer) as write:
             for piece in observer.each("predict", batcher.answer(questions), _records):
                 quads, some = self._describe(batcher, shard, piece)
                 write(quads, _records(piece))
+                answered += _records(piece)
                 counts += some
                 failures += [a.decision for a in piece if a.decision.outcome == ENR.Failed]
-        return self._commit(shard, len(questions), counts, failures)
+        return self._commit(shard if answered else None, answered, counts, failures)
 
     def _describe(
         self, batcher: Batcher, shard: NamedNode, answered: Sequence[Answered]

@@ -118,6 +118,10 @@ class Context:
         self._check_profile(known)
         return known
 
+    def known_work(self, run: NamedNode) -> RunWork | None:
+        """What batches of a run share, if any was done here, whether or not the run is still open."""
+        return self._work.get(run.value)
+
     def new_work(self, request: Request, run: NamedNode | None) -> RunWork:
         """The same for a request whose run may not be open yet."""
         return RunWork(run, request, Workspace(self.settings, self.store))
@@ -139,7 +143,10 @@ class Context:
         model = self.model(work)
         self.observer.model(model.digest)
         if work.pictures is None and "image" in model.members:
-            work.pictures = PictureSource(self.settings.located_media)
+            observer = self.observer
+            work.pictures = PictureSource(
+                self.settings.located_media, observe=observer.picture, opened=observer.circuit_opened
+            )
         return Batcher(
             work.workspace,
             model,

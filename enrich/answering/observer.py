@@ -33,6 +33,13 @@ class Observer:
     def model(self, digest: str) -> None:
         """The model of a batch."""
 
+    def picture(self, outcome: str, kind: str) -> None:
+        """A picture was 'had', 'may come' or was 'refused': where from, or the kind of refusal."""
+
+    def circuit_opened(self, host: str, reason: str) -> None:
+        """A host of pictures failed so often that it is not asked for a while."""
+        self.log("warning", "circuit of a picture host opened", host=host, reason=reason)
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[Callable[[int], None]]:
         """Time a stage; what is yielded is told the number of records."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyoxigraph import NamedNode
@@ -20,6 +20,7 @@ from enrich.answering.open_gaps import fingerprint, open_gaps
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import SOFT, TimeUp, time_limit
 from enrich.errors import EnrichError, InputError, RunError, StoreUnavailable
+from enrich.media.pictures import PictureTally
 from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease, current_lease, grant_lease
 from enrich.runs.register import OPEN, Run
@@ -38,7 +39,8 @@ class RunSummary:
     """What a run did. `run` is None when no gap was open, and then nothing was written.
 
     `records` counts the records with an open gap; `predicted`, `abstained` and `failed` count gaps, of
-    the whole run where an earlier one was resumed.
+    the whole run where an earlier one was resumed. `pictures` tells what became of them in this process,
+    None when none were looked at.
     """
 
     run: str | None
@@ -48,6 +50,7 @@ class RunSummary:
     failed: int
     seconds: float
     resumed: bool = False
+    pictures: PictureTally | None = None
 
 
 def run(
@@ -77,7 +80,7 @@ def run(
         resumed = engine.take_up()
         if not resumed and not engine.open(described, named):
             return RunSummary(None, 0, 0, 0, 0, round(time.monotonic() - began, 3))
-        return engine.go(began, resumed=resumed)
+        return replace(engine.go(began, resumed=resumed), pictures=engine.pictures())
     finally:
         context.let_go_of_runs()
 
@@ -188,6 +191,11 @@ class _InProcess:
             seconds=round(time.monotonic() - began, 3),
             resumed=resumed,
         )
+
+    def pictures(self) -> PictureTally | None:
+        """What became of the pictures of the run; None when none were looked at."""
+        work = self.context.known_work(self.run) if self.run is not None else None
+        return None if work is None or work.pictures is None else work.pictures.tally()
 
     def _do_batches(self, run: NamedNode) -> None:
         plan = self.context.plan(run)

@@ -63,10 +63,13 @@ def run(
         )
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
-        write_json({name: getattr(summary, name) for name in fields})
+        pictures = summary.pictures and asdict(summary.pictures)
+        write_json({name: getattr(summary, name) for name in fields} | {"pictures": pictures})
         return
     rows = [(summary.records, summary.predicted, summary.abstained, summary.failed, f"{summary.seconds:.1f}")]
     write_table(("records", "predicted", "abstained", "failed", "seconds"), rows, numbers=(0, 1, 2, 3, 4))
+    if summary.pictures is not None:
+        say(f"pictures: {summary.pictures.text}")
     if summary.run is None:
         say("no gap is open to this model: nothing was written")
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from pyoxigraph import NamedNode
 
@@ -26,3 +28,34 @@ class Subject:
     minted: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
     problem: str | None = None
+
+
+def digest_of(data: object) -> str:
+    """SHA-256 of data as JSON with sorted keys, in lower-case hexadecimal."""
+    text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def input_digest(record: Record, name: str) -> str:
+    """`sha256:` and the digest of all that the models may see of a record when asked for one property.
+
+    The known value of that property itself is hidden from them, and so is left out. Pictures count by
+    their addresses: it is computed before any is fetched.
+    """
+    seen = {
+        "known": {k: sorted(v) for k, v in record.known.items() if k != name},
+        "context": {k: sorted(v) for k, v in record.context.items()},
+        "texts": [[t.language, t.value] for t in record.texts],
+        "pictures": [p.url for p in record.pictures],
+    }
+    return f"sha256:{digest_of(seen)}"
+
+
+def seen_digest(record: Record) -> str | None:
+    """`sha256:` and the digest of what was seen of a record's pictures, where some may come later; else None.
+
+    A picture counts by its content, by its refusal when it is refused for good, or as one that may come.
+    """
+    if not any(p.may_come for p in record.pictures):
+        return None
+    return f"sha256:{digest_of([None if p.may_come else p.sha256 or p.failure for p in record.pictures])}"

@@ -18,12 +18,16 @@ from ontology.terms import CRM, ENR, PROV, Names, values_block
 
 @dataclass(frozen=True, slots=True)
 class ExistingAnswer:
-    """An earlier answer to a gap. A property with many values may have several with the same digest."""
+    """An earlier answer to a gap. A property with many values may have several with the same digest.
+
+    `seen` is the digest of what was seen of the record's pictures, where some of them may come later.
+    """
 
     prediction: NamedNode
     run: NamedNode
     digest: str
     outcome: NamedNode
+    seen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,14 @@ class ExistingAnswers:
     def closes(self, answer: ExistingAnswer, digest: str) -> bool:
         """Whether a current answer closes its gap to the run that asks, on inputs of this digest.
 
-        It does when it is the run's own, of a newer run, or of the same model on the same inputs.
+        It does when it is the run's own, of a newer run, or of the same model on the same inputs and awaits
+        no pictures.
         """
-        return self.closes_always(answer) or (self.by_model(answer) and answer.digest == digest)
+        return self.closes_always(answer) or (answer.seen is None and self.same(answer, digest))
+
+    def same(self, answer: ExistingAnswer, digest: str) -> bool:
+        """Whether the wanted model gave this answer on inputs of this digest."""
+        return self.by_model(answer) and answer.digest == digest
 
     def closes_always(self, answer: ExistingAnswer) -> bool:
         """Whether a current answer closes its gap whatever the inputs are now."""
@@ -141,7 +150,7 @@ class ExistingAnswers:
         return self._runs[answer.run.value].rank
 
     def _counted(self, row: Row) -> tuple[str, str, ExistingAnswer] | None:
-        record, prediction, name, run, digest, outcome = row
+        record, prediction, name, run, digest, outcome, seen = row
         if (
             isinstance(record, NamedNode)
             and isinstance(prediction, NamedNode)
@@ -151,14 +160,16 @@ class ExistingAnswers:
             and isinstance(outcome, NamedNode)
             and run.value in self._runs
         ):
-            return record.value, name.value, ExistingAnswer(prediction, run, digest.value, outcome)
+            saw = seen.value if isinstance(seen, Literal) else None
+            return record.value, name.value, ExistingAnswer(prediction, run, digest.value, outcome, saw)
         return None
 
     def _query(self, where: str) -> str:
         return (
-            "SELECT ?record ?p ?name ?run ?digest ?outcome WHERE { "
+            "SELECT ?record ?p ?name ?run ?digest ?outcome ?seen WHERE { "
             f"{where} GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; "
-            f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome }} "
+            f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome . "
+            f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} }} "
             f"FILTER EXISTS {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} }}"
         )
 
@@ -181,7 +192,7 @@ class AnsweredGaps:
             if answers.closes_always(answer):
                 state = CLOSED
             elif answers.by_model(answer):
-                state = CLOSED if inputs_unchanged else TO_COMPARE
+                state = CLOSED if inputs_unchanged and answer.seen is None else TO_COMPARE
             else:
                 state = ABSENT
             keys.append(_key(record, name))

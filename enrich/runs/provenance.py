@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 from pyoxigraph import Literal, NamedNode, Quad
 
-from classifiers.data import Picture, Record
+from classifiers.data import Picture
 from enrich.answering.decision import Candidate, Decision
-from enrich.graph.records import Subject
+from enrich.graph.records import Subject, digest_of, input_digest, seen_digest
 from ontology.profiles import PropertyProfile
 from ontology.terms import AI_GENERATED, CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, named_node
 
@@ -47,20 +45,6 @@ class RunContext:
     def run_id(self) -> str:
         """The run's id, the end of its IRI."""
         return self.names.run_id(self.run)
-
-
-def input_digest(record: Record, name: str) -> str:
-    """`sha256:` and the digest of all that the models may see of a record when asked for one property.
-
-    The known value of that property itself is hidden from them, and so is left out.
-    """
-    seen = {
-        "known": {k: sorted(v) for k, v in record.known.items() if k != name},
-        "context": {k: sorted(v) for k, v in record.context.items()},
-        "texts": [[t.language, t.value] for t in record.texts],
-        "pictures": [p.url for p in record.pictures],
-    }
-    return f"sha256:{_sha256(seen)}"
 
 
 def prediction_iri(context: RunContext, subject: Subject, name: str, number: int = 0) -> NamedNode:
@@ -132,6 +116,8 @@ def _prediction(
     yield iri, ENR.propertyName, Literal(prop.name)
     yield iri, ENR.outcome, decision.outcome
     yield iri, ENR.inputDigest, Literal(input_digest(subject.record, prop.name))
+    if (seen := seen_digest(subject.record)) is not None:
+        yield iri, ENR.seenDigest, Literal(seen)
     yield iri, ENR.confidence, decimal(value.probability if value else decision.confidence)
     if decision.threshold is not None:
         yield iri, ENR.abstainBelow, decimal(decision.threshold)
@@ -198,10 +184,10 @@ def _entity(names: Names, digest: str, triples: list[_Triple]) -> NamedNode:
 
 def _pictures(names: Names, pictures: tuple[Picture, ...], triples: list[_Triple]) -> NamedNode:
     """The set of pictures, with each picture seen, and each refused with its reason."""
-    whole = _entity(names, _sha256([[p.url, p.sha256, p.failure] for p in pictures]), triples)
+    whole = _entity(names, digest_of([[p.url, p.sha256, p.failure] for p in pictures]), triples)
     for picture in pictures:
-        url = _iri(picture.url)
-        part = _entity(names, picture.sha256 or _sha256([picture.url, picture.failure]), triples)
+        url = _iri(picture.url.strip().replace(" ", "%20"))
+        part = _entity(names, picture.sha256 or digest_of([picture.url, picture.failure]), triples)
         triples.append((whole, PROV.hadMember, part))
         if url is not None:
             triples += [(part, PROV.wasDerivedFrom, url), (whole, PROV.wasDerivedFrom, url)]
@@ -214,7 +200,7 @@ def _pictures(names: Names, pictures: tuple[Picture, ...], triples: list[_Triple
 
 def _texts(names: Names, subject: Subject, triples: list[_Triple]) -> NamedNode:
     texts = subject.record.texts
-    iri = _entity(names, _sha256([[t.language, t.value] for t in texts]), triples)
+    iri = _entity(names, digest_of([[t.language, t.value] for t in texts]), triples)
     triples.append((iri, PROV.wasDerivedFrom, subject.iri))
     triples += [
         (iri, DCT.language, Literal(tag)) for tag in sorted({t.language for t in texts if t.language})
@@ -227,7 +213,7 @@ def _texts(names: Names, subject: Subject, triples: list[_Triple]) -> NamedNode:
 def _known(names: Names, subject: Subject, name: str, triples: list[_Triple]) -> NamedNode:
     known = {k: sorted(v) for k, v in subject.record.known.items() if k != name}
     context = {k: sorted(v) for k, v in subject.record.context.items()}
-    iri = _entity(names, _sha256([subject.iri.value, known, context]), triples)
+    iri = _entity(names, digest_of([subject.iri.value, known, context]), triples)
     triples.append((iri, PROV.wasDerivedFrom, subject.iri))
     values = {v for group in (*known.values(), *context.values()) for v in group}
     triples += [(iri, ENR.value, node) for v in sorted(values) if (node := _iri(v)) is not None]
@@ -261,8 +247,3 @@ def _iri(text: str) -> NamedNode | None:
         return named_node(text)
     except OntologyError:
         return None
-
-
-def _sha256(data: object) -> str:
-    text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

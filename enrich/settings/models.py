@@ -190,7 +190,7 @@ class MediaSettings(Section):
     host_failures: int = Field(
         default=5,
         ge=1,
-        description="Failures in a row after which a host is left alone for the run; ten times as many errors.",
+        description="Failures in a row after which a host is not asked for 5 minutes; ten times as many errors.",
     )
     ca_file: Path | None = Field(
         default=None,

@@ -13,7 +13,7 @@ from pyoxigraph import NamedNode
 from classifiers.base import ClassifierError
 from classifiers.model.manifest import MANIFEST, file_digest
 from enrich.errors import InputError, ModelError
-from enrich.runs.provenance import input_digest
+from enrich.graph.records import input_digest
 from enrich.show.record import iris, labels
 
 if TYPE_CHECKING:

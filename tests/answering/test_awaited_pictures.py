@@ -1,0 +1,136 @@
+"""An answer given without pictures that may come later is asked again at the next run, and only then changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyoxigraph import NamedNode, Quad
+
+from classifiers.model.model import Model
+from enrich.answering import run as pipeline
+from enrich.demo.museum import museum_quads
+from enrich.graph.stores import open_store
+from enrich.runs.existing_answers import ExistingAnswers
+from enrich.settings.loading import Settings
+from enrich.settings.models import MediaSettings
+from enrich.workspace import Workspace
+from ontology.terms import CRM, ENR, LA
+from tests.media.servers import HttpServer, picture, server
+from tests.museums import dummy_model
+from tests.museums import museum as museum_of
+
+
+@pytest.fixture
+def web() -> Iterator[HttpServer]:
+    with server() as running:
+        yield running
+
+
+class Museum:
+    """Five objects with two pictures each on a server, and a model that looks at pictures."""
+
+    def __init__(self, web: HttpServer, folder: Path) -> None:
+        self.web = web
+        media = MediaSettings(allow=("127.0.0.1",), cache=folder / "cache", retries=0, max_wait=0.1)
+        store = open_store()
+        self.workspace = Workspace(Settings(profile="linked-art", media=media), store)
+        facts = list(museum_quads(5, seed=3, pictures=False))
+        store.insert(facts)
+        objects = [(q.subject, q.graph_name) for q in facts if q.object == CRM["E22_Human-Made_Object"]]
+        self.pictures = []
+        for number, (record, graph) in enumerate(objects):
+            for side in "ab":
+                node = NamedNode(f"https://museum.example.org/picture/{number}{side}")
+                address = NamedNode(web.url(f"/{number}{side}.jpg"))
+                self.pictures.append(f"/{number}{side}.jpg")
+                store.insert(
+                    [
+                        Quad(record, CRM.P138i_has_representation, node, graph),
+                        Quad(node, LA.access_point, address, graph),
+                    ]
+                )
+        model = Model.load(dummy_model(museum_of(40), folder / "dummy"))
+        model.members = {"image": model.members["tabular"]}
+        self.model = folder / "model"
+        model.save(self.model, training={})
+
+    def run(self) -> pipeline.RunSummary:
+        return pipeline.run(self.workspace, self.model)
+
+    def awaiting(self) -> int:
+        """Current answers that await pictures."""
+        answers = ExistingAnswers(self.workspace.store, self.workspace.names)
+        current = answers.current(list(self.workspace.reader.iris()))
+        return sum(a.seen is not None for found in current.values() for a in found)
+
+    def written(self) -> int:
+        return len(
+            list(self.workspace.store.select(f"SELECT ?p WHERE {{ GRAPH ?g {{ ?p a {ENR.Prediction} }} }}"))
+        )
+
+
+@pytest.fixture
+def museum(web: HttpServer, tmp_path: Path) -> Museum:
+    return Museum(web, tmp_path)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_an_answer_without_pictures_that_may_come_is_given_anew_when_they_came(
+    status: int, museum: Museum
+) -> None:
+    museum.web.default = lambda handler: handler.reply(status)
+    first = museum.run()
+    assert museum.awaiting() == museum.written() > 0
+
+    museum.web.default = lambda handler: handler.reply(200, picture())
+    second = museum.run()
+    assert second.records == first.records
+    assert museum.awaiting() == 0
+    assert museum.run().run is None, "what has all its pictures is not asked again"
+
+
+def test_as_long_as_the_same_is_seen_nothing_is_written(museum: Museum) -> None:
+    museum.web.default = lambda handler: handler.reply(503)
+    museum.run()
+    written, asked = museum.written(), len(museum.web.seen)
+
+    again = museum.run()
+
+    assert (again.run, again.records) == (None, 0)
+    assert museum.written() == written
+    assert len(museum.web.seen) - asked == len(museum.pictures), "each picture is asked for once a run"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_answer_without_pictures_that_are_refused_for_good_is_final(status: int, museum: Museum) -> None:
+    museum.web.default = lambda handler: handler.reply(status)
+    museum.run()
+    assert museum.awaiting() == 0
+    museum.web.default = lambda handler: handler.reply(200, picture())
+    assert museum.run().run is None
+
+
+def test_only_the_records_that_see_something_else_are_answered_anew(museum: Museum) -> None:
+    museum.web.default = lambda handler: handler.reply(503)
+    first = museum.run()
+    museum.web.gives("/0a.jpg", picture())
+    museum.web.gives("/1b.jpg", b"", 404)
+
+    second = museum.run()
+
+    assert 0 < second.records <= 2 < first.records
+    assert museum.awaiting() > 0, "each of the two has another picture that may come"
+    assert museum.run().run is None
+
+
+def test_a_run_tells_what_became_of_its_pictures(museum: Museum) -> None:
+    museum.web.default = lambda handler: handler.reply(404)
+    museum.web.gives("/0a.jpg", picture())
+    museum.web.gives("/1b.jpg", b"", 403)
+    told = museum.run().pictures
+    assert told is not None
+    assert (told.had, told.may_come) == (1, {"login": 1})
+    assert told.refused["missing"] > 0
+    assert told.open_circuits == {}
