@@ -3,9 +3,11 @@
     FOLDER/objects/ab/abcdef…     the bytes, named by their SHA-256; the time of the file is its last use
     FOLDER/urls/12/1234….json     what a URL gave, named by the SHA-256 of the URL and the size asked for
     FOLDER/parts/                 what is being written
+    FOLDER/use                    locked, shared, to mark an object as used; alone, to remove one
+    FOLDER/lock                   locked by the one process that evicts
 
 Files appear whole or not at all (written apart, then renamed). An index entry whose object is gone or has
-another length counts as absent. One process at a time evicts, holding a lock on FOLDER/lock.
+another length counts as absent.
 """
 
 from __future__ import annotations
@@ -54,29 +56,37 @@ class Cache:
         self.max_bytes = max_bytes
         self._max_age = max_age
         self._clock = clock
-        self._lock = threading.Lock()
-        for name in ("objects", "urls", "parts"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        self._counting = threading.Lock()
         self._written = max_bytes
         """Bytes added since the last look at the whole folder; the first addition looks at once."""
+        (folder / "parts").mkdir(parents=True, exist_ok=True)
 
     def find(self, url: str) -> tuple[Path, Entry] | None:
         """The file and entry of a URL, marked as used now; None when it is absent or too old."""
         try:
             entry = Entry(**json.loads(self._index_path(url).read_text(encoding="utf-8")))
             path = self.object_path(entry.sha256)
-            now = self._clock()
-            if entry.url != url or now - entry.fetched > self._max_age or path.stat().st_size != entry.size:
-                return None
-            os.utime(path, (now, now))
+            old = self._clock() - entry.fetched > self._max_age
         except (OSError, ValueError, TypeError):
             return None
-        return path, entry
+        return None if entry.url != url or old or not self.use(path, entry.size) else (path, entry)
+
+    def use(self, path: Path, size: int | None = None) -> bool:
+        """Mark an object as used now; False when it is gone or has not the size that it should have."""
+        try:
+            with self._locked("use", fcntl.LOCK_SH):
+                now = self._clock()
+                os.utime(path, (now, now))
+                return size is None or path.stat().st_size == size
+        except OSError:
+            return False
 
     @contextmanager
     def part(self) -> Iterator[BinaryIO]:
         """A temporary file to write into; it is gone afterwards unless `keep` took it."""
-        with tempfile.NamedTemporaryFile(dir=self.folder / "parts", delete=False) as file:
+        parts = self.folder / "parts"
+        parts.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=parts, delete=False) as file:
             try:
                 yield file  # type: ignore[misc]
             finally:
@@ -85,15 +95,14 @@ class Cache:
     def keep(self, part: Path, url: str, sha256: str, format: str) -> tuple[Path, Entry]:
         """Make a finished temporary file the content of a URL; returns where it is now."""
         path = self.object_path(sha256)
-        path.parent.mkdir(exist_ok=True)
-        size = part.stat().st_size
-        part.replace(path)
-        now = self._clock()
-        os.utime(path, (now, now))
-        entry = Entry(url, sha256, size, format, now)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        entry = Entry(url, sha256, part.stat().st_size, format, self._clock())
+        os.utime(part, (entry.fetched, entry.fetched))
+        with self._locked("use", fcntl.LOCK_SH):
+            part.replace(path)
         self._write_index(entry)
-        with self._lock:
-            self._written += size
+        with self._counting:
+            self._written += entry.size
             due = self._written > self.max_bytes // 20
             if due:
                 self._written = 0
@@ -112,32 +121,41 @@ class Cache:
 
         What was used within KEPT_FOR seconds stays, unless the cache is over twice its size.
         """
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return 0
-            objects = sorted(_files(self.folder / "objects"))
-            total = sum(size for _, size, _ in objects)
-            removed = 0
-            now = self._clock()
-            target = self.max_bytes * 9 // 10 if total > self.max_bytes else total
-            for used, size, path in objects:
-                left = total - removed
-                if left <= target or (now - used < KEPT_FOR and left <= 2 * self.max_bytes):
-                    break
-                path.unlink(missing_ok=True)
-                removed += size
-            self._tidy(removed > 0, now)
-            return removed
+        try:
+            with self._locked("lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+                removed = self._remove_oldest()
+                self._tidy(removed > 0)
+                return removed
+        except BlockingIOError:
+            return 0
 
-    def _tidy(self, evicted: bool, now: float) -> None:
+    def _remove_oldest(self) -> int:
+        objects = sorted(_files(self.folder / "objects"))
+        left = total = sum(size for _, size, _ in objects)
+        now = self._clock()
+        for used, size, path in objects if total > self.max_bytes else ():
+            if left <= self.max_bytes * 9 // 10 or (now - used < KEPT_FOR and left <= 2 * self.max_bytes):
+                break
+            if self._remove(path, used):
+                left -= size
+        return total - left
+
+    def _remove(self, path: Path, used: float) -> bool:
+        """Remove an object unless it was used since; False then."""
+        with self._locked("use", fcntl.LOCK_EX):
+            try:
+                if path.stat().st_mtime != used:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                pass
+            return True
+
+    def _tidy(self, evicted: bool) -> None:
         for written, _, path in _files(self.folder / "parts"):
-            if now - written > _STALE_PART:
+            if self._clock() - written > _STALE_PART:
                 path.unlink(missing_ok=True)
-        if not evicted:
-            return
-        for _, _, path in _files(self.folder / "urls"):
+        for _, _, path in _files(self.folder / "urls") if evicted else ():
             try:
                 gone = not self.object_path(json.loads(path.read_text(encoding="utf-8"))["sha256"]).exists()
             except (OSError, ValueError, KeyError, TypeError):
@@ -145,13 +163,19 @@ class Cache:
             if gone:
                 path.unlink(missing_ok=True)
 
+    @contextmanager
+    def _locked(self, name: str, how: int) -> Iterator[None]:
+        with (self.folder / name).open("w") as file:
+            fcntl.flock(file, how)
+            yield
+
     def _index_path(self, url: str) -> Path:
         key = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
         return self.folder / "urls" / key[:2] / f"{key}.json"
 
     def _write_index(self, entry: Entry) -> None:
         path = self._index_path(entry.url)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with self.part() as part:
             part.write(json.dumps(asdict(entry)).encode("utf-8"))
             part.flush()

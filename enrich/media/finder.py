@@ -54,6 +54,11 @@ class PictureFinder:
             return True
         return False
 
+    def still_there(self, path: Path) -> bool:
+        """Whether a file that was given before can be given again; the cache keeps it for a while then."""
+        inside = path.is_relative_to(self.settings.cache)
+        return self._cache.use(path) if inside else path.is_file()
+
     def find(self, picture: Picture) -> tuple[str, Picture]:
         """The picture, and whether it came from the mirror, the cache or the server. Raises Refusal."""
         url = trimmed(picture.url)

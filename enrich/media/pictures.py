@@ -122,7 +122,7 @@ class PictureSource:
 
     def _holds(self, result: _Result) -> bool:
         if result.picture.path is not None:
-            return result.picture.path.is_file()
+            return self._finder.still_there(result.picture.path)
         return not result.picture.may_come or self.fetcher.clock() < result.at + HALF_OPEN_AFTER
 
     def _find(self, picture: Picture) -> _Result:

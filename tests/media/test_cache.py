@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,45 @@ def test_parts_left_by_a_killed_process_are_cleared(tmp_path: Path) -> None:
     os.utime(left, (1e9 - 7200, 1e9 - 7200))
     cache.evict()
     assert not left.exists()
+
+
+class Meanwhile(Clock):
+    """A clock that does something at its first look."""
+
+    def __init__(self, now: float, does: Callable[[], object]) -> None:
+        super().__init__(now)
+        self.does = [does]
+
+    def __call__(self) -> float:
+        if self.does:
+            self.does.pop()()
+        return self.now
+
+
+def test_what_another_process_uses_while_one_evicts_stays(tmp_path: Path) -> None:
+    clock = Clock(1e9)
+    reader = Cache(tmp_path, 1000, clock=clock)
+    for n in range(12):
+        put(reader, f"http://a.org/{n}", bytes([n]) * 100)
+        clock.now += 1
+    clock.now += 2 * KEPT_FOR
+    promised: list[Path] = []
+
+    def find() -> None:
+        found = reader.find("http://a.org/0")
+        assert found is not None
+        promised.append(found[0])
+
+    assert Cache(tmp_path, 1000, clock=Meanwhile(clock.now, find)).evict() == 300
+    assert promised[0].read_bytes() == bytes(100)
+
+
+def test_a_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 1000)
+    put(cache, "http://a.org/1", b"x")
+    shutil.rmtree(tmp_path / "cache")
+    assert cache.find("http://a.org/1") is None
+    assert put(cache, "http://a.org/1", b"x").read_bytes() == b"x"
 
 
 def _work(folder: Path, seed: int, results: multiprocessing.Queue[list[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import zlib
 from pathlib import Path
@@ -239,6 +240,17 @@ def test_a_full_disk_is_a_reason(
     found = source.get(Picture(web.url("/a.jpg")))
     assert "No space left" in (found.failure or "")
     assert found.may_come
+
+
+def test_a_picture_given_again_is_kept_by_the_cache_for_as_long_again(
+    web: HttpServer, source: PictureSource
+) -> None:
+    web.gives("/a.jpg", picture())
+    path = source.get(Picture(web.url("/a.jpg"))).path
+    assert path is not None
+    os.utime(path, (1.0, 1.0))
+    source.get(Picture(web.url("/a.jpg")))
+    assert path.stat().st_mtime > 1.0
 
 
 def test_a_picture_evicted_meanwhile_is_fetched_again(web: HttpServer, source: PictureSource) -> None:
