@@ -29,8 +29,8 @@ class Circuits:
     """Counts failures in a row per host, and opens the circuit of a host after `failures` of them.
 
     A host with an open circuit is not asked for HALF_OPEN_AFTER seconds. Then one request is let through:
-    an answer closes the circuit, a failure keeps it open for as long again. Safe between threads. `clock`
-    and `sleep` are seconds, injected in tests.
+    an answer closes the circuit, a failure keeps it open for as long again. Safe between threads. `opened`
+    is told of each host whose circuit opens, and why; `clock` and `sleep` are seconds, injected in tests.
     """
 
     def __init__(
@@ -38,11 +38,13 @@ class Circuits:
         failures: int,
         max_wait: float,
         *,
+        opened: Callable[[str, str], None] = lambda _host, _why: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._failures = failures
         self._max_wait = max_wait
+        self._opened = opened
         self._clock = clock
         self._sleep = sleep
         self._hosts: dict[str, _Host] = {}
@@ -57,8 +59,9 @@ class Circuits:
             state = self._hosts.get(host)
             if state is None:
                 return
-            self._refuse_open(host, state)
             if state.open is not None:
+                if self._clock() < state.probe_at:
+                    raise Refusal(f"circuit of {host} is open: {state.open}", Kind.CIRCUIT)
                 state.probe_at = self._clock() + HALF_OPEN_AFTER
             wait = state.not_before - self._clock()
         if wait > self._max_wait:
@@ -66,16 +69,6 @@ class Circuits:
             raise Refusal(reason, Kind.BUSY, status=429)
         if wait > 0:
             self._sleep(wait)
-
-    def check(self, host: str) -> None:
-        """Raise Refusal when the circuit is open and no request is due."""
-        with self._lock:
-            if (state := self._hosts.get(host)) is not None:
-                self._refuse_open(host, state)
-
-    def _refuse_open(self, host: str, state: _Host) -> None:
-        if state.open is not None and self._clock() < state.probe_at:
-            raise Refusal(f"circuit of {host} is open: {state.open}", Kind.CIRCUIT)
 
     def answered(self, host: str) -> None:
         """The host answered as it should: its failures are forgotten and its circuit is closed."""
@@ -97,6 +90,7 @@ class Circuits:
                 times = state.silent if state.silent >= self._failures else state.errors
                 state.open = f"{times} failures in a row, the last: {refusal}"
                 state.probe_at = self._clock() + HALF_OPEN_AFTER
+                self._opened(host, state.open)
 
     def wait(self, host: str, seconds: float) -> None:
         """The host asked for no request within the next seconds."""

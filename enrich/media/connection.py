@@ -119,12 +119,6 @@ class PinnedBackend(httpcore2.NetworkBackend):
             return _DeadlineStream(stream, self)
         raise NoAnswer(f"{host} does not connect: {failure}")
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: _SocketOptions | None = None
-    ) -> httpcore2.NetworkStream:
-        """Never: pictures come over http(s)."""
-        raise Refusal(f"not a network address: {path} ({timeout}, {socket_options})")
-
 
 class _DeadlineStream(httpcore2.NetworkStream):
     """A stream whose every step keeps to the deadline of the thread that uses it."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO, Self
+from urllib.parse import quote
 
 import httpcore2
 
@@ -26,6 +27,7 @@ from enrich.media.refusal import Kind, NoAnswer, Refusal, ServerError
 from enrich.settings.models import MediaSettings
 
 MAX_REDIRECTS = 5
+_ASCII = "".join(map(chr, range(128)))
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LOGIN = (401, 402, 403, 407)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -42,19 +44,23 @@ class _Budget:
 class Fetcher:
     """Fetches over http(s) for one run; safe between threads.
 
-    `resolver`, `clock` and `sleep` are replaced in tests.
+    `opened` is told of each host whose circuit opens, and why. `resolver`, `clock` and `sleep` are replaced
+    in tests.
     """
 
     def __init__(
         self,
         settings: MediaSettings,
         *,
+        opened: Callable[[str, str], None] = lambda _host, _why: None,
         resolver: Resolver = system_resolver,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
-        self.circuits = Circuits(settings.host_failures, settings.max_wait, clock=clock, sleep=sleep)
+        self.circuits = Circuits(
+            settings.host_failures, settings.max_wait, opened=opened, clock=clock, sleep=sleep
+        )
         self.clock = clock
         self._sleep = sleep
         self._backend = PinnedBackend(
@@ -91,10 +97,6 @@ class Fetcher:
                 return
             location = location.join(target)
         raise Refusal(f"more than {MAX_REDIRECTS} redirects", Kind.MISSING)
-
-    def check(self, url: str) -> None:
-        """Raise the Refusal that needs no network: a URL that is not fetched, a host with an open circuit."""
-        self.circuits.check(parse(url).origin)
 
     def _with_retries(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> str | None:
         host = location.origin
@@ -152,10 +154,12 @@ class Fetcher:
 
     def _body(self, host: str, response: httpcore2.Response, sink: BinaryIO, limit: int) -> str | None:
         status = response.status
-        headers = {name.decode("latin-1").lower(): _text(value) for name, value in response.headers}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+        }
         if status in _REDIRECTS:
             if "location" in headers:
-                return headers["location"]
+                return quote(headers["location"].encode("latin-1"), safe=_ASCII)  # as browsers do
             raise Refusal(f"{host} redirects to nowhere", Kind.MISSING, status=status)
         if status not in (200, 203):
             raise _refusal(host, status, headers)
@@ -179,14 +183,6 @@ class Fetcher:
                 raise Refusal(f"more than {limit} bytes", Kind.SIZE, status=status)
             sink.write(content)
         return None
-
-
-def _text(value: bytes) -> str:
-    """A header's value; a redirect may hold letters in UTF-8, which is what browsers read."""
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def _refusal(host: str, status: int, headers: Mapping[str, str]) -> Refusal:

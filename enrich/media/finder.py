@@ -44,16 +44,6 @@ class PictureFinder:
             raise SettingsError(f"media.cache: {settings.cache} cannot be written: {error}") from error
         self._decoders = threading.Semaphore(DECODERS)
 
-    def refused_at_once(self, url: str) -> bool:
-        """Whether the picture is refused without asking the network."""
-        if self._mirrors.cover(trimmed(url)):
-            return False
-        try:
-            self.fetcher.check(url)
-        except Refusal:
-            return True
-        return False
-
     def still_there(self, path: Path) -> bool:
         """Whether a file that was given before can be given again; the cache keeps it for a while then."""
         inside = path.is_relative_to(self.settings.cache)
@@ -71,7 +61,6 @@ class PictureFinder:
             if (cached := self._cache.find(key)) is not None:
                 path, entry = cached
                 return "cache", _had(picture, path, entry.sha256, entry.format)
-        self.fetcher.check(url)
         if request is not None:
             return "server", self._from_service(picture, request, self._info(request), sized)
         try:

@@ -8,7 +8,6 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
-from enrich.media.addresses import Address
 from enrich.media.refusal import Refusal
 
 MAX_LENGTH = 8000
@@ -27,14 +26,6 @@ class Location:
     host: str
     port: int
     target: str
-
-    @property
-    def literal(self) -> Address | None:
-        """The address, where the host is one."""
-        try:
-            return ipaddress.ip_address(self.host)
-        except ValueError:
-            return None
 
     @property
     def origin(self) -> str:

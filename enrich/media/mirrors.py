@@ -25,10 +25,6 @@ class Mirrors:
             self._folders.append((prefix.rstrip("/") + "/", folder.resolve()))
         self._folders.sort(key=lambda item: -len(item[0]))
 
-    def cover(self, url: str) -> bool:
-        """Whether a prefix covers this URL."""
-        return any(url.startswith(prefix) for prefix, _ in self._folders)
-
     def find(self, url: str) -> Path | None:
         """The local file for a URL; None when no prefix covers it. Raises Refusal when it cannot be given."""
         for prefix, folder in self._folders:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Self
 
 from classifiers.data import Picture
@@ -51,7 +52,8 @@ class PictureSource:
     """Gives pictures for one run; safe between threads.
 
     What was had or refused for good is remembered for the run; what may come is asked for again after a
-    while. `observe` is told of each result: 'had', 'may come' or 'refused', and where from or which kind.
+    while. `observe` is told of each result: 'had', 'may come' or 'refused', and where from or which kind;
+    `opened` of each host whose circuit opens, and why.
     """
 
     def __init__(
@@ -60,16 +62,16 @@ class PictureSource:
         *,
         fetcher: Fetcher | None = None,
         observe: Callable[[str, str], None] = lambda _outcome, _kind: None,
+        opened: Callable[[str, str], None] = lambda _host, _why: None,
     ) -> None:
         self.settings = settings
-        self.fetcher = fetcher or Fetcher(settings)
+        self.fetcher = fetcher or Fetcher(settings, opened=opened)
         self.counts: Counter[str] = Counter()
         """Pictures by where they come from ('mirror', 'cache', 'server') or by the kind of refusal."""
         self._finder = PictureFinder(settings, self.fetcher)
         self._observe = observe
-        self._results: OrderedDict[str, _Result] = OrderedDict()
+        self._results: dict[str, Future[_Result]] = {}
         self._lock = threading.Lock()
-        self._under_way: dict[str, threading.Event] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -95,30 +97,27 @@ class PictureSource:
         refused = {kind.value: n for kind, n in kinds.items() if not kind.may_come}
         return PictureTally(had, may_come, refused, self.open_circuits)
 
-    def is_quick(self, picture: Picture) -> bool:
-        """Whether `get` needs no network, because it refuses at once: not worth another thread."""
-        return self._finder.refused_at_once(picture.url)
-
     def get(self, picture: Picture) -> Picture:
         """The picture with its local file, digest and format, or with the reason why there is none."""
-        while True:
-            with self._lock:
-                known = self._results.get(picture.url)
-                if known is not None and self._holds(known):
-                    return known.picture
-                other = self._under_way.get(picture.url)
-                if other is None:
-                    done = self._under_way[picture.url] = threading.Event()
-                    break
-            other.wait()
+        with self._lock:
+            known = self._results.get(picture.url)
+            if known is not None and known.done() and not self._holds(known.result()):
+                self.counts[known.result().count] -= 1
+                known = None
+            if known is None:
+                begun = self._results[picture.url] = Future()
+                if len(self._results) > MEMORY:
+                    del self._results[next(iter(self._results))]
+        if known is not None:
+            return known.result().picture
         try:
-            found = self._find(picture)
-            self._remember(found, known)
-            return found.picture
-        finally:
+            begun.set_result(self._find(picture))
+        except BaseException as error:
             with self._lock:
-                del self._under_way[picture.url]
-            done.set()
+                self._results.pop(picture.url, None)
+            begun.set_exception(error)
+            raise
+        return begun.result().picture
 
     def _holds(self, result: _Result) -> bool:
         if result.picture.path is not None:
@@ -132,22 +131,17 @@ class PictureSource:
             return self._refused(picture, str(refusal), refusal.kind)
         except OSError as error:
             return self._refused(picture, f"cannot be kept: {error}", Kind.STORAGE)
-        self._observe("had", where)
-        return _Result(found, where, self.fetcher.clock())
+        return self._counted(found, where, "had")
 
     def _refused(self, picture: Picture, reason: str, kind: Kind) -> _Result:
-        self._observe("may come" if kind.may_come else "refused", kind.value)
-        found = replace(picture, path=None, sha256=None, format=None, failure=reason, may_come=kind.may_come)
-        return _Result(found, kind.value, self.fetcher.clock())
+        found = Picture(picture.url, failure=reason, may_come=kind.may_come)
+        return self._counted(found, kind.value, "may come" if kind.may_come else "refused")
 
-    def _remember(self, found: _Result, earlier: _Result | None) -> None:
+    def _counted(self, picture: Picture, count: str, outcome: str) -> _Result:
         with self._lock:
-            if earlier is not None:
-                self.counts[earlier.count] -= 1
-            self.counts[found.count] += 1
-            self._results[found.picture.url] = found
-            if len(self._results) > MEMORY:
-                self._results.popitem(last=False)
+            self.counts[count] += 1
+        self._observe(outcome, count)
+        return _Result(picture, count, self.fetcher.clock())
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def prefetch(subjects: Iterable[Subject], source: PictureSource) -> Iterator[Sub
     try:
         for subject in subjects:
             chosen = subject.record.pictures[: settings.per_record]
-            waiting.append((subject, [_begin(pool, source, picture) for picture in chosen]))
+            waiting.append((subject, [pool.submit(source.get, picture) for picture in chosen]))
             pictures += len(chosen)
             while waiting and (pictures > settings.ahead or len(waiting) > settings.ahead):
                 pictures -= len(waiting[0][1])
@@ -37,14 +37,6 @@ def prefetch(subjects: Iterable[Subject], source: PictureSource) -> Iterator[Sub
             yield _filled(*waiting.popleft(), limit=settings.per_record)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin(pool: ThreadPoolExecutor, source: PictureSource, picture: Picture) -> Future[Picture]:
-    if not source.is_quick(picture):
-        return pool.submit(source.get, picture)
-    done: Future[Picture] = Future()
-    done.set_result(source.get(picture))
-    return done
 
 
 def _filled(subject: Subject, futures: list[Future[Picture]], *, limit: int) -> Subject:

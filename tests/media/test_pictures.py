@@ -124,6 +124,18 @@ def test_what_became_of_the_pictures_is_counted_and_told(web: HttpServer, settin
     ]
 
 
+def test_what_opens_a_circuit_is_told(web: HttpServer, settings: MediaSettings) -> None:
+    few = settings.model_copy(update={"host_failures": 2, "header_timeout": 0.05, "parallel": 1})
+    web.default = lambda handler: handler.server.stopping.wait(10) and None
+    told: list[tuple[str, str]] = []
+    with PictureSource(few, opened=lambda *circuit: told.append(circuit)) as source:
+        for n in range(4):
+            source.get(Picture(web.url(f"/{n}.jpg")))
+    host = f"127.0.0.1:{web.port}"
+    assert told == [(host, f"2 failures in a row, the last: {host} does not answer in time")]
+    assert f"circuit of {host} open (2 failures" in source.tally().text
+
+
 def test_a_long_run_asks_again_for_what_may_come(web: HttpServer, settings: MediaSettings) -> None:
     clock = Clock()
     web.gives("/a.jpg", b"", 403)
