@@ -17,8 +17,9 @@ HALF_OPEN_AFTER = 300.0
 
 @dataclass
 class _Host:
-    silent: int = 0
-    errors: int = 0
+    failures: int = 0
+    weight: int = 0
+    """Of the failures in a row: one for each error, ERRORS_PER_FAILURE where there was no answer."""
     not_before: float = 0.0
     probe_at: float = 0.0
     open: str | None = None
@@ -74,29 +75,30 @@ class Circuits:
         """The host answered as it should: its failures are forgotten and its circuit is closed."""
         with self._lock:
             if (state := self._hosts.get(host)) is not None:
-                state.silent = state.errors = 0
+                state.failures = state.weight = 0
                 state.open = None
 
-    def failed(self, host: str, refusal: NoAnswer | ServerError) -> None:
-        """The host did not answer, or failed to; after enough of it in a row its circuit is opened."""
+    def refused(self, host: str, refusal: Refusal, *, again: bool = False) -> None:
+        """What a request met. No answer and errors count as failures, unless the host is asked `again`.
+
+        After enough of them in a row the circuit is opened. A host that asked for a wait gets it.
+        """
+        if not isinstance(refusal, NoAnswer | ServerError):
+            if refusal.status is not None:
+                self.answered(host)
+            return
         with self._lock:
             state = self._hosts.setdefault(host, _Host())
-            if isinstance(refusal, NoAnswer):
-                state.silent += 1
-            else:
-                state.errors += 1
-            count = max(state.silent, state.errors // ERRORS_PER_FAILURE)
-            if count >= self._failures and state.open is None:
-                times = state.silent if state.silent >= self._failures else state.errors
-                state.open = f"{times} failures in a row, the last: {refusal}"
+            if refusal.wait is not None:
+                state.not_before = max(state.not_before, self._clock() + refusal.wait)
+            if again:
+                return
+            state.failures += 1
+            state.weight += ERRORS_PER_FAILURE if isinstance(refusal, NoAnswer) else 1
+            if state.weight >= self._failures * ERRORS_PER_FAILURE and state.open is None:
+                state.open = f"{state.failures} failures in a row, the last: {refusal}"
                 state.probe_at = self._clock() + HALF_OPEN_AFTER
                 self._opened(host, state.open)
-
-    def wait(self, host: str, seconds: float) -> None:
-        """The host asked for no request within the next seconds."""
-        with self._lock:
-            state = self._hosts.setdefault(host, _Host())
-            state.not_before = max(state.not_before, self._clock() + seconds)
 
     def open(self) -> dict[str, str]:
         """The hosts whose circuit is open, each with its reason."""

@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from typing import Any
 
 import httpcore2
@@ -29,25 +30,18 @@ _SocketOptions = Iterable[Any]
 
 def system_resolver(host: str, port: int, timeout: float) -> list[str]:
     """The addresses of a host by the system's resolver, which itself knows no time limit."""
-    found: list[str] = []
-    failure: list[OSError] = []
+    found: Future[list[Any]] = Future()
 
     def resolve() -> None:
         try:
-            for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                if str(address[0]) not in found:
-                    found.append(str(address[0]))
-        except OSError as error:
-            failure.append(error)
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
 
-    thread = threading.Thread(target=resolve, daemon=True, name="resolver")
-    thread.start()
-    thread.join(timeout)
-    if thread.is_alive():
+    threading.Thread(target=resolve, daemon=True, name="resolver").start()
+    if not wait([found], timeout).done:
         raise TimeoutError(f"no address within {timeout:g} s")
-    if failure:
-        raise failure[0]
-    return list(found)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found.result()))
 
 
 class PinnedBackend(httpcore2.NetworkBackend):
@@ -110,13 +104,11 @@ class PinnedBackend(httpcore2.NetworkBackend):
         failure: Exception | None = None
         for address in self.addresses(host, port):
             try:
-                stream = self._sockets.connect_tcp(
-                    str(address), port, self.left(timeout), local_address, socket_options
-                )
+                within = self.left(timeout)
+                stream = self._sockets.connect_tcp(str(address), port, within, local_address, socket_options)
+                return _DeadlineStream(stream, self)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
-                continue
-            return _DeadlineStream(stream, self)
         raise NoAnswer(f"{host} does not connect: {failure}")
 
 

@@ -104,21 +104,13 @@ class Fetcher:
             self.circuits.admit(host)
             try:
                 target = self._once(location, sink, accept, budget)
-            except NoAnswer as refusal:
-                self.circuits.failed(host, refusal)
-                raise
-            except ServerError as refusal:
-                if refusal.wait is not None:
-                    self.circuits.wait(host, refusal.wait)
-                if attempt == self.settings.retries:
-                    self.circuits.failed(host, refusal)
+            except Refusal as refusal:
+                again = isinstance(refusal, ServerError) and attempt < self.settings.retries
+                self.circuits.refused(host, refusal, again=again)
+                if not again:
                     raise
                 if refusal.wait is None:
                     self._sleep(0.25 * 2**attempt * (1 + random.random()))
-            except Refusal as refusal:
-                if refusal.status is not None:
-                    self.circuits.answered(host)
-                raise
             else:
                 self.circuits.answered(host)
                 return target

@@ -40,6 +40,9 @@ class Kind(StrEnum):
 class Refusal(EnrichError):
     """A picture that is not to be had. `status` is the HTTP status where there was one."""
 
+    wait: float | None = None
+    """Seconds within which the host asked for no request."""
+
     def __init__(self, reason: str, kind: Kind = Kind.ADDRESS, *, status: int | None = None) -> None:
         super().__init__(" ".join(reason.split())[:300])
         self.kind = kind
@@ -54,7 +57,7 @@ class NoAnswer(Refusal):
 
 
 class ServerError(Refusal):
-    """The host is busy, failed or hung up; `wait` is what it asked for, in seconds."""
+    """The host is busy, failed or hung up."""
 
     def __init__(self, reason: str, *, status: int | None = None, wait: float | None = None) -> None:
         super().__init__(reason, Kind.BUSY, status=status)

@@ -22,7 +22,7 @@ def circuits(clock: Clock) -> Circuits:
 def test_the_circuit_of_a_silent_host_opens_after_failures_in_a_row(circuits: Circuits) -> None:
     for _ in range(3):
         circuits.admit("dead.org")
-        circuits.failed("dead.org", NoAnswer("dead.org has no address"))
+        circuits.refused("dead.org", NoAnswer("dead.org has no address"))
     opened = r"circuit of dead.org is open: 3 failures in a row, the last: dead.org has no"
     with pytest.raises(Refusal, match=opened) as refused:
         circuits.admit("dead.org")
@@ -33,7 +33,7 @@ def test_the_circuit_of_a_silent_host_opens_after_failures_in_a_row(circuits: Ci
 
 def open_circuit(circuits: Circuits, host: str) -> None:
     for _ in range(3):
-        circuits.failed(host, NoAnswer("late"))
+        circuits.refused(host, NoAnswer("late"))
     assert list(circuits.open()) == [host]
 
 
@@ -64,7 +64,7 @@ def test_a_failure_of_the_one_request_keeps_the_circuit_open(circuits: Circuits,
     open_circuit(circuits, "down.org")
     clock.now += HALF_OPEN_AFTER
     circuits.admit("down.org")
-    circuits.failed("down.org", NoAnswer("late"))
+    circuits.refused("down.org", NoAnswer("late"))
     clock.now += HALF_OPEN_AFTER - 1
     with pytest.raises(Refusal, match=r"circuit of down.org"):
         circuits.admit("down.org")
@@ -74,31 +74,31 @@ def test_a_failure_of_the_one_request_keeps_the_circuit_open(circuits: Circuits,
 
 def test_an_answer_forgives_earlier_failures(circuits: Circuits) -> None:
     for _ in range(10):
-        circuits.failed("shaky.org", NoAnswer("late"))
-        circuits.failed("shaky.org", NoAnswer("late"))
+        circuits.refused("shaky.org", NoAnswer("late"))
+        circuits.refused("shaky.org", NoAnswer("late"))
         circuits.answered("shaky.org")
     circuits.admit("shaky.org")
 
 
 def test_a_host_that_fails_but_answers_gets_more_tries(circuits: Circuits) -> None:
     for _ in range(3 * ERRORS_PER_FAILURE - 1):
-        circuits.failed("ill.org", ServerError("500"))
+        circuits.refused("ill.org", ServerError("500"))
     circuits.admit("ill.org")
-    circuits.failed("ill.org", ServerError("500"))
+    circuits.refused("ill.org", ServerError("500"))
     with pytest.raises(Refusal, match=r"30 failures in a row"):
         circuits.admit("ill.org")
 
 
 def test_a_wait_asked_for_is_kept_by_all(circuits: Circuits, clock: Clock) -> None:
-    circuits.wait("busy.org", 20)
-    circuits.wait("busy.org", 5)
+    for seconds in (20.0, 5.0):
+        circuits.refused("busy.org", ServerError("busy", wait=seconds), again=True)
     circuits.admit("busy.org")
     circuits.admit("busy.org")
     assert clock.slept == [20]
 
 
 def test_a_wait_beyond_the_bound_is_not_waited_for(circuits: Circuits, clock: Clock) -> None:
-    circuits.wait("busy.org", 3600)
+    circuits.refused("busy.org", ServerError("busy", wait=3600.0))
     with pytest.raises(Refusal, match=r"asks to wait 3600 s, more than 30 s"):
         circuits.admit("busy.org")
     clock.now += 3600
