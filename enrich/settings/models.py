@@ -206,7 +206,9 @@ class WorkersSettings(Section):
     """The nightly service: broker, schedule and limits. The commands that need no broker do not read it."""
 
     broker: str = Field(
-        default="redis://127.0.0.1:6379/0", repr=False, description="Address of the Redis broker."
+        default="redis://127.0.0.1:6379/0",
+        repr=False,
+        description="Address of the Redis broker: redis://, rediss:// or unix://.",
     )
     concurrency: int = Field(default=1, ge=1, description="Worker processes on this machine.")
     model: Path | None = Field(

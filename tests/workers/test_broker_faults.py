@@ -166,7 +166,7 @@ def test_a_connection_that_fell_silent_is_noticed(little: Museum, broker: tuple[
         little.wait_for_job(job, 120)
         between.mode = HANG
         between.silence()
-        done = little.enrich("jobs", check=False, **through)
+        done = little.enrich("queue", "--model", "model", check=False, **through)
         assert done.returncode == 7, done.stderr
         assert "no broker answers" in done.stderr
         between.mode = PASS
