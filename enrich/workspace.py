@@ -33,21 +33,9 @@ class Workspace:
         """The triplestore; StoreError when it cannot be opened."""
         if self._given is not None:
             return self._given
-        from enrich.graph.stores.opening import open_store
+        from enrich.graph.stores.opening import store_of
 
-        where = self.settings.store
-        return open_store(
-            path=None if where.query_url else self.settings.locate(where.path),
-            query_url=where.query_url,
-            update_url=(where.update_url or where.query_url) if where.query_url else None,
-            graph_store_url=where.graph_store_url,
-            auth=where.auth,
-            user=where.user,
-            password=where.password.get_secret_value() if where.password else None,
-            token=where.token.get_secret_value() if where.token else None,
-            timeout=where.timeout,
-            retries=where.retries,
-        )
+        return store_of(self.settings)
 
     @cached_property
     def profile(self) -> Profile:

@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from ontology.sparql import TOKEN
 from ontology.terms import OntologyError, Term, sparql
 
-# SPARQL 1.1 §19.8: what a `$name` must not be looked for in, and the token itself.
-_TOKEN = re.compile(
-    r"""(?P<skip> <[^<>"{}|^`\\\x00-\x20]*>
-      | \"\"\"(?:[^"\\]|\\.|\"(?!\"\"))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
-      | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*'
-      | \#[^\n\r]* )
-      | \$(?P<name>[A-Za-z_][A-Za-z0-9_]*)""",
-    re.VERBOSE | re.DOTALL,
-)
 _KEY = re.compile(r"#\s*key:\s*(\w+)\s*")
 
 
@@ -46,17 +38,17 @@ class Query:
         if unbound:
             raise OntologyError(f"the query {self.name} needs a term for ${unbound[0]}")
         written = {name: sparql(terms[name]) for name in self.parameters}
-        return _TOKEN.sub(lambda token: _written(token, written), self.text)
+        return TOKEN.sub(lambda token: written.get(_parameter(token), token[0]), self.text)
 
 
-def _written(token: re.Match[str], terms: dict[str, str]) -> str:
-    name = token.group("name")
-    return token.group(0) if name is None else terms[name]
+def _parameter(token: re.Match[str]) -> str:
+    """The name in a `$name` token; empty for any other."""
+    return token[0][1:] if token.lastgroup == "variable" and token[0][0] == "$" else ""
 
 
 def parse_query(name: str, text: str) -> Query:
     """A query from its text; the comment lines at its head say what it answers."""
-    names = dict.fromkeys(match.group("name") for match in _TOKEN.finditer(text) if match.group("name"))
+    names = dict.fromkeys(filter(None, map(_parameter, TOKEN.finditer(text))))
     head = list(_head(text))
     keys = [match.group(1) for line in head if (match := _KEY.fullmatch(line))]
     said = " ".join(line.lstrip("# ").strip() for line in head if not _KEY.fullmatch(line))

@@ -41,6 +41,10 @@ class Answer:
     chunks: list[bytes] | None = None
     """Sent as a chunked body, which ends without its last chunk when `cut`."""
     cut: bool = False
+    cut_headers: bool = False
+    """The connection is closed within the headers."""
+    hang_up: bool = False
+    """The connection is closed without a word, after the request was read."""
     wait: threading.Event | None = None
     """Nothing is answered before this is set."""
 
@@ -72,6 +76,9 @@ def hostile_server(script: Script) -> Iterator[HostileServer]:
             if answer.wait is not None:
                 answer.wait.wait(20)
             self.close_connection = True
+            if answer.hang_up or answer.cut_headers:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty" if answer.cut_headers else b"")
+                return
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.media_type)
             self.send_header("Connection", "close")

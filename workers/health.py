@@ -10,8 +10,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from enrich.errors import BrokerError, EnrichError
-from enrich.graph.stores import open_store
 from enrich.graph.stores.base import Store
+from enrich.graph.stores.opening import store_of
 from enrich.settings.loading import Settings
 from workers.broker import Broker
 
@@ -50,17 +50,7 @@ class Health:
 
 def probe_store(settings: Settings) -> Store:
     """The store of the settings, with a short time-out and no second try."""
-    where = settings.store
-    return open_store(
-        query_url=where.query_url,
-        update_url=where.update_url or where.query_url,
-        auth=where.auth,
-        user=where.user,
-        password=where.password.get_secret_value() if where.password else None,
-        token=where.token.get_secret_value() if where.token else None,
-        timeout=STORE_SECONDS,
-        retries=0,
-    )
+    return store_of(settings, timeout=STORE_SECONDS, retries=0)
 
 
 def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health:

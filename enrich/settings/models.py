@@ -65,6 +65,9 @@ class StoreSettings(Section):
     user: str | None = Field(default=None, description="User name, for basic and digest.")
     password: SecretStr | None = Field(default=None, description="Password, for basic and digest.")
     token: SecretStr | None = Field(default=None, description="Token, for bearer.")
+    services: Names = Field(
+        default=(), description="Servers that a query file may ask by SERVICE, by their full addresses."
+    )
     timeout: Seconds = Field(
         default=60.0, description="Seconds to wait for the server before giving a request up."
     )

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
 
-import pyoxigraph as ox
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
-from enrich.errors import InputError
+from enrich.errors import InputError, ProfileError, QueryRefused
 from enrich.graph.stores.base import Row, Term
 from enrich.workspace import Workspace
 from ontology.queries import named_query, query_names
+from ontology.sparql import clauses, services, words
+from ontology.terms import OntologyError
 
 FORMATS = ("csv", "tsv", "json", "xml", "nt")
+_UPDATES = frozenset(["INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD", "WITH"])
 _XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
 
 
@@ -59,14 +60,17 @@ def run_named(workspace: Workspace, name: str, parameters: Mapping[str, Term] | 
         if parameter not in terms:
             raise InputError(f"the query {name} asks about one {parameter}; add --set {parameter}=IRI")
     text = query.bind(**{key: term for key, term in terms.items() if not isinstance(term, BlankNode)})
-    variables, _ = _understood(text, f"the query {name}")
     store = workspace.store
     rows = store.select(text) if query.key is None else store.select_by_key(text, query.key)
-    return Answer(variables, rows)
+    return Answer(rows.variables, rows)
 
 
 def run_file(workspace: Workspace, path: Path) -> Answer:
-    """The answer of a SPARQL 1.1 query file. Raises InputError for anything but SELECT, ASK and CONSTRUCT."""
+    """The answer of a SPARQL 1.1 query file. Raises InputError for anything but SELECT, ASK and CONSTRUCT.
+
+    What a query without FROM and GRAPH asks, it asks of the museum's facts, in whatever graphs they are.
+    A SERVICE that the settings do not allow is refused; nothing is executed to find it.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -76,13 +80,47 @@ def run_file(workspace: Workspace, path: Path) -> Answer:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not text.strip():
         raise InputError(f"{path} is empty; it should hold a SELECT, an ASK or a CONSTRUCT")
-    variables, form = _understood(text, str(path))
+    form = _checked_form(text, str(path), workspace.settings.store.services)
+    text = _of_the_facts(text, workspace)
     store = workspace.store
-    if form == "ask":
-        return Answer((), (), truth=store.ask(text))
-    if form == "construct":
-        return Answer(variables, _triples(store.construct(text)), triples=True)
-    return Answer(variables, store.select(text))
+    try:
+        if form == "ASK":
+            return Answer((), (), truth=store.ask(text))
+        if form == "SELECT":
+            rows = store.select(text)
+            return Answer(rows.variables, rows)
+        triples = _triples(store.construct(text))
+        return Answer(("subject", "predicate", "object"), triples, triples=True)
+    except QueryRefused as error:
+        raise InputError(f"{path} is not a SPARQL 1.1 query that the store answers: {error}") from error
+
+
+def _checked_form(text: str, where: str, allowed: Sequence[str]) -> str:
+    """SELECT, ASK, CONSTRUCT or DESCRIBE. Raises InputError for an update, and for a SERVICE not allowed."""
+    form = clauses(text).form
+    if form in _UPDATES:
+        raise InputError(f"{where} is an update; enrich query only reads (SELECT, ASK, CONSTRUCT)")
+    if form not in ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE"):
+        raise InputError(f"{where} is not a SPARQL 1.1 query; it begins with SELECT, ASK or CONSTRUCT")
+    for endpoint in services(text):
+        if endpoint is None or endpoint not in allowed:
+            asked = f"<{endpoint}>" if endpoint else "a server that is not written as <IRI>"
+            raise InputError(
+                f"{where} would ask another server (SERVICE): {asked}; add its address to store.services in "
+                "enrich.toml to allow it"
+            )
+    return form
+
+
+def _of_the_facts(text: str, workspace: Workspace) -> str:
+    """The query over the union of the facts, when it says neither FROM nor GRAPH."""
+    if words(text) & {"FROM", "GRAPH"}:
+        return text
+    try:
+        dataset = workspace.reader.dataset
+    except (OntologyError, ProfileError):
+        return text
+    return clauses(text).text(datasets=dataset) if dataset else text
 
 
 def _triples(quads: Iterable[Quad]) -> Iterator[Row]:
@@ -94,38 +132,6 @@ def _term(term: object) -> Term:
     if isinstance(term, NamedNode | BlankNode | Literal):
         return term
     raise InputError(f"a triple that holds a triple cannot be written: {str(term)[:200]}")
-
-
-def _understood(text: str, where: str) -> tuple[tuple[str, ...], str]:
-    """The variables and form of a query, parsed by asking an empty store; refuses updates and errors."""
-    empty = ox.Store()
-    try:
-        results = empty.query(text)
-    except (SyntaxError, ValueError) as error:
-        if _is_update(text):
-            raise InputError(
-                f"{where} is an update; enrich query only reads (SELECT, ASK, CONSTRUCT)"
-            ) from error
-        raise InputError(f"{where} is not a SPARQL 1.1 query: {error}") from error
-    except OSError:  # a SERVICE that was asked at once and does not answer: the query itself is well-formed
-        raise InputError(f"{where} asks another server (SERVICE) that does not answer") from None
-    if isinstance(results, ox.QueryBoolean):
-        return (), "ask"
-    if isinstance(results, ox.QueryTriples):
-        return ("subject", "predicate", "object"), "construct"
-    return tuple(variable.value for variable in results.variables), "select"
-
-
-_PROLOGUE = re.compile(r"\s+|#[^\n\r]*|PREFIX\s+[^\s:]*:\s*<[^>]*>|BASE\s*<[^>]*>", re.IGNORECASE)
-_UPDATE = re.compile(r"(INSERT|DELETE|LOAD|CLEAR|CREATE|DROP|COPY|MOVE|ADD|WITH)\b", re.IGNORECASE)
-
-
-def _is_update(text: str) -> bool:
-    """Whether the first word after the prologue is one that only an update begins with (SPARQL 1.1 Update §3)."""
-    start = 0
-    while match := _PROLOGUE.match(text, start):
-        start = match.end()
-    return _UPDATE.match(text, start) is not None
 
 
 def _csv(variables: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:

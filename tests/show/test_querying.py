@@ -21,6 +21,8 @@ from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.settings.loading import Settings
 from enrich.show.querying import Answer, run_file, run_named
 from enrich.workspace import Workspace
+from tests.hostile_http import Answer as Elsewhere
+from tests.hostile_http import hostile_server, results
 
 EX = "https://museum.example.org/"
 GRAPH = NamedNode(EX + "graph")
@@ -44,7 +46,7 @@ def workspace() -> Iterator[Workspace]:
                 ),
             ]
         )
-        yield Workspace(Settings(), store)
+        yield Workspace(Settings(profile="linked-art"), store)
 
 
 def asked(workspace: Workspace, tmp_path: Path, text: str, form: str) -> str:
@@ -129,6 +131,51 @@ def test_updates_are_refused_and_change_nothing(workspace: Workspace, tmp_path: 
     with pytest.raises(InputError, match="is an update; enrich query only reads"):
         asked(workspace, tmp_path, text, "csv")
     assert workspace.store.count() == 2
+
+
+ELSEWHERE = ["SERVICE <{url}>", "service silent <{url}>", "\\u0053ERVICE <{url}>", "SERVICE ?where"]
+
+
+@pytest.mark.parametrize("clause", ELSEWHERE)
+def test_no_other_server_is_asked_unless_the_settings_allow_it(
+    workspace: Workspace, tmp_path: Path, clause: str
+) -> None:
+    """Not even while the query is looked at: a listener on the loopback hears nothing."""
+    with hostile_server(lambda _: Elsewhere(body=results(["s"], [[EX + "there"]]))) as server:
+        service = clause.format(url=server.url)
+        text = f"SELECT ?s {{ VALUES ?where {{ <{server.url}> }} {service} {{ ?s ?p ?o }} }}"
+        with pytest.raises(InputError, match=r"store\.services"):
+            asked(workspace, tmp_path, text, "csv")
+        assert not server.requests
+        allowed = Workspace(Settings(store={"services": [server.url]}), workspace.store)
+        if "<{url}>" not in clause or clause.startswith("\\"):  # Oxigraph takes no escapes within words
+            with pytest.raises(InputError, match=r"not written as <IRI>|not a SPARQL"):
+                asked(allowed, tmp_path, text, "csv")
+            assert not server.requests
+        else:
+            assert asked(allowed, tmp_path, text, "csv") == f"s\n{EX}there\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"SELECT ?s {{ ?s <{EX}p> ?v }} ORDER BY ?s", f"s\n{EX}a\n{EX}b\n"),
+        (f"ASK {{ <{EX}a> ?p ?o }}", "true\n"),
+        (f"SELECT ?s FROM <urn:none> {{ ?s <{EX}p> ?v }}", "s\n"),
+    ],
+)
+def test_a_query_that_names_no_graph_asks_the_facts(
+    workspace: Workspace, tmp_path: Path, text: str, found: str
+) -> None:
+    ours = NamedNode(workspace.settings.base + "graph/run/1/0")
+    workspace.store.insert([Quad(NamedNode(EX + "guess"), NamedNode(EX + "p"), Literal("ours"), ours)])
+    assert asked(workspace, tmp_path, text, "csv") == found
+
+
+def test_all_variables_are_named_as_the_store_orders_them(workspace: Workspace, tmp_path: Path) -> None:
+    text = asked(workspace, tmp_path, f"SELECT * {{ GRAPH ?g {{ ?s <{EX}p> 7 }} }}", "csv")
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row == {"g": GRAPH.value, "s": EX + "b"}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyoxigraph as ox
 import pytest
 from pyoxigraph import NamedNode
 from rich.console import Console
@@ -26,7 +27,7 @@ PATTERN = Path(__file__).parents[1] / "ontology" / "pattern.trig"
 def workspace() -> Iterator[Workspace]:
     """The pattern's museum: four runs and three reviews."""
     with EmbeddedStore(None) as store, PATTERN.open("rb") as file:
-        store.load(file, "application/trig")
+        store.insert(ox.parse(file, ox.RdfFormat.TRIG))
         yield Workspace(Settings(profile="linked-art", base=MUSEUM + "enrich/"), store)
 
 

@@ -336,9 +336,7 @@ def running(*running_servers: Server) -> Iterator[None]:
 
 def load(store: Store, data: bytes) -> None:
     """Load N-Quads."""
-    import io
-
-    store.load(io.BytesIO(data), "application/n-quads")
+    store.insert(ox.parse(data, ox.RdfFormat.N_QUADS), bulk=True)
 
 
 def names(lines: Sequence[str]) -> set[str]:

@@ -12,6 +12,21 @@ Term = NamedNode | BlankNode | Literal
 Row = tuple[Term | None, ...]
 """One solution, in the order of the query's variables; None where a variable is unbound."""
 
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The solutions of a SELECT as they come, each in the order of `variables`; they are read once."""
+
+    variables: tuple[str, ...]
+    rows: Iterator[Row]
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.rows
+
+    def __next__(self) -> Row:
+        return next(self.rows)
+
+
 PAGE_TOKEN = "#PAGE#"
 """Where `select_by_key` may put its FILTER. Left alone it is a SPARQL comment to the end of its line."""
 
@@ -41,8 +56,8 @@ class Store(Protocol):
         """Whether no other process can write to the store while this one holds it."""
         ...
 
-    def select(self, query: str) -> Iterator[Row]:
-        """Stream the solutions. Raises ResultTruncated, at the end, when the server cut the answer.
+    def select(self, query: str) -> Rows:
+        """Stream the solutions. Raises ResultTruncated, at the end at the latest, when the server cut the answer.
 
         An error in the query or an absent server shows at the call; a body cut short shows while
         reading, as StoreUnavailable. Read a stream in the
@@ -50,7 +65,7 @@ class Store(Protocol):
         """
         ...
 
-    def select_by_key(self, query: str, key: str, page: int | None = None) -> Iterator[Row]:
+    def select_by_key(self, query: str, key: str, page: int | None = None) -> Rows:
         """Stream all solutions of a SELECT whose variable `key` is an IRI, whatever the server's cap.
 
         The query holds the token `#PAGE#` where a FILTER may stand, inside the WHERE clause, and has no
@@ -116,10 +131,6 @@ class Store(Protocol):
         """Drop a named graph; no error when there is none."""
         ...
 
-    def load(self, source: IO[bytes], media_type: str, graph: NamedNode | None = None) -> None:
-        """Load a well-formed RDF document; `graph` receives the triples that name no graph."""
-        ...
-
     def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
         """Write N-Quads (or the N-Triples of one graph), in no particular order.
 
@@ -131,8 +142,11 @@ class Store(Protocol):
         """Triples in a graph, or quads in the store (a remote one counts its named graphs only)."""
         ...
 
-    def graphs(self) -> list[NamedNode]:
-        """The named graphs that hold something, sorted; not those a server keeps for itself."""
+    def graphs(self, *, beside: str | None = None) -> list[NamedNode]:
+        """The named graphs that hold something, sorted; not those a server keeps for itself.
+
+        Those whose IRI begins with `beside` (ours, say) are left out, however many they are.
+        """
         ...
 
     def health(self) -> Health:

@@ -12,8 +12,8 @@ from typing import IO, Self, cast
 import pyoxigraph as ox
 from pyoxigraph import DefaultGraph, NamedNode, Quad
 
-from enrich.errors import InputError, QueryRefused, StoreError, StoreUnavailable
-from enrich.graph.stores.base import PAGE_TOKEN, Health, Row
+from enrich.errors import QueryRefused, StoreError, StoreUnavailable
+from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Rows
 
 BULK_BYTES = 1_000_000
 """N-Triples from which `bulk_load` costs less than `load` (some 8,000 triples)."""
@@ -44,19 +44,19 @@ class EmbeddedStore:
             raise StoreError(f"{self._where} was closed; open it again")
         return self._store
 
-    def select(self, query: str) -> Iterator[Row]:
+    def select(self, query: str) -> Rows:
         with self._errors():
             solutions = self.store.query(query)
         if not isinstance(solutions, ox.QuerySolutions):
             raise QueryRefused(f"{self._where}: the query is not a SELECT")
-        return self._rows(solutions)
+        return Rows(tuple(variable.value for variable in solutions.variables), self._rows(solutions))
 
     def _rows(self, solutions: ox.QuerySolutions) -> Iterator[Row]:
         with self._errors():
             for solution in solutions:
                 yield tuple(solution)
 
-    def select_by_key(self, query: str, key: str, page: int | None = None) -> Iterator[Row]:  # noqa: ARG002
+    def select_by_key(self, query: str, key: str, page: int | None = None) -> Rows:  # noqa: ARG002
         return self.select(query.replace(PAGE_TOKEN, ""))
 
     def ask(self, query: str) -> bool:
@@ -121,14 +121,6 @@ class EmbeddedStore:
         with self._errors(writing=True):
             self.store.remove_graph(graph)
 
-    def load(self, source: IO[bytes], media_type: str, graph: NamedNode | None = None) -> None:
-        rdf_format = ox.RdfFormat.from_media_type(media_type)
-        if rdf_format is None:
-            raise InputError(f"{media_type} is not an RDF format known here")
-        with self._errors(writing=True, reading_document=True):
-            quads = ox.parse(source, rdf_format, rename_blank_nodes=True)
-            self.store.bulk_extend(named(quads, graph))
-
     def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
         with self._errors():
             if graph is None:
@@ -142,9 +134,10 @@ class EmbeddedStore:
                 return len(self.store)
             return sum(1 for _ in self.store.quads_for_pattern(None, None, None, graph))
 
-    def graphs(self) -> list[NamedNode]:
+    def graphs(self, *, beside: str | None = None) -> list[NamedNode]:
         with self._errors():
             names = [n for n in self.store.named_graphs() if isinstance(n, NamedNode)]
+            names = [n for n in names if beside is None or not n.value.startswith(beside)]
             full = [n for n in names if next(self.store.quads_for_pattern(None, None, None, n), None)]
         return sorted(full, key=lambda name: name.value)
 
@@ -173,15 +166,13 @@ class EmbeddedStore:
         self.close()
 
     @contextmanager
-    def _errors(self, *, writing: bool = False, reading_document: bool = False) -> Iterator[None]:
+    def _errors(self, *, writing: bool = False) -> Iterator[None]:
         """Turn what pyoxigraph raises into a StoreError with one sentence."""
         if writing and self.read_only:
             raise StoreError(f"{self._where} was opened read only; open it for writing to change it")
         try:
             yield
         except SyntaxError as error:
-            if reading_document:
-                raise InputError(f"the document is malformed: {one_line(error)}") from error
             raise QueryRefused(f"the query does not parse: {one_line(error)}") from error
         except (RuntimeError, ValueError) as error:
             raise QueryRefused(f"{self._where} refused: {one_line(error)}") from error

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from enrich.errors import SettingsError
 from enrich.graph.stores.base import Store
+
+if TYPE_CHECKING:
+    from enrich.settings.loading import Settings
 
 
 def open_store(
@@ -37,9 +41,8 @@ def open_store(
         return EmbeddedStore(path, read_only=read_only)
     if path is not None:
         raise SettingsError("the store is either at a path or behind a query_url; set one of the two")
-    from enrich.graph.stores.authentication import Credentials
     from enrich.graph.stores.remote import RemoteStore
-    from enrich.graph.stores.transport import Transport
+    from enrich.graph.stores.transport import Credentials, Transport
 
     return RemoteStore(
         query_url,
@@ -47,3 +50,21 @@ def open_store(
         None if read_only else graph_store_url,
         transport=Transport(Credentials(auth, user, password, token), timeout=timeout, retries=retries),
     )
+
+
+def store_of(settings: Settings, **changes: Any) -> Store:
+    """The store that the settings name, with changes to the arguments of `open_store`."""
+    where = settings.store
+    arguments: dict[str, Any] = {
+        "path": None if where.query_url else settings.locate(where.path),
+        "query_url": where.query_url,
+        "update_url": (where.update_url or where.query_url) if where.query_url else None,
+        "graph_store_url": where.graph_store_url,
+        "auth": where.auth,
+        "user": where.user,
+        "password": where.password.get_secret_value() if where.password else None,
+        "token": where.token.get_secret_value() if where.token else None,
+        "timeout": where.timeout,
+        "retries": where.retries,
+    }
+    return open_store(**{**arguments, **changes})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Self, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -14,8 +14,8 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
 
 from enrich.errors import EnrichError, InputError, QueryRefused, ResultTruncated, StoreError, StoreUnavailable
 from enrich.graph.stores import virtuoso
-from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Term
-from enrich.graph.stores.counting import count_of_construct, count_of_select
+from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Rows, Term
+from enrich.graph.stores.capping import PROBE_ROWS, RowCap
 from enrich.graph.stores.embedded import Digest, named, one_line
 from enrich.graph.stores.pieces import Batch, Graph, batches, line_batches
 from enrich.graph.stores.transport import Body, Transport, checked_url, shown
@@ -25,9 +25,6 @@ RESULTS = "application/sparql-results+json, application/sparql-results+xml;q=0.8
 TRIPLES = "application/n-triples, text/turtle;q=0.5"
 HEAD_ITEMS = 5_000
 """So many rows are read before the first is given out, so that a short answer cut off is asked again."""
-
-ROUND = 1_000
-"""An answer of an exact multiple of this many rows may have been capped, and is counted."""
 
 
 class RemoteStore:
@@ -53,8 +50,7 @@ class RemoteStore:
             checked_url(graph_store_url, "store.graph_store_url") if graph_store_url else None
         )
         self.transport = transport or Transport()
-        self.cap: int | None = None
-        """The most rows that the server gives at once, once it was seen to cut an answer."""
+        self.cap = RowCap(self._select, self._number)
         self._lines = post_lines if graph_store_url else update_lines
         self._size = 4_000_000 if graph_store_url else 500_000
         self._where = shown(query_url)
@@ -65,21 +61,24 @@ class RemoteStore:
     def exclusive(self) -> bool:
         return False
 
-    def select(self, query: str) -> Iterator[Row]:
-        _, rows = self._select(query)
-        return self._checked(rows, lambda: count_of_select(query))
+    def select(self, query: str) -> Rows:
+        found = self._select(query)
+        return Rows(found.variables, self.cap.checked(found.rows, query))
 
-    def select_by_key(self, query: str, key: str, page: int | None = None) -> Iterator[Row]:
-        if page is None and self.cap is None and not self._is_virtuoso():
+    def select_by_key(self, query: str, key: str, page: int | None = None) -> Rows:
+        cap = self.cap.learn()
+        if page is None and cap is None:
             return self.select(query.replace(PAGE_TOKEN, ""))
-        cap = self.cap or virtuoso.ROWS
-        return self._pages(query, key.lstrip("?$"), min(page or cap, cap))
+        if PAGE_TOKEN not in query:
+            raise QueryRefused(f"the query holds no {PAGE_TOKEN}, where a page's FILTER would stand")
+        most = min(page or cap or PROBE_ROWS, cap or PROBE_ROWS)
+        variables, rows = self._pages(query, key.lstrip("?$"), most)
+        return Rows(variables, rows)
 
     def ask(self, query: str) -> bool:
         def read(body: Body) -> bool:
             with body:
-                with self._parsing(body):
-                    answer = ox.parse_query_results(self._source(body), _results(body))
+                answer = self._results(body)
                 if not isinstance(answer, ox.QueryBoolean):
                     raise QueryRefused(f"{self._where}: the query is not an ASK")
                 return bool(answer)
@@ -90,14 +89,16 @@ class RemoteStore:
         def read(body: Body) -> Iterator[Quad]:
             rdf_format = ox.RdfFormat.from_media_type(body.media_type)
             if rdf_format is None:
-                raise StoreError(f"{body.where} answered {body.media_type}, not RDF; check store.query_url")
+                raise StoreUnavailable(
+                    f"{body.where} answered {body.media_type}, not RDF; check store.query_url"
+                )
             if not body.framed:
                 raise StoreError(f"{body.where} does not mark the end of its answers; they cannot be trusted")
             triples = ox.parse(cast(IO[bytes], body), rdf_format)
             return self._stream(body, iter(triples))
 
         found = self.transport.query(self.query_url, query, TRIPLES, read)
-        return self._checked_construct(found, query)
+        return self.cap.checked_construct(found, query)
 
     def count(self, graph: NamedNode | None = None) -> int:
         """Triples in a graph, or in all the named graphs (the default graph is not counted)."""
@@ -105,8 +106,9 @@ class RemoteStore:
             return sum(self.count(name) for name in self.graphs())
         return self._triples(graph)
 
-    def graphs(self) -> list[NamedNode]:
-        query = f"SELECT DISTINCT ?g WHERE {{ GRAPH ?g {{ ?s ?p ?o }} {PAGE_TOKEN} }}"
+    def graphs(self, *, beside: str | None = None) -> list[NamedNode]:
+        ours = f" FILTER(!STRSTARTS(STR(?g), {Literal(beside)}))" if beside else ""
+        query = f"SELECT DISTINCT ?g WHERE {{ GRAPH ?g {{ ?s ?p ?o }}{ours} {PAGE_TOKEN}\n}}"
         names = [row[0] for row in self.select_by_key(query, "g") if isinstance(row[0], NamedNode)]
         if self._is_virtuoso():
             names = [name for name in names if not name.value.startswith(virtuoso.OWN_GRAPHS)]
@@ -143,8 +145,18 @@ class RemoteStore:
         self.transport.update(self.update_url, update, idempotent=idempotent)
 
     def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:  # noqa: ARG002
+        there: dict[Graph, int | None] = {}
         for batch in batches(self._holdable(quads), lines=self._lines, size=self._size):
-            self._write(batch)
+            if batch.ground:
+                self._write(batch)
+                continue
+            before = there[batch.graph] if batch.graph in there else self._triples_if_told(batch.graph)
+            try:
+                self._write(batch)
+            except StoreUnavailable:  # written twice, its blank nodes would be two: look whether it was
+                if before is None or self._triples(batch.graph) == before:
+                    raise
+            there[batch.graph] = None if before is None else before + len(set(batch.lines))
 
     def write_graph(self, graph: NamedNode, triples: bytes) -> None:
         if self._is_virtuoso():
@@ -193,20 +205,11 @@ class RemoteStore:
     def drop(self, graph: NamedNode) -> None:
         self.update(f"DROP SILENT GRAPH {graph}", idempotent=True)
 
-    def load(self, source: IO[bytes], media_type: str, graph: NamedNode | None = None) -> None:
-        rdf_format = ox.RdfFormat.from_media_type(media_type)
-        if rdf_format is None:
-            raise InputError(f"{media_type} is not an RDF format known here")
-        try:
-            self.insert(named(ox.parse(source, rdf_format, rename_blank_nodes=True), graph), bulk=True)
-        except SyntaxError as error:
-            raise InputError(f"the document is malformed: {one_line(error)}") from error
-
     def objection(self, quad: Quad) -> str | None:
         return virtuoso.objection(quad) if self._is_virtuoso() else None
 
     def close(self) -> None:
-        """Nothing is held between requests."""
+        self.transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -216,31 +219,38 @@ class RemoteStore:
 
     # Within
 
-    def _select(self, query: str) -> tuple[list[str], Iterator[Row]]:
-        """The names of the variables, and the rows as they come."""
+    def _select(self, query: str) -> Rows:
+        """The rows as they come, be they all or not."""
 
-        def read(body: Body) -> tuple[list[str], Iterator[Row]]:
-            with self._parsing(body):
-                solutions = ox.parse_query_results(self._source(body), _results(body))
+        def read(body: Body) -> Rows:
+            solutions = self._results(body)
             if not isinstance(solutions, ox.QuerySolutions):
                 raise QueryRefused(f"{self._where}: the query is not a SELECT")
-            if body.headers.get("X-SQL-State"):
-                raise ResultTruncated(
-                    f"{self._where} ran out of time and gave a part of the answer; ask less"
-                )
             most = body.headers.get("X-SPARQL-MaxRows", "")
             if most.isdigit():
-                self.cap = min(int(most), self.cap or int(most))
-            names = [variable.value for variable in solutions.variables]
+                self.cap.lower(int(most))
+            variables = tuple(variable.value for variable in solutions.variables)
             rows: Iterator[Row] = map(tuple, solutions)
             if self.transport.server.startswith("Virtuoso"):
                 rows = map(_spelt, rows)
             try:
-                return names, self._stream(body, rows)
+                return Rows(variables, self._stream(body, rows))
             finally:
                 del rows, solutions  # a traceback must not keep them, see `_stream`
 
         return self.transport.query(self.query_url, query, RESULTS, read)
+
+    def _results(self, body: Body) -> ox.QuerySolutions | ox.QueryBoolean:
+        """What a body of SPARQL results holds."""
+        found = ox.QueryResultsFormat.from_media_type(body.media_type)
+        if body.media_type in ("application/json", "text/javascript"):
+            found = ox.QueryResultsFormat.JSON
+        if found is None or (found == ox.QueryResultsFormat.TSV and not body.framed):
+            raise StoreUnavailable(
+                f"{body.where} answered {body.media_type}, not SPARQL results; check store.query_url"
+            )
+        with self._parsing(body):
+            return ox.parse_query_results(self._source(body), found)
 
     def _stream(self, body: Body, items: Iterator[T]) -> Iterator[T]:
         """Read the first items now, and the rest as they are asked for; the body is closed at the end."""
@@ -269,64 +279,36 @@ class RemoteStore:
             words = self.transport.credentials.hide(one_line(error))
             raise StoreUnavailable(f"{body.where} cut its answer short or garbled it ({words})") from error
 
-    def _checked(self, rows: Iterator[T], count_query: Callable[[], str]) -> Iterator[T]:
-        """The rows; at the end of a suspiciously round number of them, a count of what there should be."""
-        given = 0
-        for row in rows:
-            given += 1
-            yield row
-        if given and (given % ROUND == 0 or given == self.cap):
-            there = self._number(count_query())
-            if there > given:
-                self.cap = min(given, self.cap or given)
-                raise self._truncated(given, there)
-
-    def _checked_construct(self, triples: Iterator[Quad], query: str) -> Iterator[Quad]:
-        """The triples; a server caps the solutions behind them, and says nothing."""
-        given = 0
-        for triple in triples:
-            given += 1
-            yield triple
-        cap = self.cap or (virtuoso.ROWS if self._is_virtuoso() else None)
-        count_query = count_of_construct(query) if cap and given >= ROUND else None
-        if cap and count_query and (there := self._number(count_query)) > cap:
-            raise self._truncated(cap, there)
-
-    def _truncated(self, given: int, there: int) -> ResultTruncated:
-        return ResultTruncated(
-            f"{self._where} gave {given:,} of {there:,} results, its cap; ask page by page (select_by_key)"
-        )
-
-    def _pages(self, query: str, key: str, page: int) -> Iterator[Row]:
+    def _pages(self, query: str, key: str, page: int) -> tuple[tuple[str, ...], Iterator[Row]]:
         """Pages in the order of the key. The last key of a page may go on in the next, and waits for it.
 
         The end is an empty page, never a short one: a cap may lie below the page asked for. The filter
         compares STR(?key) with STR(<last>): with a plain string Virtuoso loses rows of non-ASCII IRIs,
         and with the IRI itself it loses others.
         """
-        last: Term | None = None
-        while True:
+
+        def asked(last: Term | None) -> tuple[tuple[str, ...], list[Row]]:
             after = f"FILTER(STR(?{key}) > STR({self._iri(last)}))" if last is not None else ""
-            text = f"{query.replace(PAGE_TOKEN, after)} ORDER BY STR(?{key}) LIMIT {page}"
-            names, found = self._select(text)
-            if key not in names:
+            found = self._select(f"{query.replace(PAGE_TOKEN, after)} ORDER BY STR(?{key}) LIMIT {page}")
+            if key not in found.variables:
                 raise QueryRefused(f"the query does not select ?{key}, by which it is to be paged")
-            column = names.index(key)
-            rows = list(found)
-            if not rows:
-                return
-            keys = [row[column] for row in rows]
-            if keys[0] == keys[-1]:
-                if len(rows) >= page or len(rows) == self.cap:
+            return found.variables, list(found)
+
+        variables, first = asked(None)
+        column = variables.index(key)
+
+        def rows(found: list[Row]) -> Iterator[Row]:
+            while found:
+                keys = [row[column] for row in found]
+                whole = len(found) if keys[0] == keys[-1] else keys.index(keys[-1])
+                if keys[0] == keys[-1] and (len(found) >= page or len(found) == self.cap.rows):
                     raise ResultTruncated(
-                        f"{keys[0]} has {len(rows):,} rows or more, as many as {self._where} gives at once"
+                        f"{keys[0]} has {len(found):,} rows or more, as many as {self._where} gives at once"
                     )
-                yield from rows
-                last = keys[0]
-                continue
-            whole = keys.index(keys[-1])
-            yield from rows[:whole]
-            last = keys[whole - 1]
+                yield from found[:whole]
+                _, found = asked(keys[whole - 1])
+
+        return variables, rows(first)
 
     def _iri(self, key: Term) -> str:
         """The IRI to go on from; Virtuoso has one for a blank node as well."""
@@ -342,8 +324,7 @@ class RemoteStore:
         return cast(IO[bytes], body)
 
     def _number(self, query: str) -> int:
-        _, rows = self._select(query)
-        for row in rows:
+        for row in self._select(query):
             if row and isinstance(row[0], Literal):
                 return int(row[0].value)
         raise StoreError(f"{self._where} did not answer a count")
@@ -380,6 +361,12 @@ class RemoteStore:
         data = batch.text().encode()
         self.transport.send(url, method, data, {"Content-Type": "text/turtle"}, idempotent=idempotent)
 
+    def _triples_if_told(self, graph: Graph) -> int | None:
+        try:
+            return self._triples(graph)
+        except QueryRefused:
+            return None
+
     def _graph_url(self, graph: Graph) -> str:
         name = "default" if isinstance(graph, DefaultGraph) else urlencode({"graph": graph.value})
         return f"{self.graph_store_url}{'&' if '?' in str(self.graph_store_url) else '?'}{name}"
@@ -400,17 +387,6 @@ class RemoteStore:
 
     def _description(self) -> str:
         return f"{self.transport.server or 'SPARQL endpoint'} at {self._where}"
-
-
-def _results(body: Body) -> ox.QueryResultsFormat:
-    found = ox.QueryResultsFormat.from_media_type(body.media_type)
-    if body.media_type in ("application/json", "text/javascript"):
-        found = ox.QueryResultsFormat.JSON
-    if found is None or (found == ox.QueryResultsFormat.TSV and not body.framed):
-        raise StoreError(
-            f"{body.where} answered {body.media_type}, not SPARQL results; check store.query_url"
-        )
-    return found
 
 
 def _spelt(row: Row) -> Row:

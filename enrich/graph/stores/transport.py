@@ -1,32 +1,37 @@
-"""HTTP to a triplestore: SPARQLWrapper builds the requests; authentication, time-outs, retries and errors.
+"""Requests to a triplestore: SPARQLWrapper builds them, httpx sends them; time-outs, retries and errors.
 
-SPARQLWrapper's own way of sending is not used, because it installs digest credentials for the whole
-process and knows no bearer token; its requests go through an opener that belongs to one store.
+A fault may pass or stay. What may pass (no answer, an answer cut short, a server or proxy that answers
+500, 403, 404 or a page of HTML) is tried again with jitter and then raised as StoreUnavailable with its
+reason; what another try cannot mend is raised at once.
 """
 
 from __future__ import annotations
 
-import http.client
+import os
 import re
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import Request
 
+import httpx2 as httpx
 import tenacity
 from SPARQLWrapper import POST, SPARQLWrapper
 
-from enrich.errors import QueryRefused, SettingsError, StoreError, StoreUnavailable
-from enrich.graph.stores.authentication import Authentication, Credentials, NoRedirect
+from enrich.errors import QueryRefused, ResultTruncated, SettingsError, StoreError, StoreUnavailable
 from enrich.graph.stores.embedded import one_line
 
 T = TypeVar("T")
+AUTHENTICATIONS = ("none", "basic", "digest", "bearer")
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
-_NOT_CARRIED_OUT = frozenset({429, 503})
+_TURNED_AWAY = frozenset({403, 404, 410, 429, 503})
+"""Statuses with which a request was not carried out, and may be once the server or proxy is well again."""
 _VIRTUOSO_ERROR = re.compile(r"(?:Virtuoso |<h3>Error )(\w{5})")
 _VIRTUOSO_TRANSIENT = ("40", "08", "S1T", "HT")  # deadlock, connection, time-out
+_PARTIAL = ("X-SQL-State", "X-SQL-Message")
+"""Headers with which Virtuoso says that it ran out of time and gives a part of the answer."""
 
 
 class NotCarriedOut(StoreUnavailable):
@@ -35,6 +40,43 @@ class NotCarriedOut(StoreUnavailable):
 
 class TooLarge(QueryRefused):
     """The request is larger than the server takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to authenticate: auth is none, basic, digest (user and password) or bearer (token)."""
+
+    auth: str = "none"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.auth not in AUTHENTICATIONS:
+            raise SettingsError(f"store.auth is {self.auth!r}; it is one of {', '.join(AUTHENTICATIONS)}")
+        if self.auth in ("basic", "digest") and (self.user is None or self.password is None):
+            raise SettingsError(f"store.auth = {self.auth} needs store.user and store.password")
+        if self.auth == "bearer" and not self.token:
+            raise SettingsError("store.auth = bearer needs store.token")
+
+    def hide(self, text: str) -> str:
+        """The text with the password and the token blotted out."""
+        for secret in (self.password, self.token):
+            if secret:
+                text = text.replace(secret, "***")
+        return text
+
+    def client(self, timeout: float) -> httpx.Client:
+        """A client that authenticates like this, keeps connections, and follows no redirect."""
+        auth: httpx.Auth | None = None
+        if self.auth == "basic":
+            auth = httpx.BasicAuth(self.user or "", self.password or "")
+        elif self.auth == "digest":
+            auth = httpx.DigestAuth(self.user or "", self.password or "")
+        headers = {"Accept-Encoding": "identity"}
+        if self.auth == "bearer":
+            headers["Authorization"] = f"Bearer {self.token}"
+        return httpx.Client(auth=auth, headers=headers, timeout=timeout)
 
 
 class Transport:
@@ -54,18 +96,20 @@ class Transport:
         self.backoff = backoff
         self.server = ""
         """What the server calls itself (the Server header), once it has answered."""
-        self._opener = urllib.request.build_opener(NoRedirect(), Authentication(self.credentials))
+        self._client: httpx.Client | None = None
+        self._process = 0
 
     def query(self, url: str, text: str, accept: str, read: Callable[[Body], T]) -> T:
         """Send a query and let `read` take its answer, both again when the store was unavailable.
 
-        `read` may keep the body and go on reading; it then closes it.
+        `read` may keep the body and go on reading; it then closes it. Raises ResultTruncated for an
+        answer that the server calls partial (status 206, or Virtuoso's X-SQL-State), whatever the query.
         """
 
         def once() -> T:
-            client = _Client(url, "SELECT", text, accept, self)
-            body = self._body(url, client.send)
+            body = self._body(url, _Builder(url, "SELECT", text, accept).request())
             try:
+                body.refuse_partial()
                 return read(body)
             except BaseException:
                 body.close()
@@ -73,94 +117,102 @@ class Transport:
 
         return self._again(once, StoreUnavailable)
 
+    def update(self, url: str, text: str, *, idempotent: bool) -> None:
+        """Send an update; again only when it is idempotent, or was surely not carried out."""
+        self._write(url, _Builder(url, "INSERT", text, "*/*").request(), idempotent=idempotent)
+
     def get(self, url: str, accept: str, read: Callable[[Body], T]) -> T:
         """Get a graph of the Graph Store Protocol and let `read` take it, again when it was unavailable."""
 
         def once() -> T:
             headers = {"Accept": accept, "Cache-Control": "no-cache"}
-            with self._body(url, lambda: self.open(urllib.request.Request(url, headers=headers))) as body:
+            with self._body(url, Request(url, headers=headers, method="GET")) as body:
+                body.refuse_partial()
                 return read(body)
 
         return self._again(once, StoreUnavailable)
-
-    def update(self, url: str, text: str, *, idempotent: bool) -> None:
-        """Send an update; again only when it is idempotent, or was surely not carried out."""
-
-        def once() -> None:
-            client = _Client(url, "INSERT", text, "*/*", self)
-            with self._body(url, client.send) as body:
-                body.read()
-
-        self._again(once, StoreUnavailable if idempotent else NotCarriedOut)
 
     def send(
         self, url: str, method: str, data: bytes, headers: Mapping[str, str], *, idempotent: bool
     ) -> None:
         """Send a request of the Graph Store Protocol, which SPARQLWrapper does not speak."""
+        self._write(url, Request(url, data, dict(headers), method=method), idempotent=idempotent)
 
+    def close(self) -> None:
+        """Let the connections go."""
+        client, self._client = self._client, None
+        if client is not None and self._process == os.getpid():
+            client.close()
+
+    def _write(self, url: str, request: Request, *, idempotent: bool) -> None:
         def once() -> None:
-            request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
-            with self._body(url, lambda: self.open(request)) as body:
-                body.read()
+            with self._body(url, request) as body:
+                while body.read(1 << 16):
+                    pass
 
         self._again(once, StoreUnavailable if idempotent else NotCarriedOut)
 
-    def open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        """Send one request once; what urllib raises is not turned into our errors here."""
-        response: http.client.HTTPResponse = self._opener.open(request, timeout=self.timeout)
-        self.server = response.headers.get("Server", "").strip() or "unnamed server"
-        return response
+    def _connected(self) -> httpx.Client:
+        """The client of this process: a connection must not be shared with a forked one."""
+        if self._client is None or self._process != os.getpid():
+            self._client, self._process = self.credentials.client(self.timeout), os.getpid()
+        return self._client
 
-    def _body(self, url: str, send: Callable[[], http.client.HTTPResponse]) -> Body:
+    def _body(self, url: str, request: Request) -> Body:
         where = shown(url)
         try:
-            return Body(send(), where, self)
-        except urllib.error.HTTPError as error:
-            self.server = error.headers.get("Server", "") or self.server
-            raise self._refusal(error, where) from None
-        except (OSError, http.client.HTTPException) as error:
+            client = self._connected()
+            data = request.data if isinstance(request.data, bytes) else None
+            sent = client.build_request(
+                request.get_method(), request.full_url, content=data, headers=request.headers
+            )
+            response = client.send(sent, stream=True)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self.unavailable(error, where) from None
+        self.server = response.headers.get("Server", "").strip() or self.server or "unnamed server"
+        body = Body(response, where, self)
+        if response.is_success:
+            return body
+        with body:
+            raise self._refusal(body, response)
 
     def unavailable(self, error: Exception, where: str) -> StoreError:
         """The sentence for a connection that failed."""
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(reason, TimeoutError):
+        what = one_line(error) or type(error).__name__
+        if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError) or "CERTIFICATE_" in what:
+            return StoreError(f"the certificate of {where} is not trusted: {what}")
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL | httpx.ProxyError):
+            return NotCarriedOut(f"{where} cannot be reached ({what}); is the server running?")
+        if isinstance(error, httpx.TimeoutException):
             return StoreUnavailable(
                 f"{where} did not answer within {self.timeout:g} seconds; try again, or set store.timeout higher"
             )
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return StoreError(f"the certificate of {where} is not trusted: {one_line(reason)}")
-        if isinstance(reason, ConnectionRefusedError | OSError) and isinstance(error, urllib.error.URLError):
-            return NotCarriedOut(f"{where} cannot be reached ({one_line(reason)}); is the server running?")
-        what = one_line(reason) if isinstance(reason, BaseException) else str(reason)
-        return StoreUnavailable(f"{where} broke off ({what or type(reason).__name__}); try again")
+        return StoreUnavailable(f"{where} broke off ({what}); try again")
 
-    def _refusal(self, error: urllib.error.HTTPError, where: str) -> StoreError:
+    def _refusal(self, body: Body, response: httpx.Response) -> StoreError:
         """The error for an HTTP status, with the first words of what the server said."""
+        status, where = response.status_code, body.where
         try:
-            said = error.read(4000).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException):
+            said = body.read(4000).decode("utf-8", "replace")
+        except StoreError:
             said = ""
-        finally:
-            error.close()
         words = one_line(ValueError(re.sub(r"<[^<>]*>", " ", said.split("SPARQL query:")[0])))
-        what = self.credentials.hide(f"{where} answered {error.code}: {words or error.reason}")
-        if error.code in (401, 403) or ":SECURITY:" in said:
-            return StoreError(f"{what}; check store.auth, store.user and the rights of that user")
-        if error.code == 413 or "memory exhausted" in said:
-            return TooLarge(what)
-        if error.code in _NOT_CARRIED_OUT:
-            return NotCarriedOut(what)
+        what = self.credentials.hide(f"{where} answered {status}: {words or response.reason_phrase}")
         virtuoso = _VIRTUOSO_ERROR.search(said)
+        if status == 401 or ":SECURITY:" in said:
+            return StoreError(f"{what}; check store.auth, store.user and the rights of that user")
+        if status == 413 or "memory exhausted" in said:
+            return TooLarge(what)
         if virtuoso and not virtuoso[1].startswith(_VIRTUOSO_TRANSIENT):
             return QueryRefused(what)
-        if error.code in _TRANSIENT:
+        if status in _TURNED_AWAY:
+            advice = {403: "; check the rights of store.user", 404: "; check the URLs of the store"}
+            return NotCarriedOut(what + advice.get(status, ""))
+        if status in _TRANSIENT:
             return StoreUnavailable(what)
-        if error.code in range(300, 400):
-            target = shown(error.headers.get("Location", ""))
+        if status in range(300, 400):
+            target = shown(response.headers.get("Location", ""))
             return StoreError(f"{where} redirects to {target}; set the URL of the store to that")
-        if error.code in (404, 410):
-            return StoreError(f"{what}; check the URLs of the store")
         return QueryRefused(what)
 
     def _again(self, once: Callable[[], T], when: type[StoreUnavailable]) -> T:
@@ -179,31 +231,42 @@ class Body:
     `problem` keeps the error, because a parser that reads from here may wrap or lose it.
     """
 
-    def __init__(self, response: http.client.HTTPResponse, where: str, transport: Transport) -> None:
+    def __init__(self, response: httpx.Response, where: str, transport: Transport) -> None:
         self.headers = response.headers
         self.where = where
         self.problem: StoreError | None = None
+        self.framed = "content-length" in response.headers or "transfer-encoding" in response.headers
+        """Whether the end of the body is marked, so that a body cut short can be told."""
         self._response = response
         self._transport = transport
-        self.framed = response.chunked or response.length is not None
-        """Whether the end of the body is marked, so that a body cut short can be told."""
+        self._chunks = response.iter_bytes(1 << 16)
+        self._left = b""
 
     @property
     def media_type(self) -> str:
-        return self.headers.get_content_type()
+        return str(self.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+    def refuse_partial(self) -> None:
+        """Raise ResultTruncated when the server says that this is a part of the answer."""
+        state = next((self.headers[name] for name in _PARTIAL if name in self.headers), None)
+        if state is not None:
+            raise ResultTruncated(f"{self.where} ran out of time and gave a part of the answer; ask less")
+        if self._response.status_code == 206:
+            raise ResultTruncated(f"{self.where} gave a part of the answer (206); ask less")
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; empty at the end of a complete body."""
+        """Up to `size` bytes (all that is left when negative); empty at the end of a complete body."""
         try:
-            data = self._response.read(None if size < 0 else size)
-        except (OSError, http.client.HTTPException) as error:
+            while not self._left or size < 0:
+                chunk = next(self._chunks, b"")
+                self._left += chunk
+                if not chunk:
+                    break
+        except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as error:
             self.problem = self._transport.unavailable(error, self.where)
             raise self.problem from None
-        if not data and size and self._response.length:
-            self.problem = StoreUnavailable(
-                f"{self.where} cut its answer short by {self._response.length} bytes; try again"
-            )
-            raise self.problem
+        end = len(self._left) if size < 0 else size
+        data, self._left = self._left[:end], self._left[end:]
         return data
 
     def close(self) -> None:
@@ -216,15 +279,12 @@ class Body:
         self.close()
 
 
-class _Client(SPARQLWrapper):  # type: ignore[misc]
-    """One SPARQL request by POST, sent through a transport."""
+class _Builder(SPARQLWrapper):  # type: ignore[misc]
+    """One SPARQL request by POST, as SPARQLWrapper writes it."""
 
     kind: ClassVar[str] = "SELECT"
 
-    def __init__(
-        self, url: str, kind: Literal["SELECT", "INSERT"], text: str, accept: str, transport: Transport
-    ):
-        self.transport = transport
+    def __init__(self, url: str, kind: Literal["SELECT", "INSERT"], text: str, accept: str) -> None:
         super().__init__(url, updateEndpoint=url)
         self.kind = kind  # type: ignore[misc]
         self.setMethod(POST)
@@ -235,12 +295,9 @@ class _Client(SPARQLWrapper):  # type: ignore[misc]
     def _parseQueryType(self, query: str) -> str:  # noqa: N802, ARG002
         return self.kind  # known; SPARQLWrapper's guess is misled by comments and IRIs
 
-    def send(self) -> http.client.HTTPResponse:
-        response: http.client.HTTPResponse = self.query().response
-        return response
-
-    def _query(self) -> tuple[http.client.HTTPResponse, str]:
-        return self.transport.open(self._createRequest()), self.returnFormat
+    def request(self) -> Request:
+        made: Request = self._createRequest()
+        return made
 
 
 def checked_url(url: str, setting: str) -> str:

@@ -11,7 +11,7 @@ import pyoxigraph as ox
 import pytest
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
-from enrich.errors import InputError, QueryRefused, ResultTruncated
+from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores import PAGE_TOKEN, Store
 from enrich.graph.stores.embedded import BULK_BYTES
 from enrich.graph.stores.pieces import ntriples
@@ -123,21 +123,6 @@ def test_blank_nodes_of_a_call_stay_joined(store: Store) -> None:
     assert list(store.select(query)) == [(Literal("end"),)]
     (row,) = store.select(f"SELECT ?a WHERE {{ GRAPH {G1} {{ {subject(1)} {P} ?a }} FILTER(isBlank(?a)) }}")
     assert isinstance(row[0], BlankNode)
-
-
-def test_load_puts_triples_into_the_graph_and_leaves_named_ones(store: Store) -> None:
-    store.load(io.BytesIO(b'@prefix e: <http://example.org/> . e:s e:p "x"@en, 3 .'), "text/turtle", G1)
-    store.load(io.BytesIO(f'<http://example.org/s> {P} "y" {G2} .'.encode()), "application/n-quads", G1)
-    assert store.count(G1) == 2
-    assert store.count(G2) == 1
-
-
-def test_load_refuses_what_is_malformed(store: Store) -> None:
-    with pytest.raises(InputError, match="malformed"):
-        store.load(io.BytesIO(b"<http://example.org/s> nonsense"), "text/turtle", G1)
-    with pytest.raises(InputError, match="not an RDF format"):
-        store.load(io.BytesIO(b""), "text/html", G1)
-    assert store.count(G1) == 0
 
 
 def parsed(data: bytes, rdf_format: ox.RdfFormat) -> list[Quad]:
