@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import re
 
@@ -78,7 +77,7 @@ def profile(text: str = PROFILE) -> Profile:
 
 def store(text: str = FACTS) -> EmbeddedStore:
     made = EmbeddedStore()
-    made.load(io.BytesIO((HEAD + text).encode()), "application/trig")
+    made.insert(ox.parse((HEAD + text).encode(), ox.RdfFormat.TRIG))
     return made
 
 

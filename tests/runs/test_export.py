@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from tests.ontology.pattern import FILE, MUSEUM, NAMES, object_, prediction
 @pytest.fixture
 def store() -> Iterator[EmbeddedStore]:
     with EmbeddedStore() as opened, FILE.open("rb") as file:
-        opened.load(file, "application/trig")
+        opened.insert(ox.parse(file, ox.RdfFormat.TRIG))
         yield opened
 
 
@@ -201,7 +200,7 @@ def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
             raise RunError("the store went away")
 
     broken = Broken()
-    broken.load(io.BytesIO(FILE.read_bytes()), "application/trig")
+    broken.insert(ox.parse(FILE.read_bytes(), ox.RdfFormat.TRIG))
     with pytest.raises(RunError, match="went away"):
         export_run(broken, NAMES, NAMES.run("r1"), "trig", target)
 
