@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -13,6 +13,17 @@ from enrich.graph.stores.base import Store
 from ontology.terms import CRM, ENR, PROV, RDF, XSD, Names
 
 DECISIONS = ("Accepted", "Rejected", "Corrected")
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def moment(text: str) -> datetime:
+    """An xsd:dateTime as a moment, which compares with others whatever their zones; a time without a zone is
+    taken as UTC, and what is no time is before all others."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return _NEVER
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +64,10 @@ class Reviews:
             f"?review {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P141_assigned} ?value ; "
             f"{ENR.decision} ?decision ; {PROV.endedAtTime} ?time #PAGE#\n }} }}"
         )
-        latest: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+        latest: dict[tuple[str, str, str], tuple[datetime, str, str]] = {}
         for row in store.select_by_key(query, "review"):
             record, name, value, decision, time, review = (term.value if term else "" for term in row)
-            key, said = (record, name, value), (time, review, decision)
+            key, said = (record, name, value), (moment(time), review, decision)
             latest[key] = max(latest.get(key, said), said)
         rejected: dict[tuple[str, str], set[str]] = {}
         settled: set[tuple[str, str]] = set()

@@ -10,6 +10,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import InputError
 from enrich.graph.stores.base import Store, Term
+from enrich.runs.reviews import moment
 from enrich.workspace import Workspace
 from ontology.queries import named_query
 from ontology.terms import CRM, DCT, ENR, PROV, RDFS, SKOS, Names, values_block
@@ -34,19 +35,13 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         raise InputError(subject.problem)
     register = _described(store, names.runs, {*runs_of.values(), *_models(nodes.values())})
     reviews = _reviews(store, names, list(states))
-    superseded = {
-        old
-        for answer in states
-        if states[answer] == "Active"
-        for old in nodes[answer].get(ENR.supersedes, [])
-    }
     answers = []
     for answer in states:
         data = _answer(answer, nodes, register)
-        data["current"] = states[answer] == "Active" and answer not in superseded
         data["run"] = _run(runs_of[answer], states[answer], register)
         data["reviews"] = reviews.get(answer, [])
         answers.append(data)
+    _rank(answers, {run.value: int(_text(register.get(run, {}), ENR.order) or 0) for run in runs_of.values()})
     answers.sort(key=lambda a: (a["property"], not a["current"], a["run"]["started"] or "", a["prediction"]))
     shown = {
         "record": record.value,
@@ -98,6 +93,18 @@ def _answers(
     )
 
 
+def _rank(answers: Sequence[dict[str, Any]], order: Mapping[str, int]) -> None:
+    """Say of each answer whether it is current, and which answers of older active runs it stands before."""
+
+    def place(answer: Mapping[str, Any]) -> tuple[int, str]:
+        return order[answer["run"]["run"]], answer["run"]["run"]
+
+    for answer in answers:
+        others = [a for a in answers if a["property"] == answer["property"] and a["run"]["state"] == "Active"]
+        answer["current"] = answer in others and place(answer) == max(map(place, others))
+        answer["supersedes"] = [a["prediction"] for a in others if place(a) < place(answer)]
+
+
 def _described(store: Store, graph: NamedNode, nodes: Iterable[NamedNode]) -> dict[NamedNode, Statements]:
     """What a graph says of some nodes."""
     rows = [[node] for node in nodes]
@@ -140,7 +147,6 @@ def _answer(
         "predicate": _text(said, CRM.P177_assigned_property_of_type),
         "assigned": _text(said, CRM.P141_assigned),
         "input": _text(said, ENR.inputDigest),
-        "supersedes": [t.value for t in said.get(ENR.supersedes, [])],
         "candidates": sorted(candidates, key=lambda c: c["rank"]),
         "evidence": sorted((_evidence(u, nodes, register) for u in usages), key=lambda e: str(e["modality"])),
     }
@@ -205,7 +211,7 @@ def _reviews(
             }
             found[answer].append(said)
     for said_of in found.values():
-        said_of.sort(key=lambda review: review["time"])
+        said_of.sort(key=lambda review: moment(review["time"] or ""))
     return found
 
 

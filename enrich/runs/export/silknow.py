@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store, Term
+from enrich.runs.reviews import moment
+from enrich.runs.superseded import superseded
 from ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ _Described = dict[NamedNode, dict[NamedNode, list[Term]]]
 def statements(store: Store, names: Names, run: NamedNode, report: ExportReport) -> Iterator[Quad]:
     """The statements of an active run, a shard at a time; `report` counts them and what was left out.
 
-    Left out are answers that a later active run supersedes or a curator turned down, abstentions and
+    Left out are answers to whose gaps a newer active run has one or a curator turned down, abstentions and
     failures, and all but the surest value of a property of a node (the first shard that has one wins).
     """
     from enrich.runs.export.run_file import register, shard, shards
@@ -41,10 +44,11 @@ def statements(store: Store, names: Names, run: NamedNode, report: ExportReport)
     yield Quad(agent, RDF.type, PROV.SoftwareAgent, PREDICTIONS)
     yield Quad(agent, ECRM.P70_documents, Literal(description), PREDICTIONS)
     taken: set[tuple[str, str]] = set()
+    older = {answer.prediction for answer in superseded(store, names, run=run)}
     for graph in shards(store, names, run):
         report.graphs += 1
         described = _by_subject(shard(store, graph))
-        dropped = _superseded(store, names, graph), _turned_down(store, names, graph)
+        dropped = older, _turned_down(store, names, graph)
         for prediction in _chosen(described, dropped, taken, report):
             report.written += 1
             yield from _statement(names, prediction, described, time, agent)
@@ -83,27 +87,17 @@ def _iris(terms: Sequence[Term]) -> list[NamedNode]:
     return [term for term in terms if isinstance(term, NamedNode)]
 
 
-def _superseded(store: Store, names: Names, graph: NamedNode) -> set[NamedNode]:
-    """The predictions of a shard that an answer of an active run supersedes."""
-    query = (
-        f"SELECT DISTINCT ?p WHERE {{ GRAPH {graph} {{ ?p a {ENR.Prediction} }} GRAPH ?g {{ ?q {ENR.supersedes} ?p }} "
-        f"GRAPH {names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} {ENR.Active} }} }}"
-    )
-    return {term for (term,) in store.select(query) if isinstance(term, NamedNode)}
-
-
 def _turned_down(store: Store, names: Names, graph: NamedNode) -> set[NamedNode]:
     """The predictions of a shard whose latest review rejects or corrects them."""
     query = (
         f"SELECT ?p ?decision ?t ?review WHERE {{ GRAPH {graph} {{ ?p a {ENR.Prediction} }} GRAPH {names.reviews} "
         f"{{ ?review {ENR.reviews} ?p ; {ENR.decision} ?decision ; {PROV.endedAtTime} ?t }} }}"
     )
-    latest: dict[NamedNode, tuple[str, str, Term]] = {}
+    latest: dict[NamedNode, tuple[datetime, str, Term]] = {}
     for prediction, decision, time, review in store.select(query):
         if isinstance(prediction, NamedNode) and isinstance(decision, NamedNode) and time and review:
-            said = (time.value, review.value, decision)
-            if prediction not in latest or said[:2] > latest[prediction][:2]:
-                latest[prediction] = said
+            found = (moment(time.value), review.value, decision)
+            latest[prediction] = max(latest.get(prediction, found), found, key=lambda each: each[:2])
     return {p for p, (_, _, decision) in latest.items() if decision in (ENR.Rejected, ENR.Corrected)}
 
 
