@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyoxigraph import NamedNode, Quad
 
+from classifiers.data import Picture
+from classifiers.model.description import ModelDescription
 from classifiers.model.model import Model
 from enrich.answering import run as pipeline
+from enrich.answering.context import Context
+from enrich.answering.observer import Observer
 from enrich.demo.museum import museum_quads
 from enrich.graph.stores import open_store
-from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.existing_answers import ExistingAnswer, ExistingAnswers
+from enrich.runs.request import RUN, make_request
 from enrich.settings.loading import Settings
 from enrich.settings.models import MediaSettings
 from enrich.workspace import Workspace
@@ -56,14 +62,17 @@ class Museum:
         self.model = folder / "model"
         model.save(self.model, training={})
 
-    def run(self) -> pipeline.RunSummary:
-        return pipeline.run(self.workspace, self.model)
+    def run(self, observer: Observer | None = None) -> pipeline.RunSummary:
+        return pipeline.run(self.workspace, self.model, observer=observer)
+
+    def current(self) -> list[ExistingAnswer]:
+        answers = ExistingAnswers(self.workspace.store, self.workspace.names)
+        found = answers.current(list(self.workspace.reader.iris()))
+        return [answer for given in found.values() for answer in given]
 
     def awaiting(self) -> int:
         """Current answers that await pictures."""
-        answers = ExistingAnswers(self.workspace.store, self.workspace.names)
-        current = answers.current(list(self.workspace.reader.iris()))
-        return sum(a.seen is not None for found in current.values() for a in found)
+        return sum(answer.seen is not None for answer in self.current())
 
     def written(self) -> int:
         return len(
@@ -134,3 +143,54 @@ def test_a_run_tells_what_became_of_its_pictures(museum: Museum) -> None:
     assert (told.had, told.may_come) == (1, {"login": 1})
     assert told.refused["missing"] > 0
     assert told.open_circuits == {}
+
+
+def test_an_answer_that_awaits_pictures_keeps_no_better_one_out(museum: Museum) -> None:
+    """Finalizing leaves out answers to gaps that others have closed meanwhile."""
+    museum.web.default = lambda handler: handler.reply(503)
+    museum.run()
+    answers = ExistingAnswers(museum.workspace.store, museum.workspace.names)
+    for answer in museum.current():
+        assert answers.same(answer, answer.digest)
+        assert not answers.closes(answer, answer.digest)
+
+
+class Recorder(Observer):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.pictures: Counter[tuple[str, str]] = Counter()
+        self.logged: list[tuple[str, str, dict[str, object]]] = []
+
+    def picture(self, outcome: str, kind: str) -> None:
+        self.pictures[outcome, kind] += 1
+
+    def log(self, level: str, event: str, **fields: object) -> None:
+        self.logged.append((level, event, fields))
+
+
+def test_pictures_and_circuits_are_told_to_who_observes_the_run(museum: Museum) -> None:
+    museum.web.default = lambda handler: handler.reply(200, picture())
+    museum.web.gives("/0a.jpg", b"", 403)
+    recorder = Recorder()
+    museum.run(recorder)
+    told = len(museum.pictures) - 1
+    assert recorder.pictures.keys() == {("had", "server"), ("may come", "login")}
+    assert 0 < recorder.pictures["had", "server"] <= told
+
+
+def test_failures_of_a_host_belong_to_a_run(museum: Museum) -> None:
+    """One process does the batches of two runs, as a worker does."""
+    recorder = Recorder()
+    context = Context(museum.workspace.settings, workspace=museum.workspace, observer=recorder)
+    request = make_request(museum.workspace, RUN, museum.model, ModelDescription.read(museum.model))
+    first, second = (context.batcher(context.new_work(request, None)).pictures for _ in range(2))
+    assert first is not None
+    assert second is not None
+
+    for n in range(museum.workspace.settings.media.host_failures):
+        assert first.get(Picture(f"http://127.0.0.1:1/{n}.jpg")).may_come
+
+    assert list(first.open_circuits) == ["127.0.0.1:1"]
+    assert second.open_circuits == {}
+    assert [(level, fields["host"]) for level, _, fields in recorder.logged] == [("warning", "127.0.0.1:1")]

@@ -16,6 +16,7 @@ from tests.workers.small import GAPS, Queue, ask, small_service
 from tests.workers.test_in_one_process import begun_elsewhere
 from workers.context import WorkerContext
 from workers.metrics import STATES
+from workers.observer import WorkerObserver
 from workers.tasks import run_nightly
 from workers.telemetry import tell
 
@@ -104,3 +105,13 @@ def test_what_cannot_be_read_is_counted(service: WorkerContext, monkeypatch: pyt
     monkeypatch.setattr("workers.telemetry.last_success", away)
     tell(service)
     assert told("enrich_failures_total", reason="store") == before + 1
+
+
+def test_pictures_and_open_circuits_are_counted() -> None:
+    observer = WorkerObserver()
+    before = told("enrich_pictures_total", outcome="may come", kind="login")
+    circuits = told("enrich_picture_circuits_opened_total")
+    observer.picture("may come", "login")
+    observer.circuit_opened("images.example.org", "5 failures in a row")
+    assert told("enrich_pictures_total", outcome="may come", kind="login") == before + 1
+    assert told("enrich_picture_circuits_opened_total") == circuits + 1
