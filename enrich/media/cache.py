@@ -92,7 +92,7 @@ class Cache:
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
-    def keep(self, part: Path, url: str, sha256: str, format: str) -> tuple[Path, Entry]:
+    def keep(self, part: Path, url: str, sha256: str, format: str) -> Path:
         """Make a finished temporary file the content of a URL; returns where it is now."""
         path = self.object_path(sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class Cache:
                 self._written = 0
         if due:
             self.evict()
-        return path, entry
+        return path
 
     def object_path(self, sha256: str) -> Path:
         """Where content of this digest is, if it is there. Raises ValueError for what is no digest."""

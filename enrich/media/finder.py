@@ -82,9 +82,8 @@ class PictureFinder:
                 self._put_together(what, part)
             part.flush()
             path = Path(part.name)
-            format = self._check(path).format
-            kept, entry = self._cache.keep(path, key, _digest(path), format)
-        return _had(picture, kept, entry.sha256, format)
+            format, sha256 = self._check(path).format, _digest(path)
+            return _had(picture, self._cache.keep(path, key, sha256, format), sha256, format)
 
     def _from_service(
         self, picture: Picture, request: iiif.ImageRequest, info: ImageInfo | None, key: str

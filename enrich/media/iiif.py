@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from enrich.media.iiif_info import ImageInfo, Tiles
+from enrich.media.iiif_info import ImageInfo, Tiles, distance
 
 _IMAGE = re.compile(
     r"(?P<base>https?://[^?#]+?)/(?P<region>full|square|\d+,\d+,\d+,\d+|pct:[\d.]+,[\d.]+,[\d.]+,[\d.]+)"
@@ -19,7 +19,7 @@ _IMAGE = re.compile(
     r"/(?P<quality>default|native|color|colour|gray|grey|bitonal)(?:\.(?P<format>[a-z0-9]{2,4}))?"
 )
 _INFO = re.compile(r"(?P<base>https?://[^?#]+)/info\.json")
-_FORMATS = ("jpg", "png", "webp", "tif", "gif")
+_FORMATS = ("jpg", "png", "webp", "tif", "gif", "jp2")
 MAX_TILES = 16
 
 
@@ -107,12 +107,9 @@ def _informed(request: ImageRequest, info: ImageInfo, shorter: int) -> Iterator[
 
 
 def _endings(request: ImageRequest, info: ImageInfo) -> list[str]:
-    """The formats to ask for: JPEG, which every service has to give, and from level 0 what else it may have."""
-    if info.level > 0:
-        return ["jpg"]
-    named = [ending for ending in info.formats if ending in _FORMATS]
-    given = [request.format] if request.format in _FORMATS else []
-    return list(dict.fromkeys([*named, "jpg", *given, "png"]))
+    """The formats to ask for: JPEG, and of level 0, which may be files and lack it, others too."""
+    asked = [*info.formats, request.format, "png"] if info.level == 0 else ["jpg"]
+    return [ending for ending in dict.fromkeys(asked) if ending in _FORMATS]
 
 
 def _sizes(request: ImageRequest, info: ImageInfo, shorter: int) -> Iterator[str]:
@@ -135,16 +132,8 @@ def _sizes(request: ImageRequest, info: ImageInfo, shorter: int) -> Iterator[str
 
 def mosaic_of(base: str, info: ImageInfo, shorter: int, name: str = "default.jpg") -> Mosaic | None:
     """The smallest mosaic that is large enough and has at most MAX_TILES tiles, else the largest that has."""
-    best: Mosaic | None = None
-    for tiles in info.tiles:
-        for factor in sorted(tiles.factors, reverse=True):
-            mosaic = _mosaic(base, info, tiles, factor, name)
-            if mosaic is None:
-                break
-            best = mosaic
-            if min(mosaic.width, mosaic.height) >= shorter:
-                return mosaic
-    return best
+    all_ = (_mosaic(base, info, tiles, factor, name) for tiles in info.tiles for factor in tiles.factors)
+    return min(filter(None, all_), key=lambda m: distance(m.width, m.height, shorter), default=None)
 
 
 def _mosaic(base: str, info: ImageInfo, tiles: Tiles, factor: int, name: str) -> Mosaic | None:

@@ -35,8 +35,8 @@ class ImageInfo:
     level: int = 0
     sizes: tuple[tuple[int, int], ...] = ()
     tiles: tuple[Tiles, ...] = ()
-    formats: tuple[str, ...] = ()
-    """File name endings that are named beside `jpg`, the preferred first."""
+    formats: tuple[str, ...] = ("jpg",)
+    """File name endings, the preferred first; `jpg`, which every service has to give, is among them."""
     max_width: int | None = None
     max_height: int | None = None
     max_area: int | None = None
@@ -51,10 +51,8 @@ class ImageInfo:
 
     def best_listed(self, shorter: int) -> tuple[int, int] | None:
         """The smallest listed size whose shorter side is large enough, else the largest."""
-        if not self.sizes:
-            return None
-        enough = [size for size in self.sizes if min(size) >= min(shorter, self.width, self.height)]
-        return min(enough, key=min) if enough else max(self.sizes, key=min)
+        wanted = min(shorter, self.width, self.height)
+        return min(self.sizes, key=lambda size: distance(*size, wanted), default=None)
 
     def spelled(self, size: tuple[int, int]) -> tuple[str, str]:
         """Both spellings of a size, the version's canonical one first (2.1 section 4.7, 3.0 section 4.7)."""
@@ -75,6 +73,11 @@ class ImageInfo:
         return max(1, int(width)), max(1, int(height))
 
 
+def distance(width: int, height: int, shorter: int) -> tuple[bool, int]:
+    """How far a size is from a shorter side: least for the smallest that is enough, else for the largest."""
+    return min(width, height) < shorter, abs(min(width, height) - shorter)
+
+
 def read_info(content: bytes) -> ImageInfo:
     """Read an info.json; ValueError says what is wrong with it."""
     try:
@@ -93,7 +96,7 @@ def read_info(content: bytes) -> ImageInfo:
         height=height,
         version=_version(info),
         level=_level(info.get("profile")),
-        sizes=tuple(sorted(_sizes(info.get("sizes")))),
+        sizes=tuple(_sizes(info.get("sizes"))),
         tiles=tuple(_tiles(info.get("tiles"))),
         formats=tuple(_formats(places)),
         max_width=_side(limits.get("maxWidth")),
@@ -118,10 +121,10 @@ def _level(profile: object) -> int:
 
 def _formats(places: list[Mapping[str, Any]]) -> Iterator[str]:
     for key in ("preferredFormats", "formats", "extraFormats"):
+        if key == "extraFormats":
+            yield "jpg"
         for place in places:
-            for name in _list(place.get(key)):
-                if isinstance(name, str) and re.fullmatch("[a-z0-9]{2,4}", name):
-                    yield name
+            yield from (name for name in _list(place.get(key)) if isinstance(name, str))
 
 
 def _side(value: object, most: int = MAX_SIDE) -> int | None:
@@ -132,16 +135,15 @@ def _side(value: object, most: int = MAX_SIDE) -> int | None:
 
 def _sizes(value: object) -> Iterator[tuple[int, int]]:
     for size in _objects(value):
-        width, height = _side(size.get("width")), _side(size.get("height"))
-        if width is not None and height is not None:
+        if (width := _side(size.get("width"))) and (height := _side(size.get("height"))):
             yield width, height
 
 
 def _tiles(value: object) -> Iterator[Tiles]:
     for tiles in _objects(value):
-        if (width := _side(tiles.get("width"))) is not None:
-            factors = (_side(factor) for factor in _list(tiles.get("scaleFactors")))
-            yield Tiles(width, _side(tiles.get("height")) or width, tuple(f for f in factors if f))
+        if width := _side(tiles.get("width")):
+            factors = map(_side, _list(tiles.get("scaleFactors")))
+            yield Tiles(width, _side(tiles.get("height")) or width, tuple(filter(None, factors)))
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:

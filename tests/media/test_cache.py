@@ -19,8 +19,7 @@ def put(cache: Cache, url: str, content: bytes) -> Path:
     with cache.part() as part:
         part.write(content)
         part.flush()
-        path, _ = cache.keep(Path(part.name), url, hashlib.sha256(content).hexdigest(), "JPEG")
-    return path
+        return cache.keep(Path(part.name), url, hashlib.sha256(content).hexdigest(), "JPEG")
 
 
 def objects(folder: Path) -> list[Path]:
