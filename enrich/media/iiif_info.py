@@ -52,7 +52,7 @@ class ImageInfo:
     def best_listed(self, shorter: int) -> tuple[int, int] | None:
         """The smallest listed size whose shorter side is large enough, else the largest."""
         wanted = min(shorter, self.width, self.height)
-        return min(self.sizes, key=lambda size: distance(*size, wanted), default=None)
+        return min(self.sizes, key=lambda size: distance(size[0], size[1], wanted), default=None)
 
     def spelled(self, size: tuple[int, int]) -> tuple[str, str]:
         """Both spellings of a size, the version's canonical one first (2.1 section 4.7, 3.0 section 4.7)."""

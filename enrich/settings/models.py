@@ -181,7 +181,7 @@ class MediaSettings(Section):
     header_timeout: Seconds = Field(default=10.0, description="Seconds from the request to the last header.")
     max_wait: Seconds = Field(
         default=30.0,
-        description="Longest Retry-After that is waited for; then the host is left alone so long.",
+        description="Longest Retry-After that is waited for; then the host is not asked for so long.",
     )
     retries: int = Field(
         default=2, ge=0, description="Further tries after an answer that says the server is busy or failed."
