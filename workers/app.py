@@ -14,13 +14,14 @@ from kombu.exceptions import OperationalError
 
 from enrich.answering.models import Models
 from enrich.errors import EnrichError
+from enrich.runs.blackout import windows, zone
 from enrich.runs.request import last_nightly
 from enrich.settings.loading import Settings
 from workers import config, metrics
 from workers.broker import Broker
 from workers.context import WorkerContext
 from workers.logs import be_careful, configure, log
-from workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab, windows, zone
+from workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
 from workers.tasks import ProcessContext, register_tasks
 from workers.threads import use_threads
 

@@ -15,6 +15,7 @@ from pyoxigraph import NamedNode
 
 from enrich.answering.finalize import finalize
 from enrich.errors import BrokerError, EnrichError, StoreUnavailable
+from enrich.runs.blackout import resting
 from enrich.runs.lease import Lease, current_lease, grant_lease
 from enrich.runs.plan import Standing
 from enrich.runs.register import OPEN, Run
@@ -22,7 +23,6 @@ from enrich.runs.request import NIGHTLY, RUN, RequestedRun, requested_runs
 from workers import metrics
 from workers.context import WorkerContext
 from workers.logs import log
-from workers.schedule import resting
 
 PLANNER_SECONDS = 15.0
 """So long after a planner's death another one is sent."""

@@ -1,48 +1,36 @@
-"""When the nightly run is due: crontab, time zone, windows in which it rests, and beat's scheduler."""
+"""When the nightly run is due: its crontab, and beat's scheduler."""
 
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from time import monotonic
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import redis
 from celery.beat import Scheduler
 from celery.schedules import BaseSchedule, ParseException, crontab
 
 from enrich.errors import EnrichError, SettingsError
+from enrich.runs.blackout import zone
 from enrich.settings.models import WorkersSettings
 from workers.broker import Broker
 from workers.logs import log
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENTRY = "nightly"
 BEAT_SECONDS = 30
 LOOK_SECONDS = 60.0
 """Between two looks of beat at the register."""
 POLL_SECONDS = 5.0
 """Between two looks of beat at the clock."""
-_WINDOW = re.compile(r"(?:(?P<days>[a-z,]+)\s+)?(?P<start>\d\d?:\d\d)-(?P<end>\d\d?:\d\d)", re.IGNORECASE)
 
 
 def utc_now() -> datetime:
     """Now."""
     return datetime.now(UTC)
-
-
-def zone(settings: WorkersSettings) -> ZoneInfo:
-    """The time zone. Raises SettingsError for one that there is not."""
-    try:
-        return ZoneInfo(settings.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(
-            f"workers.timezone is {settings.timezone!r}; it is a name such as Europe/Ljubljana"
-        ) from error
 
 
 def nightly_crontab(settings: WorkersSettings) -> crontab | None:
@@ -80,64 +68,6 @@ def last_slot(schedule: crontab, here: ZoneInfo, moment: datetime, days: int = 8
         if due:
             break
     return max(due, default=None)
-
-
-def windows(settings: WorkersSettings) -> list[tuple[frozenset[int], time, time]]:
-    """The windows in which the nightly run rests: weekdays (0 is Monday), start, end. Raises SettingsError."""
-    found = []
-    for text in _joined(settings.blackout):
-        match = _WINDOW.fullmatch(text.strip())
-        days = (match["days"] or ",".join(DAYS)).lower().split(",") if match else []
-        if match is None or any(day not in DAYS for day in days):
-            raise SettingsError(
-                f"workers.blackout holds {text!r}; a window is HH:MM-HH:MM, or mon,tue HH:MM-HH:MM"
-            )
-        try:
-            start, end = (time.fromisoformat(match[name].zfill(5)) for name in ("start", "end"))
-        except ValueError as error:
-            raise SettingsError(f"workers.blackout {text!r}: {error}") from error
-        found.append((frozenset(DAYS.index(day) for day in days), start, end))
-    return found
-
-
-def _joined(texts: tuple[str, ...]) -> list[str]:
-    """The windows, where the environment's commas have cut weekdays off theirs."""
-    found: list[str] = []
-    for text in texts:
-        if found and not re.search(r"\d", found[-1]):
-            found[-1] += "," + text
-        else:
-            found.append(text)
-    return found
-
-
-def resting(settings: WorkersSettings, moment: datetime) -> bool:
-    """Whether the nightly run rests at this moment. A window may reach past midnight."""
-    return rests_until(settings, moment) is not None
-
-
-def rests_until(settings: WorkersSettings, moment: datetime) -> datetime | None:
-    """Until when the nightly run rests (UTC), a week from now at most; None when it does not rest."""
-    here, until = zone(settings), moment.astimezone(UTC)
-    found = windows(settings)
-    while until < moment + timedelta(days=7):
-        ends = [end for window in found if (end := _end(window, until.astimezone(here))) is not None]
-        if not ends:
-            break
-        until = max(ends).astimezone(UTC)
-    return until if until > moment else None
-
-
-def _end(window: tuple[frozenset[int], time, time], local: datetime) -> datetime | None:
-    """When a window ends that holds this moment, None for one that does not hold it."""
-    days, start, end = window
-    clock, today = local.time(), local.date()
-    overnight, began = start > end, today.weekday() in days and clock >= start
-    if began and (overnight or clock < end):
-        return datetime.combine(today + timedelta(days=overnight), end, local.tzinfo)
-    if overnight and (today - timedelta(days=1)).weekday() in days and clock < end:
-        return datetime.combine(today, end, local.tzinfo)
-    return None
 
 
 class Nightly(BaseSchedule):  # type: ignore[misc]

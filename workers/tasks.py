@@ -23,6 +23,7 @@ from enrich.answering.models import Models
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import TimeUp, time_up_on
 from enrich.errors import BrokerError, EnrichError, RunError, SettingsError, StoreError, StoreUnavailable
+from enrich.runs.blackout import zone
 from enrich.runs.request import NIGHTLY, make_request, open_run
 from enrich.settings.loading import Settings
 from workers import metrics
@@ -30,7 +31,7 @@ from workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY, sof
 from workers.context import WorkerContext
 from workers.logs import about, log
 from workers.reconcile import PLANNER_SECONDS, Reconciled, planner_lock, reconcile
-from workers.schedule import last_slot, nightly_crontab, zone
+from workers.schedule import last_slot, nightly_crontab
 from workers.telemetry import tell
 
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)

@@ -9,6 +9,7 @@ import redis
 from pyoxigraph import Literal
 
 from enrich.errors import StoreError
+from enrich.runs.blackout import rests_until
 from enrich.runs.jobs import committed, last_success
 from enrich.runs.lease import current_lease
 from enrich.runs.register import OPEN
@@ -18,7 +19,6 @@ from workers import metrics
 from workers.context import WorkerContext
 from workers.logs import log
 from workers.reconcile import in_process
-from workers.schedule import rests_until
 
 
 def tell(context: WorkerContext) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,13 +39,13 @@ def jobs(as_json: Json = False) -> None:
 
     with open_workspace() as workspace:
         found = list_jobs(workspace)
+        rows = [
+            (j.job, j.kind, _state(j, workspace), j.started, j.gaps, j.answered, j.failed, j.remaining_seconds)
+            for j in found
+        ]
     if as_json:
         write_json([job.as_dict() for job in found])
         return
-    rows = [
-        (j.job, j.kind, _state(j), j.started, j.gaps, j.answered, j.failed, j.remaining_seconds)
-        for j in found
-    ]
     heads = ("job", "kind", "state", "started", "gaps", "answered", "failed", "seconds left")
     write_table(heads, rows, numbers=(4, 5, 6, 7))
 
@@ -70,10 +71,17 @@ def job(
         raise typer.Exit(6)
 
 
-def _state(found: Job) -> str:
-    if found.state == "running":
-        return "paused" if found.paused else ("running" if found.holds_turn else "waiting")
-    return found.state
+def _state(found: Job, workspace: Workspace) -> str:
+    from enrich.runs.blackout import rests_until, zone
+    from enrich.runs.request import NIGHTLY
+
+    if found.state != "running" or found.paused:
+        return "paused" if found.state == "running" else found.state
+    settings = workspace.settings.workers
+    until = rests_until(settings, datetime.now(UTC)) if found.kind == NIGHTLY else None
+    if until is not None:
+        return f"resting until {until.astimezone(zone(settings)):%H:%M}"
+    return "running" if found.holds_turn else "waiting"
 
 
 def followed(workspace: Workspace, job_id: str) -> Job:
@@ -88,10 +96,10 @@ def followed(workspace: Workspace, job_id: str) -> Job:
                 return found
             done = found.answered + found.failed
             rate = f", {found.per_second:.1f} a second" if found.per_second else ""
-            bars("gaps", done, found.gaps or 0, f"{_state(found)}{rate}")
+            bars("gaps", done, found.gaps or 0, f"{_state(found, workspace)}{rate}")
             share = f" of {found.gaps:,} ({100 * done / found.gaps:.0f} %)" if found.gaps else ""
             left = f", {found.remaining_seconds:.0f} s left" if found.remaining_seconds else ""
-            news = f"{_state(found)}: {done:,} gaps{share}"
+            news = f"{_state(found, workspace)}: {done:,} gaps{share}"
             if not bars.wanted and news != said:
                 said = news
                 say(f"{news}{rate}{left}")

@@ -21,7 +21,7 @@ from tests.workers.proxy import HANG, PASS, proxy
 from tests.workers.small import GAPS
 from workers.broker import Broker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def ready(museum: Museum, **extra: str) -> subprocess.Popen[bytes]:

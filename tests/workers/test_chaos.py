@@ -21,7 +21,7 @@ from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
 from tests.workers.proxy import DOWN, ERROR, HANG, PASS, proxy
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def began(museum: Museum, job: str, share: float = 0.0) -> bool:

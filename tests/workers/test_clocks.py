@@ -12,7 +12,7 @@ from celery.beat import Scheduler
 from enrich.settings.loading import Settings
 from workers import schedule
 from workers.app import make_app
-from workers.schedule import ENTRY, Nightly, NightlyScheduler, last_slot, nightly_crontab, rests_until
+from workers.schedule import ENTRY, Nightly, NightlyScheduler, last_slot, nightly_crontab
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BACK, LEAP = datetime(2026, 10, 25, tzinfo=BERLIN), datetime(2026, 3, 29, tzinfo=BERLIN)
@@ -130,28 +130,3 @@ def test_every_quarter_of_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     night.beat(BACK, 8)
     assert len(night.runs) == len(night.sent) == 4 * 7 - 1, "the first was due before beat"
     assert night.runs == sorted(set(night.runs))
-
-
-@pytest.mark.parametrize(
-    ("blackout", "moment", "until"),
-    [
-        (("08:00-18:00",), "2026-11-20T08:00+01:00", "2026-11-20T18:00+01:00"),
-        (("22:00-06:00",), "2026-11-20T23:00+01:00", "2026-11-21T06:00+01:00"),
-        (("22:00-06:00",), "2026-11-20T05:00+01:00", "2026-11-20T06:00+01:00"),
-        (("08:00-12:00", "11:00-18:00"), "2026-11-20T09:00+01:00", "2026-11-20T18:00+01:00"),
-        (("00:00-12:00", "12:00-00:00"), "2026-11-20T09:00+01:00", None),
-        (("22:00-04:00",), "2026-10-24T23:00+02:00", "2026-10-25T04:00+01:00"),
-        (("22:00-04:00",), "2026-03-28T23:00+01:00", "2026-03-29T04:00+02:00"),
-    ],
-)
-def test_until_when_the_nightly_run_rests(blackout: tuple[str, ...], moment: str, until: str | None) -> None:
-    workers = {"blackout": blackout, "timezone": "Europe/Berlin"}
-    settings = Settings(workers=workers).workers  # type: ignore[arg-type]
-    now = datetime.fromisoformat(moment)
-    found = rests_until(settings, now)
-    if until is None:
-        assert found is not None
-        assert found - now >= timedelta(days=7), "for ever"
-    else:
-        assert found == datetime.fromisoformat(until)
-        assert rests_until(settings, found) is None

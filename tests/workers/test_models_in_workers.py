@@ -14,7 +14,7 @@ from tests.workers import museum as m
 from tests.workers.museum import Museum
 from workers.threads import THREAD_VARIABLES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CANDIDATES = ("query", "candidates", "--format", "csv")
 

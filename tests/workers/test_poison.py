@@ -11,7 +11,7 @@ from ontology.terms import ENR
 from tests.workers import museum as m
 from tests.workers.museum import Museum
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_poison_is_isolated(museum: Museum, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from workers.context import WorkerContext
 from workers.reconcile import reconcile
 from workers.tasks import Messages
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Silent:

@@ -1,4 +1,4 @@
-"""When the nightly run is due, and when it rests."""
+"""When the nightly run is due."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from enrich.settings.models import WorkersSettings
 from tests.workers.museum import redis_server, running
 from workers import schedule
 from workers.app import make_app
-from workers.schedule import NightlyScheduler, last_slot, nightly_crontab, resting, windows, zone
+from workers.schedule import NightlyScheduler, last_slot, nightly_crontab
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -69,42 +69,6 @@ def test_what_is_no_crontab_is_refused(schedule: str) -> None:
 
 def test_no_schedule() -> None:
     assert nightly_crontab(settings()) is None
-
-
-@pytest.mark.parametrize("name", ["Nowhere/Land", "", "../etc/passwd"])
-def test_what_is_no_time_zone_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match="timezone"):
-        zone(settings(timezone=name))
-
-
-@pytest.mark.parametrize(
-    ("blackout", "moment", "rests"),
-    [
-        (("08:00-18:00",), "2026-11-20T08:00:00", True),
-        (("08:00-18:00",), "2026-11-20T18:00:00", False),
-        (("22:00-06:00",), "2026-11-20T23:00:00", True),
-        (("22:00-06:00",), "2026-11-20T05:59:00", True),
-        (("fri 22:00-06:00",), "2026-11-21T05:00:00", True),
-        (("fri 22:00-06:00",), "2026-11-20T05:00:00", False),
-        (("sat,sun 00:00-23:59",), "2026-11-21T12:00:00", True),
-        (("sat,sun 00:00-23:59",), "2026-11-20T12:00:00", False),
-        ((), "2026-11-20T12:00:00", False),
-    ],
-)
-def test_resting(blackout: tuple[str, ...], moment: str, rests: bool) -> None:
-    said = settings(blackout=blackout, timezone="Europe/Berlin")
-    assert resting(said, datetime.fromisoformat(moment).replace(tzinfo=BERLIN)) is rests
-
-
-@pytest.mark.parametrize("window", ["8-18", "08:00", "someday 08:00-18:00", "25:00-26:00", "08:61-09:00"])
-def test_what_is_no_window_is_refused(window: str) -> None:
-    with pytest.raises(SettingsError, match="blackout"):
-        windows(settings(blackout=(window,)))
-
-
-def test_the_environments_commas_do_not_cut_weekdays_off() -> None:
-    (found,) = windows(settings(blackout="mon,tue 08:00-18:00"))
-    assert found[0] == {0, 1}
 
 
 @pytest.fixture

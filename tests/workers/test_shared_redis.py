@@ -15,7 +15,7 @@ from tests.workers.museum import Museum, Server
 from tests.workers.small import GAPS
 from workers.broker import Broker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 OTHER = "https://other.example.org/enrich/"
 
 

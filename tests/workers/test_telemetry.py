@@ -9,8 +9,10 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from enrich.cli import jobs as verbs
 from enrich.errors import StoreUnavailable
 from enrich.runs.attempts import Attempt
+from enrich.runs.jobs import list_jobs
 from enrich.runs.register import OPEN
 from tests.workers.small import GAPS, Queue, ask, small_service
 from tests.workers.test_in_one_process import begun_elsewhere
@@ -66,6 +68,8 @@ def test_a_night_that_rests_says_so_once(tmp_path: Path, redis_url: str) -> None
     (said,) = [line for line in lines if line["event"] == "the nightly run rests"]
     assert said["run"]
     assert said["until"].endswith("Z")
+    (job,) = list_jobs(service.workspace)
+    assert verbs._state(job, service.workspace).startswith("resting until ")
 
 
 def test_open_gaps_and_the_last_success(service: WorkerContext, queue: Queue) -> None:

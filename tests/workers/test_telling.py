@@ -143,7 +143,7 @@ def test_a_port_that_is_taken_is_told_and_no_more() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_full_disk_for_logs_and_metrics_stops_no_worker(little: Museum, tmp_path: Path) -> None:
     """Given a disk without room for the logs, temporary files and metrics of a worker, then it works all the
     same, and its metrics are served."""
