@@ -40,7 +40,16 @@ def jobs(as_json: Json = False) -> None:
     with open_workspace() as workspace:
         found = list_jobs(workspace)
         rows = [
-            (j.job, j.kind, _state(j, workspace), j.started, j.gaps, j.answered, j.failed, j.remaining_seconds)
+            (
+                j.job,
+                j.kind,
+                _state(j, workspace),
+                j.started,
+                j.gaps,
+                j.answered,
+                j.failed,
+                j.remaining_seconds,
+            )
             for j in found
         ]
     if as_json:
