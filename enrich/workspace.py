@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from enrich.graph.reading import Reader
+from enrich.graph.stores.base import Store
+from enrich.graph.stores.opening import store_of
 from enrich.settings.loading import Settings, load_settings
-
-if TYPE_CHECKING:
-    from enrich.graph.reading import Reader
-    from enrich.graph.stores.base import Store
-    from ontology.profiles import Profile
-    from ontology.terms import Names
+from ontology.profiles import Profile, load_profile
+from ontology.terms import Names
 
 
 class Workspace:
@@ -31,32 +30,22 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         """The triplestore; StoreError when it cannot be opened."""
-        if self._given is not None:
-            return self._given
-        from enrich.graph.stores.opening import store_of
-
-        return store_of(self.settings)
+        return self._given if self._given is not None else store_of(self.settings)
 
     @cached_property
     def profile(self) -> Profile:
         """The profile that the settings name; a path is relative to enrich.toml."""
-        from ontology.profiles import load_profile
-
         name = self.settings.profile
         return load_profile(self.settings.locate(name) if name.endswith(".toml") else name)
 
     @cached_property
     def names(self) -> Names:
         """Every IRI of our own, under the settings' base."""
-        from ontology.terms import Names
-
         return Names(self.settings.base)
 
     @cached_property
     def reader(self) -> Reader:
         """Reads records of the profile from the store."""
-        from enrich.graph.reading import Reader
-
         return Reader(self.store, self.profile, self.names)
 
     def close(self) -> None:

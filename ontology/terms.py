@@ -9,15 +9,13 @@ from hashlib import sha256
 
 from pyoxigraph import Literal, NamedNode
 
+from ontology.errors import OntologyError as OntologyError
+
 Term = NamedNode | Literal
 """A term that may stand in a query: `str(term)` is its N-Triples form, escaped, which SPARQL reads alike."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class OntologyError(ValueError):
-    """A term, a profile or a query that cannot be used; one line: what, where, what to do."""
 
 
 def named_node(iri: str) -> NamedNode:

@@ -138,4 +138,4 @@ def test_the_graph_sees_what_it_should() -> None:
     graph = import_graph()
     assert "enrich.errors" in graph["enrich.settings.loading"]
     assert "classifiers.data" in graph["classifiers.base"]
-    assert "enrich.settings.loading" not in graph["enrich.cli.graph"]
+    assert "enrich.cli.graph" not in graph["enrich.cli.app"]

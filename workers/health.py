@@ -48,11 +48,6 @@ class Health:
         return 3 if not (self.store_readable and self.store_writable) else 1
 
 
-def probe_store(settings: Settings) -> Store:
-    """The store of the settings, with a short time-out and no second try."""
-    return store_of(settings, timeout=STORE_SECONDS, retries=0)
-
-
 def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health:
     """Ask everything once. Without `need_worker` a service whose workers are elsewhere is well too."""
     problems: list[str] = []
@@ -74,7 +69,7 @@ def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health
     readable, writable = False, False
     runs: list[str] = []
     last: str | None = None
-    with probe_store(settings) as store:
+    with store_of(settings, timeout=STORE_SECONDS, retries=0) as store:
         found = store.health()
         readable, writable = found.readable, found.writable
         if found.problem:

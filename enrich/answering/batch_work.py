@@ -124,7 +124,7 @@ class _BatchWork:
     def _describe(
         self, batcher: Batcher, shard: NamedNode, answered: Sequence[Answered]
     ) -> tuple[list[Quad], Counter[str]]:
-        with self.context.observer.timed("say") as counted:
+        with self.context.observer.timed("describe") as counted:
             counted(_records(answered))
             return batcher.quads(self.context.run_context(self.run, batcher.model), shard, answered)
 

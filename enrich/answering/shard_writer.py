@@ -29,6 +29,8 @@ class ShardWriter:
 
     def __call__(self, quads: Iterable[Quad], records: int) -> None:
         """Take the answers about so many records."""
+        if not records:
+            return
         triples = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads).encode()
         if self.store.exclusive:
             self._held.append(triples)

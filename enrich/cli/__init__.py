@@ -10,8 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from typer import Abort, TyperException
+from typer.main import get_command
+
+from enrich.cli.app import app as application
 from enrich.errors import EnrichError
 from enrich.show.terminal import printable
+from ontology.errors import OntologyError
 
 INTERRUPTED = 130
 GLOBAL_FLAGS = ("--debug",)
@@ -47,8 +52,7 @@ def explained(error: Exception) -> tuple[str, int] | None:
     classifiers = sys.modules.get("classifiers.base")
     if classifiers is not None and isinstance(error, classifiers.ClassifierError):
         return str(error), 4
-    terms = sys.modules.get("ontology.terms")
-    if terms is not None and isinstance(error, terms.OntologyError):
+    if isinstance(error, OntologyError):
         return str(error), 2
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", 2
@@ -73,13 +77,10 @@ def hoist(arguments: list[str]) -> list[str]:
 
 
 def _run(arguments: list[str]) -> int:
-    from typer import Abort, TyperException
-    from typer.main import get_command
-
-    from enrich.cli.app import app
-
     try:
-        result = get_command(app).main(arguments or ["--help"], prog_name="enrich", standalone_mode=False)
+        result = get_command(application).main(
+            arguments or ["--help"], prog_name="enrich", standalone_mode=False
+        )
     except TyperException as error:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "enrich"

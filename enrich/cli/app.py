@@ -1,10 +1,19 @@
-"""The application: our own verbs, and those that other packages add through `enrich.commands`."""
+"""The application: our own verbs and those that other packages add, each imported when it is used.
+
+A verb is a function with typer's annotations, or a `typer.Typer` of several, that is called as the verb; its
+module may hold EXAMPLES, a mapping of verbs to the example in their help. A new verb is one line in VERBS, or
+an entry point of the group `enrich.commands` in another package.
+"""
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,61 +22,111 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from enrich import __version__
-from enrich.cli import demo, graph, jobs, model, runs, soup, study
-from enrich.cli import show as look
-from enrich.cli.common import configure, example
+from enrich.cli.options import CONFIG, example
 
 PLUGINS = "enrich.commands"
-"""Entry points of this group are verbs: the name is the verb's, the object a function with typer's
-annotations. Its module may hold EXAMPLES, a mapping of verbs to the example in their help."""
 
 
-def plugins() -> dict[str, EntryPoint]:
-    """The verbs that other packages add, by name, not yet imported."""
-    return {point.name: point for point in sorted(entry_points(group=PLUGINS), key=lambda p: p.name)}
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb is (`module:name`), and under which heading it is listed."""
+
+    target: str
+    panel: str
+
+    def help(self) -> str:
+        """The first sentence of its help, read from the source: listing the verbs imports none of them."""
+        module, _, name = self.target.partition(":")
+        try:
+            spec = find_spec(module)
+            source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        except ImportError:
+            source = ""
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                return (ast.get_docstring(node) or "").partition("\n")[0].partition(". ")[0].rstrip(".") + "."
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return next((w.value.value for w in node.value.keywords if w.arg == "help"), "")  # type: ignore[attr-defined]
+        return f"Not available: {self.target} is not there."
+
+    def load(self, verb: str) -> Any:
+        """The command itself. One whose module cannot be imported says so when it is called."""
+        module, _, name = self.target.partition(":")
+        try:
+            found = getattr(import_module(module), name)
+        except ImportError as error:
+            found = _absent(f"{self.target} cannot be imported: {error}")
+        if isinstance(found, typer.Typer):
+            return get_command(found)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        examples: Mapping[str, str] = getattr(sys.modules.get(module), "EXAMPLES", {})
+        single.command(verb, epilog=example(examples[verb]) if verb in examples else None)(found)
+        return get_command(single)
+
+
+def _absent(reason: str) -> Callable[[], None]:
+    def function() -> None:
+        raise ImportError(reason)
+
+    function.__doc__ = f"Not available: {reason}."
+    return function
+
+
+VERBS = {
+    "init": Verb("enrich.cli.graph:init", "Set up"),
+    "load": Verb("enrich.cli.graph:load", "Set up"),
+    "gaps": Verb("enrich.cli.graph:gaps", "Set up"),
+    "profile": Verb("enrich.cli.graph:profile", "Set up"),
+    "demo": Verb("enrich.cli.demo:demo", "Set up"),
+    "train": Verb("enrich.cli.model:train", "Learn"),
+    "evaluate": Verb("enrich.cli.model:evaluate", "Learn"),
+    "models": Verb("enrich.cli.model:models", "Learn"),
+    "soup": Verb("enrich.cli.soup:soup", "Learn"),
+    "study": Verb("enrich.cli.study:study", "Learn"),
+    "run": Verb("enrich.cli.runs:run", "Run"),
+    "runs": Verb("enrich.cli.runs:runs", "Run"),
+    "retract": Verb("enrich.cli.runs:retract", "Run"),
+    "export": Verb("enrich.cli.runs:export", "Run"),
+    "query": Verb("enrich.cli.show:query", "Look"),
+    "show": Verb("enrich.cli.show:show", "Look"),
+    "jobs": Verb("enrich.cli.jobs:jobs", "Service"),
+    "job": Verb("enrich.cli.jobs:job", "Service"),
+    "pause": Verb("enrich.cli.jobs:pause", "Service"),
+    "resume": Verb("enrich.cli.jobs:resume", "Service"),
+    "cancel": Verb("enrich.cli.jobs:cancel", "Service"),
+}
+
+
+def verbs() -> dict[str, Verb]:
+    """Every verb by name: ours in the order of work, then those of other packages."""
+    found = {point.name: Verb(point.value, "Service") for point in entry_points(group=PLUGINS)}
+    return {**VERBS, **{name: found[name] for name in sorted(found) if name not in VERBS}}
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs; a verb of another package is imported when it is named."""
+    """The group of all verbs; a verb is imported when it is named."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Our verbs in the order of work, then the others."""
-        return [*super().list_commands(ctx), *(name for name in plugins() if name not in self.commands)]
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands.update(dict.fromkeys(self.list_commands(None)))  # type: ignore[arg-type]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names, ours in the order of work, then the others."""
+        return list(verbs())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """The verb of this name."""
-        own = super().get_command(ctx, cmd_name)
-        return own if own is not None or cmd_name not in plugins() else _loaded(plugins()[cmd_name])
+        verb = verbs().get(cmd_name)
+        return None if verb is None else verb.load(cmd_name)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The verbs by their panels, in plain text: rich help would cost 0.2 s of CPU."""
-        verbs = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for name, verb in verbs:
-            title = getattr(verb, "rich_help_panel", None)
-            said = verb.get_short_help_str(formatter.width - 12)
-            panels.setdefault(title if isinstance(title, str) else "Others", []).append((name, said))
-        width = max(len(name) for name, _ in verbs)
-        for title, rows in panels.items():
-            with formatter.section(title):
+        known = verbs()
+        width = max(map(len, known))
+        for panel in dict.fromkeys(verb.panel for verb in known.values()):
+            rows = [(name, verb.help()) for name, verb in known.items() if verb.panel == panel]
+            with formatter.section(panel):
                 formatter.write_dl([(name.ljust(width), said) for name, said in rows])
-
-
-def _loaded(point: EntryPoint) -> Any:
-    try:
-        function: Callable[..., Any] = point.load()
-    except ImportError as error:
-        reason = f"{point.value} cannot be imported: {error}"
-
-        def function() -> None:
-            raise ImportError(reason)
-
-        function.__doc__ = f"Not available: {reason}."
-    single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    examples: Mapping[str, str] = getattr(sys.modules.get(function.__module__), "EXAMPLES", {})
-    epilog = example(examples[point.name]) if point.name in examples else None
-    single.command(point.name, rich_help_panel="Service", epilog=epilog)(function)
-    return get_command(single)
 
 
 app = typer.Typer(
@@ -94,7 +153,7 @@ def enrich(
             "--config", metavar="FILE", help="Settings file; otherwise ENRICH_CONFIG, or ./enrich.toml."
         ),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False,  # noqa: ARG001
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say the version.")
     ] = False,
@@ -111,8 +170,4 @@ def enrich(
         enrich run --model model
         enrich query predictions
     """
-    configure(config, debug)
-
-
-for group in (graph, model, soup, study, runs, look, jobs, demo):
-    group.register(app)
+    CONFIG.set(config)

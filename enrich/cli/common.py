@@ -7,45 +7,37 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
 
+from enrich.cli.options import CONFIG
+from enrich.cli.options import Json as Json
+from enrich.cli.options import ModelFolder as ModelFolder
+from enrich.cli.options import example as example
 from enrich.show.terminal import printable
+from enrich.workspace import Workspace
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
-    from enrich.workspace import Workspace
-
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
-ModelFolder = Annotated[Path, typer.Option("--model", metavar="DIR", help="The model folder.")]
-
-_config: ContextVar[Path | None] = ContextVar("config", default=None)
 SHOW_AFTER = 2.0
 """Seconds after which work that is still going on shows a progress bar."""
-
-
-def configure(config: Path | None, _debug: bool) -> None:
-    """Keep what the command line said before the verb."""
-    _config.set(config)
 
 
 @contextmanager
 def open_workspace() -> Iterator[Workspace]:
     """The workspace that the settings describe, closed at the end."""
-    from enrich.workspace import Workspace
-
-    with Workspace.open(_config.get()) as workspace:
+    with Workspace.open(CONFIG.get()) as workspace:
         yield workspace
-
-
-def example(text: str) -> str:
-    """The example at the end of a verb's help; its lines are kept as they are."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
 
 
 def write_json(data: Any) -> None:
@@ -72,8 +64,6 @@ def say(text: str) -> None:
 
 def console() -> Console:
     """Rich output on stdout; as wide as it likes when nobody's terminal is at the other end."""
-    from rich.console import Console
-
     return Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160)
 
 
@@ -84,9 +74,6 @@ def write_table(
     numbers: Sequence[int] = (),
 ) -> None:
     """A table on stdout; `numbers` are the columns set to the right."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index in numbers else "left", overflow="fold")
@@ -170,14 +157,6 @@ class Bars:
 
 def _progress() -> Progress:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     return Progress(
         TextColumn("{task.description}"),

@@ -7,14 +7,10 @@ from typing import Annotated
 
 import typer
 
-from enrich.cli.common import Bars, example
+from enrich.cli.common import Bars
+from enrich.demo.tour import tour
 
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    app.command("demo", rich_help_panel="Set up", epilog=example("enrich demo /tmp/museum --records 500"))(
-        demo
-    )
+EXAMPLES = {"demo": "enrich demo /tmp/museum --records 500"}
 
 
 def demo(
@@ -25,7 +21,5 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="Another seed makes another museum.")] = 0,
 ) -> None:
     """Fill a made museum's gaps, and compare with the truth."""
-    from enrich.demo.tour import tour
-
     with Bars("making a museum") as bars:
         tour(folder, records=records, seed=seed, progress=bars)

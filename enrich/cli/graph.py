@@ -6,29 +6,25 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from classifiers.model.manifest import verify
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import ProfileError
+from enrich.graph.gaps import count_gaps
+from enrich.graph.loading import load_file
+from enrich.graph.profile_check import ProfileReport, check_profile
+from enrich.settings.loading import write_initial
+from ontology.profiles import load_profile, profile_names
+from ontology.terms import named_node
 
-if TYPE_CHECKING:
-    from enrich.graph.profile_check import ProfileReport
-
-PANEL = "Set up"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    app.command("init", rich_help_panel=PANEL, epilog=example("enrich init silk --profile silknow\ncd silk"))(
-        init
-    )
-    app.command("load", rich_help_panel=PANEL, epilog=example("enrich load records.nq.gz thesaurus.ttl.gz"))(
-        load
-    )
-    app.add_typer(profile, name="profile", rich_help_panel=PANEL)
-    app.command("gaps", rich_help_panel=PANEL, epilog=example("enrich gaps --model model --json"))(gaps)
+EXAMPLES = {
+    "init": "enrich init silk --profile silknow\ncd silk",
+    "load": "enrich load records.nq.gz thesaurus.ttl.gz",
+    "gaps": "enrich gaps --model model --json",
+}
 
 
 def init(
@@ -39,9 +35,6 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write enrich.toml anew when there is one.")] = False,
 ) -> None:
     """Write DIR/enrich.toml for the embedded store."""
-    from enrich.settings.loading import write_initial
-    from ontology.profiles import load_profile, profile_names
-
     load_profile(profile)
     known = profile in profile_names()
     written = write_initial(folder, profile if known else str(Path(profile).resolve()), force=force)
@@ -61,9 +54,6 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load RDF files, and say what was wrong in them."""
-    from enrich.graph.loading import load_file
-    from ontology.terms import named_node
-
     target = named_node(graph) if graph is not None else None
     with open_workspace() as workspace, Bars("loading") as bars:
         reports = [load_file(workspace.store, path, target, progress=bars) for path in files]
@@ -93,10 +83,8 @@ def gaps(
     Missing: the facts hold no value in a class that can be reached. Open: missing, and neither accepted by a
     curator nor answered by the model (by any current prediction, when no model is named).
     """
-    from enrich.graph.gaps import count_gaps
-
     with open_workspace() as workspace, Bars("counting"):
-        digest = _digest(model) if model is not None else None
+        digest = verify(model) if model is not None else None
         report = count_gaps(workspace, model_digest=digest)
     if as_json:
         properties = {n: {"missing": g.missing, "open": g.open} for n, g in report.properties.items()}
@@ -115,20 +103,12 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-def _digest(folder: Path) -> str:
-    from classifiers.model.manifest import verify
-
-    return verify(folder)
-
-
 profile = typer.Typer(rich_markup_mode=None, help="Look at profiles, and compare one with the graph.")
 
 
 @profile.command("list", epilog=example("enrich profile list"))
 def profile_list(as_json: Json = False) -> None:
     """List the profiles that come with enrich."""
-    from ontology.profiles import load_profile, profile_names
-
     found = [load_profile(name) for name in profile_names()]
     rows = [(p.name, p.title, ", ".join(q.name for q in p.properties)) for p in found]
     if as_json:
@@ -148,9 +128,6 @@ def profile_check(
     """Compare a profile with the graph.
 
     Says what matches how often, what matches nothing, and what to change."""
-    from enrich.graph.profile_check import check_profile
-    from ontology.profiles import load_profile
-
     with open_workspace() as workspace, Bars("comparing"):
         chosen = load_profile(name) if name is not None else workspace.profile
         report = check_profile(workspace.store, chosen, workspace.names)

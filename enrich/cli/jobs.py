@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, open_workspace, say, write_json, write_table
+from enrich.runs.blackout import rests_until, zone
+from enrich.runs.jobs import Job, describe, find_job, find_open_job, list_jobs
+from enrich.runs.jobs import cancel as take_back
+from enrich.runs.plan import Plan
+from enrich.runs.request import NIGHTLY
+from enrich.workspace import Workspace
 
-if TYPE_CHECKING:
-    from enrich.runs.jobs import Job
-    from enrich.workspace import Workspace
-
-PANEL = "Service"
+EXAMPLES = {
+    "jobs": "enrich jobs --json",
+    "job": "enrich job ID --follow",
+    "pause": "enrich pause ID",
+    "resume": "enrich resume RUN",
+    "cancel": "enrich cancel ID",
+}
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its run's IRI.")]
 FOLLOW_SECONDS = 2.0
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    verbs: dict[str, tuple[Callable[..., None], str]] = {
-        "jobs": (jobs, "enrich jobs --json"),
-        "job": (job, "enrich job ID --follow"),
-        "pause": (pause, "enrich pause ID"),
-        "resume": (resume, "enrich resume RUN"),
-        "cancel": (cancel, "enrich cancel ID"),
-    }
-    for name, (function, usage) in verbs.items():
-        app.command(name, rich_help_panel=PANEL, epilog=example(usage))(function)
-
-
 def jobs(as_json: Json = False) -> None:
     """List the jobs, nightly ones too, the oldest first."""
-    from enrich.runs.jobs import list_jobs
-
     with open_workspace() as workspace:
         found = list_jobs(workspace)
         rows = [
@@ -67,8 +59,6 @@ def job(
     """Show a job: its state, and how many of its gaps are answered.
 
     The exit code is 6 when it is followed and has failed."""
-    from enrich.runs.jobs import describe, find_job
-
     with open_workspace() as workspace:
         found = followed(workspace, job_id) if follow else describe(workspace, find_job(workspace, job_id))
     if as_json:
@@ -81,9 +71,6 @@ def job(
 
 
 def _state(found: Job, workspace: Workspace) -> str:
-    from enrich.runs.blackout import rests_until, zone
-    from enrich.runs.request import NIGHTLY
-
     if found.state != "running" or found.paused:
         return "paused" if found.state == "running" else found.state
     settings = workspace.settings.workers
@@ -95,8 +82,6 @@ def _state(found: Job, workspace: Workspace) -> str:
 
 def followed(workspace: Workspace, job_id: str) -> Job:
     """The job when it has ended. Until then a bar on a terminal, and elsewhere a line when there is news."""
-    from enrich.runs.jobs import describe, find_job
-
     said = ""
     with Bars("job") as bars:
         while True:
@@ -117,9 +102,6 @@ def followed(workspace: Workspace, job_id: str) -> Job:
 
 def cancel(job_id: JobId, as_json: Json = False) -> None:
     """Take a job back: nothing of it is visible, and its graphs are dropped."""
-    from enrich.runs.jobs import cancel as take_back
-    from enrich.runs.jobs import find_open_job
-
     with open_workspace() as workspace:
         found = find_open_job(workspace, job_id)
         dropped = take_back(workspace.store, workspace.names, found.iri)
@@ -131,9 +113,6 @@ def cancel(job_id: JobId, as_json: Json = False) -> None:
 
 def pause(job_id: JobId) -> None:
     """Let a job rest; others go on. `enrich resume` lets it go on."""
-    from enrich.runs.jobs import find_open_job
-    from enrich.runs.plan import Plan
-
     with open_workspace() as workspace:
         found = find_open_job(workspace, job_id)
         Plan(workspace.store, workspace.names, found.iri).pause()
@@ -147,9 +126,6 @@ def resume(
     """Let a run go on that was paused, that failed, or whose messages were lost with the broker.
 
     What is answered already is not answered again."""
-    from enrich.runs.jobs import find_open_job
-    from enrich.runs.plan import Plan
-
     with open_workspace() as workspace:
         found = find_open_job(workspace, run)
         plan = Plan(workspace.store, workspace.names, found.iri)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from enrich.cli.common import Bars, Json, ModelFolder, example, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.learn.evaluation import evaluate as measure
+from enrich.learn.model_folders import find_models
+from enrich.learn.training import train as learn
 
-PANEL = "Learn"
 Splits = Annotated[
     Path,
     typer.Option(
@@ -18,20 +20,12 @@ Splits = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    app.command(
-        "train", rich_help_panel=PANEL, epilog=example("enrich train --splits splits.tsv.gz --model model")
-    )(train)
-    app.command(
-        "evaluate",
-        rich_help_panel=PANEL,
-        epilog=example(
-            "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
-            "enrich evaluate --model model --splits splits.tsv.gz --report report"
-        ),
-    )(evaluate)
-    app.command("models", rich_help_panel=PANEL, epilog=example("enrich models . --json"))(models)
+EXAMPLES = {
+    "train": "enrich train --splits splits.tsv.gz --model model",
+    "evaluate": "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
+    "enrich evaluate --model model --splits splits.tsv.gz --report report",
+    "models": "enrich models . --json",
+}
 
 
 def train(
@@ -45,13 +39,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Learn from the train split, and write a model folder."""
-    from enrich.learn.training import train as learn
-
     with open_workspace() as workspace, Bars("learning") as bars:
-        given: dict[str, Any] = {"modalities": tuple(modality)} if modality else {}
-        if seed is not None:
-            given["seed"] = seed
-        trained = learn(workspace, splits, model, progress=bars, **given)
+        trained = learn(workspace, splits, model, modalities=modality, seed=seed, progress=bars)
     if as_json:
         write_json(trained)
     else:
@@ -87,8 +76,6 @@ def evaluate(
     """Measure a model on a split.
 
     The property asked for is hidden from the classifier; the others stay as they are in the graph."""
-    from enrich.learn.evaluation import evaluate as measure
-
     with open_workspace() as workspace, Bars("measuring") as bars:
         result = measure(
             workspace,
@@ -133,8 +120,6 @@ def models(
     as_json: Json = False,
 ) -> None:
     """List model folders, and whether each is whole and unaltered."""
-    from enrich.learn.model_folders import find_models
-
     if not folders:
         with open_workspace() as workspace:
             folders = [workspace.settings.folder]

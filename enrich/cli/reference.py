@@ -15,6 +15,7 @@ from pathlib import Path
 
 from enrich import errors
 from enrich.cli import main
+from enrich.cli.app import verbs
 from enrich.settings.loading import setting_rows
 from ontology.queries import named_query, query_names
 
@@ -51,15 +52,9 @@ def _verbs() -> Iterator[str]:
 
 def verb_names() -> list[list[str]]:
     """The words of every verb, those of subcommands included."""
-    from typer.main import get_command
-
-    from enrich.cli.app import app, plugins
-
-    group = get_command(app)
-    own: dict[str, object] = getattr(group, "commands", {})
     found: list[list[str]] = []
-    for name in [*own, *(name for name in plugins() if name not in own)]:
-        inner = getattr(own.get(name), "commands", None)
+    for name, verb in verbs().items():
+        inner = getattr(verb.load(name), "commands", None)
         found += [[name, part] for part in inner] if inner else [[name]]
     return found
 

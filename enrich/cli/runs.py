@@ -7,32 +7,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from pyoxigraph import NamedNode
 
-from enrich.cli.common import Bars, Json, ModelFolder, example, open_workspace, say, write_json, write_table
+from enrich.answering import run as pipeline
+from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.graph.record_files import read_records
+from enrich.runs.export.run_file import export_run
+from enrich.runs.register import find, list_runs
+from enrich.runs.register import retract as take_back
 
-PANEL = "Run"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    app.command(
-        "run",
-        rich_help_panel=PANEL,
-        epilog=example(
-            "enrich run --model model\nenrich run --model model --property place --limit 100 --json"
-        ),
-    )(run)
-    app.command("runs", rich_help_panel=PANEL, epilog=example("enrich runs --json"))(runs)
-    app.command(
-        "retract",
-        rich_help_panel=PANEL,
-        epilog=example("enrich retract https://data.example.org/enrich/run/2026-11-20T02-00Z"),
-    )(retract)
-    app.command(
-        "export",
-        rich_help_panel=PANEL,
-        epilog=example("enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl"),
-    )(export)
+EXAMPLES = {
+    "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
+    "runs": "enrich runs --json",
+    "retract": "enrich retract https://data.example.org/enrich/run/2026-11-20T02-00Z",
+    "export": "enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl",
+}
 
 
 def run(
@@ -53,9 +42,6 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Answer the open gaps, all visible at once at the end."""
-    from enrich.answering import run as pipeline
-    from enrich.graph.record_files import read_records
-
     with open_workspace() as workspace, Bars("answering") as bars:
         chosen = None if records is None else [record.value for record in read_records(records)]
         summary = pipeline.run(
@@ -78,8 +64,6 @@ def run(
 
 def runs(as_json: Json = False) -> None:
     """List the runs of the register, retracted ones too."""
-    from enrich.runs.register import list_runs
-
     with open_workspace() as workspace:
         found = list_runs(workspace)
     if as_json:
@@ -97,9 +81,6 @@ def retract(
     """Take a run back: earlier answers show again.
 
     The run is hidden at once; then its graphs are dropped, unless told to keep them."""
-    from enrich.runs.register import find
-    from enrich.runs.register import retract as take_back
-
     with open_workspace() as workspace, Bars("taking back"):
         found = find(workspace, run)
         dropped = take_back(workspace, found.run, purge=not keep)
@@ -119,10 +100,6 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a run to a file, in our pattern or SILKNOW's."""
-    from pyoxigraph import NamedNode
-
-    from enrich.runs.export.run_file import export_run
-    from enrich.runs.register import find
 
     with open_workspace() as workspace, Bars("writing"):
         found = NamedNode(find(workspace, run).run)

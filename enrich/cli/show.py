@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
+from pyoxigraph import NamedNode
 
-from enrich.cli.common import Json, console, example, open_workspace, write_json, write_table
+from enrich.cli.common import Json, console, open_workspace, write_json, write_table
+from enrich.errors import InputError
+from enrich.show.explaining import explain_shown
+from enrich.show.querying import Answer, run_file, run_named
+from enrich.show.record import as_tree, show_record
+from ontology.queries import named_query, query_names
+from ontology.terms import named_node
 
-if TYPE_CHECKING:
-    from pyoxigraph import NamedNode
-
-    from enrich.show.querying import Answer
-
-PANEL = "Look"
 SHOWN_ROWS = 100
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    app.command(
-        "query",
-        rich_help_panel=PANEL,
-        epilog=example("enrich query predictions --format csv\nenrich query mine.rq --format json"),
-    )(query)
-    app.command(
-        "show",
-        rich_help_panel=PANEL,
-        epilog=example(
-            "enrich show https://data.example.org/object/17\n"
-            "enrich show https://data.example.org/object/17 --explain --model model --out explanations"
-        ),
-    )(show)
+EXAMPLES = {
+    "query": "enrich query predictions --format csv\nenrich query mine.rq --format json",
+    "show": "enrich show https://data.example.org/object/17\n"
+    "enrich show https://data.example.org/object/17 --explain --model model --out explanations",
+}
 
 
 def query(
@@ -58,9 +50,6 @@ def query(
     """Ask a named query or a SPARQL file, read-only.
 
     A file holds a SELECT, an ASK or a CONSTRUCT; an update is refused."""
-    from enrich.show.querying import run_file, run_named
-    from ontology.queries import query_names
-
     if what is None:
         _list_queries(as_json)
         return
@@ -79,9 +68,6 @@ def query(
 
 
 def _parameters(given: list[str]) -> dict[str, NamedNode]:
-    from enrich.errors import InputError
-    from ontology.terms import named_node
-
     found = {}
     for text in given:
         name, equals, iri = text.partition("=")
@@ -92,8 +78,6 @@ def _parameters(given: list[str]) -> dict[str, NamedNode]:
 
 
 def _list_queries(as_json: bool) -> None:
-    from ontology.queries import named_query, query_names
-
     own = ("runs", "reviews", "accepted")
     found = [named_query(name) for name in query_names()]
     rows = [(q.name, ", ".join(p for p in q.parameters if p not in own), q.description) for q in found]
@@ -104,8 +88,6 @@ def _list_queries(as_json: bool) -> None:
 
 
 def _table(answer: Answer) -> None:
-    from itertools import islice
-
     if answer.truth is not None:
         sys.stdout.write(f"{answer.truth}\n")
         return
@@ -143,17 +125,11 @@ def show(
     For each answer: its candidates, the evidence of each modality, the models with their digests, the run,
     the reviews, and what it supersedes. With --explain also each modality's say in the fusion, the words and
     values that mattered, and a saliency picture for each picture."""
-    from enrich.errors import InputError
-    from enrich.show.record import as_tree, show_record
-    from ontology.terms import named_node
-
     if not explain and (model is not None or out is not None):
         raise InputError("--model and --out go with --explain")
     with open_workspace() as workspace:
         data = show_record(workspace, named_node(record))
         if explain:
-            from enrich.show.explaining import explain_shown
-
             explain_shown(workspace, data, model, out)
     if as_json:
         write_json(data)

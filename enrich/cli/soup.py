@@ -13,7 +13,6 @@ from enrich.cli.common import Bars, Json, example, open_workspace, say, write_js
 if TYPE_CHECKING:
     from classifiers.soup.candidates import Table
 
-PANEL = "Learn"
 SCHEDULES = ("restarts", "cosine", "constant")
 FULL_NAMES = ("coatnet_0_rw_224", "resnet50", "densenet121", "vit_base_patch16_224")
 
@@ -62,11 +61,6 @@ From = Annotated[
 By = Annotated[str, typer.Option("--metric", help="What chooses: accuracy, macro_f1 or loss.")]
 
 soup = typer.Typer(rich_markup_mode=None, help="Average the checkpoints of a training, and see what it does.")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    app.add_typer(soup, name="soup", rich_help_panel=PANEL)
 
 
 @soup.command(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from classifiers.base import Progress
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.learn.training import model_spec
+from enrich.studies.fusion import fusion_study
+from enrich.studies.gamma import GAMMAS, gamma_study
+from enrich.studies.noise import RATES, noise_study
+from enrich.studies.study import Material, Study, gather
+from enrich.studies.transfer import transfer_study
+from enrich.workspace import Workspace
 
-if TYPE_CHECKING:
-    from classifiers.base import Progress
-    from enrich.studies.study import Material, Study
-    from enrich.workspace import Workspace
-
-PANEL = "Learn"
 Splits = Annotated[
     Path, typer.Option("--splits", metavar="FILE", help="Tab-separated, columns record and split; also .gz.")
 ]
@@ -34,19 +36,6 @@ Seed = Annotated[
 study = typer.Typer(rich_markup_mode=None, help="Answer a question about what learns on your own records.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    for name, function, options in (
-        ("gamma", gamma, ""),
-        ("noise", noise, " --records 4000"),
-        ("fusion", fusion, " --modality tabular --modality text --records 4000"),
-        ("transfer", transfer, " --context museum"),
-    ):
-        line = f"enrich study {name} --splits splits.tsv.gz --out studies{options}"
-        study.command(name, epilog=example(line))(function)
-    app.add_typer(study, name="study", rich_help_panel=PANEL)
-
-
 def gamma(
     splits: Splits,
     out: Out,
@@ -61,9 +50,6 @@ def gamma(
     """Ask how rare classes fare as the focal loss's γ grows, with and without class weights."""
 
     def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
-        from enrich.learn.training import model_spec
-        from enrich.studies.gamma import GAMMAS, gamma_study
-
         member = model_spec(workspace, ("tabular",)).members[0]
         asked = sorted({0.0, *gammas}) if gammas else GAMMAS
         return gamma_study(material, member, gammas=asked, progress=progress)
@@ -86,8 +72,6 @@ def noise(
     """Ask what wrong labels cost, and whether label smoothing or confident learning helps."""
 
     def ask(_workspace: Workspace, material: Material, progress: Progress) -> Study:
-        from enrich.studies.noise import RATES, noise_study
-
         return noise_study(material, rates=sorted({0.0, *rate}) if rate else RATES, progress=progress)
 
     _answer(ask, splits, split, out, records, seed, as_json)
@@ -108,9 +92,6 @@ def fusion(
     """Compare late, early and hybrid fusion on the same members, folds and records."""
 
     def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
-        from enrich.learn.training import model_spec
-        from enrich.studies.fusion import fusion_study
-
         return fusion_study(material, model_spec(workspace, modality), progress=progress)
 
     _answer(ask, splits, split, out, records, seed, as_json)
@@ -135,9 +116,6 @@ def transfer(
     """Train on all museums but one and test on that one; on every museum in turn."""
 
     def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
-        from enrich.learn.training import model_spec
-        from enrich.studies.transfer import transfer_study
-
         member = model_spec(workspace, (modality,)).members[0]
         return transfer_study(material, member, context=context, least=least, progress=progress)
 
@@ -154,8 +132,6 @@ def _answer(
     as_json: bool,
 ) -> None:
     """Gather the records, ask, write the files, and show the table and the conclusion."""
-    from enrich.studies.study import gather
-
     with open_workspace() as workspace, Bars("studying") as bars:
         material = gather(workspace, splits, split, records=records, seed=seed, progress=bars)
         found = ask(workspace, material, bars)
@@ -167,3 +143,13 @@ def _answer(
     write_table(found.columns, found.rows, found.question, numbers=numbers)
     write_table(("conclusion",), [(found.conclusion,)])
     say(f"wrote {', '.join(str(path) for path in written)}")
+
+
+for _name, _function, _options in (
+    ("gamma", gamma, ""),
+    ("noise", noise, " --records 4000"),
+    ("fusion", fusion, " --modality tabular --modality text --records 4000"),
+    ("transfer", transfer, " --context museum"),
+):
+    _line = f"enrich study {_name} --splits splits.tsv.gz --out studies{_options}"
+    study.command(_name, epilog=example(_line))(_function)

@@ -133,7 +133,7 @@ def test_interruption_is_said_and_has_its_code(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("enrich.graph.profile_check.check_profile", interrupted)
+    monkeypatch.setattr("enrich.cli.graph.check_profile", interrupted)
     assert main(["profile", "check"]) == 130
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "enrich: interrupted\n")
@@ -145,7 +145,7 @@ def test_the_unforeseen_is_one_line_too(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr("enrich.graph.profile_check.check_profile", broken)
+    monkeypatch.setattr("enrich.cli.graph.check_profile", broken)
     assert main(["profile", "check"]) == 1
     assert (
         "unforeseen ZeroDivisionError: division by zero (run it again with --debug" in capsys.readouterr().err
@@ -166,7 +166,7 @@ class TestPlugins:
             "absent": EntryPoint("absent", "no_such_package:verb", app.PLUGINS),
             "gaps": EntryPoint("gaps", "a_plugin:hello", app.PLUGINS),
         }
-        monkeypatch.setattr(app, "plugins", lambda: points)
+        monkeypatch.setattr(app, "entry_points", lambda **_: list(points.values()))
 
     def test_are_run_with_their_options(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["hello", "--name", "museum"]) == 0
