@@ -110,7 +110,7 @@ def _stale(
         stale |= {
             gap
             for gap, answer in gaps.items()
-            if any(answers.closes_for_good(r, answer.digest) for r in rivals.get((gap[0].value, gap[1]), ()))
+            if any(answers.closes(r, answer.digest) for r in rivals.get((gap[0].value, gap[1]), ()))
         }
     if changed:
         missing = {s.iri: set(s.missing) for s in work.workspace.reader.read(records) if s.problem is None}
