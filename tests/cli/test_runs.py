@@ -1,0 +1,43 @@
+"""What `enrich run` prints of the pictures of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from enrich.answering.run import RunSummary
+from enrich.cli import main
+from enrich.media.pictures import PictureTally
+
+TALLY = PictureTally(120, {"login": 2, "no answer": 5}, {"missing": 4}, {"a.example": "5 failures in a row"})
+
+
+@pytest.fixture(autouse=True)
+def _a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder with settings and a model, and a run that is done already."""
+    monkeypatch.chdir(tmp_path)
+    Path("enrich.toml").write_text("", encoding="utf-8")
+    Path("model").mkdir()
+    done = RunSummary("https://data.example.org/enrich/run/1", 9, 7, 2, 0, 1.5, pictures=TALLY)
+    monkeypatch.setattr("enrich.answering.run.run", lambda *_, **__: done)
+
+
+def test_pictures_and_open_circuits_are_told_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--model", "model"]) == 0
+    said = "".join(capsys.readouterr())
+    assert (
+        "pictures: 120 had; 7 may come later (login 2, no answer 5); 4 refused (missing 4); "
+        "circuit of a.example open (5 failures in a row)"
+    ) in " ".join(said.split())
+
+
+def test_json_has_them_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--model", "model", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == {
+        "had": 120,
+        "may_come": {"login": 2, "no answer": 5},
+        "refused": {"missing": 4},
+        "open_circuits": {"a.example": "5 failures in a row"},
+    }
