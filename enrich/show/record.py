@@ -141,6 +141,7 @@ def _answer(
         "outcome": _local(_first(said, ENR.outcome)),
         "reason": _local(_first(said, ENR.reason)) or None,
         "detail": _text(said, ENR.detail),
+        "awaits_pictures": ENR.seenDigest in said,
         "value": _text(said, ENR.answers),
         "confidence": _number(said, ENR.confidence),
         "node": _text(said, CRM.P140_assigned_attribute_to),

@@ -54,6 +54,8 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
     branch.add(_line(f"prediction {answer['prediction']}"))
     if answer["node"]:
         branch.add(_line(f"about {answer['node']} {answer['predicate']}"))
+    if answer["current"] and answer["awaits_pictures"]:
+        branch.add(_line("pictures may come later: the next run asks for them again"))
     if answer["candidates"]:
         ranked = branch.add(_line("candidates"))
         for c in answer["candidates"]:

@@ -18,6 +18,7 @@ from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.settings.loading import Settings
 from enrich.show.record import as_tree, labels, show_record
 from enrich.workspace import Workspace
+from ontology.terms import ENR
 
 MUSEUM = "https://museum.example.org/"
 PATTERN = Path(__file__).parents[1] / "ontology" / "pattern.trig"
@@ -137,3 +138,15 @@ def test_labels_prefer_english(workspace: Workspace) -> None:
         f"{MUSEUM}vocab/lyon": "Lyon"
     }
     assert labels(workspace.store, []) == {}
+
+
+def test_an_answer_that_awaits_pictures_says_so(workspace: Workspace) -> None:
+    note = "pictures may come later"
+    assert note not in drawn(shown(workspace, 1))
+    workspace.store.update(
+        f"INSERT {{ GRAPH ?g {{ ?p {ENR.seenDigest} 'sha256:0' }} }} WHERE {{ GRAPH ?g {{ ?p a {ENR.Prediction} }} }}"
+    )
+    data = shown(workspace, 1)
+    assert all(answer["awaits_pictures"] for answer in data["predictions"])
+    current = [answer for answer in data["predictions"] if answer["current"]]
+    assert drawn(data).count(note) == len(current) > 0
