@@ -1,34 +1,42 @@
 """Decoding of untrusted pictures: from a file to an upright RGB array, or a reason why not.
 
-A picture comes from a museum's server and is not trusted: only five formats are opened, the size is read
-from the header and checked before any pixel is allocated, and a file that is cut short is refused whole
-rather than filled up with grey.
+The one decoder: training, soups, prediction, explanation and the check of what was fetched all see these
+pixels. A picture comes from a museum's server and is not trusted: only the formats of `formats` are opened,
+the size is read from the header and checked before any pixel is allocated, and a file that is cut short is
+refused whole rather than filled up with grey.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
-import threading
 import warnings
 import zlib
-from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, features
 
 from classifiers.base import ClassifierError
+from classifiers.neural.cache import ArrayCache
+from classifiers.neural.formats import (
+    DECODER_BYTES,
+    JPEG_END,
+    MEDIA_TYPES,
+    checked,
+    looks_like,
+    refuse_large,
+)
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF")
-"""The formats that are opened, by Pillow's names."""
+_ABSENT = {"AVIF": not features.check("avif"), "JPEG2000": not features.check("jpg_2000")}
+FORMATS = tuple(name for name in MEDIA_TYPES if not _ABSENT.get(name))
+"""The formats that are opened here, by Pillow's names."""
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 256 * 1024 * 1024
-MAX_SCANS = 200
-"""A progressive JPEG has about ten scans; one of thousands costs minutes for a few megabytes."""
 MAX_ASPECT = 8
 """The longer side is cut around its middle to at most this many times the shorter one, or `size`."""
 
@@ -39,7 +47,7 @@ UInt8Array = NDArray[np.uint8]
 _Image = Image.Image
 _BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError),
-    *(MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
+    *(MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
 )
 """What Pillow's decoders raise on a damaged file."""
 
@@ -57,7 +65,7 @@ class PictureInfo:
 def inspect(data: bytes | Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> PictureInfo:
     """Read the header of a picture, allocating no pixels; ClassifierError says why it is refused."""
     with _open(_content(data, max_bytes), max_pixels) as image:
-        return PictureInfo(str(image.format), image.width, image.height, image.mode)
+        return PictureInfo(_format(image), image.width, image.height, image.mode)
 
 
 def decode(
@@ -70,33 +78,31 @@ def decode(
     gives its first frame, 16-bit and float values are scaled to 8 bits, CMYK is converted without its
     colour profile. The longer side is at most MAX_ASPECT times the larger of `size` and the shorter side.
     JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is at least as large as asked. The whole
-    file is read in any case, so that a truncated one is refused. Raises ClassifierError with the reason.
+    file is read in any case, so that a truncated one is refused; a JPEG that lacks nothing but its end
+    marker is not. Raises ClassifierError with the reason.
     """
     if size < 1:
         raise ValueError(f"size is {size}, expected at least 1 pixel")
-    with _open(_content(path, max_bytes), max_pixels) as image:
-        name = f"{image.format} picture of {image.width} × {image.height}"
+    data = _content(path, max_bytes)
+    with _open(data, max_pixels) as image:
         try:
             return _pixels(image, size)
         except _BROKEN as error:
-            raise ClassifierError(f"{name} cannot be decoded: {_one_line(error)}") from error
+            if not (_format(image) == "JPEG" and _lacks_only_its_end(data, max_pixels)):
+                name = f"{_format(image)} picture of {image.width} × {image.height}"
+                raise ClassifierError(f"{name} cannot be decoded: {_one_line(error)}") from error
+    with _open(_ended(data), max_pixels) as image:
+        return _pixels(image, size)
 
 
-class DecodedPictures:
+class DecodedPictures(ArrayCache):
     """Decoded pictures, kept for as long as they fit: one decode for all models that share a size.
 
-    Bounded to `max_bytes` of pixels, least recently used first out; safe between threads. The arrays it
-    gives are shared and cannot be written to. A file that changed is decoded again.
+    A file that changed is decoded again.
     """
 
     def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
-        self.max_bytes = max_bytes
-        self.used = 0
-        self._arrays: OrderedDict[tuple[str, int, int, int], UInt8Array] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._arrays)
+        super().__init__(max_bytes)
 
     def decode(self, path: Path, size: int, *, max_pixels: int = MAX_PIXELS) -> UInt8Array:
         """As `decode`, from memory when this file was decoded at this size lately."""
@@ -105,19 +111,8 @@ class DecodedPictures:
         except OSError as error:
             raise ClassifierError(f"picture cannot be read: {_one_line(error)}") from error
         key = (str(path), state.st_mtime_ns, state.st_size, size)
-        with self._lock:
-            if key in self._arrays:
-                self._arrays.move_to_end(key)
-                return self._arrays[key]
-        array = decode(path, size, max_pixels=max_pixels)
-        array.flags.writeable = False
-        with self._lock:
-            if key not in self._arrays and array.nbytes <= self.max_bytes:
-                self._arrays[key] = array
-                self.used += array.nbytes
-            while self.used > self.max_bytes:
-                self.used -= self._arrays.popitem(last=False)[1].nbytes
-        return array
+        known = self.get(key)
+        return known if known is not None else self.put(key, decode(path, size, max_pixels=max_pixels))
 
 
 def _content(data: Path | bytes, max_bytes: int) -> bytes:
@@ -135,101 +130,79 @@ def _content(data: Path | bytes, max_bytes: int) -> bytes:
 
 def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
     """Open lazily, with the format and the size checked; no pixel is decoded yet."""
-    _refuse_large(_webp_size(data), max_pixels)
-    if data[:2] == b"\xff\xd8" and data.count(b"\xff\xda") > MAX_SCANS:
-        raise ClassifierError(f"JPEG picture has more than {MAX_SCANS} scans")
+    data = checked(data, max_pixels)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise ClassifierError(f"not a picture that is accepted: {_looks_like(data)}") from error
+        raise ClassifierError(f"not a picture that is accepted: {looks_like(data, FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise ClassifierError(f"picture has more than {max_pixels} pixels") from error
     except _BROKEN as error:
         raise ClassifierError(f"picture has a broken header: {_one_line(error)}") from error
-    _refuse_large(image.size, max_pixels)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        _refuse_large(_tile_size(image), max_pixels)
+    refuse_large(image.size, max_pixels // DECODER_BYTES.get(_format(image), 1))
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # its tiles can be far larger than the picture
+        tile = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
+        refuse_large((tile[0], tile[1]) if all(isinstance(s, int) for s in tile) else (0, 0), max_pixels)
     return image
 
 
-def _refuse_large(size: tuple[int, int], max_pixels: int) -> None:
-    if size[0] * size[1] > max_pixels:
-        raise ClassifierError(f"picture of {size[0]} × {size[1]} has more than {max_pixels} pixels")
+def _format(image: ImageFile.ImageFile) -> str:
+    """Pillow's name of the format; a JPEG with further pictures behind it (MPO) is a JPEG."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def _tile_size(image: TiffImagePlugin.TiffImageFile) -> tuple[int, int]:
-    """Size of a TIFF's tiles, which can be far above that of the picture; (0, 0) where it has none."""
-    width, height = image.tag_v2.get(322, 0), image.tag_v2.get(323, 0)
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else (0, 0)
+def _lacks_only_its_end(data: bytes, max_pixels: int) -> bool:
+    """Whether a JPEG that breaks off holds all of its pixels, as a browser would find.
 
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Canvas of a WebP file, (0, 0) for anything else: its decoder allocates the canvas on opening.
-
-    Source: RFC 9649, sections 2.5 to 2.7.
+    Where pixels are missing, the decoder takes what follows for them: then two endings give two pictures.
     """
-    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
-        return 0, 0
-    kind = data[12:16]
-    if kind == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if kind == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    width, height = struct.unpack("<HH", data[26:30])
-    return width & 0x3FFF, height & 0x3FFF
+    try:
+        return _digest(_ended(data), max_pixels) == _digest(_ended(data, b"\x5a\x3c\xa5" * 1000), max_pixels)
+    except (ClassifierError, *_BROKEN):
+        return False
 
 
-def _looks_like(data: bytes) -> str:
-    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not data:
-        return "the file is empty"
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "it is an HTML page"
-    if b"<svg" in start:
-        return "it is SVG"
-    if start.startswith((b"<?xml", b"<")):
-        return "it is XML"
-    if start.startswith((b"{", b"[")):
-        return "it is JSON"
-    if start.startswith(b"%pdf"):
-        return "it is PDF"
-    return f"it begins with {data[:8].hex(' ')}, and accepted are {', '.join(FORMATS)}"
+def _ended(data: bytes, filling: bytes = b"") -> bytes:
+    """A JPEG with an end marker, in place of half a one."""
+    return data.rstrip(JPEG_END[:1]) + filling + JPEG_END
+
+
+def _digest(data: bytes, max_pixels: int) -> bytes:
+    digest = hashlib.sha256()
+    with _open(data, max_pixels) as image:
+        image.load()
+        for top in range(0, image.height, 256):
+            digest.update(image.crop((0, top, image.width, min(top + 256, image.height))).tobytes())
+    return digest.digest()
 
 
 def _pixels(image: ImageFile.ImageFile, size: int) -> UInt8Array:
-    if image.format == "JPEG":
+    if _format(image) == "JPEG":
         image.draft(None, _target(image.size, size))
     image.load()
     orientation = _orientation(image)
-    picture = _scaled_down(_to_colour(image, size), size)
-    if orientation in _TURNS:
-        picture = picture.transpose(_TURNS[orientation])
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
+    picture = _scaled_down(_to_colour(image, size), size).convert("RGB")
+    if orientation is not None:
+        # an EXIF block with nothing else in it: Pillow writes the block anew, and fails on damaged tags
+        picture.info = {"exif": orientation.tobytes()}
+        ImageOps.exif_transpose(picture, in_place=True)
+    return np.array(picture, dtype=np.uint8)
 
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF 2.32, table 6: what brings each orientation upright."""
-
-
-def _orientation(image: _Image) -> int:
-    """EXIF orientation, 1 (upright) where the tag is missing or the EXIF block is damaged.
+def _orientation(image: _Image) -> Image.Exif | None:
+    """The EXIF orientation alone; None where the picture is upright, or the EXIF block is damaged.
 
     TIFF is turned by Pillow itself on loading, which takes the tag away.
     """
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation)
     except _BROKEN:
-        return 1
-    return value if isinstance(value, int) else 1
+        return None
+    if not (isinstance(value, int) and 2 <= value <= 8):
+        return None
+    found = Image.Exif()
+    found[ExifTags.Base.Orientation] = value
+    return found
 
 
 def _target(size: tuple[int, int], shorter: int) -> tuple[int, int]:

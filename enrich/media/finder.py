@@ -13,7 +13,8 @@ from PIL import Image
 
 from classifiers.base import ClassifierError
 from classifiers.data import Picture
-from classifiers.neural.decoding import PictureInfo, decode, inspect
+from classifiers.neural.decoding import FORMATS, PictureInfo, decode, inspect
+from classifiers.neural.formats import MEDIA_TYPES
 from enrich.errors import SettingsError
 from enrich.media import iiif
 from enrich.media.cache import Cache
@@ -24,7 +25,7 @@ from enrich.media.mirrors import Mirrors
 from enrich.media.refusal import Kind, NoAnswer, Refusal
 from enrich.settings.models import MediaSettings
 
-ACCEPT = "image/jpeg,image/png,image/webp,image/tiff,image/gif;q=0.8,*/*;q=0.1"
+ACCEPT = ",".join([*(MEDIA_TYPES[name] for name in FORMATS), "*/*;q=0.1"])
 MAX_INFO_BYTES = 1_000_000
 MAX_IIIF_TRIES = 20
 DECODERS = 2

@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Picture
+from classifiers.neural.formats import MEDIA_TYPES
 from enrich.answering.decision import Candidate, Decision
 from enrich.graph.records import Subject, digest_of, input_digest, seen_digest
 from ontology.profiles import PropertyProfile
 from ontology.terms import AI_GENERATED, CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, named_node
 
 ROLES = {"image": ENR.ImageModality, "text": ENR.TextModality, "tabular": ENR.TabularModality}
-_IANA = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "TIFF": "image/tiff",
-    "GIF": "image/gif",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +185,8 @@ def _pictures(names: Names, pictures: tuple[Picture, ...], triples: list[_Triple
         triples.append((whole, PROV.hadMember, part))
         if url is not None:
             triples += [(part, PROV.wasDerivedFrom, url), (whole, PROV.wasDerivedFrom, url)]
-        if picture.format in _IANA:
-            triples.append((part, DCT.format, Literal(_IANA[picture.format])))
+        if picture.format in MEDIA_TYPES:
+            triples.append((part, DCT.format, Literal(MEDIA_TYPES[picture.format])))
         if picture.failure:
             triples.append((part, ENR.detail, Literal(picture.failure)))
     return whole

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import subprocess
-import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from classifiers.base import ClassifierError
-from classifiers.neural.decoding import MAX_ASPECT, DecodedPictures, PictureInfo, decode, inspect
+from classifiers.neural.decoding import FORMATS, MAX_ASPECT, DecodedPictures, PictureInfo, decode, inspect
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255, 255)
 
@@ -44,7 +43,7 @@ def assert_corners(array: NDArray[np.uint8], tolerance: int = 30) -> None:
         assert np.abs(found.astype(int) - colour).max() <= tolerance, (row, column, found)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_accepted_formats_are_decoded(format: str) -> None:
     data = as_file(corners(), format)
     assert inspect(data) == PictureInfo(format, 120, 80, "P" if format == "GIF" else "RGB")
@@ -55,7 +54,7 @@ def test_accepted_formats_are_decoded(format: str) -> None:
     assert_corners(array)
 
 
-@pytest.mark.parametrize("format", ["BMP", "ICO", "PPM", "TGA", "PCX", "PDF", "JPEG2000"])
+@pytest.mark.parametrize("format", ["BMP", "ICO", "PPM", "TGA", "PCX", "PDF"])
 def test_other_formats_are_refused(format: str) -> None:
     data = as_file(corners(), format)
     for refused in (inspect, lambda content: decode(content, 10)):
@@ -153,7 +152,7 @@ def test_an_animation_gives_its_first_frame(format: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_exif_orientation_is_applied(orientation: int, format: str) -> None:
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -218,7 +217,77 @@ def test_scaling_jpeg_while_decoding_changes_little() -> None:
     assert np.abs(drafted - whole).mean() < 2
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
+def noisy(width: int = 203, height: int = 151) -> Image.Image:
+    """A picture in which every part is different."""
+    noise = np.random.default_rng(0).integers(0, 255, (height // 4, width // 4, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+KINDS_OF_JPEG: list[dict[str, Any]] = [{}, {"progressive": True}, {"restart_marker_rows": 1}]
+
+
+@pytest.mark.parametrize("options", KINDS_OF_JPEG)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("size", [10, 1000])
+def test_a_jpeg_without_an_end_marker_is_read(options: dict[str, Any], mode: str, size: int) -> None:
+    data = as_file(noisy().convert(mode), "JPEG", **options)
+    whole = decode(data, size)
+    for broken_off in (data[:-2], data[:-1], data[:-2] + bytes(1000)):
+        assert np.array_equal(decode(broken_off, size), whole)
+
+
+@pytest.mark.parametrize("options", KINDS_OF_JPEG)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_jpeg_that_lacks_pixels_keeps_its_reason(options: dict[str, Any], size: int) -> None:
+    data = as_file(noisy(), "JPEG", **options)
+    for lost in (10, 100, 1000, len(data) // 2):
+        with pytest.raises(ClassifierError, match=r"JPEG picture of .* cannot be decoded: .*truncated"):
+            decode(data[:-lost], size)
+
+
+def test_a_jpeg_with_pictures_behind_it_is_a_jpeg() -> None:
+    data = as_file(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", (120, 80), BLUE)])
+    assert inspect(data).format == "JPEG"
+    assert_corners(decode(data, 40))
+
+
+LONG = "x" * 1_500_000
+
+
+def texts(**added: Any) -> PngInfo:
+    info = PngInfo()
+    info.add_text("Comment", LONG, **added)
+    info.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{' ' * 1_500_000}</x:xmpmeta>", **added)
+    return info
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pnginfo": texts()},
+        {"pnginfo": texts(zip=True)},
+        {"icc_profile": bytes(1_500_000)},
+        {"icc_profile": np.random.default_rng(0).bytes(1_500_000)},
+        {"exif": b"Exif\0\0" + bytes(1_500_000)},
+    ],
+    ids=["texts", "compressed texts", "profile", "large profile", "exif"],
+)
+def test_a_png_with_more_than_a_megabyte_of_metadata_is_read(options: dict[str, Any]) -> None:
+    assert_corners(decode(as_file(corners(), "PNG", **options), 40))
+
+
+def test_the_exif_block_of_a_png_is_read_beside_long_texts() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    stored = corners().transpose(Image.Transpose.ROTATE_180)
+    assert_corners(decode(as_file(stored, "PNG", exif=exif, pnginfo=texts(zip=True)), 40))
+    raw = exif.tobytes()
+    info = PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(raw):8}\n{raw.hex()}\n", zip=True)
+    assert_corners(decode(as_file(stored, "PNG", pnginfo=info), 40))
+
+
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_a_truncated_file_is_refused(format: str, part: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8))
@@ -251,72 +320,9 @@ def test_a_size_below_one_is_the_callers_mistake() -> None:
         decode(as_file(corners(), "PNG"), 0)
 
 
-def _webp_header(kind: bytes, rest: bytes) -> bytes:
-    body = b"WEBP" + kind + struct.pack("<I", len(rest)) + rest
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _tiled_tiff(side: int) -> bytes:
-    """A grey TIFF of 16 × 16 in one tile that is far larger."""
-    content = zlib.compress(bytes(1_000_000))
-    entries = [(256, 16), (257, 16), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side)]
-    entries += [(324, 8 + 2 + 12 * 10 + 4), (325, len(content))]
-    directory = b"".join(struct.pack("<2H2I", tag, 4, 1, value) for tag, value in entries)
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + content
-
-
-BOMBS = {
-    "png": as_file(Image.new("1", (10_000, 10_000)), "PNG"),
-    "tiff": as_file(Image.new("1", (10_000, 10_000)), "TIFF", compression="group4"),
-    "tiff-tile": _tiled_tiff(20_000),
-    "gif": b"GIF89a" + struct.pack("<2H", 60_000, 60_000) + as_file(corners(), "GIF")[10:],
-    "jpeg": b"\xff\xd8\xff\xc0\0\x11\x08"
-    + struct.pack(">2H", 65_000, 65_000)
-    + b"\3\1\x11\0\2\x11\0\3\x11\0"
-    + bytes(50),
-    "webp-x": _webp_header(b"VP8X", b"\x10\0\0\0" + b"\xff\x3f\0" * 2 + bytes(20)),
-    "webp-l": _webp_header(b"VP8L", b"\x2f" + struct.pack("<I", 0x0FFFFFFF) + bytes(20)),
-    "webp": _webp_header(
-        b"VP8 ", bytes(3) + b"\x9d\x01\x2a" + struct.pack("<2H", 16_383, 16_383) + bytes(20)
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_by_their_header(name: str) -> None:
-    for refused in (inspect, lambda data: decode(data, 10)):
-        with pytest.raises(ClassifierError, match=r"more than 80000000 pixels"):
-            refused(BOMBS[name])
-
-
-def test_a_bomb_allocates_nothing() -> None:
-    script = (
-        "import resource, sys\n"
-        "from classifiers.base import ClassifierError\n"
-        "from classifiers.neural.decoding import decode\n"
-        "data = sys.stdin.buffer.read()\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try:\n"
-        "    decode(data, 10)\n"
-        "except ClassifierError:\n"
-        "    sys.exit(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before > 20_000)\n"
-        "sys.exit(2)\n"
-    )
-    for name in ("png", "webp-x"):
-        assert subprocess.run([sys.executable, "-c", script], input=BOMBS[name], check=False).returncode == 0
-
-
-def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
-    data = as_file(corners(), "JPEG", progressive=True)
-    scan = data[data.rindex(b"\xff\xda") : -2]
-    with pytest.raises(ClassifierError, match=r"scans"):
-        decode(data[:-2] + scan * 5000 + data[-2:], 10)
-    assert_corners(decode(data, 40))
-
-
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from([as_file(corners(), format) for format in ("JPEG", "PNG", "WEBP", "TIFF", "GIF")]),
+    st.sampled_from([as_file(corners(), format) for format in FORMATS]),
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=8),
 )
 def test_any_damage_gives_a_picture_or_a_reason(data: bytes, changes: list[tuple[int, int]]) -> None:
