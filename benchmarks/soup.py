@@ -1,9 +1,9 @@
-"""The study of docs/soups.md: trains trajectories on photographs of architecture, cooks, analyses and compares.
+"""The study of docs/soups.md: trains trajectories on photographs of architecture, makes soups, analyses and compares.
 
     python benchmarks/soup.py [--work soup-study] [--epochs 21] [--constant-epochs 6] [--seeds 0 1 2] [--baselines …] [--parts …]
 
 Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
-there. What lies in --work is gone on with, so a run may be killed. Prints the tables of docs/soups.md and
+there. What lies in --work is gone on with, so a run may be killed. Prints the by_side of docs/soups.md and
 writes docs/figures/soup-*.png. About an hour on one core.
 """
 
@@ -25,11 +25,11 @@ from classifiers.neural.checkpoints import NETWORK, folder_of
 from classifiers.neural.checkpoints import epochs as epochs_of
 from classifiers.neural.heads import LossSettings
 from classifiers.soup.analysis import analyse
-from classifiers.soup.candidates import Table
 from classifiers.soup.comparison import compare
-from classifiers.soup.evaluation import Kitchen
-from classifiers.soup.pictures import read_folder
-from classifiers.soup.pool import gather, read_trajectory
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSplit
+from classifiers.soup.pool import pool_members, read_trajectory
+from classifiers.soup.reading import read_folder
 from classifiers.soup.report import write_analysis, write_comparison
 from classifiers.soup.selection import Method
 from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
@@ -63,7 +63,7 @@ def settings_of(
 
 def train(
     work: Path,
-    table: Table,
+    split: PictureSplit,
     backbone: str,
     epochs: int,
     seeds: Sequence[int],
@@ -85,7 +85,7 @@ def train(
         def say(stage: str, done: int, total: int) -> None:
             print(f"{time.strftime('%H:%M:%S')} {stage}: {done} of {total}", flush=True)
 
-        about = train_trajectory(folder, table.learn, table.selection, settings, seed=seed, progress=say)
+        about = train_trajectory(folder, split.learn, split.selection, settings, seed=seed, progress=say)
         print(
             f"{backbone} seed {seed}: {len(about['epochs'])} epochs, {about['seconds_of_epochs']} s of epochs, "
             f"{time.process_time() - began:.0f} s of processor now, {about['peak_memory_mib']} MiB at most"
@@ -103,13 +103,13 @@ def difference(values: Sequence[float]) -> str:
 
 
 def print_comparison(found: Mapping[str, Any]) -> None:
-    """The table of a comparison, in Markdown."""
+    """The split of a comparison, in Markdown."""
     print(
         "\n| network | answer | members | accuracy | macro-F1 | cross-entropy | ECE | against its best member | p | seeds won |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name, network in found["networks"].items():
-        for dish, said in network["dishes"].items():
+        for candidate, said in network["candidates"].items():
             test = said["against_best"]
             told = (
                 f"{difference(test['difference'])} | {test['p']:.2f} | {test['wins']} of {test['seeds']}"
@@ -118,7 +118,7 @@ def print_comparison(found: Mapping[str, Any]) -> None:
             )
             members = ", ".join(map(str, said["members"]))
             print(
-                f"| {name} | {dish} | {members} | {three(said['accuracy'])} | {said['macro_f1']:.3f} | "
+                f"| {name} | {candidate} | {members} | {three(said['accuracy'])} | {said['macro_f1']:.3f} | "
                 f"{said['loss']:.3f} | {said['ece']:.3f} | {told} |"
             )
     print(
@@ -143,9 +143,9 @@ def print_variance(found: Mapping[str, Any]) -> None:
     print("\n| network | answer | 0–1 loss | bias | adds | takes off | cross-entropy | bias | variance |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, network in found["networks"].items():
-        for dish, said in network["dishes"].items():
+        for candidate, said in network["candidates"].items():
             if said["bias_variance_over_seeds"]:
-                print_parts(f"| {name} | {dish}", said["bias_variance_over_seeds"])
+                print_parts(f"| {name} | {candidate}", said["bias_variance_over_seeds"])
 
 
 def print_parts(head: str, parts: Mapping[str, Any]) -> None:
@@ -156,23 +156,25 @@ def print_parts(head: str, parts: Mapping[str, Any]) -> None:
 
 
 def study(
-    work: Path, table: Table, name: str, folders: Sequence[Path], *, since: int = 0, **options: Any
+    work: Path, split: PictureSplit, name: str, folders: Sequence[Path], *, since: int = 0, **options: Any
 ) -> None:
     """Analyse the members of some trajectories together, from an epoch on, and print what the report says."""
     began = time.process_time()
-    pot = gather([read_trajectory(f) for f in folders])
-    pot = replace(pot, members=tuple(m for m in pot.members if m.epoch >= since))
-    kitchen = Kitchen(pot, table.learn, device="cpu")
-    found = analyse(kitchen, table, **options)
+    pool = pool_members([read_trajectory(f) for f in folders])
+    pool = replace(pool, members=tuple(m for m in pool.members if m.epoch >= since))
+    evaluator = Evaluator(pool, split.learn, device="cpu")
+    found = analyse(evaluator, split, **options)
     write_analysis(found, work / "reports" / name, f"Soup analysis: {name}")
     for figure in (work / "reports" / name).glob("*.png"):
         shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}-{figure.name}")
     numbers = found.numbers
     print(f"\n## {name}: {len(numbers['members'])} members, {time.process_time() - began:.0f} s of processor")
-    for dish in numbers["dishes"]:
-        said = dish["scoring"]
-        print(f"{dish['name']}: {len(dish['members'])} members, {said}, selection {dish['selection']}")
-        for note in dish["notes"]:
+    for candidate in numbers["candidates"]:
+        said = candidate["scoring"]
+        print(
+            f"{candidate['name']}: {len(candidate['members'])} members, {said}, selection {candidate['selection']}"
+        )
+        for note in candidate["notes"]:
             print(f"  {note}")
     for over, parts in numbers["bias_variance"].items():
         print_parts(f"| {over}", parts)
@@ -190,11 +192,11 @@ def study(
 
 
 def contest(
-    work: Path, table: Table, name: str, runs: Mapping[str, Sequence[Path]], epochs: int | None = None
+    work: Path, split: PictureSplit, name: str, runs: Mapping[str, Sequence[Path]], epochs: int | None = None
 ) -> None:
     """Compare trajectories, or their first epochs, and print what the report says."""
     began = time.process_time()
-    found = compare(runs, table, methods=COMPARED, epochs=epochs)
+    found = compare(runs, split, methods=COMPARED, epochs=epochs)
     write_comparison(found, work / "reports" / name)
     figure = work / "reports" / name / "comparison.png"
     shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}.png")
@@ -218,27 +220,27 @@ def main() -> None:
         sys.exit(f"no pictures in {DATA}; set ENRICH_DATA to the folder that holds architecture/")
     torch.set_num_threads(1)
     sets = read_folder(DATA, 64)
-    table = Table(sets["train"], *sets["dev"].divide(0))
+    split = PictureSplit(sets["train"], *sets["dev"].divide(0))
     print(
-        f"{len(table.learn)} pictures to learn, {len(table.selection)} to select, {len(table.scoring)} to score"
+        f"{len(split.learn)} pictures to learn, {len(split.selection)} to select, {len(split.scoring)} to score"
     )
     work, seeds = arguments.work, arguments.seeds
     (REPOSITORY / "docs" / "figures").mkdir(parents=True, exist_ok=True)
-    own = train(work, table, COATNET, arguments.epochs, seeds)
+    own = train(work, split, COATNET, arguments.epochs, seeds)
     if "one" in arguments.parts:
-        study(work, table, "one", own[:1])
+        study(work, split, "one", own[:1])
     if "seeds" in arguments.parts:
         last = arguments.epochs - 1
-        study(work, table, "seeds", own, since=last, methods=("uniform", "greedy"), replicates=0)
+        study(work, split, "seeds", own, since=last, methods=("uniform", "greedy"), replicates=0)
     if "networks" in arguments.parts:
         runs = {COATNET: own}
         for name in arguments.baselines:
-            runs[name] = train(work, table, name, arguments.epochs, seeds)
-        contest(work, table, "networks", runs, arguments.epochs)
+            runs[name] = train(work, split, name, arguments.epochs, seeds)
+        contest(work, split, "networks", runs, arguments.epochs)
     if "constant" in arguments.parts:
-        flat = train(work / "constant", table, COATNET, arguments.constant_epochs, seeds, own)
+        flat = train(work / "constant", split, COATNET, arguments.constant_epochs, seeds, own)
         runs = {f"{COATNET}, constant rate": flat, f"{COATNET}, restarts": own}
-        contest(work, table, "constant", runs)
+        contest(work, split, "constant", runs)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from classifiers.base import ClassifierError, FloatArray
 from classifiers.data import Property, Record, Text
-from classifiers.neural import augment
 from classifiers.neural.classifier import NeuralClassifier
 from classifiers.neural.heads import slices
 from classifiers.neural.image import ImageClassifier
@@ -83,7 +82,7 @@ def saliency(classifier: ImageClassifier, path: Path, prop: str, value: str) -> 
     column = _column(classifier, prop, value)
     array = classifier.pictures.decode(path, classifier.decode_size)
     picture = torch.from_numpy(np.array(array)).permute(2, 0, 1)
-    crop = augment.centre_crop(picture, classifier.size, classifier.settings.crop)
+    crop = classifier.look(picture)
     pixels = (crop.float() / 255.0)[None].to(classifier.device)
     found = _grad_cam(classifier, pixels, column)
     method: Literal["grad-cam", "gradient x input"] = "grad-cam"

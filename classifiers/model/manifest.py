@@ -88,7 +88,7 @@ def verify(folder: Path) -> str:
         raise ModelFolderError(f"no model folder {folder}; train one with: enrich train --model {folder}")
     if not manifest.is_file() or manifest.is_symlink():
         raise ModelFolderError(f"{folder} has no MANIFEST, so it is no model folder or an unfinished one")
-    listed = _listed(manifest)
+    listed = files_of(manifest)
     found = set()
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -109,7 +109,8 @@ def verify(folder: Path) -> str:
     return file_digest(manifest)
 
 
-def _listed(manifest: Path) -> dict[str, str]:
+def files_of(manifest: Path) -> dict[str, str]:
+    """The files of a MANIFEST by path within the folder, each with its digest. Raises ModelFolderError."""
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

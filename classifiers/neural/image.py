@@ -200,8 +200,12 @@ class ImageClassifier(NeuralClassifier):
         for row, path in items:
             picture = self._decode(path, self.pictures)
             if picture is not None:
-                found.append((row, augment.centre_crop(picture, self.size, self.settings.crop)))
+                found.append((row, self.look(picture)))
         return found
+
+    def look(self, picture: Tensor) -> Tensor:
+        """The part of a decoded picture (3, H, W) that the network looks at, uint8 (3, size, size)."""
+        return augment.centre_crop(picture, self.size, self.settings.crop)
 
     def _decode(self, path: Path, pictures: DecodedPictures) -> Tensor | None:
         """A picture (3, H, W) uint8; None when it does not decode, and `failed` says why."""

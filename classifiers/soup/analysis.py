@@ -1,8 +1,8 @@
-"""The evidence on one pot: what averaging does to bias and variance, where the models lie, how sure they are."""
+"""The evidence on one pool: what averaging does to bias and variance, where the models lie, how sure they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,21 @@ from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.model import metrics
 from classifiers.model.calibration import METHODS as CALIBRATIONS
 from classifiers.model.calibration import Calibrator
-from classifiers.soup.candidates import BEST, Dish, Lens, Table, dishes
-from classifiers.soup.cost import inference_cost
+from classifiers.soup.candidates import BEST, Candidate, candidates
+from classifiers.soup.cost import cost_of
 from classifiers.soup.decomposition import decompose
 from classifiers.soup.distances import DISTANCES, Map, classical_mds, smacof
-from classifiers.soup.evaluation import Kitchen, Metric, probabilities, score
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSplit, PropertyView
 from classifiers.soup.pool import Member
 from classifiers.soup.replicates import head_replicates
+from classifiers.soup.scores import Metric, probabilities, score
 from classifiers.soup.selection import METHODS, Method, rank
+from classifiers.soup.statistics import over_pictures
 
 LINE_POINTS = 9
 REPLICATED = (BEST, "uniform", "greedy")
-"""Dishes whose head is fitted anew on bootstrap replicates."""
+"""Candidates whose head is fitted anew on bootstrap replicates."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Analysis:
 
 
 def analyse(
-    kitchen: Kitchen,
-    table: Table,
+    evaluator: Evaluator,
+    split: PictureSplit,
     *,
     metric: Metric = "macro_f1",
     methods: Sequence[Method] = METHODS,
@@ -45,195 +48,166 @@ def analyse(
     replicates: int = 10,
     progress: Progress = no_progress,
 ) -> Analysis:
-    """Cook every soup, and measure all of it on the scoring pictures, one property at a time."""
-    lens = Lens.of(table.scoring, prop)
-    made = dishes(kitchen, table, metric=metric, methods=methods, progress=progress)
-    members = kitchen.pot.members
-    said = _member_probabilities(kitchen, table, lens, members)
+    """Make every soup, and measure all of it on the scoring pictures, one property at a time."""
+    view = PropertyView.of(split.scoring, prop)
+    made = candidates(evaluator, split, metric=metric, methods=methods, progress=progress)
+    members = evaluator.pool.members
+    answers = np.stack(
+        [
+            view.select(probabilities(evaluator.member_logits(m, split.scoring), split.scoring))
+            for m in members
+        ]
+    )
+    others = [c for c in made if c.name != BEST]
+    names = (*(m.name for m in members), *(c.name for c in others))
+    maps = _maps(np.concatenate([answers, np.stack([view.select(c.scoring) for c in others])]))
     numbers: dict[str, Any] = {
-        "property": lens.prop.name,
-        "classes": list(lens.prop.classes),
+        "property": view.prop.name,
+        "classes": list(view.prop.classes),
         "metric": metric,
-        "pictures": {
-            "learn": len(table.learn),
-            "selection": len(table.selection),
-            "scoring": len(table.scoring),
-        },
-        "members": _members(kitchen, table, members),
-        "duplicates": [list(pair) for pair in kitchen.pot.duplicates],
-        "dishes": [dish_json(d, lens) for d in made],
-        "bias_variance": _decompositions(kitchen, table, lens, said, made, replicates, progress),
-        "lines": _lines(kitchen, table, metric, progress),
-        "calibration": [calibration(d, table, lens) for d in made],
-        "cost": _cost(kitchen, table, made),
+        "pictures": split.sizes(),
+        "members": [_member(evaluator, split, m) for m in members],
+        "duplicates": [list(pair) for pair in evaluator.pool.duplicates],
+        "candidates": [candidate_json(c, view) for c in made],
+        "bias_variance": _over_members(members, answers, view)
+        | dict(_over_replicates(evaluator, split, view, made, replicates, progress)),
+        "lines": list(_lines(evaluator, split, metric, progress)),
+        "calibration": [calibration(c, split, view) for c in made],
+        "cost": cost_of(evaluator, split.scoring, made),
+        "distances": {name: numbers for name, (numbers, _) in maps.items()},
+        "names": list(names),
     }
-    names, p = _everyone(members, said, made, lens)
-    maps, numbers["distances"] = {}, {}
+    return Analysis(numbers, names, {name: pair for name, (_, pair) in maps.items()})
+
+
+def candidate_json(candidate: Candidate, view: PropertyView) -> dict[str, Any]:
+    """What a report says of a candidate."""
+    return {
+        "name": candidate.name,
+        "members": [m.name for m in candidate.members],
+        "shares": list(candidate.soup.shares) if candidate.soup else [],
+        "inferences": candidate.inferences,
+        "selection": candidate.on_selection,
+        "scoring": candidate.on_scoring,
+        "accuracy_interval": over_pictures(view.hits(candidate.scoring), draws=1000)[1:],
+        "notes": list(candidate.notes),
+        "steps": list(candidate.soup.steps) if candidate.soup else [],
+    }
+
+
+def _member(evaluator: Evaluator, split: PictureSplit, member: Member) -> dict[str, Any]:
+    scores = {
+        part: score(evaluator.member_logits(member, pictures), pictures).json()
+        for part, pictures in (("selection", split.selection), ("scoring", split.scoring))
+    }
+    about = {key: getattr(member, key) for key in ("name", "trajectory", "epoch", "sha256")}
+    return about | scores
+
+
+def _maps(p: FloatArray) -> dict[str, tuple[dict[str, Any], tuple[Map, Map]]]:
+    """By distance: the numbers, and both maps of models with the probabilities (m, n, K)."""
+    found = {}
     for name, distance in DISTANCES.items():
         d = distance(p)
-        maps[name] = (classical_mds(d), smacof(d))
-        numbers["distances"][name] = {
+        pair = (classical_mds(d), smacof(d))
+        numbers = {
             "matrix": np.round(d, 5).tolist(),
-            "stress": {m.method: m.stress for m in maps[name]},
-            "share_of_two_dimensions": maps[name][0].share,
+            "stress": {m.method: m.stress for m in pair},
+            "share_of_two_dimensions": pair[0].share,
         }
-    numbers["names"] = list(names)
-    return Analysis(numbers, names, maps)
+        found[name] = (numbers, pair)
+    return found
 
 
-def dish_json(dish: Dish, lens: Lens) -> dict[str, Any]:
-    """What a report says of a dish."""
-    p = lens.see(dish.scoring)
-    right = (p.argmax(axis=1) == lens.truth).astype(np.float64)
-    picks = np.random.default_rng(0).integers(0, len(right), (1000, len(right)))
-    low, high = np.quantile(right[picks].mean(axis=1), [0.025, 0.975])
-    return {
-        "name": dish.name,
-        "members": [m.name for m in dish.members],
-        "shares": list(dish.soup.shares) if dish.soup else [],
-        "inferences": dish.inferences,
-        "selection": dish.on_selection,
-        "scoring": dish.on_scoring,
-        "accuracy_interval": [float(low), float(high)],
-        "notes": list(dish.notes),
-        "steps": list(dish.soup.steps) if dish.soup else [],
-    }
+def _over_members(members: Sequence[Member], answers: FloatArray, view: PropertyView) -> dict[str, Any]:
+    """Decompositions over all members, and over those of the later half of each trajectory."""
+    last: dict[str, int] = {}
+    for m in members:
+        last[m.trajectory] = max(m.epoch, last.get(m.trajectory, 0))
+    late = [i for i, m in enumerate(members) if m.epoch > last[m.trajectory] / 2]
+    found = {"members": decompose(answers, view.truth)}
+    if 1 < len(late) < len(members):
+        found["members of the later half"] = decompose(answers[late], view.truth)
+    return found
 
 
-def _members(kitchen: Kitchen, table: Table, members: Sequence[Member]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": m.name,
-            "trajectory": m.trajectory,
-            "epoch": m.epoch,
-            "sha256": m.sha256,
-            "selection": score(kitchen.member_logits(m, table.selection), table.selection).json(),
-            "scoring": score(kitchen.member_logits(m, table.scoring), table.scoring).json(),
-        }
-        for m in members
-    ]
-
-
-def _member_probabilities(
-    kitchen: Kitchen, table: Table, lens: Lens, members: Sequence[Member]
-) -> FloatArray:
-    """(m, n, K) on the scoring pictures."""
-    return np.stack(
-        [lens.see(probabilities(kitchen.member_logits(m, table.scoring), table.scoring)) for m in members]
-    )
-
-
-def _decompositions(
-    kitchen: Kitchen,
-    table: Table,
-    lens: Lens,
-    said: FloatArray,
-    made: Sequence[Dish],
+def _over_replicates(
+    evaluator: Evaluator,
+    split: PictureSplit,
+    view: PropertyView,
+    made: Sequence[Candidate],
     replicates: int,
     progress: Progress,
-) -> dict[str, Any]:
-    """Over all members, over those of the later half of each trajectory, and over replicates of the head."""
-    members = kitchen.pot.members
-    last = {t: max(m.epoch for m in members if m.trajectory == t) for t in {m.trajectory for m in members}}
-    late = [i for i, m in enumerate(members) if m.epoch > last[m.trajectory] / 2]
-    found = {"members": decompose(said, lens.truth)}
-    if 1 < len(late) < len(members):
-        found["members of the later half"] = decompose(said[late], lens.truth)
-    for dish in made if replicates else ():
-        if (
-            dish.weights is None
-            or dish.name not in REPLICATED
-            or (dish.name != BEST and len(dish.members) < 2)
-        ):
+) -> Iterator[tuple[str, Any]]:
+    """Decompositions over bootstrap replicates of the head, for the best member and mixtures of several."""
+    for candidate in made if replicates else ():
+        alone = candidate.name != BEST and len(candidate.members) < 2
+        if candidate.weights is None or candidate.name not in REPLICATED or alone:
             continue
-        kitchen.network.load_state_dict(dish.weights)
+        evaluator.network.load_state_dict(candidate.weights)
         p = head_replicates(
-            kitchen.network,
-            table.learn,
-            table.scoring,
-            kitchen.pot.size,
-            prop=lens.prop.name,
+            evaluator.network,
+            split,
+            evaluator.pool.size,
+            prop=view.prop.name,
             replicates=replicates,
             progress=progress,
         )
-        found[f"head replicates, {dish.name}"] = decompose(p, lens.truth)
-    return found
+        yield f"head replicates, {candidate.name}", decompose(p, view.truth)
 
 
-def _lines(kitchen: Kitchen, table: Table, metric: Metric, progress: Progress) -> list[dict[str, Any]]:
-    """Cross-entropy and accuracy along the line between pairs of members, on the selection pictures.
-
-    The best two of one trajectory, the best and its earliest, and the best ones of two trajectories.
-    """
-    ranked = [m for m, _ in rank(kitchen, table.selection, metric)]
-    best = ranked[0]
+def _pairs(evaluator: Evaluator, split: PictureSplit, metric: Metric) -> list[tuple[str, Member, Member]]:
+    """The best two of one trajectory, the best and its earliest, and the best ones of two trajectories."""
+    best, *ranked = [m for m, _ in rank(evaluator, split.selection, metric)]
     own = [m for m in ranked if m.trajectory == best.trajectory]
-    pairs = [("best and second best", own[1])] if len(own) > 1 else []
-    first = min(own, key=lambda m: m.epoch)
-    pairs += [("best and earliest", first)] if first not in (best, *own[1:2]) else []
     others = [m for m in ranked if m.trajectory != best.trajectory]
-    pairs += [("best of two trainings", others[0])] if others else []
-    found = []
-    for done, (name, other) in enumerate(pairs, start=1):
+    pairs = [("best and second best", best, own[0])] if own else []
+    first = min([best, *own], key=lambda m: m.epoch)
+    if first not in (best, *own[:1]):
+        pairs.append(("best and earliest", best, first))
+    return [*pairs, *(("best of two trainings", best, m) for m in others[:1])]
+
+
+def _lines(
+    evaluator: Evaluator, split: PictureSplit, metric: Metric, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """Cross-entropy and accuracy along the line between pairs of members, on the selection pictures."""
+    pairs = _pairs(evaluator, split, metric)
+    for done, (name, one, other) in enumerate(pairs, start=1):
         points = []
         for t in np.linspace(0.0, 1.0, LINE_POINTS):
-            weights = kitchen.mix([best, other], [1.0 - float(t), float(t)])
-            tasted = score(kitchen.run(weights, table.selection), table.selection)
-            points.append({"t": float(t), "loss": tasted.loss, "accuracy": tasted.accuracy})
+            weights = evaluator.mix([one, other], [1.0 - float(t), float(t)])
+            found = score(evaluator.run(weights, split.selection), split.selection)
+            points.append({"t": float(t), "loss": found.loss, "accuracy": found.accuracy})
         losses = [p["loss"] for p in points]
-        straight = [losses[0] + p["t"] * (losses[-1] - losses[0]) for p in points]
-        barrier = max(now - line for now, line in zip(losses, straight, strict=True))
-        found.append(
-            {"pair": name, "from": best.name, "to": other.name, "points": points, "barrier": barrier}
-        )
+        barrier = max(p["loss"] - losses[0] - p["t"] * (losses[-1] - losses[0]) for p in points)
+        yield {"pair": name, "from": one.name, "to": other.name, "points": points, "barrier": barrier}
         progress("lines between members", done, len(pairs))
-    return found
 
 
 def calibration(
-    dish: Dish, table: Table, lens: Lens, methods: tuple[str, ...] = CALIBRATIONS
+    candidate: Candidate, split: PictureSplit, view: PropertyView, methods: tuple[str, ...] = CALIBRATIONS
 ) -> dict[str, Any]:
     """Calibration error, log loss and reliability on scoring, before and after a calibration learnt on selection."""
-    inside = Lens.of(table.selection, lens.prop.name)
-    p = inside.see(dish.selection)
-    target = np.eye(len(lens.prop.classes))
+    inside = PropertyView.of(split.selection, view.prop.name)
+    p = inside.select(candidate.selection)
+    target = np.eye(len(view.prop.classes))
     chosen = Calibrator.fit(p, target[inside.truth], methods=methods)
-    before = lens.see(dish.scoring)
+    before = view.select(candidate.scoring)
     return {
-        "name": dish.name,
+        "name": candidate.name,
         "method": chosen.method,
-        "before": _sureness(before, lens, target),
-        "after": _sureness(chosen.apply(before), lens, target),
+        "before": _calibration_error(before, view),
+        "after": _calibration_error(chosen.apply(before), view),
     }
 
 
-def _sureness(p: FloatArray, lens: Lens, target: FloatArray) -> dict[str, Any]:
-    confidence, correct = p.max(axis=1), p.argmax(axis=1) == lens.truth
+def _calibration_error(p: FloatArray, view: PropertyView) -> dict[str, Any]:
+    confidence, correct = p.max(axis=1), p.argmax(axis=1) == view.truth
+    target = np.eye(p.shape[1])[view.truth]
     return {
         "ece": metrics.ece(confidence, correct),
-        "log_loss": metrics.log_loss(p, target[lens.truth]),
-        "brier": metrics.brier(p, target[lens.truth]),
+        "log_loss": metrics.log_loss(p, target),
+        "brier": metrics.brier(p, target),
         "reliability": metrics.reliability(confidence, correct, 10),
     }
-
-
-def _cost(kitchen: Kitchen, table: Table, made: Sequence[Dish]) -> dict[str, float]:
-    best = next(d for d in made if d.name == BEST)
-    soups = [d for d in made if d.weights is not None and d.name != BEST]
-    wide = max(soups, key=lambda d: len(d.members))
-    return inference_cost(
-        kitchen,
-        table.scoring,
-        member=best.weights or {},
-        soup=wide.weights or {},
-        voters=map(kitchen.weights, kitchen.pot.members),
-    )
-
-
-def _everyone(
-    members: Sequence[Member], said: FloatArray, made: Sequence[Dish], lens: Lens
-) -> tuple[tuple[str, ...], FloatArray]:
-    """Members, then soups and the vote: names, and probabilities (M, n, K) on the scoring pictures."""
-    others = [d for d in made if d.name != BEST]
-    names = (*(m.name for m in members), *(d.name for d in others))
-    return names, np.concatenate([said, np.stack([lens.see(d.scoring) for d in others])])

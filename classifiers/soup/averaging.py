@@ -97,7 +97,6 @@ def renew_statistics(
     with torch.inference_mode():
         for part in np.array_split(rows, max(1, len(rows) // 128)):
             pixels = crops(learn, torch.from_numpy(part), size, settings.augment, generator)
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
             network(pixels.to(next(network.parameters()).device))
     for layer, momentum in zip(layers, before, strict=True):
         layer.momentum = momentum

@@ -11,28 +11,30 @@ import numpy as np
 
 from classifiers.base import ClassifierError, FloatArray, Progress, no_progress
 from classifiers.soup.analysis import calibration
-from classifiers.soup.candidates import BEST, VOTE, Dish, Lens, Table, dishes
-from classifiers.soup.cost import inference_cost
+from classifiers.soup.candidates import BEST, Candidate, candidates
+from classifiers.soup.cost import cost_of
 from classifiers.soup.decomposition import decompose
-from classifiers.soup.evaluation import Kitchen, Metric
-from classifiers.soup.pool import Trajectory, gather, read_trajectory
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSplit, PropertyView
+from classifiers.soup.pool import Trajectory, pool_members, read_trajectory
+from classifiers.soup.scores import Metric
 from classifiers.soup.selection import METHODS, Method
-from classifiers.soup.statistics import bootstrap, paired
+from classifiers.soup.statistics import over_seeds, paired
 
 
 @dataclass(frozen=True)
 class Result:
-    """The dishes of one trajectory, and what it cost to train."""
+    """The candidates of one trajectory, and what it cost to train."""
 
     trajectory: Trajectory
-    dishes: tuple[Dish, ...]
+    candidates: Mapping[str, Candidate]
     cost: Mapping[str, float]
     calibration: Mapping[str, Mapping[str, Any]]
 
 
 def compare(
     folders: Mapping[str, Sequence[Path]],
-    table: Table,
+    split: PictureSplit,
     *,
     metric: Metric = "macro_f1",
     methods: Sequence[Method] = METHODS,
@@ -42,69 +44,36 @@ def compare(
 ) -> dict[str, Any]:
     """`folders` maps a network's name to its trajectories, one per seed, in the same order of seeds.
 
-    Every trajectory is cooked by itself, from its first `epochs` checkpoints where that is given. Returns
-    JSON values: per network and dish the means over seeds with intervals, the paired tests against the
-    network's best member, and of the first network's dishes against the other networks'.
+    Soups are made of each trajectory by itself, from its first `epochs` checkpoints where that is given.
+    Returns JSON values: per network and candidate the means over seeds with intervals, the paired tests
+    against the network's best member, and of the first network's candidates against the other networks'.
     """
-    results: dict[str, list[Result]] = {}
-    for name, paths in folders.items():
-        found = []
-        for path in paths:
-            trajectory = read_trajectory(path, epochs)
-            if epochs is not None and len(trajectory.members) < epochs:
-                raise ClassifierError(
-                    f"{path} has {len(trajectory.members)} checkpoints, {epochs} were asked for"
-                )
-            found.append(_result(trajectory, table, metric, methods, prop, progress))
-            progress("comparing", len(results) * len(paths) + len(found), sum(map(len, folders.values())))
-        results[name] = found
-    lens = Lens.of(table.scoring, prop)
-    networks = {name: _network(found, lens) for name, found in results.items()}
+    view = PropertyView.of(split.scoring, prop)
+    results: dict[str, list[Result]] = {name: [] for name in folders}
+    total = sum(map(len, folders.values()))
+    for done, (name, path) in enumerate(((n, p) for n in folders for p in folders[n]), start=1):
+        trajectory = read_trajectory(path, epochs)
+        if epochs is not None and len(trajectory.members) < epochs:
+            raise ClassifierError(
+                f"{path} has {len(trajectory.members)} checkpoints, {epochs} were asked for"
+            )
+        evaluator = Evaluator(pool_members([trajectory]), split.learn)
+        made = candidates(evaluator, split, metric=metric, methods=methods, progress=progress)
+        sure = {c.name: calibration(c, split, view, ("none", "temperature")) for c in made}
+        cost = cost_of(evaluator, split.scoring, made)
+        results[name].append(Result(trajectory, {c.name: c for c in made}, cost, sure))
+        progress("comparing", done, total)
     return {
-        "property": lens.prop.name,
+        "property": view.prop.name,
         "metric": metric,
         "epochs": epochs,
-        "pictures": {
-            "learn": len(table.learn),
-            "selection": len(table.selection),
-            "scoring": len(table.scoring),
-        },
-        "networks": networks,
-        "against_first": _against_first(results, lens),
+        "pictures": split.sizes(),
+        "networks": {name: _network(found, view) for name, found in results.items()},
+        "against_first": _against_first(results, view),
     }
 
 
-def _result(
-    trajectory: Trajectory,
-    table: Table,
-    metric: Metric,
-    methods: Sequence[Method],
-    prop: str | None,
-    progress: Progress,
-) -> Result:
-    kitchen = Kitchen(gather([trajectory]), table.learn)
-    made = dishes(kitchen, table, metric=metric, methods=methods, progress=progress)
-    by_name = {d.name: d for d in made}
-    widest = max((d for d in made if d.weights is not None), key=lambda d: len(d.members))
-    cost = inference_cost(
-        kitchen,
-        table.scoring,
-        member=by_name[BEST].weights or {},
-        soup=widest.weights or {},
-        voters=map(kitchen.weights, by_name[VOTE].members),
-    )
-    lens = Lens.of(table.scoring, prop)
-    return Result(
-        trajectory,
-        tuple(made),
-        cost,
-        {d.name: calibration(d, table, lens, ("none", "temperature")) for d in made},
-    )
-
-
-def _network(results: Sequence[Result], lens: Lens) -> dict[str, Any]:
-    names = [d.name for d in results[0].dishes]
-    right = {name: _right(results, name, lens) for name in names}
+def _network(results: Sequence[Result], view: PropertyView) -> dict[str, Any]:
     about = [r.trajectory.about for r in results]
     return {
         "parameters": results[0].cost["parameters"],
@@ -113,7 +82,7 @@ def _network(results: Sequence[Result], lens: Lens) -> dict[str, Any]:
         "training_seconds": [_seconds(r.trajectory) for r in results],
         "peak_memory_mib": [a["peak_memory_mib"] for a in about],
         "cost": {key: float(np.median([r.cost[key] for r in results])) for key in results[0].cost},
-        "dishes": {name: _dish(results, name, right, lens) for name in names},
+        "candidates": {name: _candidate(results, name, view) for name in results[0].candidates},
     }
 
 
@@ -123,31 +92,31 @@ def _seconds(trajectory: Trajectory) -> float:
     return round(sum(float(e["seconds"]) for e in trajectory.about["epochs"] if e["epoch"] in kept), 1)
 
 
-def _dish(
-    results: Sequence[Result], name: str, right: Mapping[str, FloatArray], lens: Lens
-) -> dict[str, Any]:
-    made = [_named(r, name) for r in results]
-    p = np.stack([lens.see(d.scoring) for d in made])
-    surety = [r.calibration[name] for r in results]
-    parts = decompose(p, lens.truth) if len(made) > 1 else None
+def _candidate(results: Sequence[Result], name: str, view: PropertyView) -> dict[str, Any]:
+    made = [r.candidates[name] for r in results]
+    right = _right(results, name, view)
+    sure = [r.calibration[name] for r in results]
+    several = len(made) > 1
     return {
-        "accuracy": bootstrap(right[name]).json(),
-        "accuracy_by_seed": [d.on_scoring["accuracy"] for d in made],
-        "macro_f1": float(np.mean([d.on_scoring["macro_f1"] for d in made])),
-        "macro_f1_by_seed": [d.on_scoring["macro_f1"] for d in made],
-        "loss": float(np.mean([d.on_scoring["loss"] for d in made])),
-        "selection": [d.on_selection for d in made],
-        "members": [len(d.members) for d in made],
-        "inferences": [d.inferences for d in made],
-        "ece": float(np.mean([s["before"]["ece"] for s in surety])),
-        "ece_calibrated": float(np.mean([s["after"]["ece"] for s in surety])),
-        "against_best": None if name == BEST else paired(right[name], right[BEST]).json(),
-        "bias_variance_over_seeds": parts,
-        "notes": [list(d.notes) for d in made],
+        "accuracy": over_seeds(right),
+        "accuracy_by_seed": [c.on_scoring["accuracy"] for c in made],
+        "macro_f1": float(np.mean([c.on_scoring["macro_f1"] for c in made])),
+        "macro_f1_by_seed": [c.on_scoring["macro_f1"] for c in made],
+        "loss": float(np.mean([c.on_scoring["loss"] for c in made])),
+        "selection": [c.on_selection for c in made],
+        "members": [len(c.members) for c in made],
+        "inferences": [c.inferences for c in made],
+        "ece": float(np.mean([s["before"]["ece"] for s in sure])),
+        "ece_calibrated": float(np.mean([s["after"]["ece"] for s in sure])),
+        "against_best": None if name == BEST else paired(right, _right(results, BEST, view)).json(),
+        "bias_variance_over_seeds": decompose(np.stack([view.select(c.scoring) for c in made]), view.truth)
+        if several
+        else None,
+        "notes": [list(c.notes) for c in made],
     }
 
 
-def _against_first(results: Mapping[str, Sequence[Result]], lens: Lens) -> list[dict[str, Any]]:
+def _against_first(results: Mapping[str, Sequence[Result]], view: PropertyView) -> list[dict[str, Any]]:
     """The first network's best member and soups against the best member of the other networks."""
     first, *others = results
     found = []
@@ -156,18 +125,13 @@ def _against_first(results: Mapping[str, Sequence[Result]], lens: Lens) -> list[
             raise ClassifierError(
                 f"{first} and {other} have different numbers of seeds; a paired test needs the same"
             )
-        for dish in (d.name for d in results[first][0].dishes):
-            test = paired(_right(results[first], dish, lens), _right(results[other], BEST, lens))
-            found.append({"one": f"{first}, {dish}", "other": f"{other}, {BEST}", **test.json()})
+        best = _right(results[other], BEST, view)
+        for name in results[first][0].candidates:
+            test = paired(_right(results[first], name, view), best)
+            found.append({"one": f"{first}, {name}", "other": f"{other}, {BEST}", **test.json()})
     return found
 
 
-def _right(results: Sequence[Result], name: str, lens: Lens) -> FloatArray:
+def _right(results: Sequence[Result], name: str, view: PropertyView) -> FloatArray:
     """Whether each scoring picture was answered rightly, (seeds, n) of 0 and 1."""
-    return np.stack(
-        [(lens.see(_named(r, name).scoring).argmax(axis=1) == lens.truth).astype(np.float64) for r in results]
-    )
-
-
-def _named(result: Result, name: str) -> Dish:
-    return next(d for d in result.dishes if d.name == name)
+    return np.stack([view.hits(r.candidates[name].scoring) for r in results])

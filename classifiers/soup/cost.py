@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
 from classifiers.neural.networks import parameter_count
-from classifiers.soup.evaluation import Kitchen
+from classifiers.soup.candidates import BEST, VOTE, Candidate
+from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.pool import Weights
 from classifiers.soup.trajectory import run
@@ -17,8 +18,21 @@ from classifiers.soup.trajectory import run
 ROUNDS, PICTURES = 15, 64
 
 
+def cost_of(evaluator: Evaluator, pictures: PictureSet, made: Sequence[Candidate]) -> dict[str, float]:
+    """The cost of the best member, of the soup with the most members, and of the vote."""
+    by_name = {c.name: c for c in made}
+    soups = [c for c in made if c.soup is not None] or [by_name[BEST]]
+    return inference_cost(
+        evaluator,
+        pictures,
+        member=by_name[BEST].weights or {},
+        soup=max(soups, key=lambda c: len(c.members)).weights or {},
+        voters=map(evaluator.weights, by_name[VOTE].members),
+    )
+
+
 def inference_cost(
-    kitchen: Kitchen,
+    evaluator: Evaluator,
     pictures: PictureSet,
     *,
     member: Weights,
@@ -36,40 +50,42 @@ def inference_cost(
     """
     some = pictures.subset(np.arange(min(most, len(pictures))))
 
-    def timed(weights: Weights) -> float:
-        kitchen.network.load_state_dict(weights)
-        began = time.process_time()
-        run(kitchen.network, some, kitchen.pot.size, batch=16)
-        return time.process_time() - began
+    def timed(weights: Weights) -> Callable[[], float]:
+        def seconds() -> float:
+            evaluator.network.load_state_dict(weights)
+            began = time.process_time()
+            run(evaluator.network, some, evaluator.pool.size, batch=16)
+            return time.process_time() - began
 
-    timed(member), timed(soup)
-    turns = [_turn(r, lambda: timed(member), lambda: timed(soup)) for r in range(rounds)]
-    alone = float(np.median([a for a, _ in turns]))
+        return seconds
+
+    timed(member)(), timed(soup)()
+    turns = [_turn(r, timed(member), timed(soup)) for r in range(rounds)]
     ballots, vote_flops = [], 0.0
     for r, weights in enumerate(voters):
-        ballots.append(_turn(r, lambda: timed(member), lambda w=weights: timed(w)))  # type: ignore[misc]
-        vote_flops += operations(kitchen, some, weights)
-    vote_ratio = len(ballots) * sum(b for _, b in ballots) / sum(a for a, _ in ballots)
+        ballots.append(_turn(r, timed(member), timed(weights)))
+        vote_flops += operations(evaluator, some, weights)
+    vote = sum(b for _, b in ballots)
     per_picture = 1000.0 / len(some)
     return {
-        "parameters": parameter_count(kitchen.network),
-        "member_ms": alone * per_picture,
+        "parameters": parameter_count(evaluator.network),
+        "member_ms": float(np.median([a for a, _ in turns])) * per_picture,
         "soup_ms": float(np.median([b for _, b in turns])) * per_picture,
-        "vote_ms": sum(b for _, b in ballots) * per_picture,
+        "vote_ms": vote * per_picture,
         "soup_ratio": float(np.median([b / a for a, b in turns])),
-        "vote_ratio": vote_ratio,
-        "member_flops": operations(kitchen, some, member),
-        "soup_flops": operations(kitchen, some, soup),
+        "vote_ratio": len(ballots) * vote / sum(a for a, _ in ballots),
+        "member_flops": operations(evaluator, some, member),
+        "soup_flops": operations(evaluator, some, soup),
         "vote_flops": vote_flops,
         "voters": len(ballots),
     }
 
 
-def operations(kitchen: Kitchen, pictures: PictureSet, weights: Weights) -> float:
+def operations(evaluator: Evaluator, pictures: PictureSet, weights: Weights) -> float:
     """Floating-point operations per picture by these weights; a multiplication and its addition are two."""
-    kitchen.network.load_state_dict(weights)
+    evaluator.network.load_state_dict(weights)
     with FlopCounterMode(display=False) as counter:
-        run(kitchen.network, pictures.subset(np.arange(1)), kitchen.pot.size)
+        run(evaluator.network, pictures.subset(np.arange(1)), evaluator.pool.size)
     return float(counter.get_total_flops())
 
 

@@ -6,122 +6,70 @@ of the training data. Labels are taken as noise-free, so noise stands within the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from classifiers.base import FloatArray
+from classifiers.soup.statistics import Interval, over_pictures
 
 TINY = 1e-12
+Terms = dict[str, FloatArray]
+"""The terms of a decomposition by name, each for every record (n,)."""
 
 
-@dataclass(frozen=True)
-class ZeroOne:
-    """Means over the records. `loss` = `bias` + `variance_unbiased` − `variance_biased`.
-
-    `variance` is how often a model differs from the main prediction; the part on records where the main
-    prediction is right adds to the loss, the part where it is wrong and the model hits the truth takes off.
-    """
-
-    loss: float
-    bias: float
-    variance: float
-    variance_unbiased: float
-    variance_biased: float
-
-    @property
-    def net_variance(self) -> float:
-        """What variance does to the loss."""
-        return self.variance_unbiased - self.variance_biased
-
-
-@dataclass(frozen=True)
-class CrossEntropy:
-    """Means over the records, in nats. `loss` = `bias` + `variance`."""
-
-    loss: float
-    bias: float
-    variance: float
-
-
-def zero_one(answers: NDArray[np.intp], truth: NDArray[np.intp], classes: int) -> ZeroOne:
+def zero_one(answers: NDArray[np.intp], truth: NDArray[np.intp], classes: int) -> Terms:
     """Domingos 2000, *A Unified Bias-Variance Decomposition*, theorem 2, with no noise.
 
     `answers` (m, n) are the classes that m models give n records, `truth` (n,). The main prediction of a
-    record is the mode of its answers (the lowest class of a tie). E[L] = B + c·V, where c = 1 on records
-    whose main prediction is right and c = −P(right | not the main prediction) on the others.
+    record is the mode of its answers (the lowest class of a tie), `variance` how often a model differs from
+    it. `loss` = `bias` + `variance_unbiased` − `variance_biased`: where the main prediction is right,
+    variance adds to the loss; where it is wrong, the models that hit the truth take off.
     """
-    per_record = zero_one_records(answers, truth, classes)
-    loss, bias, variance, added, taken = (float(v.mean()) for v in per_record)
-    return ZeroOne(loss, bias, variance, added, taken)
-
-
-def zero_one_records(
-    answers: NDArray[np.intp], truth: NDArray[np.intp], classes: int
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Loss, bias, variance, variance that adds and variance that takes off, for each record (n,)."""
     votes = np.stack([(answers == k).sum(axis=0) for k in range(classes)])
     main = votes.argmax(axis=0)
-    wrong = (main != truth).astype(np.float64)
-    loss = (answers != truth).mean(axis=0)
+    bias = (main != truth).astype(np.float64)
     variance = (answers != main).mean(axis=0)
-    hit_off_main = ((answers == truth) & (answers != main)).mean(axis=0)
-    return loss, wrong, variance, variance * (1.0 - wrong), hit_off_main * wrong
+    hits_off_main = ((answers == truth) & (answers != main)).mean(axis=0)
+    return {
+        "loss": (answers != truth).mean(axis=0),
+        "bias": bias,
+        "variance": variance,
+        "variance_unbiased": variance * (1.0 - bias),
+        "variance_biased": hits_off_main * bias,
+    }
 
 
-def cross_entropy(p: FloatArray, truth: NDArray[np.intp]) -> CrossEntropy:
-    """Heskes 1998, *Bias/Variance Decompositions for Likelihood-Based Estimators*, section 3.
+def cross_entropy(p: FloatArray, truth: NDArray[np.intp]) -> Terms:
+    """Heskes 1998, *Bias/Variance Decompositions for Likelihood-Based Estimators*, section 3; in nats.
 
     `p` (m, n, K) are m models' probabilities, `truth` (n,). The main prediction is the normalised geometric
-    mean p̄ ∝ exp(mean log p); bias = −log p̄(truth), variance = mean over models of KL(p̄ ‖ p). Probabilities
-    are kept above 1e-12.
+    mean p̄ ∝ exp(mean log p); `loss` = `bias` + `variance`, bias = −log p̄(truth), variance = mean over
+    models of KL(p̄ ‖ p). Probabilities are kept above 1e-12.
     """
-    loss, bias, variance = (float(v.mean()) for v in cross_entropy_records(p, truth))
-    return CrossEntropy(loss, bias, variance)
-
-
-def cross_entropy_records(
-    p: FloatArray, truth: NDArray[np.intp]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Loss, bias and variance for each record (n,), nats."""
     log_p = np.log(np.maximum(p, TINY))
     mean_log = log_p.mean(axis=0)
-    shift = mean_log.max(axis=1, keepdims=True)
-    log_z = shift[:, 0] + np.log(np.exp(mean_log - shift).sum(axis=1))
-    log_main = mean_log - log_z[:, None]
+    log_main = mean_log - logsumexp(mean_log, axis=1, keepdims=True)
     rows = np.arange(len(truth))
-    loss = -log_p[:, rows, truth].mean(axis=0)
-    bias = -log_main[rows, truth]
-    variance = (np.exp(log_main) * (log_main - mean_log)).sum(axis=1)
-    return loss, bias, variance
+    return {
+        "loss": -log_p[:, rows, truth].mean(axis=0),
+        "bias": -log_main[rows, truth],
+        "variance": (np.exp(log_main) * (log_main - mean_log)).sum(axis=1),
+    }
 
 
 def decompose(
     p: FloatArray, truth: NDArray[np.intp], *, draws: int = 200, seed: int = 0
-) -> dict[str, dict[str, list[float]]]:
+) -> dict[str, dict[str, Interval]]:
     """Both decompositions of m models' probabilities (m, n, K): {loss: {term: [value, low, high]}}.
 
     The interval is the middle 95 % over bootstrap draws of the records.
     """
-    answers = p.argmax(axis=2)
-    hard = dict(
-        zip(
-            ("loss", "bias", "variance", "variance_unbiased", "variance_biased"),
-            zero_one_records(answers, truth, p.shape[2]),
-            strict=True,
-        )
-    )
-    soft = dict(zip(("loss", "bias", "variance"), cross_entropy_records(p, truth), strict=True))
-    picks = np.random.default_rng(seed).integers(0, len(truth), (draws, len(truth)))
-    return {"zero_one": _intervals(hard, picks), "cross_entropy": _intervals(soft, picks)}
-
-
-def _intervals(terms: Mapping[str, FloatArray], picks: NDArray[np.int64]) -> dict[str, list[float]]:
-    found = {}
-    for name, values in terms.items():
-        means = values[picks].mean(axis=1)
-        low, high = np.quantile(means, [0.025, 0.975])
-        found[name] = [float(values.mean()), float(low), float(high)]
-    return found
+    both = {
+        "zero_one": zero_one(p.argmax(axis=2), truth, p.shape[2]),
+        "cross_entropy": cross_entropy(p, truth),
+    }
+    return {
+        loss: {name: over_pictures(values, draws=draws, seed=seed) for name, values in terms.items()}
+        for loss, terms in both.items()
+    }

@@ -1,29 +1,20 @@
-"""Labelled pictures in memory: decoded once, small and square, for training and measuring trajectories."""
+"""Labelled pictures in memory, the split that keeps choosing and judging apart, and the view of one property."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.neural.heads import targets
-
-LABELS = "labels.csv"
-LABEL_BASE = "urn:label:"
-"""What a label that is not an IRI is written behind: a class of a model folder is an absolute IRI."""
+from classifiers.base import ClassifierError, FloatArray
+from classifiers.data import Property
+from classifiers.neural.augment import centre_crop
+from classifiers.neural.heads import slices
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,13 @@ class PictureSet:
     def side(self) -> int:
         """Width and height of the pictures."""
         return int(self.pixels.shape[-1])
+
+    def middle(self, rows: slice | Tensor, size: int) -> Tensor:
+        """What a network that looks at `size` pixels sees of these rows: float32 (m, 3, size, size), 0 to 1."""
+        pixels = self.pixels[rows]
+        if self.side != size:
+            pixels = torch.stack([centre_crop(p, size, size / self.side) for p in pixels])
+        return (pixels.float() / 255.0).contiguous(memory_format=torch.channels_last)
 
     def subset(self, rows: NDArray[np.intp]) -> PictureSet:
         """The pictures of these rows."""
@@ -81,135 +79,62 @@ class PictureSet:
         return digest.hexdigest()
 
 
-def read_folder(
-    folder: Path, side: int, *, name: str = "label", progress: Progress = no_progress
-) -> dict[str, PictureSet]:
-    """The pictures of a folder by split, each `side` pixels wide and high.
+@dataclass(frozen=True)
+class PictureSplit:
+    """Pictures that are learned from, that choose, and that judge; none that judges is in another part."""
 
-    `labels.csv` has the columns file, label and split; it and the files lie in the folder or in tar archives
-    in it. Raises ClassifierError for a file that is not there or does not decode.
-    """
-    rows = _labels(folder)
-    classes = tuple(sorted({label for _, label, _ in rows}))
-    prop = Property(name, tuple(_iri(label) for label in classes))
-    column = {label: k for k, label in enumerate(classes)}
-    wanted = {file: i for i, (file, _, _) in enumerate(rows)}
-    pixels = torch.zeros(len(rows), 3, side, side, dtype=torch.uint8)
-    digests = [""] * len(rows)
-    for done, (file, data) in enumerate(_files(folder, wanted), start=1):
-        row = wanted[file]
-        digests[row] = hashlib.sha256(data).hexdigest()
-        pixels[row] = _decode(data, side, f"{folder}: {file}")
-        if done % 500 == 0:
-            progress("reading pictures", done, len(rows))
-    missing = [file for file, row in wanted.items() if not digests[row]]
-    if missing:
-        raise ClassifierError(
-            f"{folder}: {len(missing)} files of {LABELS} are not there, first {missing[0]!r}"
-        )
-    target = torch.zeros(len(rows), len(classes))
-    target[torch.arange(len(rows)), torch.tensor([column[label] for _, label, _ in rows])] = 1.0
-    names = tuple(file for file, _, _ in rows)
-    whole = PictureSet(
-        (prop,), names, tuple(digests), pixels, target, torch.ones(len(rows), 1, dtype=torch.bool)
-    )
-    splits = np.array([split for _, _, split in rows])
-    return {split: whole.subset(np.flatnonzero(splits == split)) for split in dict.fromkeys(splits.tolist())}
+    learn: PictureSet
+    selection: PictureSet
+    scoring: PictureSet
+
+    def __post_init__(self) -> None:
+        if set(self.selection.names) & set(self.scoring.names):
+            raise ClassifierError(
+                "a picture is among those that select and those that score; keep them apart"
+            )
+
+    @classmethod
+    def apart(cls, learn: PictureSet, selection: PictureSet, scoring: PictureSet) -> PictureSplit:
+        """The same three, less the selecting pictures that are learned from, and the scoring ones in either.
+
+        Museums show one picture with several records: a file counts as the same by its SHA-256.
+        """
+        selection = selection.without(learn.digests)
+        return cls(learn, selection, scoring.without((*learn.digests, *selection.digests)))
+
+    def sizes(self) -> dict[str, int]:
+        """The number of pictures in each part."""
+        return {"learn": len(self.learn), "selection": len(self.selection), "scoring": len(self.scoring)}
 
 
-def from_records(dataset: Dataset, side: int, progress: Progress = no_progress) -> PictureSet:
-    """The fetched pictures of records that name a value: each is an example of its record's values.
+@dataclass(frozen=True)
+class PropertyView:
+    """One property of a picture set: its columns, the pictures that name it, and their true classes (n',)."""
 
-    Pictures that do not decode are left out. Raises ClassifierError when none is left.
-    """
-    target, named = targets(dataset)
-    names, digests, pixels, owners = [], [], [], []
-    for row, (name, digest, picture) in enumerate_pictures(dataset.records, side, progress):
-        if bool(named[row].any()):
-            names.append(name)
-            digests.append(digest)
-            pixels.append(picture)
-            owners.append(row)
-    if not names:
-        raise ClassifierError("no record to learn from has both a picture that decodes and a known value")
-    return PictureSet(
-        dataset.properties, tuple(names), tuple(digests), torch.stack(pixels), target[owners], named[owners]
-    )
+    prop: Property
+    columns: slice
+    rows: NDArray[np.bool_]
+    truth: NDArray[np.intp]
 
+    @classmethod
+    def of(cls, pictures: PictureSet, name: str | None = None) -> PropertyView:
+        """The property of this name, the first without one. ClassifierError when it may have several values."""
+        names = [p.name for p in pictures.properties]
+        if name not in (None, *names):
+            raise ClassifierError(f"there is no property {name!r} among those of the trajectory")
+        p = 0 if name is None else names.index(name)
+        prop, columns = pictures.properties[p], slices(pictures.properties)[p]
+        if prop.many:
+            raise ClassifierError(f"{prop.name} may have several values; choose a property with one")
+        rows: NDArray[np.bool_] = pictures.named[:, p].numpy()
+        return cls(prop, columns, rows, pictures.target[:, columns].numpy()[rows].argmax(axis=1))
 
-def enumerate_pictures(
-    records: Iterable[Record], side: int, progress: Progress = no_progress
-) -> Iterator[tuple[int, tuple[str, str, Tensor]]]:
-    """(row of the record, (IRI of the picture, SHA-256, pixels)) for every picture that decodes."""
-    for row, record in enumerate(records):
-        for picture in record.pictures:
-            if picture.path is None:
-                continue
-            data = picture.path.read_bytes()
-            try:
-                pixels = _decode(data, side, str(picture.path))
-            except ClassifierError:
-                continue  # counted by the caller, who knows how many pictures the records have
-            yield row, (picture.url, hashlib.sha256(data).hexdigest(), pixels)
-        if row % 500 == 0:
-            progress("reading pictures", row, 0)
+    def select(self, p: FloatArray) -> FloatArray:
+        """The property's part (n', K) of probabilities (n, ΣK)."""
+        found: FloatArray = p[self.rows][:, self.columns]
+        return found
 
-
-def _labels(folder: Path) -> list[tuple[str, str, str]]:
-    """(file, label, split) of every line of labels.csv."""
-    where = f"{folder}: {LABELS}"
-    found = dict(_files(folder, {LABELS: 0}))
-    if LABELS not in found:
-        raise ClassifierError(f"{folder} has no {LABELS} with the columns file, label, split")
-    try:
-        reader = csv.DictReader(io.StringIO(found[LABELS].decode("utf-8-sig"), newline=""))
-    except UnicodeDecodeError as error:
-        raise ClassifierError(f"{where} is not UTF-8 text: {error}") from error
-    lacking = {"file", "label", "split"} - set(reader.fieldnames or ())
-    if lacking:
-        raise ClassifierError(f"{where} lacks the column {sorted(lacking)[0]}; it needs file, label, split")
-    rows = [(row["file"], row["label"], row["split"]) for row in reader]
-    if not all(value for row in rows for value in row):
-        raise ClassifierError(f"{where} has a line without file, label or split")
-    if len({file for file, _, _ in rows}) != len(rows):
-        raise ClassifierError(f"{where} names a file twice")
-    if not rows:
-        raise ClassifierError(f"{where} names no file")
-    return rows
-
-
-def _iri(label: str) -> str:
-    return label if "://" in label or label.startswith("urn:") else LABEL_BASE + quote(label, safe="")
-
-
-def _files(folder: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the wanted files, from the folder itself and from the archives in it, each once."""
-    left = dict(wanted)
-    for archive in sorted(folder.glob("*.tar")):
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                inner = tar.extractfile(member) if member.isfile() and member.name in left else None
-                if inner is not None:
-                    del left[member.name]
-                    yield member.name, inner.read()
-    root = folder.resolve()
-    for file in left:
-        path = (folder / file).resolve()
-        if path.is_relative_to(root) and path.is_file():
-            yield file, path.read_bytes()
-
-
-def _decode(data: bytes, side: int, where: str) -> Tensor:
-    """The middle square of a picture, (3, side, side) uint8."""
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.draft("RGB", (side, side))
-            rgb = picture.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
-        raise ClassifierError(f"{where} is not a picture that can be read: {error}") from error
-    width, height = rgb.size
-    if (width, height) != (side, side):
-        short = min(width, height)
-        left, top = (width - short) // 2, (height - short) // 2
-        rgb = rgb.resize((side, side), Image.Resampling.BILINEAR, box=(left, top, left + short, top + short))
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
+    def hits(self, p: FloatArray) -> FloatArray:
+        """Whether the first candidate of each picture is right, 0 or 1 (n',), for probabilities (n, ΣK)."""
+        found: FloatArray = (self.select(p).argmax(axis=1) == self.truth).astype(np.float64)
+        return found

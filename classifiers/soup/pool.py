@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
 from classifiers.model.folder import read_json
-from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest, verify
+from classifiers.model.manifest import MANIFEST, ModelFolderError, files_of, verify
 from classifiers.neural.checkpoints import NETWORK, epochs, folder_of
 from classifiers.settings import from_json
 from classifiers.soup.pictures import PictureSet
@@ -28,7 +27,8 @@ Weights = dict[str, Tensor]
 class Member:
     """One checkpoint. `name` tells it in reports (seed 0, epoch 7), `sha256` is the digest of its weights' file.
 
-    `metrics` are those of its epoch on the selection pictures of training.
+    `state` is the file's time of change and size when it was verified, `metrics` those of its epoch on the
+    selection pictures of training.
     """
 
     name: str
@@ -37,19 +37,31 @@ class Member:
     trajectory: str
     epoch: int
     metrics: Mapping[str, float]
+    state: tuple[int, int] = (0, 0)
 
     def weights(self) -> Weights:
-        """The weights; ClassifierError when the file has changed since it was verified, or has no numbers."""
-        if file_digest(self.path) != self.sha256:
-            raise ClassifierError(f"{self.path} was altered: its SHA-256 is not the one it was read with")
+        """The weights; ClassifierError when the file has changed since it was verified."""
+        if file_state(self.path) != self.state:
+            raise ClassifierError(f"{self.path} was altered after its SHA-256 was verified")
         try:
             weights: Weights = load_file(self.path)
         except (OSError, SafetensorError) as error:
             raise ClassifierError(f"{self.path} cannot be read as safetensors: {error}") from error
-        for key, tensor in weights.items():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise ClassifierError(f"{self.path} holds weights that are not numbers, first in {key!r}")
         return weights
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, from the file's header."""
+        with safe_open(self.path, framework="pt") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """When a file was changed last, in nanoseconds, and its size; zeros for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 @dataclass(frozen=True)
@@ -67,8 +79,8 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
-class Pot:
-    """What goes into a soup: trajectories that fit each other, their members without duplicates."""
+class CheckpointPool:
+    """Checkpoints that can be averaged: trajectories that fit each other, their members without duplicates."""
 
     trajectories: tuple[Trajectory, ...]
     members: tuple[Member, ...]
@@ -102,9 +114,8 @@ class Pot:
     def seen(self) -> dict[str, list[str]]:
         """Property to the digests of the pictures that some trajectory learned it from."""
         found: dict[str, set[str]] = {}
-        for trajectory in self.trajectories:
-            for name, digests in trajectory.seen.items():
-                found.setdefault(name, set()).update(digests)
+        for name, digests in (pair for t in self.trajectories for pair in t.seen.items()):
+            found.setdefault(name, set()).update(digests)
         return {name: sorted(digests) for name, digests in found.items()}
 
 
@@ -115,30 +126,34 @@ def read_trajectory(folder: Path, most: int | None = None) -> Trajectory:
     numbers.
     """
     if not (folder / MANIFEST).is_file():
-        state = (
-            "was not trained to its end; run the same training again and it goes on" if epochs(folder) else ""
-        )
-        raise ModelFolderError(
-            f"{folder} {state or 'holds no trajectory; train one with: enrich soup train'}"
-        )
+        if epochs(folder):
+            raise ModelFolderError(
+                f"{folder} was not trained to its end; run the same training again and it goes on"
+            )
+        raise ModelFolderError(f"{folder} holds no trajectory; train one with: enrich soup train")
+    files = {epoch: folder_of(folder, epoch) / NETWORK for epoch in epochs(folder)[:most]}
+    states = {epoch: file_state(path) for epoch, path in files.items()}
     verify(folder)
-    about = read_json(folder / ABOUT)
-    seen = read_json(folder / SEEN)
+    digests = {folder / name: digest for name, digest in files_of(folder / MANIFEST).items()}
+    about, seen = read_json(folder / ABOUT), read_json(folder / SEEN)
     try:
-        settings = from_json(TrajectorySettings, about["settings"], f"{folder / ABOUT}: settings")
-        properties = tuple(
-            Property(p["name"], tuple(p["classes"]), bool(p["many"])) for p in about["properties"]
-        )
         name = f"{about['backbone']} seed {about['seed']}"
         history = {int(e["epoch"]): e["held_out"] for e in about["epochs"]}
-        found = []
-        for epoch in epochs(folder)[:most]:
-            path = folder_of(folder, epoch) / NETWORK
-            found.append(
-                Member(f"{name} epoch {epoch}", path, file_digest(path), name, epoch, history[epoch])
-            )
-        kept = {str(p): tuple(map(str, d)) for p, d in seen.items()}
-        return Trajectory(folder, name, about, settings, properties, int(about["size"]), tuple(found), kept)
+        return Trajectory(
+            folder=folder,
+            name=name,
+            about=about,
+            settings=from_json(TrajectorySettings, about["settings"], f"{folder / ABOUT}: settings"),
+            properties=tuple(
+                Property(p["name"], tuple(p["classes"]), bool(p["many"])) for p in about["properties"]
+            ),
+            size=int(about["size"]),
+            members=tuple(
+                Member(f"{name} epoch {e}", path, digests[path], name, e, history[e], states[e])
+                for e, path in files.items()
+            ),
+            seen={str(p): tuple(map(str, d)) for p, d in seen.items()},
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFolderError(f"{folder / ABOUT} does not describe a trajectory: {error}") from error
 
@@ -147,42 +162,40 @@ def find_trajectories(paths: Sequence[Path]) -> list[Path]:
     """The trajectory folders among these paths and directly below them."""
     found: list[Path] = []
     for path in paths:
-        if (path / ABOUT).is_file() or epochs(path):
-            found.append(path)
-        elif path.is_dir():
-            found += sorted(p for p in path.iterdir() if (p / ABOUT).is_file() or epochs(p))
+        inside = sorted(path.iterdir()) if path.is_dir() and not _is_trajectory(path) else [path]
+        found += filter(_is_trajectory, inside)
     if not found:
         where = ", ".join(map(str, paths)) or "nothing"
         raise ClassifierError(f"no trajectory in {where}; train one with: enrich soup train")
     return found
 
 
-def gather(trajectories: Sequence[Trajectory]) -> Pot:
-    """The members of several trajectories as one pot. Raises ClassifierError unless they can be averaged."""
+def _is_trajectory(path: Path) -> bool:
+    return (path / ABOUT).is_file() or bool(epochs(path))
+
+
+def pool_members(trajectories: Sequence[Trajectory]) -> CheckpointPool:
+    """The members of several trajectories as one pool. Raises ClassifierError unless they can be averaged."""
     first = trajectories[0]
-    for other in trajectories[1:]:
-        _same(first, other)
+    shapes = first.members[0].shapes()
     by_digest: dict[str, Member] = {}
     duplicates = []
     for trajectory in trajectories:
-        for member in trajectory.members:
-            if member.sha256 in by_digest:
-                duplicates.append((member.name, by_digest[member.sha256].name))
-            else:
-                by_digest[member.sha256] = member
-    members = tuple(by_digest.values())
-    shapes = _shapes(members[0].weights())
-    for trajectory in trajectories:
-        found = _shapes(trajectory.members[-1].weights())
-        if found != shapes:
-            odd = sorted(set(found.items()) ^ set(shapes.items()))[0][0]
+        _refuse_other(first, trajectory)
+        odd = dict(set(trajectory.members[-1].shapes().items()) ^ set(shapes.items()))
+        if odd:
             raise ClassifierError(
-                f"{trajectory.folder} and {first.folder} cannot be averaged: {odd!r} is in one only or differs in shape"
+                f"{trajectory.folder} and {first.folder} cannot be averaged: {min(odd)!r} is in one only or "
+                "differs in shape"
             )
-    return Pot(tuple(trajectories), members, tuple(duplicates))
+        for member in trajectory.members:
+            known = by_digest.setdefault(member.sha256, member)
+            if known is not member:
+                duplicates.append((member.name, known.name))
+    return CheckpointPool(tuple(trajectories), tuple(by_digest.values()), tuple(duplicates))
 
 
-def _same(first: Trajectory, other: Trajectory) -> None:
+def _refuse_other(first: Trajectory, other: Trajectory) -> None:
     for what, a, b in (
         ("backbone", first.settings.backbone, other.settings.backbone),
         ("picture size", first.size, other.size),
@@ -195,7 +208,3 @@ def _same(first: Trajectory, other: Trajectory) -> None:
             raise ClassifierError(
                 f"{other.folder} and {first.folder} cannot be averaged: their {what} differ{shown}"
             )
-
-
-def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(tensor.shape) for key, tensor in weights.items()}

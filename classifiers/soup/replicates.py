@@ -12,8 +12,7 @@ from torch import Tensor
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.neural.networks import ImageNetwork
-from classifiers.soup.candidates import Lens
-from classifiers.soup.pictures import PictureSet
+from classifiers.soup.pictures import PictureSet, PictureSplit, PropertyView
 
 RIDGE = 1e-3
 
@@ -21,20 +20,18 @@ RIDGE = 1e-3
 def features(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128) -> Tensor:
     """What the body sees in the middle of every picture, (n, width) float32."""
     network.eval()
-    margin = (pictures.side - size) // 2
+    device = next(network.parameters()).device
     found = []
     with torch.inference_mode():
         for start in range(0, len(pictures), batch):
-            part = pictures.pixels[start : start + batch, :, margin : margin + size, margin : margin + size]
-            pixels = (part.float() / 255.0).contiguous(memory_format=torch.channels_last)
-            found.append(network.features(pixels.to(next(network.parameters()).device)).float().cpu())
+            pixels = pictures.middle(slice(start, start + batch), size)
+            found.append(network.features(pixels.to(device)).float().cpu())
     return torch.cat(found).clone()
 
 
 def head_replicates(
     network: ImageNetwork,
-    learn: PictureSet,
-    scoring: PictureSet,
+    split: PictureSplit,
     size: int,
     *,
     prop: str,
@@ -43,17 +40,17 @@ def head_replicates(
     progress: Progress = no_progress,
 ) -> FloatArray:
     """Probabilities (replicates, n, K) of the scoring pictures, by a head fitted on each bootstrap sample."""
-    lens, target = Lens.of(learn, prop), Lens.of(scoring, prop)
-    x = features(network, learn, size)[torch.from_numpy(lens.rows)]
-    z = features(network, scoring, size)[torch.from_numpy(target.rows)]
+    view, target = PropertyView.of(split.learn, prop), PropertyView.of(split.scoring, prop)
+    x = features(network, split.learn, size)[torch.from_numpy(view.rows)]
+    z = features(network, split.scoring, size)[torch.from_numpy(target.rows)]
     mean, spread = x.mean(dim=0), x.std(dim=0).clamp(min=1e-6)
     x, z = (x - mean) / spread, (z - mean) / spread
-    truth = torch.from_numpy(lens.truth)
+    truth = torch.from_numpy(view.truth)
     random = np.random.default_rng(seed)
     found = []
     for done in range(replicates):
         rows = torch.from_numpy(random.integers(0, len(x), len(x)))
-        found.append(_fit(x[rows], truth[rows], len(lens.prop.classes), z))
+        found.append(_fit(x[rows], truth[rows], len(view.prop.classes), z))
         progress("bootstrap replicates", done + 1, replicates)
     return np.stack(found)
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from classifiers.base import ClassifierError, FloatArray
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with the middle 95 % of its bootstrap draws."""
-
-    value: float
-    low: float
-    high: float
-
-    def json(self) -> list[float]:
-        """[value, low, high]."""
-        return [self.value, self.low, self.high]
+Interval = list[float]
+"""A mean and the middle 95 % of its bootstrap draws: [value, low, high]."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +31,20 @@ class Paired:
 
     def json(self) -> dict[str, object]:
         """By name."""
-        return {
-            "difference": self.difference.json(),
-            "t": self.t,
-            "p": self.p,
-            "wins": self.wins,
-            "seeds": self.seeds,
-        }
+        return asdict(self)
 
 
-def bootstrap(right: NDArray[np.floating], *, draws: int = 2000, seed: int = 0) -> Interval:
-    """Mean of a figure (seeds, pictures) with its interval; seeds and pictures are both drawn anew.
+def over_pictures(values: FloatArray, *, draws: int, seed: int = 0) -> Interval:
+    """The mean of a figure of each picture (n,); the same seed draws the same pictures."""
+    picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    return _interval(values, values[picks].mean(axis=1))
+
+
+def over_seeds(right: NDArray[np.floating], *, draws: int = 2000, seed: int = 0) -> Interval:
+    """The mean of a figure (seeds, pictures); seeds and pictures are both drawn anew.
 
     A two-level bootstrap (Davison and Hinkley 1997, section 3.8): what varies is the training as well as
-    which pictures judge it.
+    which pictures judge it. ClassifierError for no seed or no picture.
     """
     values = np.atleast_2d(np.asarray(right, dtype=np.float64))
     if not values.size:
@@ -64,8 +55,12 @@ def bootstrap(right: NDArray[np.floating], *, draws: int = 2000, seed: int = 0) 
         weight = np.bincount(random.integers(0, len(values), len(values)), minlength=len(values))
         mixed = weight @ values / len(values)
         means[i] = mixed[random.integers(0, values.shape[1], values.shape[1])].mean()
+    return _interval(values, means)
+
+
+def _interval(values: FloatArray, means: FloatArray) -> Interval:
     low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    return [float(values.mean()), float(low), float(high)]
 
 
 def paired(one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int = 0) -> Paired:
@@ -76,15 +71,7 @@ def paired(one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int 
         )
     gap: FloatArray = np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)
     by_seed = gap.mean(axis=1)
-    t, p = _student(by_seed)
-    return Paired(bootstrap(gap, seed=seed), t, p, int((by_seed > 0).sum()), len(by_seed))
-
-
-def _student(values: FloatArray) -> tuple[float, float]:
-    from scipy import stats
-
-    n = len(values)
-    if n < 2 or float(values.std(ddof=1)) < 1e-12:
-        return float("nan"), float("nan")
-    t = float(values.mean() / (values.std(ddof=1) / np.sqrt(n)))
-    return t, float(2.0 * stats.t.sf(abs(t), n - 1))
+    t, p = np.nan, np.nan
+    if len(by_seed) > 1 and by_seed.std(ddof=1) >= 1e-12:
+        t, p = stats.ttest_1samp(by_seed, 0.0)
+    return Paired(over_seeds(gap, seed=seed), float(t), float(p), int((by_seed > 0).sum()), len(by_seed))

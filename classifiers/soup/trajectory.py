@@ -1,7 +1,7 @@
 """Trains one trajectory: a network on pictures in memory, with one checkpoint per epoch that says how good it is.
 
 Recipe: Tran et al. 2026 (AdamW, cosine with warm restarts of T₀ = 3 epochs, random crops and flips, CutMix
-or MixUp, focal loss or cross-entropy). The loop is that of every neural classifier (classifiers.training).
+or MixUp, focal loss or cross-entropy). The loop is that of every neural classifier (neural.training).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from classifiers.neural.training import train
 from classifiers.settings import require, to_json
 from classifiers.soup import small
 from classifiers.soup.pictures import PictureSet
+from classifiers.soup.scores import score
 
 ABOUT = "trajectory.json"
 SEEN = "seen.json"
@@ -121,7 +122,6 @@ class TrajectoryTask:
         self.network: nn.Module = self.image_network
         weights = head.class_weights(learn.target, learn.named, learn.properties, settings.loss.balance)
         self.criterion = head.FocalLoss(learn.properties, settings.loss, weights).to(self.device)
-        self.plain = head.FocalLoss(learn.properties, LossSettings(gamma=0.0, balance=0.0))
 
     def layers(self) -> list[list[nn.Parameter]]:
         """All layers learn at the same rate: body and heads."""
@@ -158,18 +158,11 @@ class TrajectoryTask:
         if not len(self.selection):
             return {}
         logits = run(self.image_network, self.selection, self.size)
-        target, named = self.selection.target, self.selection.named
-        right = [
-            (target[rows, part].gather(1, logits[rows, part].argmax(dim=1, keepdim=True)) > 0)
-            for p, part in enumerate(head.slices(self.selection.properties))
-            if bool((rows := named[:, p]).any())
-        ]
-        scores = head.held_out_scores(logits, target, named, self.selection.properties)
-        return {
-            **scores,
-            "accuracy": float(torch.cat(right).double().mean()),
-            "loss": float(self.plain(logits, target, named)),
-        }
+        found = score(logits, self.selection)
+        f1 = head.held_out_scores(
+            logits, self.selection.target, self.selection.named, self.selection.properties
+        )
+        return {**f1, "accuracy": found.accuracy, "loss": found.loss}
 
 
 def crops(
@@ -177,7 +170,8 @@ def crops(
 ) -> Tensor:
     """Random crops of these pictures with colours changed, float32 (m, 3, size, size) from 0 to 1."""
     found = [augment.random_crop(pictures.pixels[i], size, settings, generator) for i in rows.tolist()]
-    return augment.change_colours(torch.stack(found).float() / 255.0, settings, generator)
+    changed = augment.change_colours(torch.stack(found).float() / 255.0, settings, generator)
+    return changed.contiguous(memory_format=torch.channels_last)
 
 
 def run(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128) -> Tensor:
@@ -187,10 +181,7 @@ def run(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128
     found = [torch.zeros(0, pictures.target.shape[1])]
     with torch.inference_mode():
         for start in range(0, len(pictures), batch):
-            part = pictures.pixels[start : start + batch]
-            if pictures.side != size:
-                part = torch.stack([augment.centre_crop(p, size, size / pictures.side) for p in part])
-            pixels = (part.float() / 255.0).contiguous(memory_format=torch.channels_last)
+            pixels = pictures.middle(slice(start, start + batch), size)
             found.append(network(pixels.to(device))[0].float().cpu())
     return torch.cat(found)
 

@@ -1,17 +1,28 @@
-"""Verbs about soups: soup train, soup cook, soup analyse, soup compare."""
+"""Verbs about soups: soup train, soup cook, soup analyse, soup compare. Imported when one of them is named."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
+import torch
 import typer
 
+from classifiers.base import Progress
+from classifiers.soup.analysis import analyse as measure
+from classifiers.soup.classifier import write_soup
+from classifiers.soup.comparison import compare as measure_networks
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSplit
+from classifiers.soup.report import numbers_json, write_analysis, write_comparison
+from classifiers.soup.scores import METRICS, log_odds, score
+from classifiers.soup.selection import METHODS, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
-
-if TYPE_CHECKING:
-    from classifiers.soup.candidates import Table
+from enrich.errors import SettingsError
+from enrich.soup.pictures import Source
+from enrich.soup.training import open_evaluation, recipe_settings, side_of, train_seeds
 
 SCHEDULES = ("restarts", "cosine", "constant")
 FULL_NAMES = ("coatnet_0_rw_224", "resnet50", "densenet121", "vit_base_patch16_224")
@@ -93,29 +104,23 @@ def train(
 
     What was killed goes on from its last epoch when the command is given again.
     """
-    from enrich.soup.pictures import Source
-    from enrich.soup.training import recipe_settings, table_of, train_seeds
-
     _among("--schedule", schedule, SCHEDULES)
     source = Source(pictures, splits, prop, divide_seed)
-    settings = recipe_settings(backbone, weights, size, crop, epochs, batch, rate, gamma, schedule, disk)
+    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
+    settings = recipe_settings(
+        gamma, training, backbone=backbone, weights=weights, size=size, crop=crop, disk=disk
+    )
     with Bars("reading pictures") as bars, _threads(threads):
-        table = table_of(source, settings, open_workspace, bars)
-        trained = train_seeds(out, settings, seeds or [0], table, bars)
+        split = source.read(side_of(settings), open_workspace, bars)
+        trained = train_seeds(out, settings, seeds or [0], split, bars)
     if as_json:
         write_json(trained)
         return
     rows = [
-        (
-            t["folder"],
-            t["checkpoints"],
-            t["best"].get("epoch"),
-            t["best"].get("score"),
-            t["seconds"],
-            t["memory"],
-        )
+        (*(t[k] for k in ("folder", "checkpoints")), *(t["best"].get(k) for k in ("epoch", "score")),
+         *(t[k] for k in ("seconds", "memory")))
         for t in trained
-    ]
+    ]  # fmt: skip
     heads = ("trajectory", "checkpoints", "best epoch", "macro-F1", "seconds", "memory, MiB")
     write_table(heads, rows, numbers=(1, 2, 3, 4, 5))
     say(f"next: enrich soup cook SOUP --from {out} and the same pictures")
@@ -144,24 +149,19 @@ def cook(
     The pictures are those of the training: some take batch norm's statistics anew, the selecting ones
     choose, the scoring ones only judge. To use the soup: soup = "DIR" under [train.options.image].
     """
-    from classifiers.soup import classifier
-    from classifiers.soup import selection as cooking
-    from classifiers.soup.evaluation import score
-    from enrich.soup.pictures import Source
-    from enrich.soup.training import open_kitchen
-
-    _among("--method", method, cooking.METHODS)
-    _metric(metric)
-    with Bars("cooking") as bars, _threads(threads):
-        table, kitchen = open_kitchen(
-            trajectories, Source(pictures, splits, prop, divide_seed), open_workspace, bars
-        )
-        made = cooking.cook(kitchen, table.selection, method, metric=metric, progress=bars)  # type: ignore[arg-type]
-        scored = score(kitchen.run(made.weights, table.scoring), table.scoring)
-        best = score(kitchen.run(kitchen.weights(made.best), table.scoring), table.scoring)
-        vote = score(kitchen.vote_logits(kitchen.pot.members, table.scoring), table.scoring)
-        scoring = {"soup": scored.json(), "best member": best.json(), "vote": vote.json()}
-        digest = classifier.write_soup(out, kitchen, made, scoring)
+    _among("--method", method, METHODS)
+    _among("--metric", metric, METRICS)
+    source = Source(pictures, splits, prop, divide_seed)
+    with _opened("averaging", trajectories, source, threads) as (split, evaluator, bars):
+        made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)  # type: ignore[arg-type]
+        vote = log_odds(evaluator.vote(evaluator.pool.members, split.scoring), split.scoring)
+        logits = {
+            "soup": evaluator.run(made.weights, split.scoring),
+            "best member": evaluator.member_logits(made.best, split.scoring),
+            "vote": vote,
+        }
+        scoring = {name: score(found, split.scoring).json() for name, found in logits.items()}
+        digest = write_soup(out, evaluator, made, scoring)
     if as_json:
         write_json(
             {
@@ -179,7 +179,7 @@ def cook(
     write_table(("on the scoring pictures", "accuracy", "macro-F1", "cross-entropy"), rows, numbers=(1, 2, 3))
     for note in made.notes:
         say(note)
-    say(f"wrote {out}: {len(made.members)} of {len(kitchen.pot.members)} checkpoints, {digest[:12]}")
+    say(f"wrote {out}: {len(made.members)} of {len(evaluator.pool.members)} checkpoints, {digest[:12]}")
 
 
 @soup.command(
@@ -192,7 +192,7 @@ def analyse(
     splits: Splits = None,
     prop: Property = None,
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="Soups to cook; may be repeated. Otherwise all five.")
+        list[str] | None, typer.Option("--method", help="Soups to make; may be repeated. Otherwise all five.")
     ] = None,
     metric: By = "macro_f1",
     replicates: Annotated[
@@ -203,41 +203,17 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Measure bias and variance, distances, lines and calibration of members, soups and their vote."""
-    from classifiers.soup.analysis import analyse as measure
-    from classifiers.soup.report import write_analysis
-    from classifiers.soup.selection import METHODS
-    from enrich.soup.pictures import Source
-    from enrich.soup.training import open_kitchen
-
-    _metric(metric)
-    for name in method or ():
-        _among("--method", name, METHODS)
-    with Bars("analysing") as bars, _threads(threads):
-        table, kitchen = open_kitchen(
-            trajectories, Source(pictures, splits, prop, divide_seed), open_workspace, bars
-        )
-        found = measure(
-            kitchen,
-            table,
-            metric=metric,  # type: ignore[arg-type]
-            methods=tuple(method or METHODS),  # type: ignore[arg-type]
-            prop=prop,
-            replicates=replicates,
-            progress=bars,
-        )
+    chosen = _chosen(method or METHODS, metric)
+    source = Source(pictures, splits, prop, divide_seed)
+    with _opened("analysing", trajectories, source, threads) as (split, evaluator, bars):
+        found = measure(evaluator, split, prop=prop, replicates=replicates, progress=bars, **chosen)
         page = write_analysis(found, out)
     if as_json:
-        write_json(found.numbers)
+        write_json(numbers_json(found.numbers))
         return
     rows = [
-        (
-            d["name"],
-            len(d["members"]),
-            d["scoring"]["accuracy"],
-            d["scoring"]["macro_f1"],
-            d["scoring"]["loss"],
-        )
-        for d in found.numbers["dishes"]
+        (c["name"], len(c["members"]), *(c["scoring"][k] for k in ("accuracy", "macro_f1", "loss")))
+        for c in found.numbers["candidates"]
     ]
     write_table(("answer", "members", "accuracy", "macro-F1", "cross-entropy"), rows, numbers=(1, 2, 3, 4))
     say(f"wrote {page}")
@@ -275,7 +251,7 @@ def compare(
     seeds: Seeds = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", help="Soups to cook; may be repeated. Else uniform, greedy."),
+        typer.Option("--method", help="Soups to make; may be repeated. Else uniform, greedy."),
     ] = None,
     metric: By = "macro_f1",
     divide_seed: DivideSeed = 0,
@@ -287,84 +263,67 @@ def compare(
 
     Intervals are over seeds and pictures, tests are paired over seeds (0, 1 and 2 unless given).
     """
-    from classifiers.soup.comparison import compare as measure
-    from classifiers.soup.report import write_comparison
-    from classifiers.soup.selection import METHODS
-    from enrich.soup.pictures import Source
-    from enrich.soup.training import recipe_settings, side_of, table_of, train_seeds
-
-    _metric(metric)
-    for name in method or ():
-        _among("--method", name, METHODS)
+    chosen = _chosen(method or ("uniform", "greedy"), metric)
     _among("--schedule", schedule, SCHEDULES)
-    source, chosen = Source(pictures, splits, prop, divide_seed), seeds or [0, 1, 2]
+    source = Source(pictures, splits, prop, divide_seed)
+    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
+    common: dict[str, Any] = {"weights": weights, "size": size, "crop": crop, "disk": disk}
+    networks = {
+        name: recipe_settings(gamma, training, backbone=name, **common) for name in backbones or FULL_NAMES
+    }
     with Bars("comparing") as bars, _threads(threads):
-        tables: dict[int, Table] = {}
-        folders: dict[str, list[Path]] = {}
-        for name in backbones or FULL_NAMES:
-            settings = recipe_settings(name, weights, size, crop, epochs, batch, rate, gamma, schedule, disk)
-            side = side_of(settings)
-            if side not in tables:
-                tables[side] = table_of(source, settings, open_workspace, bars)
-            trained = train_seeds(runs / name, settings, chosen, tables[side], bars)
-            folders[name] = [Path(t["folder"]) for t in trained]
-        if len(tables) > 1:
-            raise _refuse("the networks look at pictures of different sizes; give one with --size")
-        (table,) = tables.values()
-        found = measure(
-            folders,
-            table,
-            metric=metric,  # type: ignore[arg-type]
-            methods=tuple(method or ("uniform", "greedy")),  # type: ignore[arg-type]
-            prop=prop,
-            epochs=epochs,
-            progress=bars,
-        )
+        sides = {side_of(settings) for settings in networks.values()}
+        if len(sides) > 1:
+            raise SettingsError("the networks look at pictures of different sizes; give one with --size")
+        split = source.read(sides.pop(), open_workspace, bars)
+        folders = {
+            name: [Path(t["folder"]) for t in train_seeds(runs / name, s, seeds or [0, 1, 2], split, bars)]
+            for name, s in networks.items()
+        }
+        found = measure_networks(folders, split, prop=prop, epochs=epochs, progress=bars, **chosen)
         page = write_comparison(found, report)
     if as_json:
-        write_json(found)
+        write_json(numbers_json(found))
         return
     rows = [
-        (name, dish, *s["accuracy"], s["macro_f1"], (s["against_best"] or {}).get("p"))
-        for name, network in found["networks"].items()
-        for dish, s in network["dishes"].items()
+        (network, name, *s["accuracy"], s["macro_f1"], (s["against_best"] or {}).get("p"))
+        for network, of_network in found["networks"].items()
+        for name, s in of_network["candidates"].items()
     ]
     heads = ("network", "answer", "accuracy", "from", "to", "macro-F1", "p against best")
     write_table(heads, rows, numbers=(2, 3, 4, 5, 6))
     say(f"wrote {page}")
 
 
-def _metric(metric: str) -> None:
-    from classifiers.soup.evaluation import METRICS
-
+def _chosen(methods: Sequence[str], metric: str) -> dict[str, Any]:
+    """The soups to make and what chooses, as arguments; SettingsError for one that there is not."""
+    for name in methods:
+        _among("--method", name, METHODS)
     _among("--metric", metric, METRICS)
+    return {"methods": tuple(methods), "metric": metric}
 
 
 def _among(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
-        raise _refuse(f"{option} is {value!r}; there are: {', '.join(known)}")
+        raise SettingsError(f"{option} is {value!r}; there are: {', '.join(known)}")
 
 
-def _refuse(sentence: str) -> Exception:
-    from enrich.errors import SettingsError
+@contextmanager
+def _opened(
+    what: str, trajectories: Sequence[Path], source: Source, threads: int
+) -> Iterator[tuple[PictureSplit, Evaluator, Progress]]:
+    """The pictures and the checkpoints of trajectories, with progress shown while they are worked on."""
+    with Bars(what) as bars, _threads(threads):
+        split, evaluator = open_evaluation(trajectories, source, open_workspace, bars)
+        yield split, evaluator, bars
 
-    return SettingsError(sentence)
 
-
-class _threads:  # noqa: N801
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
     """So many torch threads while the work is done; 0 leaves torch's own number."""
-
-    def __init__(self, number: int) -> None:
-        self.number, self.before = number, 0
-
-    def __enter__(self) -> None:
-        import torch
-
-        self.before = torch.get_num_threads()
-        if self.number:
-            torch.set_num_threads(self.number)
-
-    def __exit__(self, *_: object) -> None:
-        import torch
-
-        torch.set_num_threads(self.before)
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -16,10 +16,10 @@ from PIL import Image
 
 from classifiers.neural.augment import AugmentSettings
 from classifiers.neural.heads import HeadSettings, LossSettings
-from classifiers.soup.candidates import Table
-from classifiers.soup.evaluation import Kitchen
-from classifiers.soup.pictures import PictureSet, read_folder
-from classifiers.soup.pool import Pot, Trajectory, gather, read_trajectory
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSet, PictureSplit
+from classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
+from classifiers.soup.reading import read_folder
 from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
 
 SIDE = 32
@@ -67,10 +67,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def table(folder: Path) -> Table:
+def split(folder: Path) -> PictureSplit:
     """The pictures: to learn from, to select and to score."""
     sets = read_folder(folder, SIDE)
-    return Table(sets["train"], *sets["dev"].divide(0))
+    return PictureSplit(sets["train"], *sets["dev"].divide(0))
 
 
 def tiny(
@@ -88,20 +88,20 @@ def tiny(
     )
 
 
-def trained(place: Path, table: Table, settings: TrajectorySettings, seed: int = 0) -> Path:
+def trained(place: Path, split: PictureSplit, settings: TrajectorySettings, seed: int = 0) -> Path:
     """A trajectory in `place`."""
-    train_trajectory(place, table.learn, table.selection, settings, seed=seed)
+    train_trajectory(place, split.learn, split.selection, settings, seed=seed)
     return place
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory, table: Table) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, split: PictureSplit) -> Path:
     """Two trajectories of other seeds, in seed-0 and seed-1."""
     place = tmp_path_factory.mktemp("runs")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     for seed in (0, 1):
-        trained(place / f"seed-{seed}", table, tiny(), seed)
+        trained(place / f"seed-{seed}", split, tiny(), seed)
     torch.set_num_threads(before)
     return place
 
@@ -113,15 +113,15 @@ def trajectory(runs: Path) -> Trajectory:
 
 
 @pytest.fixture(scope="session")
-def pot(trajectory: Trajectory) -> Pot:
+def pool(trajectory: Trajectory) -> CheckpointPool:
     """The members of one trajectory."""
-    return gather([trajectory])
+    return pool_members([trajectory])
 
 
 @pytest.fixture(scope="session")
-def kitchen(pot: Pot, table: Table) -> Kitchen:
-    """A kitchen for them."""
-    return Kitchen(pot, table.learn, device="cpu")
+def evaluator(pool: CheckpointPool, split: PictureSplit) -> Evaluator:
+    """A evaluator for them."""
+    return Evaluator(pool, split.learn, device="cpu")
 
 
 def small(pictures: PictureSet, n: int) -> PictureSet:

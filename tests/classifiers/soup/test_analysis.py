@@ -13,36 +13,37 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.soup.analysis import Analysis, analyse
-from classifiers.soup.candidates import BEST, VOTE, Lens, Table
+from classifiers.soup.candidates import BEST, VOTE
 from classifiers.soup.comparison import compare
 from classifiers.soup.cost import inference_cost, operations
-from classifiers.soup.evaluation import Kitchen
-from classifiers.soup.pool import gather, read_trajectory
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSplit, PropertyView
+from classifiers.soup.pool import pool_members, read_trajectory
 from classifiers.soup.report import write_analysis, write_comparison
 
 
 @pytest.fixture(scope="module")
-def analysis(runs: Path, table: Table) -> Analysis:
+def analysis(runs: Path, split: PictureSplit) -> Analysis:
     """Both trajectories together."""
-    pot = gather([read_trajectory(runs / "seed-0"), read_trajectory(runs / "seed-1")])
-    return analyse(Kitchen(pot, table.learn, device="cpu"), table, replicates=2)
+    pool = pool_members([read_trajectory(runs / "seed-0"), read_trajectory(runs / "seed-1")])
+    return analyse(Evaluator(pool, split.learn, device="cpu"), split, replicates=2)
 
 
 @pytest.fixture(scope="module")
-def comparison(runs: Path, table: Table) -> dict[str, Any]:
+def comparison(runs: Path, split: PictureSplit) -> dict[str, Any]:
     """Two networks that are the same one."""
     folders = [runs / "seed-0", runs / "seed-1"]
-    return compare({"one": folders, "other": folders}, table, methods=("uniform", "greedy"))
+    return compare({"one": folders, "other": folders}, split, methods=("uniform", "greedy"))
 
 
-def test_every_dish_is_there_and_greedy_keeps_its_promise(analysis: Analysis) -> None:
-    dishes = {d["name"]: d for d in analysis.numbers["dishes"]}
-    assert list(dishes) == [BEST, "uniform", "greedy", "pruned", "window", "learned", VOTE]
+def test_every_candidate_is_there_and_greedy_keeps_its_promise(analysis: Analysis) -> None:
+    candidates = {d["name"]: d for d in analysis.numbers["candidates"]}
+    assert list(candidates) == [BEST, "uniform", "greedy", "pruned", "window", "learned", VOTE]
     metric = analysis.numbers["metric"]
     for name in ("greedy", "window"):
-        assert dishes[name]["selection"][metric] >= dishes[BEST]["selection"][metric]
-    assert dishes[VOTE]["inferences"] == len(analysis.numbers["members"]) == 6
-    assert all(dishes[n]["inferences"] == 1 for n in dishes if n != VOTE)
+        assert candidates[name]["selection"][metric] >= candidates[BEST]["selection"][metric]
+    assert candidates[VOTE]["inferences"] == len(analysis.numbers["members"]) == 6
+    assert all(candidates[n]["inferences"] == 1 for n in candidates if n != VOTE)
 
 
 def test_terms_add_up_in_the_report(analysis: Analysis) -> None:
@@ -92,56 +93,56 @@ ATTEMPTS = 8
 """Measurements of time before the tests give up: on a busy machine some go astray, all of them do not."""
 
 
-def cost(kitchen: Kitchen, table: Table, voters: int = 3, rounds: int = 25) -> dict[str, float]:
-    members = kitchen.pot.members
+def cost(evaluator: Evaluator, split: PictureSplit, voters: int = 3, rounds: int = 25) -> dict[str, float]:
+    members = evaluator.pool.members
     return inference_cost(
-        kitchen,
-        table.scoring,
-        member=kitchen.weights(members[0]),
-        soup=kitchen.mix(members),
-        voters=[kitchen.weights(m) for m in members] * (voters // len(members)),
+        evaluator,
+        split.scoring,
+        member=evaluator.weights(members[0]),
+        soup=evaluator.mix(members),
+        voters=[evaluator.weights(m) for m in members] * (voters // len(members)),
         rounds=rounds,
     )
 
 
-def test_a_soup_takes_the_time_of_one_member(kitchen: Kitchen, table: Table) -> None:
+def test_a_soup_takes_the_time_of_one_member(evaluator: Evaluator, split: PictureSplit) -> None:
     ratios = []
     for _ in range(ATTEMPTS):
-        ratios.append(cost(kitchen, table)["soup_ratio"])
+        ratios.append(cost(evaluator, split)["soup_ratio"])
         if ratios[-1] == pytest.approx(1.0, abs=0.05):
             return
     pytest.fail(f"the soup costs {ratios} of a member")
 
 
-def test_the_vote_takes_the_time_of_all_its_members(kitchen: Kitchen, table: Table) -> None:
+def test_the_vote_takes_the_time_of_all_its_members(evaluator: Evaluator, split: PictureSplit) -> None:
     ratios = []
     for _ in range(ATTEMPTS):
-        ratios.append(cost(kitchen, table, voters=21, rounds=1)["vote_ratio"])
+        ratios.append(cost(evaluator, split, voters=21, rounds=1)["vote_ratio"])
         if ratios[-1] == pytest.approx(21, rel=0.05):
             return
     pytest.fail(f"a vote of 21 costs {ratios} of a member")
 
 
 def test_a_soup_does_the_very_operations_of_one_member_and_the_vote_those_of_all(
-    kitchen: Kitchen, table: Table
+    evaluator: Evaluator, split: PictureSplit
 ) -> None:
-    found = cost(kitchen, table, voters=6, rounds=1)
+    found = cost(evaluator, split, voters=6, rounds=1)
     assert found["soup_flops"] == found["member_flops"] > 0
     assert found["vote_flops"] == 6 * found["member_flops"]
     assert found["voters"] == 6
-    assert found["parameters"] == sum(p.numel() for p in kitchen.network.parameters())
+    assert found["parameters"] == sum(p.numel() for p in evaluator.network.parameters())
 
 
-def test_what_costs_more_is_seen_to_cost_more(kitchen: Kitchen, table: Table) -> None:
+def test_what_costs_more_is_seen_to_cost_more(evaluator: Evaluator, split: PictureSplit) -> None:
     # The count of operations is none that any network passes: one more layer shows.
-    plain = cost(kitchen, table, rounds=1)["member_flops"]
-    body = kitchen.network.body
-    kitchen.network.body = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), body)
+    plain = cost(evaluator, split, rounds=1)["member_flops"]
+    body = evaluator.network.body
+    evaluator.network.body = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), body)
     try:
-        weights = {k: v.clone() for k, v in kitchen.network.state_dict().items()}
-        assert operations(kitchen, table.scoring, weights) > plain
+        weights = {k: v.clone() for k, v in evaluator.network.state_dict().items()}
+        assert operations(evaluator, split.scoring, weights) > plain
     finally:
-        kitchen.network.body = body
+        evaluator.network.body = body
 
 
 def test_the_page_is_self_contained(analysis: Analysis, tmp_path: Path) -> None:
@@ -159,28 +160,28 @@ def test_a_network_compared_with_itself_differs_by_nothing(
     comparison: dict[str, Any], tmp_path: Path
 ) -> None:
     one, other = comparison["networks"]["one"], comparison["networks"]["other"]
-    for dish in one["dishes"]:
-        assert one["dishes"][dish]["accuracy_by_seed"] == other["dishes"][dish]["accuracy_by_seed"]
+    for name in one["candidates"]:
+        assert one["candidates"][name]["accuracy_by_seed"] == other["candidates"][name]["accuracy_by_seed"]
     same = next(t for t in comparison["against_first"] if t["one"] == f"one, {BEST}")
     assert same["difference"] == [0.0, 0.0, 0.0]
     assert one["seeds"] == [0, 1]
-    assert one["dishes"]["uniform"]["against_best"]["seeds"] == 2
+    assert one["candidates"]["uniform"]["against_best"]["seeds"] == 2
     text = write_comparison(comparison, tmp_path / "report").read_text(encoding="utf-8")
     assert "one" in text
     assert text.count("data:image/png;base64,") == 1
 
 
-def test_comparison_at_fewer_epochs(runs: Path, table: Table) -> None:
-    found = compare({"one": [runs / "seed-0"]}, table, methods=("uniform",), epochs=2)
+def test_comparison_at_fewer_epochs(runs: Path, split: PictureSplit) -> None:
+    found = compare({"one": [runs / "seed-0"]}, split, methods=("uniform",), epochs=2)
     assert found["networks"]["one"]["checkpoints"] == [2]
     with pytest.raises(ClassifierError, match="has 3 checkpoints, 9 were asked for"):
-        compare({"one": [runs / "seed-0"]}, table, epochs=9)
+        compare({"one": [runs / "seed-0"]}, split, epochs=9)
     folders = {"one": [runs / "seed-0"], "other": [runs / "seed-0", runs / "seed-1"]}
     with pytest.raises(ClassifierError, match="different numbers of seeds"):
-        compare(folders, table, methods=("uniform",))
+        compare(folders, split, methods=("uniform",))
 
 
-def test_a_lens_is_for_one_property_with_one_value(table: Table) -> None:
-    assert Lens.of(table.scoring).prop.name == "label"
+def test_a_view_is_for_one_property_with_one_value(split: PictureSplit) -> None:
+    assert PropertyView.of(split.scoring).prop.name == "label"
     with pytest.raises(ClassifierError, match="no property 'shape'"):
-        Lens.of(table.scoring, "shape")
+        PropertyView.of(split.scoring, "shape")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
 from classifiers.soup.averaging import Sum, average, batch_norms, renew_statistics
-from classifiers.soup.candidates import Table
-from classifiers.soup.evaluation import Kitchen
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSplit
 
 
 def weights(seed: int) -> dict[str, torch.Tensor]:
@@ -55,14 +55,14 @@ def test_what_differs_is_refused() -> None:
         Sum().mean()
 
 
-def test_statistics_are_taken_anew_and_the_same_every_time(kitchen: Kitchen, table: Table) -> None:
-    network, pot = kitchen.network, kitchen.pot
-    network.load_state_dict(kitchen.weights(pot.members[0]))
+def test_statistics_are_taken_anew_and_the_same_every_time(evaluator: Evaluator, split: PictureSplit) -> None:
+    network, pool = evaluator.network, evaluator.pool
+    network.load_state_dict(evaluator.weights(pool.members[0]))
     layer = batch_norms(network)[0]
     layer.running_mean += 50.0  # type: ignore[operator]
-    renew_statistics(network, table.learn, pot.size, pot.settings)
+    renew_statistics(network, split.learn, pool.size, pool.settings)
     first = layer.running_mean.clone()  # type: ignore[union-attr, operator]
     assert float(first.abs().max()) < 10  # type: ignore[operator]
-    renew_statistics(network, table.learn, pot.size, pot.settings)
+    renew_statistics(network, split.learn, pool.size, pool.settings)
     assert torch.equal(layer.running_mean, first)  # type: ignore[arg-type]
     assert layer.momentum is not None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Property, Record
@@ -17,11 +19,14 @@ from classifiers.model.folder import read_model
 from classifiers.model.manifest import write_manifest
 from classifiers.model.model import Model
 from classifiers.model.out_of_fold import MemberSpec
-from classifiers.soup.candidates import Table
+from classifiers.neural.decoding import decode
 from classifiers.soup.classifier import SoupClassifier, write_soup
-from classifiers.soup.evaluation import Kitchen, probabilities
-from classifiers.soup.pictures import PictureSet, enumerate_pictures
-from classifiers.soup.selection import cook
+from classifiers.soup.evaluation import Evaluator
+from classifiers.soup.pictures import PictureSet, PictureSplit
+from classifiers.soup.reading import from_records, square
+from classifiers.soup.scores import probabilities
+from classifiers.soup.selection import make_soup
+from classifiers.soup.trajectory import TrajectorySettings
 from enrich.runs.lineage import model_entities
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture
 
@@ -29,10 +34,10 @@ LABEL = Property("label", tuple(f"urn:label:{c}" for c in COLOURS))
 
 
 @pytest.fixture(scope="session")
-def soup_folder(kitchen: Kitchen, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def soup_folder(evaluator: Evaluator, split: PictureSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A uniform soup as a model folder."""
     folder = tmp_path_factory.mktemp("soup") / "soup"
-    write_soup(folder, kitchen, cook(kitchen, table.selection, "uniform"))
+    write_soup(folder, evaluator, make_soup(evaluator, split.selection, "uniform"))
     return folder
 
 
@@ -58,32 +63,62 @@ def records(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> list[Reco
 
 
 def test_it_answers_as_its_weights_do(
-    kitchen: Kitchen, table: Table, soup_folder: Path, records: list[Record]
+    evaluator: Evaluator, split: PictureSplit, soup_folder: Path, records: list[Record]
 ) -> None:
     loaded = read_model(soup_folder)
     assert isinstance(loaded.classifier, SoupClassifier)
     said = loaded.classifier.predict(records[:60])["label"]
     assert said.present.all()
     assert said.probabilities.shape == (60, 3)
-    pixels = [p for _, (_, _, p) in enumerate_pictures(records[:60], SIDE)]
-    soup = cook(kitchen, table.selection, "uniform")
-    pictures = PictureSet(
-        (LABEL,),
-        ("",) * 60,
-        ("",) * 60,
-        torch.stack(pixels),
-        torch.zeros(60, 3),
-        torch.ones(60, 1, dtype=torch.bool),
-    )
+    soup = make_soup(evaluator, split.selection, "uniform")
+    pictures = from_records(Dataset(records[:60], (LABEL,)), SIDE)
     np.testing.assert_allclose(
-        said.probabilities, probabilities(kitchen.run(soup.weights, pictures), pictures), atol=1e-4
+        said.probabilities, probabilities(evaluator.run(soup.weights, pictures), pictures), atol=1e-4
     )
 
 
-def test_its_metrics_name_the_ingredients(soup_folder: Path, kitchen: Kitchen) -> None:
+def photograph(width: int, height: int) -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def turned_by_exif() -> dict[str, Any]:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return {"format": "JPEG", "exif": exif}
+
+
+@pytest.mark.parametrize(
+    ("shown", "options"),
+    [
+        (photograph(301, 200), turned_by_exif()),
+        (Image.new("RGBA", (90, 70), (200, 30, 30, 40)), {"format": "PNG"}),
+        (photograph(71, 64), {"format": "PNG"}),
+        (photograph(70, 65), {"format": "PNG"}),
+        (photograph(20, 31), {"format": "PNG"}),
+        (photograph(900, 90), {"format": "JPEG"}),
+    ],
+    ids=["turned", "transparent", "odd", "even", "small", "wide"],
+)
+@pytest.mark.parametrize(("size", "crop"), [(57, 0.9), (58, 0.9), (64, 1.0)])
+def test_it_predicts_on_the_very_pixels_that_it_was_chosen_on(
+    shown: Image.Image, options: dict[str, Any], size: int, crop: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "picture"
+    shown.save(path, **options)
+    classifier = SoupClassifier(size=size, crop=crop)
+    side = TrajectorySettings(size=size, crop=crop).side(size)
+    chosen_on = PictureSet(
+        (LABEL,), ("",), ("",), square(path.read_bytes(), side)[None], torch.zeros(1, 3), torch.ones(1, 1) > 0
+    ).middle(slice(None), size)
+    decoded = torch.from_numpy(decode(path, classifier.decode_size)).permute(2, 0, 1)
+    assert torch.equal(classifier.look(decoded).float() / 255.0, chosen_on[0])
+
+
+def test_its_metrics_name_the_ingredients(soup_folder: Path, evaluator: Evaluator) -> None:
     metrics = read_model(soup_folder).metrics
-    assert {i["sha256"] for i in metrics["ingredients"]} == {m.sha256 for m in kitchen.pot.members}
-    assert {i["name"] for i in metrics["ingredients"]} == {m.name for m in kitchen.pot.members}
+    assert {i["sha256"] for i in metrics["ingredients"]} == {m.sha256 for m in evaluator.pool.members}
+    assert {i["name"] for i in metrics["ingredients"]} == {m.name for m in evaluator.pool.members}
     assert metrics["method"] == "uniform"
 
 
@@ -95,7 +130,7 @@ def test_it_is_silent_on_what_it_has_learned_from(soup_folder: Path, records: li
 
 
 def test_a_model_takes_it_as_its_image_member_and_the_register_names_the_ingredients(
-    soup_folder: Path, records: list[Record], kitchen: Kitchen, tmp_path: Path
+    soup_folder: Path, records: list[Record], evaluator: Evaluator, tmp_path: Path
 ) -> None:
     spec = ModelSpec((MemberSpec("soup", {"folder": str(soup_folder)}),), folds=2)
     model = fit_model(Dataset(records, (LABEL,)), spec)
@@ -106,7 +141,7 @@ def test_a_model_takes_it_as_its_image_member_and_the_register_names_the_ingredi
     assert answer.fused.present[:60].all()
     assert again.members["image"].history["records_not_learned_from"] == 60
     entities = {e.digest: e for e in model_entities(again.description())}
-    ingredients = {m.sha256 for m in kitchen.pot.members}
+    ingredients = {m.sha256 for m in evaluator.pool.members}
     assert ingredients <= set(entities)
     assert ingredients <= set(entities[again.members["image"].digest].derived_from)
     assert str(tmp_path.parent) not in (tmp_path / "model" / "image" / "config.json").read_text()

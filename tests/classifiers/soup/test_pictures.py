@@ -11,8 +11,8 @@ import pytest
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Property, Record
 from classifiers.model.manifest import file_digest
-from classifiers.soup.candidates import Table
-from classifiers.soup.pictures import from_records, read_folder
+from classifiers.soup.pictures import PictureSplit
+from classifiers.soup.reading import from_records, read_folder
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture, small
 
 
@@ -32,14 +32,14 @@ def test_pictures_are_made_square(folder: Path) -> None:
     assert read_folder(folder, 20)["dev"].pixels.shape == (48, 3, 20, 20)
 
 
-def test_a_split_is_divided_by_its_seed(table: Table, folder: Path) -> None:
+def test_a_split_is_divided_by_its_seed(split: PictureSplit, folder: Path) -> None:
     dev = read_folder(folder, SIDE)["dev"]
     one, other = dev.divide(0)
     assert len(one) == len(other) == 24
     assert not set(one.names) & set(other.names)
-    assert one.names == table.selection.names
+    assert one.names == split.selection.names
     assert dev.divide(1)[0].names != one.names
-    assert one.digest() == table.selection.digest() != other.digest()
+    assert one.digest() == split.selection.digest() != other.digest()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_split_is_divided_by_its_seed(table: Table, folder: Path) -> None:
         (["file,label,split", "a.png,,train"], "without file, label or split"),
         (["file,label,split", "gone.png,x,train"], "1 files of labels.csv are not there, first 'gone.png'"),
         (["file,label,split", "../secret.png,x,train"], "not there"),
-        (["file,label,split", "text.png,x,train"], "is not a picture that can be read"),
+        (["file,label,split", "text.png,x,train"], "text.png cannot be used: not a picture that is accepted"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, lines: list[str], sentence: str) -> None:
@@ -96,14 +96,14 @@ def test_records_give_a_picture_each_and_only_those_with_a_value(tmp_path: Path)
         from_records(Dataset(records[1:], (prop,)), SIDE)
 
 
-def test_no_picture_selects_and_scores(table: Table) -> None:
+def test_no_picture_selects_and_scores(split: PictureSplit) -> None:
     with pytest.raises(ClassifierError, match="keep them apart"):
-        Table(table.learn, table.selection, table.selection)
+        PictureSplit(split.learn, split.selection, split.selection)
 
 
-def test_a_file_is_on_one_side_only(table: Table) -> None:
-    assert Table.apart(table.learn, table.selection, table.scoring).scoring is table.scoring
-    mixed = Table.apart(table.learn, table.selection, table.learn.subset(np.arange(5)))
+def test_a_file_is_on_one_side_only(split: PictureSplit) -> None:
+    assert PictureSplit.apart(split.learn, split.selection, split.scoring).scoring is split.scoring
+    mixed = PictureSplit.apart(split.learn, split.selection, split.learn.subset(np.arange(5)))
     assert len(mixed.scoring) == 0
-    shared = Table.apart(small(table.learn, 3), small(table.learn, 10), table.scoring)
+    shared = PictureSplit.apart(small(split.learn, 3), small(split.learn, 10), split.scoring)
     assert len(shared.selection) == 7

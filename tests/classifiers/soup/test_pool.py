@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from classifiers.base import ClassifierError
-from classifiers.model.manifest import write_manifest
+from classifiers.model.manifest import file_digest, write_manifest
 from classifiers.neural.checkpoints import NETWORK, folder_of
-from classifiers.soup.candidates import Table
-from classifiers.soup.pool import Pot, find_trajectories, gather, read_trajectory
+from classifiers.soup import pool as module
+from classifiers.soup.pictures import PictureSplit
+from classifiers.soup.pool import CheckpointPool, find_trajectories, pool_members, read_trajectory
 from tests.classifiers.soup.conftest import small, tiny, trained
 
 
@@ -42,8 +43,19 @@ def test_a_wrong_digest_is_refused(copy: Path) -> None:
 def test_weights_altered_after_reading_are_refused(copy: Path) -> None:
     member = read_trajectory(copy).members[0]
     member.path.write_bytes(member.path.read_bytes() + b"\0")
-    with pytest.raises(ClassifierError, match="was altered"):
+    with pytest.raises(ClassifierError, match="was altered after"):
         member.weights()
+
+
+def test_no_weights_are_read_or_hashed_to_pool_checkpoints(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trajectory = read_trajectory(runs / "seed-0")
+    assert [m.sha256 for m in trajectory.members] == [file_digest(m.path) for m in trajectory.members]
+    monkeypatch.setattr(module, "load_file", lambda _path: pytest.fail("weights were read"))
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("a file was hashed"))
+    pool = pool_members([trajectory])
+    assert pool.members[0].shapes()["mean"] == (3, 1, 1)
 
 
 def test_a_pickle_is_refused(copy: Path) -> None:
@@ -67,17 +79,17 @@ def test_weights_that_are_not_numbers_are_refused(copy: Path) -> None:
     assert "values that are not numbers" in one_line(error)
 
 
-def test_other_heads_are_refused(runs: Path, tmp_path: Path, table: Table) -> None:
-    other = trained(tmp_path / "other", table, tiny(epochs=1, neck=8))
+def test_other_heads_are_refused(runs: Path, tmp_path: Path, split: PictureSplit) -> None:
+    other = trained(tmp_path / "other", split, tiny(epochs=1, neck=8))
     with pytest.raises(ClassifierError) as error:
-        gather([read_trajectory(runs / "seed-0"), read_trajectory(other)])
+        pool_members([read_trajectory(runs / "seed-0"), read_trajectory(other)])
     assert "cannot be averaged: their heads differ" in one_line(error)
 
 
-def test_other_networks_are_refused(runs: Path, tmp_path: Path, table: Table) -> None:
-    other = trained(tmp_path / "other", table, tiny(epochs=1, backbone="test_vit"))
+def test_other_networks_are_refused(runs: Path, tmp_path: Path, split: PictureSplit) -> None:
+    other = trained(tmp_path / "other", split, tiny(epochs=1, backbone="test_vit"))
     with pytest.raises(ClassifierError, match=r"their backbone differ \(test_vit, test_resnet\)"):
-        gather([read_trajectory(runs / "seed-0"), read_trajectory(other)])
+        pool_members([read_trajectory(runs / "seed-0"), read_trajectory(other)])
 
 
 def test_tensors_that_differ_are_refused_although_the_settings_agree(copy: Path, runs: Path) -> None:
@@ -87,11 +99,11 @@ def test_tensors_that_differ_are_refused_although_the_settings_agree(copy: Path,
     save_file(weights, path)
     write_manifest(copy)
     with pytest.raises(ClassifierError, match="'extra' is in one only or differs in shape"):
-        gather([read_trajectory(runs / "seed-0"), read_trajectory(copy)])
+        pool_members([read_trajectory(runs / "seed-0"), read_trajectory(copy)])
 
 
 def test_duplicates_count_once(copy: Path, runs: Path) -> None:
-    both = gather([read_trajectory(runs / "seed-0"), read_trajectory(copy)])
+    both = pool_members([read_trajectory(runs / "seed-0"), read_trajectory(copy)])
     assert len(both.members) == 3
     assert len(both.duplicates) == 3
 
@@ -114,11 +126,13 @@ def test_trajectories_are_found_in_a_folder(runs: Path, tmp_path: Path) -> None:
         read_trajectory(tmp_path)
 
 
-def test_other_pictures_than_those_of_the_training_are_refused(pot: Pot, table: Table) -> None:
-    pot.check(table.learn)
+def test_other_pictures_than_those_of_the_training_are_refused(
+    pool: CheckpointPool, split: PictureSplit
+) -> None:
+    pool.check(split.learn)
     with pytest.raises(ClassifierError, match="learned from other pictures or labels"):
-        pot.check(small(table.learn, 10))
+        pool.check(small(split.learn, 10))
 
 
-def test_a_pot_knows_what_was_learned_from(pot: Pot, table: Table) -> None:
-    assert pot.seen() == {"label": sorted(table.learn.digests)}
+def test_a_pool_knows_what_was_learned_from(pool: CheckpointPool, split: PictureSplit) -> None:
+    assert pool.seen() == {"label": sorted(split.learn.digests)}

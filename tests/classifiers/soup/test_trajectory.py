@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from classifiers.base import ClassifierError
 from classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
 from classifiers.neural.optimisation import rate_factor
-from classifiers.soup.candidates import Table
+from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.pool import Trajectory, read_trajectory
 from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
 from tests.classifiers.soup.conftest import tiny, trained
@@ -49,14 +49,14 @@ def test_only_the_last_epoch_keeps_the_optimisers_state(trajectory: Trajectory) 
 
 
 def test_a_killed_trajectory_goes_on_to_the_same_weights(
-    tmp_path: Path, table: Table, trajectory: Trajectory
+    tmp_path: Path, split: PictureSplit, trajectory: Trajectory
 ) -> None:
     place = tmp_path / "killed"
     with pytest.raises(Killed):
-        train_trajectory(place, table.learn, table.selection, tiny(), seed=0, progress=kill_after(2))
+        train_trajectory(place, split.learn, split.selection, tiny(), seed=0, progress=kill_after(2))
     with pytest.raises(ClassifierError, match="was not trained to its end; run the same training again"):
         read_trajectory(place)
-    about = train_trajectory(place, table.learn, table.selection, tiny(), seed=0)
+    about = train_trajectory(place, split.learn, split.selection, tiny(), seed=0)
     assert about["resumed_from"] == 1
     for epoch in range(3):
         mine, whole = (load_file(folder_of(p, epoch) / NETWORK) for p in (place, trajectory.folder))
@@ -64,15 +64,15 @@ def test_a_killed_trajectory_goes_on_to_the_same_weights(
     assert [m.sha256 for m in read_trajectory(place).members] == [m.sha256 for m in trajectory.members]
 
 
-def test_a_finished_trajectory_is_left_alone_and_can_go_on(tmp_path: Path, table: Table) -> None:
-    place = trained(tmp_path / "t", table, tiny(epochs=1))
+def test_a_finished_trajectory_is_left_alone_and_can_go_on(tmp_path: Path, split: PictureSplit) -> None:
+    place = trained(tmp_path / "t", split, tiny(epochs=1))
     before = (place / "MANIFEST").read_text()
-    train_trajectory(place, table.learn, table.selection, tiny(epochs=1))
+    train_trajectory(place, split.learn, split.selection, tiny(epochs=1))
     assert (place / "MANIFEST").read_text() == before
-    trained(place, table, tiny(epochs=2))
+    trained(place, split, tiny(epochs=2))
     assert len(read_trajectory(place).members) == 2
     assert (
-        train_trajectory(place, table.learn, table.selection, tiny(epochs=1))["settings"]["training"][
+        train_trajectory(place, split.learn, split.selection, tiny(epochs=1))["settings"]["training"][
             "epochs"
         ]
         == 2
@@ -80,16 +80,16 @@ def test_a_finished_trajectory_is_left_alone_and_can_go_on(tmp_path: Path, table
     assert len(read_trajectory(place, most=1).members) == 1
 
 
-def test_another_training_in_the_same_folder_is_refused(tmp_path: Path, table: Table) -> None:
-    place = trained(tmp_path / "t", table, tiny(epochs=1))
+def test_another_training_in_the_same_folder_is_refused(tmp_path: Path, split: PictureSplit) -> None:
+    place = trained(tmp_path / "t", split, tiny(epochs=1))
     for settings, seed in ((tiny(epochs=1, rate=0.02), 0), (tiny(epochs=1), 1)):
         with pytest.raises(ClassifierError, match="other data or settings"):
-            train_trajectory(place, table.learn, table.selection, settings, seed=seed)
+            train_trajectory(place, split.learn, split.selection, settings, seed=seed)
 
 
-def test_the_cap_on_disk_takes_the_worst_and_names_them(tmp_path: Path, table: Table) -> None:
+def test_the_cap_on_disk_takes_the_worst_and_names_them(tmp_path: Path, split: PictureSplit) -> None:
     about = train_trajectory(
-        tmp_path / "t", table.learn, table.selection, replace(tiny(epochs=5), disk=7), seed=0
+        tmp_path / "t", split.learn, split.selection, replace(tiny(epochs=5), disk=7), seed=0
     )
     left = epochs(tmp_path / "t")
     assert about["dropped_for_disk"] == sorted(set(range(5)) - set(left)) != []
@@ -118,15 +118,15 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         TrajectorySettings(crop=0.0)
 
 
-def test_pictures_of_the_wrong_width_are_refused(tmp_path: Path, table: Table) -> None:
+def test_pictures_of_the_wrong_width_are_refused(tmp_path: Path, split: PictureSplit) -> None:
     with pytest.raises(ClassifierError, match="pictures are 32 pixels wide, the network wants 64"):
-        train_trajectory(tmp_path, table.learn, table.selection, replace(tiny(), size=64))
+        train_trajectory(tmp_path, split.learn, split.selection, replace(tiny(), size=64))
 
 
 @pytest.mark.parametrize("backbone", ["test_vit", "test_densenet", "test_coatnet"])
-def test_other_networks_train_as_well(tmp_path: Path, table: Table, backbone: str) -> None:
+def test_other_networks_train_as_well(tmp_path: Path, split: PictureSplit, backbone: str) -> None:
     about = train_trajectory(
-        tmp_path / "t", table.learn, table.selection, tiny(epochs=1, backbone=backbone), seed=0
+        tmp_path / "t", split.learn, split.selection, tiny(epochs=1, backbone=backbone), seed=0
     )
     assert json.loads((tmp_path / "t" / "trajectory.json").read_text())["backbone"] == backbone
     assert about["epochs"][0]["loss"] > 0

@@ -1,0 +1,137 @@
+"""Reads labelled pictures: from a folder with labels.csv and archives, or those of the graph's records."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.data import Dataset, Property
+from classifiers.neural.augment import centre_crop
+from classifiers.neural.decoding import decode
+from classifiers.neural.heads import targets
+from classifiers.soup.pictures import PictureSet
+
+LABELS = "labels.csv"
+LABEL_BASE = "urn:label:"
+"""What a label that is not an IRI is written behind: a class of a model folder is an absolute IRI."""
+
+
+def square(data: bytes, side: int) -> Tensor:
+    """The middle square of a picture, uint8 (3, side, side). ClassifierError when it does not decode."""
+    return centre_crop(torch.from_numpy(decode(data, side)).permute(2, 0, 1), side)
+
+
+def read_folder(
+    folder: Path, side: int, *, name: str = "label", progress: Progress = no_progress
+) -> dict[str, PictureSet]:
+    """The pictures of a folder by split, each `side` pixels wide and high.
+
+    `labels.csv` has the columns file, label and split; it and the files lie in the folder or in tar archives
+    in it. Raises ClassifierError for a file that is not there or does not decode.
+    """
+    rows = _labels(folder)
+    classes = tuple(sorted({label for _, label, _ in rows}))
+    wanted = {file: i for i, (file, _, _) in enumerate(rows)}
+    pixels = torch.zeros(len(rows), 3, side, side, dtype=torch.uint8)
+    digests = [""] * len(rows)
+    for done, (file, data) in enumerate(_files(folder, wanted), start=1):
+        row = wanted[file]
+        digests[row] = hashlib.sha256(data).hexdigest()
+        try:
+            pixels[row] = square(data, side)
+        except ClassifierError as error:
+            raise ClassifierError(f"{folder}: {file} cannot be used: {error}") from error
+        if done % 500 == 0:
+            progress("reading pictures", done, len(rows))
+    missing = [file for file, row in wanted.items() if not digests[row]]
+    if missing:
+        raise ClassifierError(
+            f"{folder}: {len(missing)} files of {LABELS} are not there, first {missing[0]!r}"
+        )
+    target = torch.zeros(len(rows), len(classes))
+    target[torch.arange(len(rows)), torch.tensor([classes.index(label) for _, label, _ in rows])] = 1.0
+    prop = Property(name, tuple(_iri(label) for label in classes))
+    named = torch.ones(len(rows), 1, dtype=torch.bool)
+    whole = PictureSet((prop,), tuple(file for file, _, _ in rows), tuple(digests), pixels, target, named)
+    splits = np.array([split for _, _, split in rows])
+    return {split: whole.subset(np.flatnonzero(splits == split)) for split in dict.fromkeys(splits.tolist())}
+
+
+def from_records(dataset: Dataset, side: int, progress: Progress = no_progress) -> PictureSet:
+    """The fetched pictures of records that name a value: each is an example of its record's values.
+
+    Pictures that do not decode are left out. Raises ClassifierError when none is left.
+    """
+    target, named = targets(dataset)
+    found: list[tuple[str, str, Tensor, int]] = []
+    for row, record in enumerate(dataset.records):
+        for picture in record.pictures if bool(named[row].any()) else ():
+            if picture.path is None:
+                continue
+            data = picture.path.read_bytes()
+            try:
+                pixels = square(data, side)
+            except ClassifierError:
+                continue  # the caller knows how many pictures the records have
+            found.append((picture.url, hashlib.sha256(data).hexdigest(), pixels, row))
+        if row % 500 == 0:
+            progress("reading pictures", row, 0)
+    if not found:
+        raise ClassifierError("no record to learn from has both a picture that decodes and a known value")
+    names, digests, pictures, owners = zip(*found, strict=True)
+    rows = list(owners)
+    return PictureSet(dataset.properties, names, digests, torch.stack(pictures), target[rows], named[rows])
+
+
+def _labels(folder: Path) -> list[tuple[str, str, str]]:
+    """(file, label, split) of every line of labels.csv."""
+    where = f"{folder}: {LABELS}"
+    found = dict(_files(folder, {LABELS: 0}))
+    if LABELS not in found:
+        raise ClassifierError(f"{folder} has no {LABELS} with the columns file, label, split")
+    try:
+        reader = csv.DictReader(io.StringIO(found[LABELS].decode("utf-8-sig"), newline=""))
+    except UnicodeDecodeError as error:
+        raise ClassifierError(f"{where} is not UTF-8 text: {error}") from error
+    lacking = {"file", "label", "split"} - set(reader.fieldnames or ())
+    if lacking:
+        raise ClassifierError(f"{where} lacks the column {sorted(lacking)[0]}; it needs file, label, split")
+    rows = [(row["file"], row["label"], row["split"]) for row in reader]
+    if not all(value for row in rows for value in row):
+        raise ClassifierError(f"{where} has a line without file, label or split")
+    if len({file for file, _, _ in rows}) != len(rows):
+        raise ClassifierError(f"{where} names a file twice")
+    if not rows:
+        raise ClassifierError(f"{where} names no file")
+    return rows
+
+
+def _iri(label: str) -> str:
+    return label if "://" in label or label.startswith("urn:") else LABEL_BASE + quote(label, safe="")
+
+
+def _files(folder: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of the wanted files, from the folder itself and from the archives in it, each once."""
+    left = dict(wanted)
+    for archive in sorted(folder.glob("*.tar")):
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                inner = tar.extractfile(member) if member.isfile() and member.name in left else None
+                if inner is not None:
+                    del left[member.name]
+                    yield member.name, inner.read()
+    root = folder.resolve()
+    for file in left:
+        path = (folder / file).resolve()
+        if path.is_relative_to(root) and path.is_file():
+            yield file, path.read_bytes()
