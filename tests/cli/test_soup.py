@@ -28,7 +28,7 @@ RECIPE = ["--size", "32", "--epochs", "2", "--learning-rate", "0.005", "--gamma"
 Enrich = Callable[..., str]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """The tests share a machine: one core each."""
     before = torch.get_num_threads()

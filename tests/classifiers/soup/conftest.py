@@ -26,7 +26,7 @@ SIDE = 32
 COLOURS = ("blue", "green", "red")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """The tests share a machine: one core each."""
     before = torch.get_num_threads()
@@ -98,11 +98,8 @@ def trained(place: Path, split: PictureSplit, settings: TrajectorySettings, seed
 def runs(tmp_path_factory: pytest.TempPathFactory, split: PictureSplit) -> Path:
     """Two trajectories of other seeds, in seed-0 and seed-1."""
     place = tmp_path_factory.mktemp("runs")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     for seed in (0, 1):
         trained(place / f"seed-{seed}", split, tiny(), seed)
-    torch.set_num_threads(before)
     return place
 
 
