@@ -84,11 +84,14 @@ class Batcher:
 
     def questions(self, records: Sequence[NamedNode]) -> list[Question]:
         """Read the records and keep the gaps that are open: not settled by a curator, and not answered
-        by a newer run, nor by this model on the same inputs, unless that answer awaits pictures."""
+        by a newer run, nor by this model on the same inputs, unless that answer awaits pictures. A record
+        that is not in the facts has none."""
         subjects = self.workspace.reader.read(list(dict.fromkeys(records)))
         earlier = self.answers.current([s.iri for s in subjects])
         found = []
         for subject in subjects:
+            if subject.absent:
+                continue
             supersedes, seen = {}, {}
             for name in self.properties if subject.problem else subject.missing:
                 if name not in self.properties or self.reviews.settled(subject.iri.value, name):

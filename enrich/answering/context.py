@@ -164,11 +164,11 @@ class Context:
         return work.reviews
 
     def answers(self, work: RunWork) -> ExistingAnswers:
-        """The answers that count for a run."""
+        """The answers that count for a run: those of jobs that wait for workers too, which are sure to become active."""
         others = [
             known.iri
             for known in requested_runs(self.register.runs(OPEN))
-            if known.iri != work.run and known.request.kind != RUN
+            if known.iri != work.run and known.request.kind != RUN and self.register.alive(known.run)
         ]
         also = [other for other in others if self.plan(other).failure() is None]
         return ExistingAnswers(self.store, self.names, work.request.digest, work.run, also)

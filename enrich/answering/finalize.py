@@ -113,7 +113,8 @@ def _stale(
             if any(answers.closes(r, answer.digest) for r in rivals.get((gap[0].value, gap[1]), ()))
         }
     if changed:
-        missing = {s.iri: set(s.missing) for s in work.workspace.reader.read(records) if s.problem is None}
+        read = work.workspace.reader.read(records)
+        missing = {s.iri: set(s.missing) for s in read if s.problem is None or s.absent}
         stale |= {(record, name) for record, name in gaps if name not in missing.get(record, {name})}
     return stale
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from enrich.answering.observer import Observer
 from enrich.answering.open_gaps import fingerprint, open_gaps
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import SOFT, TimeUp, time_limit
-from enrich.errors import EnrichError, InputError, RunError, StoreUnavailable
+from enrich.errors import EnrichError, InputError, RunError, StoreError, StoreUnavailable
 from enrich.media.pictures import PictureTally
 from enrich.runs.attempts import Attempt
-from enrich.runs.lease import Lease, current_lease, grant_lease
+from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
 from enrich.runs.register import OPEN, Run
 from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
 from enrich.workspace import Workspace
@@ -82,6 +83,7 @@ def run(
             return RunSummary(None, 0, 0, 0, 0, round(time.monotonic() - began, 3))
         return replace(engine.go(began, resumed=resumed), pictures=engine.pictures())
     finally:
+        engine.release()
         context.let_go_of_runs()
 
 
@@ -191,6 +193,12 @@ class _InProcess:
             seconds=round(time.monotonic() - began, 3),
             resumed=resumed,
         )
+
+    def release(self) -> None:
+        """Let others have the lease, however this process ends."""
+        if self.run is not None:
+            with suppress(StoreError):
+                release_lease(self.context.store, self.context.names, self.run, self.holder)
 
     def pictures(self) -> PictureTally | None:
         """What became of the pictures of the run; None when none were looked at."""

@@ -168,7 +168,9 @@ class Reader:
     ) -> Subject:
         key = iri.value
         if not typed:
-            return Subject(iri, Record(key), problem=f"{iri} is no {self.profile.record_class} in the facts")
+            return Subject(
+                iri, Record(key), absent=True, problem=f"{iri} is no {self.profile.record_class} in the facts"
+            )
         known: dict[str, tuple[str, ...]] = {}
         nodes: dict[str, NamedNode] = {}
         minted: set[str] = set()

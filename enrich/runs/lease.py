@@ -88,10 +88,10 @@ def grant_lease(
     return current_lease(store, names)
 
 
-def release_lease(store: Store, names: Names, run: NamedNode) -> None:
-    """Nobody holds the lease then; nothing happens when another run does."""
+def release_lease(store: Store, names: Names, run: NamedNode, holder: Attempt | None = None) -> None:
+    """Nobody holds the lease then; nothing happens when another run, or another process for it, does."""
     lease = current_lease(store, names)
-    if lease.run == run:
+    if lease.run == run and (holder is None or lease.holder == holder):
         grant_lease(store, names, None, lease)
 
 

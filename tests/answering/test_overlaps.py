@@ -1,0 +1,299 @@
+"""Runs of both engines that overlap: each gap has one answer in the end, and an older run takes nothing back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyoxigraph import NamedNode, Quad
+
+from enrich.answering import run as pipeline
+from enrich.answering.batch_work import WAITING, do_batch
+from enrich.answering.finalize import finalize, sweep_orphans
+from enrich.answering.planner import make_plan
+from enrich.errors import RunError
+from enrich.learn.training import train
+from enrich.runs.lease import grant_lease
+from enrich.runs.plan import Plan
+from enrich.runs.register import ACTIVE, OPEN
+from ontology.profiles import load_profile
+from ontology.terms import ENR, RDF
+from tests.workers.museum import answers_of
+from tests.workers.small import (
+    EVERYTHING,
+    GAPS,
+    RISD,
+    VAM,
+    Queue,
+    answered,
+    ask,
+    facts,
+    record,
+    small_service,
+    state,
+)
+from workers.context import WorkerContext
+
+
+@pytest.fixture
+def service(tmp_path: Path, redis_url: str) -> Iterator[WorkerContext]:
+    """The worker context of the small museum."""
+    made = small_service(tmp_path, redis_url)
+    yield made
+    made.let_go_of_runs()
+
+
+@pytest.fixture
+def queue(service: WorkerContext) -> Queue:
+    """Its messages."""
+    return Queue(service)
+
+
+def model_of(service: WorkerContext) -> Path:
+    """The model folder of the small museum."""
+    return Path(str(service.settings.workers.model))
+
+
+def begun(service: WorkerContext, queue: Queue, batches: int = 2, **said: object) -> NamedNode:
+    """A job with some batches done, whose messages are lost."""
+    run = ask(service, **said)
+    queue.tend()
+    for _ in range(batches + 1):
+        queue.one()
+    queue.drop(run)
+    return run
+
+
+def doubled(service: WorkerContext) -> list[tuple[str, str]]:
+    """Gaps that have more than one answer in active runs."""
+    counts = Counter((found, name) for _, found, name, _ in answers_of(service.store))
+    return [gap for gap, number in counts.items() if number > 1]
+
+
+def test_a_job_that_goes_on_after_enrich_run_answered_all_adds_nothing(
+    service: WorkerContext, queue: Queue
+) -> None:
+    job = begun(service, queue)
+    service.register.renew(job, timedelta(minutes=-1))
+    done = pipeline.run(service.workspace, model_of(service))
+    assert done.predicted + done.abstained == GAPS
+    queue.all()
+    assert state(service, job) == "done"
+    assert doubled(service) == []
+    assert answered(service) == EVERYTHING
+    assert service.register.get(job).records == 0
+
+
+def test_enrich_run_that_died_goes_on_after_a_job_answered_all_and_adds_nothing(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = killed_run(service, monkeypatch)
+    ask(service)
+    queue.all()
+    assert answered(service) == EVERYTHING
+    again = pipeline.run(service.workspace, model_of(service))
+    assert (again.run, again.resumed) == (died, True)
+    assert doubled(service) == []
+    assert answered(service) == EVERYTHING
+
+
+def killed_run(service: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run of `enrich run` that was killed after two batches."""
+    commit, left = Plan.commit, iter([True, True])
+
+    def dies(self: Plan, *said: object) -> bool:
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return commit(self, *said)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(service.workspace, model_of(service))
+    (run,) = service.register.runs(OPEN)
+    return run.run
+
+
+def test_a_failed_job_resumed_after_a_second_one_adds_nothing(service: WorkerContext, queue: Queue) -> None:
+    failed = begun(service, queue)
+    service.plan(failed).fail("the model is gone")
+    second = ask(service)
+    queue.all()
+    assert state(service, second) == "done"
+    service.plan(failed).resume()
+    queue.all()
+    assert state(service, failed) == "done"
+    assert doubled(service) == []
+    assert answered(service) == EVERYTHING
+
+
+def newer_model(service: WorkerContext, folder: Path) -> None:
+    """A model of another digest: it was trained on one record more."""
+    service.store.insert(list(facts(31))[-9:])
+    train(service.workspace, None, folder, modalities=("dummy",))
+
+
+def test_an_old_model_put_back_and_resumed_does_not_supersede_a_newer_one(
+    service: WorkerContext, queue: Queue, tmp_path: Path
+) -> None:
+    old = begun(service, queue)
+    service.plan(old).fail("the model is gone")
+    newer_model(service, tmp_path / "newer")
+    newer = pipeline.run(service.workspace, tmp_path / "newer")
+    service.plan(old).resume()
+    queue.all()
+    assert state(service, old) == "done"
+    assert {graph.split("/")[-2] for graph, *_ in answers_of(service.store)} == {
+        service.names.run_id(NamedNode(str(newer.run)))
+    }
+
+
+def test_a_newer_model_takes_the_place_of_an_older_run_that_ended_first(
+    service: WorkerContext, queue: Queue, tmp_path: Path
+) -> None:
+    ask(service)
+    queue.all()
+    newer_model(service, tmp_path / "newer")
+    newer = pipeline.run(service.workspace, tmp_path / "newer")
+    assert newer.records == GAPS
+
+
+def test_a_fact_filled_in_meanwhile_is_not_answered(service: WorkerContext, queue: Queue) -> None:
+    job = begun(service, queue)
+    place = load_profile("silknow").property("place")
+    filled = [record(0), record(GAPS - 1)]
+    for thing in filled:
+        made = NamedNode(thing.value.replace("/object/", "/production/"))
+        service.store.insert([Quad(made, place.predicate, place.classes[0], VAM)])
+    queue.all()
+    assert state(service, job) == "done"
+    assert answered(service) == sorted(set(EVERYTHING) - {r.value for r in filled})
+    done = service.register.get(job)
+    assert (done.records, (done.predicted or 0) + (done.abstained or 0)) == (GAPS - 2, GAPS - 2)
+
+
+def test_a_record_deleted_meanwhile_gets_no_answer(service: WorkerContext, queue: Queue) -> None:
+    job = begun(service, queue)
+    gone = [record(0), record(GAPS - 1)]
+    for thing in gone:
+        for graph in (VAM, RISD):
+            service.store.update(f"DELETE WHERE {{ GRAPH {graph} {{ {thing} ?p ?o }} }}")
+            service.store.update(f"DELETE WHERE {{ GRAPH {graph} {{ ?s ?p {thing} }} }}")
+    queue.all()
+    assert state(service, job) == "done"
+    assert answered(service) == sorted(set(EVERYTHING) - {r.value for r in gone})
+
+
+def test_a_run_goes_on_only_with_the_profile_that_it_began_with(
+    service: WorkerContext, queue: Queue, tmp_path: Path
+) -> None:
+    job = begun(service, queue)
+    text = (Path("ontology/profiles/silknow.toml")).read_text(encoding="utf-8")
+    (tmp_path / "other.toml").write_text(text.replace('name = "silknow"', 'name = "other"'), encoding="utf-8")
+    service.let_go_of_runs()
+    service.settings.__dict__["profile"] = str(tmp_path / "other.toml")
+    queue.all()
+    assert state(service, job) == "failed"
+    assert "profile" in str(service.plan(job).failure())
+    service.settings.__dict__["profile"] = "silknow"
+    service.let_go_of_runs()
+    service.plan(job).resume()
+    queue.all()
+    assert state(service, job) == "done"
+    assert answered(service) == EVERYTHING
+
+
+def test_a_limit_holds_when_a_run_is_taken_up(service: WorkerContext, queue: Queue) -> None:
+    run = ask(service, limit=8)
+    grant_lease(service.store, service.names, run)
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_plan(service, run, die)
+    queue.all()
+    assert state(service, run) == "done"
+    assert len(answered(service)) == 8
+
+
+def test_a_limit_over_answered_records_ends_though_its_time_is_short(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enrich.answering.open_gaps.CHUNK", 4)
+    monkeypatch.setattr("workers.tasks.soft_limit", lambda _: 0.0)
+    ask(service)
+    queue.all()
+    late = ask(service, limit=5)
+    outcomes = queue.all()
+    assert state(service, late) == "done"
+    assert outcomes.count("begun") >= GAPS // 4
+    assert service.register.get(late).records == 0
+
+
+def test_what_a_late_write_left_is_dropped_and_nothing_else(service: WorkerContext, queue: Queue) -> None:
+    done, under_way = ask(service, limit=3), ask(service, limit=4, priority=1)
+    queue.tend()
+    while state(service, done) == "running":
+        queue.one()
+    left = [
+        service.plan(done).shard("0", "late"),
+        NamedNode(f"{service.names.graph_prefix}run/unknown/7-late"),
+    ]
+    for graph in left:
+        service.store.insert([Quad(record(0), RDF.type, ENR.Prediction, graph)])
+    kept = set(service.store.graphs()) - set(left)
+    assert sweep_orphans(service) == 2
+    assert set(service.store.graphs()) == kept
+    queue.all()
+    assert state(service, under_way) == "done"
+
+
+def test_a_run_that_lost_its_lease_says_so_and_is_completed_later(
+    service: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Plan.commit
+
+    def overtaken(self: Plan, *said: object) -> bool:
+        grant_lease(service.store, service.names, None)
+        return commit(self, *said)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "commit", overtaken)
+        with pytest.raises(RunError, match="has taken the lease"):
+            pipeline.run(service.workspace, model_of(service))
+    again = pipeline.run(service.workspace, model_of(service))
+    assert again.resumed
+    assert answered(service) == EVERYTHING
+    assert doubled(service) == []
+
+
+def test_without_the_lease_nothing_is_done_or_finalized(service: WorkerContext, queue: Queue) -> None:
+    run = ask(service)
+    queue.tend()
+    queue.one()
+    name = service.plan(run).names_pending(1)[0]
+    grant_lease(service.store, service.names, None)
+    assert do_batch(service, run, name) == WAITING
+    assert not finalize(service, run)
+    assert service.register.runs(ACTIVE) == []
+
+
+def test_a_cancelled_run_in_its_own_process_stops_and_leaves_nothing(
+    service: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Plan.commit
+
+    def cancelled(self: Plan, *said: object) -> bool:
+        from enrich.runs.jobs import cancel
+
+        cancel(service.store, service.names, self.run)
+        return commit(self, *said)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Plan, "commit", cancelled)
+    with pytest.raises(RunError, match="was taken back while it was under way"):
+        pipeline.run(service.workspace, model_of(service))
+    assert not [g for g in service.store.graphs() if "/graph/run/" in g.value]
