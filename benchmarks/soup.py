@@ -55,8 +55,8 @@ def settings_of(
         size=64,
         crop=1.0,
         loss=LossSettings(gamma=0.0, balance=0.0),
-        training=replace(
-            recipe(), epochs=epochs, batch=64, learning_rate=1e-3, precision=precision, schedule=schedule
+        training=recipe().replace(
+            epochs=epochs, batch=64, learning_rate=1e-3, precision=precision, schedule=schedule
         ),
     )
 

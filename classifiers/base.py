@@ -1,4 +1,4 @@
-"""The interface every classifier has: fit, predict, save, load."""
+"""The interface of everything that learns: fit, predict, explain, save, load."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.data import Dataset, Property, Record
+from classifiers.errors import ClassifierError as ClassifierError
+from classifiers.explain.explanation import MemberExplanation
+from classifiers.settings import ClassifierSettings, NoSettings, merged
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total); total 0 when it is not known."""
-
-
-class ClassifierError(Exception):
-    """What was wrong with a dataset, a setting or a model, in one line for a person."""
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -55,23 +54,51 @@ class Distribution:
         """A distribution in which no record had anything to look at."""
         return cls(prop.classes, np.full((n, len(prop.classes)), np.nan), np.zeros(n, dtype=bool), prop.many)
 
+    @classmethod
+    def of(cls, prop: Property, probabilities: FloatArray, present: NDArray[np.bool_]) -> Distribution:
+        """A distribution of a property from (n, K); rows that are not present become NaN."""
+        shown = np.where(present[:, None], probabilities, np.nan)
+        return cls(prop.classes, shown, np.asarray(present), prop.many)
+
     def take(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Distribution:
         """The same distribution for some of the records."""
         index = np.asarray(rows)
         return Distribution(self.classes, self.probabilities[index], self.present[index], self.many)
 
 
-class Classifier(ABC):
-    """One modality (or a fusion) that learns several properties of a record at once.
-
-    A back end implements `fit`, `predict`, `write` and `read`. `predict` never looks at the known value
-    of the property it predicts: it hides it itself, so that training and answering see the same thing.
-    """
+class Configured:
+    """What the registry knows of a classifier or a fuser before one is made."""
 
     name: ClassVar[str]
-    """How the registry and settings call it, such as 'tabular' or 'tfidf'."""
+    """What the registry and settings call it, such as 'tabular' or 'late'."""
+    settings_class: ClassVar[type[ClassifierSettings]] = NoSettings
+    fork_safe: ClassVar[bool] = False
+    """Whether it may be loaded before a process forks and be used by the children, so long as nothing has
+    used a second thread until then. Torch and ONNX Runtime start threads at once, which no fork survives."""
+
+    settings: Any
+
+    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
+        """From settings, or from JSON values by name; ClassifierError names a wrong one."""
+        self.settings = self.settings_class.read(values, self.name) if settings is None else settings
+
+
+class Classifier(Configured, ABC):
+    """One modality that learns several properties of a record at once.
+
+    A subclass implements `fit`, `predict`, `write` and `read`, and may say how it explains. `predict` never
+    looks at the known value of the property it predicts: it hides it itself, so that training and answering
+    see the same thing. The registry holds one line for each.
+    """
+
     modality: ClassVar[str]
-    """One of classifiers.data.MODALITIES, or 'fusion'."""
+    """What it looks at: one of classifiers.data.MODALITIES."""
+    fold_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings for the folds of a training alone, where a cheaper fit will do."""
+    shared: ClassVar[Mapping[str, str]] = {}
+    """Settings of a whole training that it takes, by the name of its own: {"gamma": "loss.gamma"}."""
+    option_names: ClassVar[tuple[str, ...] | None] = None
+    """Its settings that a training may name; None for all."""
 
     properties: tuple[Property, ...] = ()
 
@@ -102,3 +129,54 @@ class Classifier(ABC):
     @abstractmethod
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
         """Build the classifier from a verified model folder; ClassifierError when anything does not fit."""
+
+    @classmethod
+    def training_settings(
+        cls, options: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, where: str
+    ) -> dict[str, Any]:
+        """The settings to train with: `options` over the `shared` ones that this class takes.
+
+        Relative paths start from `folder`. Raises ClassifierError, which names a wrong option after `where`.
+        """
+        del folder
+        settings: dict[str, Any] = {}
+        for key, own in cls.shared.items():
+            settings = merged(settings, _nested(own, shared[key]) if key in shared else {})
+        settings = merged(settings, options)
+        cls.settings_class.read(settings, where)
+        return settings
+
+    @classmethod
+    def affordable(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings that this machine can train with, where they leave it open.
+
+        Raises ClassifierError when something that they name, such as an encoder, cannot be had.
+        """
+        return settings
+
+    def explain(
+        self, record: Record, prop: str, value: str, *, most: int = 10, pictures: int = 3
+    ) -> MemberExplanation:
+        """What it went by when it spoke for a class: `most` contributions and `pictures` at most.
+
+        Nothing for a classifier that does not say.
+        """
+        del record, prop, value, most, pictures
+        return MemberExplanation(self.modality, self.name)
+
+    def why_absent(self, record: Record) -> str:
+        """Why it gave no answer about a record."""
+        del record
+        return "no value that it knows"
+
+    def index_of(self, prop: str, value: str) -> int:
+        """The column of a class. Raises ClassifierError for one that it does not know."""
+        for known in self.properties:
+            if known.name == prop and value in known.classes:
+                return known.classes.index(value)
+        raise ClassifierError(f"the {self.name} classifier has no class {value!r} of {prop!r}")
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    first, dot, rest = path.partition(".")
+    return {first: _nested(rest, value) if dot else value}

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
+from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
+from classifiers.priors import class_priors, read_priors
+from classifiers.settings import ClassifierSettings
 
 
 class DummyClassifier(Classifier):
@@ -17,9 +19,11 @@ class DummyClassifier(Classifier):
 
     name = "dummy"
     modality = "tabular"
+    fork_safe = True
 
-    def __init__(self) -> None:
-        self.priors: dict[str, tuple[float, ...]] = {}
+    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
+        super().__init__(settings, **values)
+        self.priors: dict[str, FloatArray] = {}
 
     def fit(
         self,
@@ -30,15 +34,12 @@ class DummyClassifier(Classifier):
         progress: Progress = no_progress,
         resume: Path | None = None,
     ) -> Mapping[str, Any]:
-        """Counts; one half is added to each class so that none is impossible."""
+        """Counts."""
         del seed, resume
         self.properties = train.properties
         full = Dataset([*train.records, *held_out.records], train.properties)
         for i, prop in enumerate(self.properties):
-            target, named = full.targets(prop)
-            counts = target.sum(axis=0) + 0.5
-            total = named.sum() + 1.0 if prop.many else counts.sum()
-            self.priors[prop.name] = tuple(float(c / total) for c in counts)
+            self.priors[prop.name] = class_priors(*full.targets(prop), prop.many)
             progress("dummy", i + 1, len(self.properties))
         return {}
 
@@ -47,10 +48,7 @@ class DummyClassifier(Classifier):
         n = len(records)
         return {
             p.name: Distribution(
-                p.classes,
-                np.tile(np.asarray(self.priors[p.name]), (n, 1)),
-                np.full(n, len(p.classes) > 0),
-                p.many,
+                p.classes, np.tile(self.priors[p.name], (n, 1)), np.full(n, len(p.classes) > 0), p.many
             )
             for p in self.properties
         }
@@ -58,22 +56,14 @@ class DummyClassifier(Classifier):
     def write(self, folder: Path) -> Mapping[str, Any]:
         """The priors go into config.json."""
         del folder
-        return {"priors": self.priors}
+        return {"priors": {name: prior.tolist() for name, prior in self.priors.items()}}
 
     @classmethod
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
         """Raises ClassifierError when the priors do not fit the labels."""
+        if "priors" not in config:
+            raise ClassifierError(f"{folder}: the priors cannot be read")
         made = cls()
         made.properties = properties
-        for prop in properties:
-            try:
-                prior = tuple(map(float, config["priors"][prop.name]))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ClassifierError(f"{folder}: the priors of {prop.name} cannot be read") from error
-            if len(prior) != len(prop.classes) or not np.isfinite(prior).all():
-                raise ClassifierError(
-                    f"{folder}: labels.json names {len(prop.classes)} classes of {prop.name}, "
-                    f"the model has {len(prior)}"
-                )
-            made.priors[prop.name] = prior
+        made.priors = {p.name: read_priors(config["priors"], p, folder) for p in properties}
         return made

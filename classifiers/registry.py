@@ -1,9 +1,10 @@
-"""What can be named in settings: classifiers and fusers, imported only when asked for."""
+"""Names of classifiers and fusers: the one place where a new one is entered, imported only when asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 from classifiers.base import Classifier, ClassifierError
@@ -17,6 +18,7 @@ CLASSIFIERS: dict[str, str] = {
     "soup": "classifiers.soup.classifier:SoupClassifier",
     "text": "classifiers.neural.text:TextClassifier",
 }
+"""Those of this package; other packages enter theirs as entry points of the group `enrich.classifiers`."""
 
 FUSERS: dict[str, str] = {
     "pass-through": "classifiers.fusion.base:PassThrough",
@@ -25,8 +27,36 @@ FUSERS: dict[str, str] = {
     "late": "classifiers.fusion.late:LateFusion",
 }
 
+DEFAULTS = {"tabular": "tabular", "text": "tfidf", "image": "image"}
+"""The classifier that a modality gets when none is named."""
 
-def _resolve(kind: str, table: dict[str, str], name: str) -> Any:
+BACK_ENDS = {"transformer": "text"}
+"""Names that settings may say for a classifier."""
+
+
+def classifier_names() -> list[str]:
+    """Every name that `classifier_class` takes."""
+    return sorted({*CLASSIFIERS, *_entered_elsewhere()})
+
+
+def classifier_class(name: str) -> type[Classifier]:
+    """The class of this name. Raises ClassifierError when there is none or a module it needs is absent."""
+    table = CLASSIFIERS if name in CLASSIFIERS else {**_entered_elsewhere(), **CLASSIFIERS}
+    found: type[Classifier] = _load("classifier", table, name)
+    return found
+
+
+def _entered_elsewhere() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group="enrich.classifiers")}
+
+
+def fuser_class(name: str) -> type[Fuser]:
+    """The fuser of this name. Raises ClassifierError when there is none or a module it needs is absent."""
+    found: type[Fuser] = _load("fusion", FUSERS, name)
+    return found
+
+
+def _load(kind: str, table: Mapping[str, str], name: str) -> Any:
     if name not in table:
         raise ClassifierError(f"there is no {kind} called {name!r}; there are: {', '.join(sorted(table))}")
     module, attribute = table[name].split(":")
@@ -38,42 +68,13 @@ def _resolve(kind: str, table: dict[str, str], name: str) -> Any:
         ) from error
 
 
-def classifier_class(name: str) -> type[Classifier]:
-    """The class of this name. Raises ClassifierError when there is none or a module it needs is absent."""
-    found: type[Classifier] = _resolve("classifier", CLASSIFIERS, name)
-    return found
-
-
-def fuser_class(name: str) -> type[Fuser]:
-    """The fuser of this name. Raises ClassifierError when there is none or a module it needs is absent."""
-    found: type[Fuser] = _resolve("fusion", FUSERS, name)
-    return found
-
-
 def build_classifier(name: str, settings: Mapping[str, Any]) -> Classifier:
-    """A classifier with these settings, by its `from_settings` or its constructor's keywords.
-
-    Raises ClassifierError for an unknown name or setting.
-    """
+    """A classifier with these settings. Raises ClassifierError for an unknown name or setting."""
     kind = classifier_class(name)
-    if hasattr(kind, "from_settings"):
-        made: Classifier = kind.from_settings(settings)
-        return made
-    classifier: Classifier = _construct("classifier", kind, name, settings)
-    return classifier
+    return kind(kind.settings_class.read(settings, name))
 
 
 def build_fuser(name: str, settings: Mapping[str, Any]) -> Fuser:
     """A fuser with these settings. Raises ClassifierError for an unknown name or setting."""
-    fuser: Fuser = _construct("fusion", fuser_class(name), name, settings)
-    return fuser
-
-
-def _construct(kind: str, made: type[Any], name: str, settings: Mapping[str, Any]) -> Any:
-    try:
-        return made(**settings)
-    except TypeError as error:
-        given = ", ".join(sorted(settings))
-        raise ClassifierError(
-            f"the {kind} {name!r} cannot be made with the settings {given}: {error}"
-        ) from error
+    kind = fuser_class(name)
+    return kind(kind.settings_class.read(settings, name))

@@ -11,7 +11,7 @@ from pyoxigraph import Quad
 
 from classifiers.base import Distribution
 from classifiers.data import Property, Record
-from classifiers.model.model import Answer, Model
+from classifiers.model.model import Model, Prediction
 from enrich.answering.batch import Batcher
 from enrich.answering.context import Context
 from enrich.demo.museum import museum_quads
@@ -48,14 +48,14 @@ def answer(
     present: bool = True,
     order: Sequence[int] | None = None,
     inside: Sequence[bool] | None = None,
-) -> Answer:
+) -> Prediction:
     """One record's answer about classes https://c.example/0, …"""
     k = len(probabilities)
     prop = Property("place", tuple(f"https://c.example/{i}" for i in range(k)), many)
     fused = Distribution(prop.classes, np.array([probabilities], float), np.array([present]), many)
     ranks = np.array([order if order is not None else np.argsort(-np.array(probabilities), kind="stable")])
     sets = None if inside is None else np.array([inside])
-    return Answer(prop, fused, {"tabular": fused}, ranks, sets, 0.9 if inside is not None else None)
+    return Prediction(prop, fused, {"tabular": fused}, ranks, sets, 0.9 if inside is not None else None)
 
 
 def record(**known: tuple[str, ...]) -> Record:

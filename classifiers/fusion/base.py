@@ -5,34 +5,35 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import ClassifierError, Distribution, Progress, no_progress
+from classifiers.base import ClassifierError, Configured, Distribution, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
+from classifiers.explain.explanation import Contribution
+from classifiers.probability import log_odds
 
 ByModality = Mapping[str, Mapping[str, Distribution]]
 """Modality → property's name → calibrated distribution, rows in the order of the records."""
 
 
-class Fuser(ABC):
+class Fuser(Configured, ABC):
     """Learns from out-of-fold, calibrated distributions of the members; answers from calibrated ones.
 
     `Model` cross-fits a fuser on the folds' complement to get the fused out-of-fold predictions that
     calibration and thresholds are taken from, and then fits it once on all of them. A record in which
-    every modality is absent must come out absent. The constructor takes the settings as keywords.
+    every modality is absent must come out absent.
     """
 
-    name: ClassVar[str]
     properties: tuple[Property, ...] = ()
 
     @abstractmethod
     def fit(
         self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress
     ) -> Mapping[str, Any]:
-        """Learn from the records and what each modality said of them; returns the history."""
+        """Learn from the records and what each modality predicts of them; returns the history."""
 
     def cross_fit(
         self,
@@ -55,6 +56,20 @@ class Fuser(ABC):
     def predict(self, records: Sequence[Record], by: ByModality) -> dict[str, Distribution]:
         """One distribution per property. The known value of a property must not decide its own answer."""
 
+    def explain(self, record: Record, by: ByModality, prop: str, k: int) -> list[Contribution]:
+        """What each modality adds to the log-odds of class k, unordered: how far they fall without it."""
+        if len(by) < 2:
+            return []
+        whole = self._log_odds(record, by, prop, k)
+        found = []
+        absent = {p.name: Distribution.absent(p, 1) for p in self.properties}
+        for modality in by:
+            found.append((modality, whole - self._log_odds(record, {**by, modality: absent}, prop, k)))
+        return [Contribution(modality, gain) for modality, gain in found if np.isfinite(gain)]
+
+    def _log_odds(self, record: Record, by: ByModality, prop: str, k: int) -> float:
+        return float(log_odds(self.predict([record], by)[prop].probabilities, True)[0, k])
+
     @abstractmethod
     def write(self, folder: Path) -> Mapping[str, Any]:
         """Write the weights into `folder` and return the settings for config.json (JSON values only)."""
@@ -69,6 +84,7 @@ class PassThrough(Fuser):
     """With a single member there is nothing to fuse: its calibrated answer is the answer."""
 
     name = "pass-through"
+    fork_safe = True
 
     def fit(
         self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress

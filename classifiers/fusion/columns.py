@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags, hstack
 
 from classifiers.base import ClassifierError
 from classifiers.data import Record
@@ -56,8 +57,6 @@ class Columns:
 
     def both(self, visible: NDArray[np.bool_], weight: float) -> Any:
         """CSR (n, F + T): texts, and the visible tokens times `weight`; the others are zero."""
-        from scipy.sparse import diags, hstack
-
         scaled = self.token @ diags(np.where(visible, weight, 0.0).astype(np.float32))
         return hstack([self.text, scaled], format="csr", dtype=np.float32)
 
@@ -98,8 +97,6 @@ class RecordColumns:
 
     def token_matrix(self, records: Sequence[Record]) -> Any:
         """CSR float32 (n, T)."""
-        from scipy.sparse import csr_matrix
-
         pointers, columns = [0], []
         for record in records:
             found = tokens(record)
@@ -141,8 +138,8 @@ class RecordColumns:
     def read(cls, folder: Path, settings: TextFeatureSettings) -> Self:
         """Raises ClassifierError for anything that is not what `write` left."""
         try:
-            said = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
-            vocabulary = [tuple(_token(t) for t in column) for column in said]
+            listed = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
+            vocabulary = [tuple(_token(t) for t in column) for column in listed]
         except (OSError, ValueError, TypeError) as error:
             raise ClassifierError(f"{folder}: {TOKENS} cannot be read: {error}") from error
         if len(set(vocabulary)) != len(vocabulary) or not all(1 <= len(c) <= 2 for c in vocabulary):
@@ -150,23 +147,14 @@ class RecordColumns:
         return cls(TextFeatures.read(folder, settings), vocabulary)
 
 
-def _token(said: Any) -> Token:
-    kind, name, value = map(str, said)
+def _token(parts: Any) -> Token:
+    kind, name, value = map(str, parts)
     return kind, name, value
 
 
 def gated(columns: Columns, text: NDArray[np.bool_], token: NDArray[np.bool_]) -> Columns:
     """The columns with the texts or tokens of some records (n,) made empty."""
-    from scipy.sparse import diags
-
     return Columns(
         columns.text if text.all() else diags(text.astype(np.float32), format="csr") @ columns.text,
         columns.token if token.all() else diags(token.astype(np.float32), format="csr") @ columns.token,
     )
-
-
-def settings_json(settings: Mapping[str, Any] | None) -> TextFeatureSettings:
-    """Text settings from JSON values; defaults for None."""
-    from classifiers.settings import from_json
-
-    return from_json(TextFeatureSettings, settings or {}, "fusion.features")

@@ -1,65 +1,65 @@
 """Early fusion: one multitask network over everything concatenated.
 
 Words, context and known values have an embedding each; their weighted sums are joined with what the
-other modalities said, go through one shared layer, and a head per property answers.
+other modalities predict, go through one shared layer, and a head per property answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from torch import Tensor
+from torch.nn import functional
 
-from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
+from classifiers.arrays import read_arrays
+from classifiers.base import ClassifierError, Distribution, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
 from classifiers.fusion.base import ByModality, Fuser
 from classifiers.fusion.columns import Columns, RecordColumns, gated
-from classifiers.fusion.rows import distribution, heard_rows, present_rows
-from classifiers.fusion.table import log_odds
-from classifiers.settings import from_json, require, to_json
-from classifiers.tabular.losses import sigmoid, softmax
+from classifiers.fusion.rows import present_in, present_rows
+from classifiers.neural.focal_loss import focal_loss
+from classifiers.probability import log_odds, probabilities_of
+from classifiers.settings import ClassifierSettings, Count, Gamma, Positive, Share
 from classifiers.tfidf.features import TextFeatureSettings
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-EARLY = "early"
 WEIGHTS = "early.safetensors"
 _BATCH = 128
 
 
-@dataclass(frozen=True)
-class EarlyFusionSettings:
-    """`width` of the embeddings and of the shared layer; `hide_known` the share of known values not shown
-    in training; `gamma` the focal loss's; `features` the texts' columns."""
+class EarlyFusionSettings(ClassifierSettings):
+    """One network over words, context, known values and the other modalities' predictions."""
 
-    epochs: int = 12
-    width: int = 128
-    learning_rate: float = 3e-3
-    dropout: float = 0.3
-    gamma: float = 1.0
-    hide_known: float = 0.3
-    features: TextFeatureSettings = field(
-        default_factory=lambda: TextFeatureSettings(letters=(4, 4), columns=60_000)
-    )
-
-    def __post_init__(self) -> None:
-        require(self.epochs >= 1 and self.width >= 1, "epochs and width are at least 1")
-        require(self.learning_rate > 0.0 and self.gamma >= 0.0, "learning_rate above 0, gamma ≥ 0")
-        require(0.0 <= self.dropout < 1.0 and 0.0 <= self.hide_known < 1.0, "shares are in [0, 1)")
+    epochs: Count = 12
+    """Epochs."""
+    width: Count = 128
+    """Width of the embeddings and of the shared layer."""
+    learning_rate: Positive = 3e-3
+    """Learning rate; that of the embeddings is three times as high."""
+    dropout: Share = 0.3
+    """Share of the shared layer dropped at random in training."""
+    gamma: Gamma = 1.0
+    """Focusing parameter of the focal loss; 0 is cross-entropy. `train.gamma` does not reach it."""
+    hide_known: Share = 0.3
+    """Share of known values not shown in training."""
+    features: TextFeatureSettings = TextFeatureSettings(letters=(4, 4), columns=60_000)
+    """Columns of the texts."""
 
 
 class EarlyFusion(Fuser):
-    """See the module. The arrays of the network are kept by name; torch is imported when it is used."""
+    """See the module. The arrays of the network are kept by name."""
 
-    name = EARLY
+    name = "early"
+    settings_class = EarlyFusionSettings
+    settings: EarlyFusionSettings
 
-    def __init__(self, **settings: Any) -> None:
-        self.settings = from_json(EarlyFusionSettings, settings, "early fusion")
+    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
+        super().__init__(settings, **values)
         self.modalities: tuple[str, ...] = ()
         self.layout, _ = RecordColumns.learn([])
         self.arrays: dict[str, NDArray[np.float32]] = {}
@@ -68,8 +68,6 @@ class EarlyFusion(Fuser):
         self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress
     ) -> Mapping[str, Any]:
         """See Fuser.fit."""
-        import torch
-
         self.properties, self.modalities = dataset.properties, tuple(sorted(by))
         self.layout, columns = RecordColumns.learn(dataset.records, self.settings.features)
         generator = torch.Generator().manual_seed(seed)
@@ -99,7 +97,11 @@ class EarlyFusion(Fuser):
                     if len(use):
                         shown = self._dropped(matrix[use], generator)
                         scores = self._forward(weights, prop, shown, dense[use], generator)
-                        loss = loss + _focal(scores, target[use], prop.many, self.settings.gamma)
+                        truth = torch.from_numpy(target[use].astype(np.float32))
+                        if not prop.many:
+                            truth = truth / truth.sum(dim=1, keepdim=True)
+                        each = focal_loss(scores, truth, prop.many, self.settings.gamma)
+                        loss = loss + each.mean()
                 optimiser.zero_grad()
                 if loss.requires_grad:
                     loss.backward()  # type: ignore[no-untyped-call]
@@ -113,8 +115,6 @@ class EarlyFusion(Fuser):
 
     def _start(self, generator: Any) -> dict[str, Tensor]:
         """Random weights, drawn from the generator alone."""
-        import torch
-
         width, dense = self.settings.width, self._dense_width()
         shapes = {"embedding": (max(1, len(self.layout)), width), "dense": (dense, width)}
         shapes["shared"] = (width, width)
@@ -136,10 +136,10 @@ class EarlyFusion(Fuser):
         return max(1, sum(len(p.classes) + 1 for p in self.properties) * len(other))
 
     def _prepare(self, prop: Property, by: ByModality, columns: Columns) -> tuple[Any, NDArray[np.float32]]:
-        """The columns that may be looked at for a property, CSR, and what the other modalities said."""
+        """The columns that may be looked at for a property, CSR, and what the other modalities predict."""
         n = columns.text.shape[0]
         rows = np.arange(n)
-        text, tabular = (heard_rows(by, m, prop, rows) for m in ("text", "tabular"))
+        text, tabular = (present_in(by, m, prop, rows) for m in ("text", "tabular"))
         matrix = gated(columns, text, tabular).both(self.layout.visible(prop.name), 0.5)
         matrix.eliminate_zeros()
         parts = []
@@ -149,17 +149,15 @@ class EarlyFusion(Fuser):
             for other in self.properties:
                 odds, present = np.zeros((n, len(other.classes))), np.zeros((n, 1))
                 if modality in by:
-                    said = by[modality][other.name]
-                    odds = np.where(said.present[:, None], log_odds(said.probabilities, said.many), 0.0)
-                    present = said.present[:, None].astype(float)
+                    seen = by[modality][other.name]
+                    odds = np.where(seen.present[:, None], log_odds(seen.probabilities, seen.many), 0.0)
+                    present = seen.present[:, None].astype(float)
                 parts += [np.nan_to_num(odds) * 0.3, present]
         dense = np.concatenate(parts, axis=1) if parts else np.zeros((n, 1))
         return matrix, dense.astype(np.float32)
 
     def _dropped(self, matrix: Any, generator: Any) -> Any:
         """The rows with some of the known values not shown."""
-        import torch
-
         known = np.array([any(t[0] == "known" for t in c) for c in self.layout.vocabulary], dtype=bool)
         known = np.concatenate([np.zeros(len(self.layout.text), dtype=bool), known])
         lost = torch.rand(len(matrix.data), generator=generator).numpy() < self.settings.hide_known
@@ -174,9 +172,6 @@ class EarlyFusion(Fuser):
         dense: NDArray[np.float32],
         generator: Any = None,
     ) -> Tensor:
-        import torch
-        from torch.nn import functional
-
         place = [p.name for p in self.properties].index(prop.name)
         summed = functional.embedding_bag(
             torch.from_numpy(matrix.indices.astype(np.int64)),
@@ -195,67 +190,40 @@ class EarlyFusion(Fuser):
 
     def predict(self, records: Sequence[Record], by: ByModality) -> dict[str, Distribution]:
         """One distribution per property; absent where every modality is."""
-        import torch
-
         columns = self.layout.matrices(records)
         weights = {name: torch.from_numpy(a) for name, a in self.arrays.items()}
-        answers = {}
+        found = {}
         for prop in self.properties:
             matrix, dense = self._prepare(prop, by, columns)
             with torch.inference_mode():
                 scores = self._forward(weights, prop, matrix, dense).numpy().astype(np.float64)
-            said = sigmoid(scores) if prop.many else softmax(scores) if len(scores) else scores
-            answers[prop.name] = distribution(prop, said, present_rows(by, prop, len(records)))
-        return answers
+            probabilities = probabilities_of(scores, prop.many) if len(scores) else scores
+            found[prop.name] = Distribution.of(prop, probabilities, present_rows(by, prop, len(records)))
+        return found
 
     def write(self, folder: Path) -> Mapping[str, Any]:
         """The columns and early.safetensors (embeddings in half precision)."""
-        from safetensors.numpy import save_file
-
         self.layout.write(folder)
         arrays: dict[str, Any] = dict(self.arrays)
         arrays["embedding"] = arrays["embedding"].astype(np.float16)
         save_file(arrays, folder / WEIGHTS)
-        return {"settings": to_json(self.settings), "modalities": list(self.modalities)}
+        return {"settings": self.settings.to_json(), "modalities": list(self.modalities)}
 
     @classmethod
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
         """Raises ClassifierError when the weights do not fit the columns or the labels."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         try:
             made = cls(**config["settings"])
             made.modalities = tuple(map(str, config["modalities"]))
-            arrays = load_file(folder / WEIGHTS)
-        except (KeyError, TypeError, OSError, SafetensorError) as error:
+        except (KeyError, TypeError) as error:
             raise ClassifierError(f"{folder}: the early fusion cannot be read: {error!r}") from error
+        arrays = read_arrays(folder / WEIGHTS)
         made.properties = properties
         made.layout = RecordColumns.read(folder, made.settings.features)
         made.arrays = {name: a.astype(np.float32) for name, a in arrays.items()}
-        import torch
-
         wanted = {name: tuple(w.shape) for name, w in made._start(torch.Generator()).items()}
         if wanted != {name: a.shape for name, a in made.arrays.items()}:
             raise ClassifierError(
                 f"{folder}: the early fusion is of another size than its columns and labels"
             )
-        if not all(np.isfinite(a).all() for a in made.arrays.values()):
-            raise ClassifierError(f"{folder}: the early fusion has weights that are not numbers")
         return made
-
-
-def _focal(scores: Tensor, target: FloatArray, many: bool, gamma: float) -> Tensor:
-    """Mean focal loss (Lin et al. 2017) of a batch; several values of one property share the truth."""
-    import torch
-    from torch.nn import functional
-
-    truth = torch.from_numpy(target.astype(np.float32))
-    if many:
-        each = functional.binary_cross_entropy_with_logits(scores, truth, reduction="none")
-        loss: Tensor = ((1.0 - torch.exp(-each)) ** gamma * each).sum(dim=1).mean()
-        return loss
-    truth = truth / truth.sum(dim=1, keepdim=True)
-    logs = functional.log_softmax(scores, dim=1)
-    loss = -(truth * (1.0 - logs.exp()) ** gamma * logs).sum(dim=1).mean()
-    return loss

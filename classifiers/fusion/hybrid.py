@@ -1,6 +1,6 @@
-"""Hybrid fusion: the network of the early fusion has a voice in the late fusion, as one more modality.
+"""Hybrid fusion: the network of the early fusion is one more modality of the late fusion.
 
-It is heard out of fold in training, like every other member.
+Its predictions are out of fold in training, like every other member's.
 """
 
 from __future__ import annotations
@@ -12,24 +12,37 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
+from classifiers.base import ClassifierError, Distribution, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
+from classifiers.folds import fold_of, out_of_fold
 from classifiers.fusion.base import ByModality, Fuser
-from classifiers.fusion.early import EARLY, EarlyFusion
-from classifiers.fusion.late import LateFusion
-from classifiers.fusion.rows import distribution, present_rows
-from classifiers.settings import to_json
+from classifiers.fusion.early import EarlyFusion, EarlyFusionSettings
+from classifiers.fusion.late import LateFusion, LateFusionSettings
+from classifiers.fusion.rows import take
+from classifiers.settings import ClassifierSettings
+
+EARLY = "early"
+
+
+class HybridFusionSettings(LateFusionSettings):
+    """Late fusion with the network of the early fusion as one more modality."""
+
+    early: EarlyFusionSettings = EarlyFusionSettings()
+    """The network."""
 
 
 class HybridFusion(Fuser):
-    """Late fusion in which the network of the early fusion has a say of its own."""
+    """See the module."""
 
     name = "hybrid"
+    settings_class = HybridFusionSettings
+    settings: HybridFusionSettings
 
-    def __init__(self, **settings: Any) -> None:
-        early = settings.pop(EARLY, {})
-        self.early = EarlyFusion(**early)
-        self.late = LateFusion(**settings)
+    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
+        super().__init__(settings, **values)
+        self.early = EarlyFusion(self.settings.early)
+        late = {name: getattr(self.settings, name) for name in LateFusionSettings.model_fields}
+        self.late = LateFusion(**late)
         self._kept: tuple[Dataset, dict[str, Distribution]] | None = None
 
     def fit(
@@ -37,13 +50,10 @@ class HybridFusion(Fuser):
     ) -> Mapping[str, Any]:
         """Early fusion out of fold, then late fusion with it, then early fusion on everything."""
         self.properties = dataset.properties
-        if self._kept is None or self._kept[0] is not dataset:
-            folds = self.late.settings.folds
-            fold = np.random.default_rng(seed).permutation(len(dataset)) % folds
-            self._kept = (dataset, self._out_of_fold(dataset, by, fold, seed, progress))
-        heard = {**by, EARLY: self._kept[1]}
+        fold = fold_of(len(dataset), self.late.settings.folds, seed)
+        with_early = self._with_early(dataset, by, fold, seed, progress)
         self._kept = None
-        history = dict(self.late.fit(dataset, heard, seed=seed, progress=progress))
+        history = dict(self.late.fit(dataset, with_early, seed=seed, progress=progress))
         self.early.fit(dataset, by, seed=seed, progress=progress)
         return history
 
@@ -57,30 +67,26 @@ class HybridFusion(Fuser):
         progress: Progress = no_progress,
     ) -> dict[str, Distribution]:
         """See Fuser.cross_fit."""
-        self._kept = (dataset, self._out_of_fold(dataset, by, fold, seed, progress))
-        heard = {**by, EARLY: self._kept[1]}
-        self.properties = dataset.properties
-        return self.late.cross_fit(dataset, heard, fold, seed=seed, progress=progress)
+        self.properties, self._kept = dataset.properties, None
+        with_early = self._with_early(dataset, by, fold, seed, progress)
+        return self.late.cross_fit(dataset, with_early, fold, seed=seed, progress=progress)
 
-    def _out_of_fold(
+    def _with_early(
         self, dataset: Dataset, by: ByModality, fold: NDArray[np.intp], seed: int, progress: Progress
-    ) -> dict[str, Distribution]:
-        said: dict[str, FloatArray] = {
-            p.name: np.full((len(dataset), len(p.classes)), np.nan) for p in dataset.properties
-        }
-        settings = to_json(self.early.settings)
-        for k in range(int(fold.max()) + 1):
-            inside, outside = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
-            network = EarlyFusion(**settings)
-            network.fit(dataset.subset(outside), _take(by, outside), seed=seed + k + 1, progress=progress)
-            answers = network.predict(dataset.subset(inside).records, _take(by, inside))
-            for name, found in answers.items():
-                said[name][inside] = found.probabilities
-        n = len(dataset)
-        return {p.name: distribution(p, said[p.name], present_rows(by, p, n)) for p in dataset.properties}
+    ) -> ByModality:
+        """The modalities and the network's predictions out of fold, kept for the `fit` that follows."""
+
+        def predictor(k: int, inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, Distribution]:
+            network = EarlyFusion(self.early.settings)
+            network.fit(dataset.subset(outside), take(by, outside), seed=seed + k + 1, progress=progress)
+            return network.predict(dataset.subset(inside).records, take(by, inside))
+
+        if self._kept is None or self._kept[0] is not dataset:
+            self._kept = (dataset, out_of_fold(dataset, fold, predictor))
+        return {**by, EARLY: self._kept[1]}
 
     def predict(self, records: Sequence[Record], by: ByModality) -> dict[str, Distribution]:
-        """The late fusion's answer, after hearing the network."""
+        """The late fusion's prediction from the modalities and the network."""
         return self.late.predict(records, {**by, EARLY: self.early.predict(records, by)})
 
     def write(self, folder: Path) -> Mapping[str, Any]:
@@ -100,7 +106,3 @@ class HybridFusion(Fuser):
         made.early = EarlyFusion.read(folder / EARLY, early, properties)
         made.properties = properties
         return made
-
-
-def _take(by: ByModality, rows: NDArray[np.intp]) -> dict[str, dict[str, Distribution]]:
-    return {m: {p: d.take(rows) for p, d in said.items()} for m, said in by.items()}

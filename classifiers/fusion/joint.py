@@ -1,8 +1,8 @@
-"""What a record says as a whole: one linear machine over all columns, its nearest neighbours, and lifts.
+"""The joint model of a record: one linear machine over all columns, its nearest neighbours, and gains.
 
 These are early fusion's part in the late fusion. The linear machine sees words, context and known values
 together. Catalogues repeat themselves, so the training records most alike in words and values vote
-(Cover and Hart 1967), which finds the rare places that a linear machine misses. A lift is how much more
+(Cover and Hart 1967), which finds the rare places that a linear machine misses. A gain is how much more
 frequent a class is among the records that share a value.
 """
 
@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.preprocessing import normalize
 
 from classifiers.base import ClassifierError, FloatArray
 from classifiers.data import Property
@@ -29,8 +31,8 @@ _ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
-class WholeRecord:
-    """Fitted on one property. `lift` (T, K) has rows of zero for pairs and hidden tokens.
+class JointModel:
+    """Fitted on one property. `gain` (T, K) has rows of zero for pairs and hidden tokens.
 
     `near` (m, words + T) are the training records that vote, rows of length one; `votes` (m, K) their
     targets; `words` the text columns they are compared by.
@@ -42,7 +44,7 @@ class WholeRecord:
     singles: NDArray[np.bool_]
     words: NDArray[np.bool_]
     linear: Linear
-    lift: NDArray[np.float32]
+    gain: NDArray[np.float32]
     near: Any
     votes: NDArray[np.float32]
 
@@ -61,17 +63,17 @@ class WholeRecord:
         visible, singles, words = layout.visible(prop.name), layout.singles(), layout.words()
         sources = {s: rows for s, rows in layout.sources().items() if s != ("known", prop.name)}
         linear = fit_linear(columns.both(visible, TOKEN_WEIGHT), target, prop.many, cost=cost, seed=seed)
-        lift = np.where((visible & singles)[:, None], _lift(columns.token, target), 0.0)
-        lift = lift.astype(np.float16).astype(np.float32)  # as it is stored
+        gain = np.where((visible & singles)[:, None], _gain(columns.token, target), 0.0)
+        gain = gain.astype(np.float16).astype(np.float32)  # as it is stored
         kept = np.arange(len(target))
         if len(kept) > _MOST_NEIGHBOURS:
             kept = np.sort(np.random.default_rng(seed).choice(kept, _MOST_NEIGHBOURS, replace=False))
         near = _for_comparison(columns.take(kept), words, visible & singles)
         votes = target[kept].astype(np.float32)
-        return cls(prop, sources, visible, singles, words, linear, lift, near, votes)
+        return cls(prop, sources, visible, singles, words, linear, gain, near, votes)
 
     def evidence(self, columns: Columns) -> dict[str, FloatArray]:
-        """(n, K) of each kind: `linear` scores, `neighbours` votes (0 to 1), and a lift per source.
+        """(n, K) of each kind: `linear` scores, `neighbours` votes (0 to 1), and a gain per source.
 
         NaN rows where there was nothing to compare by.
         """
@@ -82,13 +84,13 @@ class WholeRecord:
         for (kind, name), rows in self.sources.items():
             has = columns.token[:, rows]
             count = np.asarray(has.sum(axis=1)).ravel()
-            mean = (has @ self.lift[rows]) / np.maximum(count, 1.0)[:, None]
+            mean = (has @ self.gain[rows]) / np.maximum(count, 1.0)[:, None]
             mean[count == 0] = np.nan
             found[f"{kind}: {name}"] = mean.astype(np.float64)
         return found
 
     def _vote(self, query: Any) -> FloatArray:
-        said = np.full((query.shape[0], self.votes.shape[1]), np.nan)
+        found = np.full((query.shape[0], self.votes.shape[1]), np.nan)
         across = self.near.T.tocsr()
         for start in range(0, query.shape[0], _ROWS_AT_ONCE):
             alike = (query[start : start + _ROWS_AT_ONCE] @ across).tocsr()
@@ -100,15 +102,15 @@ class WholeRecord:
                     who, how = who[best], how[best]
                 weight = how.astype(np.float64) ** _SHARPNESS
                 if weight.sum() > 0:
-                    said[start + i] = weight @ self.votes[who] / weight.sum()
-        return said
+                    found[start + i] = weight @ self.votes[who] / weight.sum()
+        return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `restore` needs besides the layout."""
         return {
             "weights": np.ascontiguousarray(self.linear.weights),
             "bias": self.linear.bias,
-            "lift": self.lift.astype(np.float16),
+            "lift": self.gain.astype(np.float16),
             "near_data": self.near.data.astype(np.float16),
             "near_indices": self.near.indices.astype(np.int32),
             "near_indptr": self.near.indptr.astype(np.int64),
@@ -119,17 +121,13 @@ class WholeRecord:
     def restore(
         cls, prop: Property, layout: RecordColumns, arrays: Mapping[str, NDArray[Any]], folder: Path
     ) -> Self:
-        """Raises ClassifierError when the arrays do not fit the columns or the labels, or are not numbers."""
-        from scipy.sparse import csr_matrix
-
+        """Raises ClassifierError when the arrays do not fit the columns or the labels."""
         classes, tokens = len(prop.classes), len(layout.vocabulary)
         words = layout.words()
         width = int(words.sum()) + tokens
         try:
-            if any(a.dtype.kind == "f" and not np.isfinite(a).all() for a in arrays.values()):
-                raise ClassifierError(f"{folder}: the fusion of {prop.name} has weights that are not numbers")
             linear = Linear(arrays["weights"], arrays["bias"])
-            lift = arrays["lift"].astype(np.float32)
+            gain = arrays["lift"].astype(np.float32)
             votes = arrays["votes"].astype(np.float32)
             near = csr_matrix(
                 (arrays["near_data"].astype(np.float32), arrays["near_indices"], arrays["near_indptr"]),
@@ -138,30 +136,28 @@ class WholeRecord:
             near.check_format(full_check=True)
         except (KeyError, ValueError, IndexError) as error:
             raise ClassifierError(f"{folder}: the fusion of {prop.name} cannot be read: {error}") from error
-        shapes = (linear.weights.shape, linear.bias.shape, lift.shape, votes.shape[1:])
+        shapes = (linear.weights.shape, linear.bias.shape, gain.shape, votes.shape[1:])
         if shapes != ((len(layout), classes), (classes,), (tokens, classes), (classes,)):
             raise ClassifierError(f"{folder}: the fusion of {prop.name} is of another size than its labels")
         sources = {s: rows for s, rows in layout.sources().items() if s != ("known", prop.name)}
         return cls(
-            prop, sources, layout.visible(prop.name), layout.singles(), words, linear, lift, near, votes
+            prop, sources, layout.visible(prop.name), layout.singles(), words, linear, gain, near, votes
         )
 
 
-def _lift(token: Any, target: FloatArray) -> FloatArray:
+def _gain(token: Any, target: FloatArray) -> FloatArray:
     """log P(class | token) − log P(class), smoothed towards zero as if by three more records."""
     has = token.copy()
     has.data[:] = 1.0
     prior = np.maximum(target.mean(axis=0), 1e-6)
     count = np.asarray(has.sum(axis=0)).ravel()[:, None]
     together = np.asarray(has.T @ target)
-    lift: FloatArray = np.log((together + _SMOOTHING * prior + 1e-9) / (count + _SMOOTHING) / prior)
-    return np.clip(lift, -8.0, 8.0)
+    gain: FloatArray = np.log((together + _SMOOTHING * prior + 1e-9) / (count + _SMOOTHING) / prior)
+    return np.clip(gain, -8.0, 8.0)
 
 
 def _for_comparison(columns: Columns, words: NDArray[np.bool_], tokens: NDArray[np.bool_]) -> Any:
     """CSR (n, words + T) with rows of length one; rounded to half precision, as it is stored."""
-    from sklearn.preprocessing import normalize
-
     chosen = Columns(columns.text[:, np.flatnonzero(words)], columns.token)
     rows = chosen.both(tokens, NEIGHBOUR_TOKEN_WEIGHT)
     if rows.shape[0]:

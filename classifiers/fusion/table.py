@@ -1,4 +1,4 @@
-"""The table the late fusion learns from: one row per record and class, the same columns for every class.
+"""The table that the late fusion learns from: one row per record and class, the same columns for every class.
 
 Because the rows of all classes are learnt together, what is learnt of frequent classes ("when the text is
 sure and the neighbours agree, believe them") holds for rare ones too, and the answer is a softmax (or a
@@ -12,20 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xgboost as xgb
 from numpy.typing import NDArray
 
 from classifiers.base import Distribution, FloatArray
-from classifiers.tabular.losses import focal_sigmoid, focal_softmax, sigmoid, softmax
+from classifiers.probability import log_odds, probabilities_of
+from classifiers.tabular.focal_loss import focal_sigmoid, focal_softmax
 
-_TINY = 1e-5
 _ROWS_AT_ONCE = 500_000
-
-
-def log_odds(p: FloatArray, many: bool) -> FloatArray:
-    """log p for classes that exclude each other, log p/(1−p) for independent ones; NaN stays NaN."""
-    low = np.clip(p, _TINY, 1.0)
-    found: FloatArray = np.log(low)
-    return found - np.log(np.clip(1.0 - p, _TINY, 1.0)) if many else found
 
 
 def gap(values: FloatArray) -> FloatArray:
@@ -45,15 +39,11 @@ class Table:
     values: NDArray[np.float32]
     base: FloatArray
 
-    def take(self, rows: NDArray[np.intp]) -> Table:
-        """The same for some of the records."""
-        return Table(self.names, self.values[rows], self.base[rows])
-
     @classmethod
     def build(
         cls,
         modalities: Sequence[str],
-        said: Mapping[str, Distribution],
+        predictions: Mapping[str, Distribution],
         evidence: Mapping[str, FloatArray],
         base: FloatArray,
         prior: FloatArray,
@@ -61,13 +51,13 @@ class Table:
     ) -> Table:
         """Each modality's log-odds, its gap and whether it is present; the evidence; the class's frequency.
 
-        A modality that is not among `said` is absent from every record. `evidence` is (n, K) by name;
-        all but the lifts (names with a colon) get a gap as well.
+        A modality that is not among `predictions` is absent from every record. `evidence` is (n, K) by name;
+        all but the gains (names with a colon) get a gap as well.
         """
         n, classes = base.shape
         columns: list[tuple[str, FloatArray]] = []
         for modality in modalities:
-            distribution = said.get(modality)
+            distribution = predictions.get(modality)
             odds, present = np.full((n, classes), np.nan), np.zeros((n, classes))
             if distribution is not None:
                 odds = log_odds(distribution.probabilities, many)
@@ -89,12 +79,10 @@ class Table:
             stacked[:, :, i] = values
         return cls(tuple(name for name, _ in columns), stacked, base)
 
-    @classmethod
-    def join(cls, one: Table, other: Table) -> Table:
+    def join(self, other: Table) -> Table:
         """The records of both."""
-        return cls(
-            one.names, np.concatenate([one.values, other.values]), np.concatenate([one.base, other.base])
-        )
+        values = np.concatenate([self.values, other.values])
+        return Table(self.names, values, np.concatenate([self.base, other.base]))
 
 
 @dataclass(frozen=True)
@@ -111,8 +99,6 @@ def boost(
     table: Table, target: FloatArray, weight: FloatArray, many: bool, settings: Boosting, seed: int
 ) -> Any:
     """Grow the trees with the focal loss; `weight` (n,) of the records. Returns an XGBoost booster."""
-    import xgboost as xgb
-
     n, classes, width = table.values.shape
     matrix = xgb.DMatrix(table.values.reshape(n * classes, width), base_margin=table.base.reshape(-1))
     truth = target.argmax(axis=1)
@@ -134,10 +120,8 @@ def boost(
     return xgb.train(parameters, matrix, settings.rounds, obj=objective, verbose_eval=False)
 
 
-def answer(booster: Any, table: Table, many: bool) -> FloatArray:
+def boosted_probabilities(booster: Any, table: Table, many: bool) -> FloatArray:
     """Probabilities (n, K), in batches."""
-    import xgboost as xgb
-
     n, classes, width = table.values.shape
     parts = [np.zeros((0, classes))]
     step = max(1, _ROWS_AT_ONCE // max(classes, 1))
@@ -145,22 +129,15 @@ def answer(booster: Any, table: Table, many: bool) -> FloatArray:
         values, base = table.values[start : start + step], table.base[start : start + step]
         matrix = xgb.DMatrix(values.reshape(-1, width), base_margin=base.reshape(-1))
         scores = np.asarray(booster.predict(matrix, output_margin=True), dtype=np.float64)
-        parts.append(sigmoid(scores.reshape(-1, classes)) if many else softmax(scores.reshape(-1, classes)))
+        parts.append(probabilities_of(scores.reshape(-1, classes), many))
     return np.concatenate(parts)
 
 
-def shares(booster: Any, table: Table, classes: NDArray[np.intp]) -> list[dict[str, float]]:
-    """What each column added to the log-odds of one class per record (SHAP, Lundberg et al. 2018).
+def contributions(booster: Any, table: Table, k: int) -> dict[str, float]:
+    """What each column added to the log-odds of class k of the first record (SHAP, Lundberg et al. 2018).
 
-    `base` is where the trees started from. `classes` (n,) says which class of each record.
+    `base` is where the trees started from.
     """
-    import xgboost as xgb
-
-    rows = np.arange(len(classes))
-    values, base = table.values[rows, classes], table.base[rows, classes]
-    said = booster.predict(xgb.DMatrix(values), pred_contribs=True)
-    found = []
-    for i in range(len(classes)):
-        named = {name: float(v) for name, v in zip(table.names, said[i], strict=False)}
-        found.append(named | {"base": float(base[i])})
-    return found
+    found = booster.predict(xgb.DMatrix(table.values[:1, k]), pred_contribs=True)[0]
+    named = {name: float(value) for name, value in zip(table.names, found, strict=False)}
+    return named | {"base": float(table.base[0, k])}

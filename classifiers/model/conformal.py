@@ -11,38 +11,34 @@ that have a class; not for every museum or class on its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from classifiers.base import ClassifierError, FloatArray
+from classifiers.stored import Stored
 
 
-@dataclass(frozen=True)
-class ConformalSets:
+class ConformalSets(Stored):
     """Fitted sets of one property. `threshold` is the lowest probability that is in; 0 takes every class.
 
     `records` were calibrated on; `size` is the mean number of classes in their sets.
     """
 
-    coverage: float
-    threshold: float
+    coverage: float = Field(gt=0, lt=1)
+    threshold: float = Field(ge=0, le=1)
     records: int
     size: float
 
     @classmethod
-    def fit(
-        cls, probabilities: FloatArray, target: FloatArray, *, coverage: float = 0.9, many: bool = False
-    ) -> Self:
+    def fit(cls, probabilities: FloatArray, target: FloatArray, *, coverage: float = 0.9) -> Self:
         """From held-out calibrated probabilities (n, K) and targets (n, K) with at least one value a row.
 
-        With fewer records than the promise needs (9 for 90 %), every class is in. `many` changes nothing
-        in the rule: a record of a single-valued property may name two values as well.
+        With fewer records than the promise needs (9 for 90 %), every class is in. The rule is the same for
+        properties with one value, for a record may name two of those as well.
         """
-        del many
         if not 0.0 < coverage < 1.0:
             raise ClassifierError(f"coverage is {coverage}, expected a share between 0 and 1")
         if probabilities.shape != target.shape:
@@ -53,10 +49,10 @@ class ConformalSets:
         lowest = np.sort(np.where(target > 0, probabilities, np.inf).min(axis=1)[named])
         n = len(lowest)
         rank = math.ceil((n + 1) * coverage - 1e-9)
-        threshold = float(lowest[n - rank]) if rank <= n else 0.0
-        fitted = cls(coverage, threshold, n, 0.0)
+        threshold = min(float(lowest[n - rank]), 1.0) if rank <= n else 0.0
+        fitted = cls(coverage=coverage, threshold=threshold, records=n, size=0.0)
         size = float(fitted.apply(probabilities[named]).sum(axis=1).mean()) if n else 0.0
-        return cls(coverage, threshold, n, size)
+        return fitted.model_copy(update={"size": size})
 
     def apply(self, probabilities: FloatArray) -> NDArray[np.bool_]:
         """The set of each record (n, K). Never empty: the most probable class is always in.
@@ -71,30 +67,6 @@ class ConformalSets:
             inside[np.arange(len(filled)), filled.argmax(axis=1)] = True
         inside[absent] = False
         return inside
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values that `from_json` reads back."""
-        return {
-            "coverage": self.coverage,
-            "threshold": self.threshold,
-            "records": self.records,
-            "size": self.size,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Raises ClassifierError when the values do not make a set."""
-        try:
-            made = cls(
-                float(data["coverage"]), float(data["threshold"]), int(data["records"]), float(data["size"])
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ClassifierError(f"conformal sets that cannot be read: {error!r}") from error
-        if not (0.0 < made.coverage < 1.0 and 0.0 <= made.threshold <= 1.0):
-            raise ClassifierError(
-                f"conformal sets of coverage {made.coverage} and threshold {made.threshold} cannot be"
-            )
-        return made
 
 
 def covered(sets: NDArray[np.bool_], target: FloatArray) -> float:

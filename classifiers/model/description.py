@@ -1,4 +1,4 @@
-"""What a model folder says of itself, without reading its classifiers and the libraries that they need."""
+"""What a model folder says of itself, without loading its classifiers and the libraries that they need."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any, Self
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
-from classifiers.model.folder import FORMAT, read_json, read_properties
-from classifiers.model.manifest import ModelFolderError, verify
+from classifiers.model.config import ModelConfig, read_config
+from classifiers.model.manifest import ModelFolderError
+from classifiers.model.verified import VerifiedFolder, load_verified, read_json
+from classifiers.registry import classifier_class, fuser_class
 
 
 @dataclass(frozen=True)
 class MemberDescription:
-    """The classifier of one modality: its name, its digest and what its training told."""
+    """The classifier of one modality: its name, its digest and the history of its training."""
 
     classifier: str
     digest: str
@@ -24,8 +26,8 @@ class MemberDescription:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """A model: its digest, what it answers, its members by modality, how each property was calibrated, and
-    what its training told."""
+    """A model: its digest, the properties it predicts, its members by modality, how each property is
+    calibrated, and the account of its training."""
 
     digest: str
     properties: tuple[Property, ...]
@@ -36,37 +38,38 @@ class ModelDescription:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Verify a model folder and read its description. Raises ModelFolderError."""
-        digest = verify(folder)
-        config = model_config(folder)
-        properties = read_properties(folder, config)
+        return load_verified(Path(folder), cls.of)
+
+    @classmethod
+    def of(cls, folder: VerifiedFolder) -> Self:
+        """The description of a folder that was verified. Raises ModelFolderError."""
         try:
-            members = {
-                str(modality): MemberDescription(
-                    str(said["classifier"]),
-                    str(said["digest"]),
-                    read_json(folder / modality / "metrics.json"),
-                )
-                for modality, said in config["members"].items()
-            }
-            methods = {
-                by: {name: str(c["method"]) for name, c in of.items()}
-                for by, of in config["calibrators"].items()
-            }
-            return cls(digest, properties, members, calibration_of(methods), config.get("training", {}))
+            config, properties = read_config(folder)
         except ModelFolderError:
             raise
-        except (ClassifierError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFolderError(f"{folder}: {error}") from error
+        except ClassifierError as error:
+            raise ModelFolderError(str(error)) from error
+        histories = {modality: folder.json(f"{modality}/metrics.json") for modality in config.members}
+        return cls.made(folder.digest, properties, config, histories)
+
+    @classmethod
+    def made(
+        cls,
+        digest: str,
+        properties: tuple[Property, ...],
+        config: ModelConfig,
+        histories: Mapping[str, Mapping[str, Any]],
+    ) -> Self:
+        """From a configuration and the members' histories."""
+        members = {
+            m: MemberDescription(member.classifier, member.digest, histories[m])
+            for m, member in config.members.items()
+        }
+        return cls(digest, properties, members, config.calibration(), config.training)
 
 
-def model_config(folder: Path) -> Mapping[str, Any]:
-    """The config.json of a whole model. Raises ModelFolderError when it is none."""
-    config = read_json(folder / "config.json")
-    if not isinstance(config, dict) or config.get("format") != FORMAT or config.get("kind") != "model":
-        raise ModelFolderError(f"{folder} holds no whole model of format {FORMAT}; train one anew")
-    return config
-
-
-def calibration_of(methods: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-    """How the answers of a model were calibrated, by property: those of its fusion, or of its only member."""
-    return methods.get("fusion") or next((m for m in methods.values() if m), {})
+def survives_fork(folder: Path) -> bool:
+    """Whether all that a model is made of may be loaded before the process forks. Raises ClassifierError."""
+    config = ModelConfig.read(read_json(folder / "config.json"), f"{folder}: config.json")
+    members = all(classifier_class(member.classifier).fork_safe for member in config.members.values())
+    return members and fuser_class(config.fusion.name).fork_safe

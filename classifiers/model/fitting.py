@@ -6,8 +6,8 @@ records; figures and thresholds are taken after cross-fitted calibration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property
+from classifiers.folds import fold_count, fold_of, out_of_fold
 from classifiers.fusion.base import Fuser, PassThrough
-from classifiers.model.calibration import Calibrator
-from classifiers.model.conformal_sets import CandidateSets, fit_candidate_sets
+from classifiers.fusion.rows import take
+from classifiers.model.calibration import fit_calibrator
+from classifiers.model.calibrator import Calibrator
+from classifiers.model.config import FUSION, Threshold
+from classifiers.model.conformal import ConformalSets
 from classifiers.model.decision_rule import order_candidates, tune_offsets
 from classifiers.model.metrics import hits, score, threshold_for_precision
-from classifiers.model.model import FUSION, Member, Model, Threshold, sane
-from classifiers.model.out_of_fold import MemberSpec, fold_of, train_member
+from classifiers.model.model import Member, Model, sane
+from classifiers.model.out_of_fold import MemberSpec, train_member
 from classifiers.registry import build_fuser
 
 By = dict[str, dict[str, Distribution]]
@@ -78,8 +82,8 @@ def fit_model(
     progress("thresholds", 1, 1)
     figures = {
         prop.name: {
-            m: _figures(dataset, prop, by[m][prop.name], said.thresholds, said.offsets)
-            for m, said in members.items()
+            m: _figures(dataset, prop, by[m][prop.name], member.thresholds, member.offsets)
+            for m, member in members.items()
         }
         | {FUSION: _figures(dataset, prop, fused[prop.name], thresholds, offsets)}
         for prop in dataset.properties
@@ -119,23 +123,23 @@ def _calibrate(
     progress: Progress,
 ) -> tuple[dict[str, Calibrator], dict[str, Distribution]]:
     """A calibrator per property, and the predictions calibrated by those of the other folds."""
-    calibrators, calibrated = {}, {}
+    calibrators, found = {}, {}
     for i, prop in enumerate(dataset.properties):
-        said, _ = sane(predictions[prop.name], modality)
+        raw, _ = sane(predictions[prop.name], modality)
         target, named = dataset.targets(prop)
-        use = named & said.present
-        chosen = Calibrator.fit(said.probabilities[use], target[use], prop.many, seed=seed)
-        probabilities = chosen.apply(said.probabilities)
-        for k in range(int(fold.max()) + 1):
+        use = named & raw.present
+        chosen = fit_calibrator(raw.probabilities[use], target[use], prop.many, seed=seed)
+        probabilities = chosen.apply(raw.probabilities)
+        for k in range(fold_count(fold)):
             learn, apply = use & (fold != k), fold == k
-            part = Calibrator.fit(
-                said.probabilities[learn], target[learn], prop.many, methods=(chosen.method,), seed=seed
+            part = fit_calibrator(
+                raw.probabilities[learn], target[learn], prop.many, methods=(chosen.method,), seed=seed
             )
-            probabilities[apply] = part.apply(said.probabilities[apply])
+            probabilities[apply] = part.apply(raw.probabilities[apply])
         calibrators[prop.name] = chosen
-        calibrated[prop.name] = Distribution(prop.classes, probabilities, said.present, prop.many)
+        found[prop.name] = replace(raw, probabilities=probabilities)
         progress(f"calibration of {modality}", i + 1, len(dataset.properties))
-    return calibrators, calibrated
+    return calibrators, found
 
 
 def _fuse(
@@ -143,57 +147,33 @@ def _fuse(
 ) -> tuple[Fuser, dict[str, Distribution], dict[str, Calibrator], Mapping[str, Any]]:
     """The fuser of all records, and calibrated answers of fusers that did not see the record."""
     name = spec.fusion or ("late" if len(by) > 1 else PassThrough.name)
-
-    def make() -> Fuser:
-        return build_fuser(name, spec.fusion_settings)
-
-    fuser = make()
+    fuser = build_fuser(name, spec.fusion_settings)
     if name == PassThrough.name:
         history = fuser.fit(dataset, by, seed=seed, progress=progress)
         return fuser, fuser.predict(dataset.records, by), {}, history
+
+    def predictor(k: int, inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, Distribution]:
+        part = build_fuser(name, spec.fusion_settings)
+        part.fit(dataset.subset(outside), take(by, outside), seed=seed + k + 1)
+        progress("fusion", k + 1, fold_count(fold))
+        return part.predict(dataset.subset(inside).records, take(by, inside))
+
     predictions = fuser.cross_fit(dataset, by, fold, seed=seed, progress=progress)
     if predictions is None:
-        predictions = _cross_fit(dataset, by, fold, make, seed, progress)
+        predictions = out_of_fold(dataset, fold, predictor)
     calibrators, fused = _calibrate(dataset, predictions, fold, FUSION, seed, progress)
     history = fuser.fit(dataset, by, seed=seed, progress=progress)
     return fuser, fused, calibrators, history
 
 
-def _cross_fit(
-    dataset: Dataset,
-    by: By,
-    fold: NDArray[np.intp],
-    make: Callable[[], Fuser],
-    seed: int,
-    progress: Progress,
-) -> dict[str, Distribution]:
-    gathered = {
-        p.name: (np.full((len(dataset), len(p.classes)), np.nan), np.zeros(len(dataset), dtype=bool))
-        for p in dataset.properties
-    }
-    folds = int(fold.max()) + 1
-    for k in range(folds):
-        outside, inside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        part = make()
-        part.fit(dataset.subset(outside), _take(by, outside), seed=seed + k + 1)
-        for name, said in part.predict(dataset.subset(inside).records, _take(by, inside)).items():
-            gathered[name][0][inside], gathered[name][1][inside] = said.probabilities, said.present
-        progress("fusion", k + 1, folds)
-    return {p.name: Distribution(p.classes, *gathered[p.name], p.many) for p in dataset.properties}
-
-
-def _take(by: By, rows: NDArray[np.intp]) -> By:
-    return {m: {p: d.take(rows) for p, d in said.items()} for m, said in by.items()}
-
-
 def _decide(
-    dataset: Dataset, spec: ModelSpec, said: Mapping[str, Distribution], seed: int
+    dataset: Dataset, spec: ModelSpec, predictions: Mapping[str, Distribution], seed: int
 ) -> tuple[dict[str, Threshold], dict[str, FloatArray]]:
     """Thresholds and the offsets of the order, from calibrated out-of-fold answers."""
     thresholds: dict[str, Threshold] = {}
     offsets: dict[str, FloatArray] = {}
     for prop in dataset.properties:
-        p, y = _usable(dataset, prop, said[prop.name])
+        p, y = _usable(dataset, prop, predictions[prop.name])
         offsets[prop.name] = np.zeros(len(prop.classes))
         if spec.order == "macro_f1":
             offsets[prop.name] = tune_offsets(p, y, seed=seed)
@@ -204,23 +184,21 @@ def _decide(
 
 def _candidate_sets(
     dataset: Dataset, spec: ModelSpec, fused: Mapping[str, Distribution]
-) -> dict[str, CandidateSets]:
+) -> dict[str, ConformalSets]:
     """Conformal sets per property; none without a coverage to promise or records to learn it from."""
-    sets: dict[str, CandidateSets] = {}
+    sets = {}
     for prop in dataset.properties:
         p, y = _usable(dataset, prop, fused[prop.name])
         if spec.coverage is not None and len(p):
-            found = fit_candidate_sets(p, y, spec.coverage, prop.many)
-            if found is not None:
-                sets[prop.name] = found
+            sets[prop.name] = ConformalSets.fit(p, y, coverage=spec.coverage)
     return sets
 
 
-def _usable(dataset: Dataset, prop: Property, said: Distribution) -> tuple[FloatArray, FloatArray]:
-    """Probabilities and targets of the records that name a class and have an answer."""
+def _usable(dataset: Dataset, prop: Property, prediction: Distribution) -> tuple[FloatArray, FloatArray]:
+    """Probabilities and targets of the records that name a class and have a prediction."""
     target, named = dataset.targets(prop)
-    use = named & said.present
-    return said.probabilities[use], target[use]
+    use = named & prediction.present
+    return prediction.probabilities[use], target[use]
 
 
 def _threshold(
@@ -228,7 +206,9 @@ def _threshold(
 ) -> Threshold:
     """One threshold on the first candidate; for many values one per class, on that class's own answers."""
     if prop.many:
-        return [threshold_for_precision(p[:, k], y[:, k] > 0, precision) for k in range(len(prop.classes))]
+        return tuple(
+            threshold_for_precision(p[:, k], y[:, k] > 0, precision) for k in range(len(prop.classes))
+        )
     confidence = p[np.arange(len(first)), first]
     return threshold_for_precision(confidence, hits(y, first), precision)
 
@@ -236,11 +216,11 @@ def _threshold(
 def _figures(
     dataset: Dataset,
     prop: Property,
-    said: Distribution,
+    prediction: Distribution,
     thresholds: Mapping[str, Threshold],
     offsets: Mapping[str, FloatArray],
 ) -> dict[str, Any]:
     """Out-of-fold figures of one property."""
-    p, y = _usable(dataset, prop, said)
+    p, y = _usable(dataset, prop, prediction)
     first = order_candidates(p, offsets[prop.name])[:, 0]
     return score(y, p, first, np.asarray(thresholds[prop.name]), prop.many)

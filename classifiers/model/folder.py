@@ -11,19 +11,11 @@ from typing import Any
 
 from classifiers.base import Classifier, ClassifierError
 from classifiers.data import Property
+from classifiers.digest import file_digest
 from classifiers.model.card import classifier_card
-from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest, staged, verify
+from classifiers.model.manifest import MANIFEST, ModelFolderError, staged
+from classifiers.model.verified import VerifiedFolder, load_verified
 from classifiers.registry import classifier_class
-
-__all__ = [
-    "FORMAT",
-    "LoadedModel",
-    "ModelFolderError",
-    "read_json",
-    "read_model",
-    "write_json",
-    "write_model",
-]
 
 FORMAT = 1
 """Version of the layout; a folder of a later version is refused."""
@@ -58,47 +50,38 @@ def clean(value: Any) -> Any:
     return None if isinstance(value, float) and not abs(value) < float("inf") else value
 
 
-def read_json(path: Path) -> Any:
-    """Raises ModelFolderError when the file is not there or is not JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ModelFolderError(f"{path} cannot be read: {error}") from error
-
-
 def labels_json(properties: tuple[Property, ...]) -> dict[str, list[str]]:
     """Property → its classes in order."""
     return {p.name: list(p.classes) for p in properties}
 
 
-def read_properties(folder: Path, config: Mapping[str, Any]) -> tuple[Property, ...]:
+def heads_json(properties: tuple[Property, ...]) -> dict[str, dict[str, Any]]:
+    """Property → number of classes and whether a record may have several."""
+    return {p.name: {"classes": len(p.classes), "many": p.many} for p in properties}
+
+
+def read_properties(folder: VerifiedFolder, config: Mapping[str, Any]) -> tuple[Property, ...]:
     """The properties of labels.json, checked against the heads of config.json. Raises ModelFolderError."""
-    labels = read_json(folder / "labels.json")
-    heads = config.get("heads")
+    labels, heads, path = folder.json("labels.json"), config.get("heads"), folder.path
     if not isinstance(labels, dict) or not isinstance(heads, dict) or set(heads) != set(labels):
-        raise ModelFolderError(f"{folder}: labels.json and the heads of config.json name other properties")
+        raise ModelFolderError(f"{path}: labels.json and the heads of config.json name other properties")
     properties = []
     for name, head in heads.items():
         classes = labels[name]
         if not isinstance(classes, list) or not all(
             isinstance(c, str) and _IRI.fullmatch(c) for c in classes
         ):
-            raise ModelFolderError(f"{folder}: the labels of {name} are not a list of absolute IRIs")
+            raise ModelFolderError(f"{path}: the labels of {name} are not a list of absolute IRIs")
         if len(set(classes)) != len(classes):
-            raise ModelFolderError(f"{folder}: the labels of {name} name a class twice")
-        if not isinstance(head, dict) or head.get("classes") != len(classes):
+            raise ModelFolderError(f"{path}: the labels of {name} name a class twice")
+        size = head.get("classes") if isinstance(head, dict) else None
+        if size != len(classes):
             raise ModelFolderError(
-                f"{folder}: labels.json names {len(classes)} classes of {name}, the head has "
-                f"{head.get('classes') if isinstance(head, dict) else head!r}"
+                f"{path}: labels.json names {len(classes)} classes of {name}, the head has {size!r}"
             )
         properties.append(Property(name, tuple(classes), bool(head.get("many"))))
     order = config.get("order", list(heads))
     return tuple(sorted(properties, key=lambda p: order.index(p.name) if p.name in order else len(order)))
-
-
-def heads_json(properties: tuple[Property, ...]) -> dict[str, dict[str, Any]]:
-    """Property → number of classes and whether a record may have several."""
-    return {p.name: {"classes": len(p.classes), "many": p.many} for p in properties}
 
 
 def fill(
@@ -131,17 +114,21 @@ def write_model(
 
 
 def read_model(folder: Path) -> LoadedModel:
-    """Verify and load a model folder. Raises ModelFolderError for anything that does not fit."""
-    digest = verify(folder)
-    config = read_json(folder / "config.json")
+    """Verify and load a classifier's folder. Raises ModelFolderError for anything that does not fit."""
+    return load_verified(Path(folder), read_classifier)
+
+
+def read_classifier(folder: VerifiedFolder) -> LoadedModel:
+    """A classifier from a folder that was verified. Raises ModelFolderError for anything that does not fit."""
+    config = folder.json("config.json")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ModelFolderError(f"{folder}: config.json is not of format {FORMAT}; train the model anew")
+        raise ModelFolderError(f"{folder.path}: config.json is not of format {FORMAT}; train the model anew")
     properties = read_properties(folder, config)
     try:
         kind = classifier_class(str(config["classifier"]))
-        classifier = kind.read(folder, config["classifier_config"], properties)
+        classifier = kind.read(folder.path, config["classifier_config"], properties)
     except ModelFolderError:
         raise
     except (ClassifierError, KeyError) as error:
-        raise ModelFolderError(f"{folder}: {error}") from error
-    return LoadedModel(classifier, digest, config, read_json(folder / "metrics.json"))
+        raise ModelFolderError(f"{folder.path}: {error}") from error
+    return LoadedModel(classifier, folder.digest, config, folder.json("metrics.json"))

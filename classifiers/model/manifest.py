@@ -1,40 +1,26 @@
-"""Folders that are written whole or not at all, and that can prove that nothing in them was altered.
+"""Folders that are written whole or not at all, with a MANIFEST of what is in them.
 
-MANIFEST lists every file as "sha256  path" (the form of sha256sum); its own SHA-256 is the folder's
-digest. Reading refuses files that are not listed, missing or altered, links, and anything that could
-carry a pickle.
+MANIFEST lists every file as "sha256  path" (the form of sha256sum); its own SHA-256 is the folder's digest.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
-import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from classifiers.base import ClassifierError
+from classifiers.digest import file_digest
 
 MANIFEST = "MANIFEST"
-_PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".dill", ".npy", ".npz", ".ckpt", ".pck"}
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
 class ModelFolderError(ClassifierError):
     """A model folder is incomplete, altered, or holds what it must not."""
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -81,79 +67,12 @@ def write_manifest(folder: Path) -> str:
     return file_digest(folder / MANIFEST)
 
 
-def verify(folder: Path) -> str:
-    """Check a folder against its MANIFEST; returns the digest. Raises ModelFolderError."""
-    manifest = folder / MANIFEST
-    if not folder.is_dir():
-        raise ModelFolderError(f"no model folder {folder}; train one with: enrich train --model {folder}")
-    if not manifest.is_file() or manifest.is_symlink():
-        raise ModelFolderError(f"{folder} has no MANIFEST, so it is no model folder or an unfinished one")
-    listed = files_of(manifest)
-    found = set()
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            raise ModelFolderError(f"{folder}: {name} is a link; a model folder holds its files itself")
-        if path.is_file() and path != manifest:
-            found.add(name)
-    for name in sorted(found - set(listed)):
-        raise ModelFolderError(f"{folder}: {name} is not in the MANIFEST")
-    for name in sorted(set(listed) - found):
-        raise ModelFolderError(f"{folder}: {name} is in the MANIFEST and not in the folder")
-    for name, digest in listed.items():
-        _refuse_pickle(folder, name)
-        if file_digest(folder / name) != digest:
-            raise ModelFolderError(f"{folder}: {name} was altered: its SHA-256 is not the MANIFEST's")
-        if name.endswith(".safetensors"):
-            _refuse_not_finite(folder / name)
-    return file_digest(manifest)
-
-
-def files_of(manifest: Path) -> dict[str, str]:
-    """The files of a MANIFEST by path within the folder, each with its digest. Raises ModelFolderError."""
-    try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ModelFolderError(f"{manifest} is not UTF-8 text") from error
+def parse_manifest(text: str, where: Path) -> dict[str, str]:
+    """Path to SHA-256. Raises ModelFolderError for a line that is not of the form, or leads out of the folder."""
     listed: dict[str, str] = {}
-    for line in lines:
+    for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None or match[2].startswith("/") or ".." in match[2].split("/") or match[2] in listed:
-            raise ModelFolderError(f"{manifest}: a line that is not 'sha256  path': {line[:80]!r}")
+            raise ModelFolderError(f"{where}: a line that is not 'sha256  path': {line[:80]!r}")
         listed[match[2]] = match[1]
     return listed
-
-
-def _refuse_pickle(folder: Path, name: str) -> None:
-    path = folder / name
-    with path.open("rb") as file:
-        head = file.read(4)
-    pickled = len(head) >= 2 and head[0] == 0x80 and head[1] in (2, 3, 4, 5)
-    if path.suffix.lower() in _PICKLES or pickled or head == b"PK\x03\x04":
-        raise ModelFolderError(f"{folder}: {name} can hold a pickle, which would run code; it is not loaded")
-
-
-_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-
-
-def _refuse_not_finite(path: Path) -> None:
-    """Refuse tensors with NaN or infinity; reads the format's header itself, so bfloat16 works as well."""
-    data = path.read_bytes()
-    try:
-        (length,) = struct.unpack("<Q", data[:8])
-        header: dict[str, Any] = json.loads(data[8 : 8 + length])
-        body = memoryview(data)[8 + length :]
-        for name, tensor in header.items():
-            if name == "__metadata__" or tensor["dtype"] not in _FLOATS:
-                continue
-            start, end = tensor["data_offsets"]
-            values = np.frombuffer(body[start:end], dtype=_FLOATS[tensor["dtype"]])
-            bad = (
-                ((values & 0x7F80) == 0x7F80).any()
-                if tensor["dtype"] == "BF16"
-                else not np.isfinite(values).all()
-            )
-            if bad:
-                raise ModelFolderError(f"{path}: the tensor {name} has values that are not numbers")
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFolderError(f"{path} is not a safetensors file: {error}") from error

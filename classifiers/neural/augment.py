@@ -7,37 +7,32 @@ Sources: Szegedy et al. 2015 (crops), Yun et al. 2019 (CutMix), Zhang et al. 201
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from classifiers.settings import require
+from classifiers.settings import ClassifierSettings, Share
 
 
-@dataclass(frozen=True)
-class AugmentSettings:
-    """`scale` is the smallest share of the picture's area a crop takes, `ratio` the widest proportion.
+class AugmentSettings(ClassifierSettings):
+    """What is changed at random in the pictures of a training step."""
 
-    `cutmix` and `mixup` are the α of their Beta distributions, 0 for off; with both on, each batch takes
-    one of the two with probability `mix`. `colour` is the largest change of brightness and contrast.
-    """
-
-    scale: float = 0.35
-    ratio: float = 4 / 3
+    scale: float = Field(default=0.35, gt=0, le=1)
+    """Smallest share of a picture's area that a crop takes."""
+    ratio: float = Field(default=4 / 3, ge=1, le=10)
+    """Widest proportion of a crop, width by height or height by width."""
     flip: bool = True
-    colour: float = 0.1
-    cutmix: float = 0.0
-    mixup: float = 0.0
-    mix: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(0 < self.scale <= 1, "scale is above 0 and at most 1")
-        require(1 <= self.ratio <= 10, "ratio is from 1 to 10")
-        require(0 <= self.colour < 1, "colour is from 0 to below 1")
-        require(0 <= self.cutmix <= 100 and 0 <= self.mixup <= 100, "cutmix and mixup are from 0 to 100")
-        require(0 <= self.mix <= 1, "mix is from 0 to 1")
+    """Whether half of the pictures are mirrored."""
+    colour: Share = 0.1
+    """Largest change of brightness and of contrast, as a share."""
+    cutmix: float = Field(default=0.0, ge=0, le=100)
+    """α of CutMix's Beta distribution; 0 for off."""
+    mixup: float = Field(default=0.0, ge=0, le=100)
+    """α of MixUp's Beta distribution; 0 for off. With CutMix on too, each batch takes one of the two."""
+    mix: float = Field(default=1.0, ge=0, le=1)
+    """Probability that a batch is mixed at all."""
 
 
 def uniform(generator: Generator, low: float = 0.0, high: float = 1.0) -> float:

@@ -6,9 +6,9 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -21,33 +21,16 @@ from classifiers.data import Dataset, Property, Record
 from classifiers.neural import heads as head
 from classifiers.neural import onnx_runtime
 from classifiers.neural.checkpoints import plain
-from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
+from classifiers.neural.heads import LossSettings
 from classifiers.neural.networks import MultitaskNetwork, load_network
 from classifiers.neural.onnx_runtime import Arrays, Runner, TorchRunner
-from classifiers.neural.optimisation import TrainingSettings, pick_device
+from classifiers.neural.optimisation import pick_device
 from classifiers.neural.training import train as run_training
-from classifiers.settings import from_json, to_json
+from classifiers.settings import ClassifierSettings
 
 WEIGHTS = "model.safetensors"
 Runtime = Literal["auto", "onnx", "torch", "bfloat16"]
 """What answers. `bfloat16` is torch in half the precision, about 1e-2 off: for CPUs with AMX, when asked for."""
-
-
-class NeuralSettings(Protocol):
-    """The settings that every neural classifier has."""
-
-    @property
-    def aggregate(self) -> Aggregate: ...
-    @property
-    def heads(self) -> HeadSettings: ...
-    @property
-    def loss(self) -> LossSettings: ...
-    @property
-    def training(self) -> TrainingSettings: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def runtime(self) -> Runtime: ...
 
 
 @dataclass(frozen=True)
@@ -66,12 +49,10 @@ class NeuralClassifier(Classifier):
     `failed` maps what could not be used in the last `predict` (a picture's path, a record) to the reason.
     """
 
-    settings_class: ClassVar[type]
+    shared = {"gamma": "loss.gamma"}  # noqa: RUF012
 
-    def __init__(self, settings: Any = None, /, **values: Any) -> None:
-        """From a settings dataclass, or from JSON values by name; ClassifierError names a wrong one."""
-        made = from_json(self.settings_class, values, self.name) if settings is None else settings
-        self.settings: Any = made
+    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
+        super().__init__(settings, **values)
         self.device = pick_device(self.settings.device)
         self.failed: dict[str, str] = {}
         self._network: MultitaskNetwork | None = None
@@ -217,7 +198,7 @@ class NeuralClassifier(Classifier):
     def write(self, folder: Path) -> dict[str, Any]:
         """Weights as safetensors, the ONNX export where it equals torch, and the settings for config.json."""
         save_file(plain(self.network.state_dict()), folder / WEIGHTS)
-        config = {"settings": to_json(self.settings), **self.own_config(folder)}
+        config = {"settings": self.settings.to_json(), **self.own_config(folder)}
         if self.settings.runtime in ("torch", "bfloat16"):
             return {**config, "onnx": {"reason": f"runtime is {self.settings.runtime}"}}
         network = self.network.to("cpu")
@@ -229,13 +210,13 @@ class NeuralClassifier(Classifier):
     @classmethod
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
         """Rebuild from a folder, with no network access; see Classifier.read."""
-        settings: Any = from_json(cls.settings_class, config.get("settings", {}), "config.json settings")
+        settings: Any = cls.settings_class.read(config.get("settings", {}), "config.json settings")
         if (
             settings.device != "auto"
             and not settings.device.startswith("cpu")
             and not torch.cuda.is_available()
         ):
-            settings = replace(settings, device="auto")
+            settings = settings.replace(device="auto")
         classifier = cls(settings)
         classifier.properties = properties
         network = classifier.rebuild(folder, config)
@@ -247,12 +228,24 @@ class NeuralClassifier(Classifier):
         )
         return classifier
 
+    def head_properties(self) -> tuple[Property, ...]:
+        """The properties whose logits the network gives, in their order."""
+        return self.properties
+
+    def column_of(self, prop: str, value: str) -> int:
+        """Which logit belongs to a class. Raises ClassifierError for one that the network does not know."""
+        heads = self.head_properties()
+        for known, part in zip(heads, head.slices(heads), strict=True):
+            if known.name == prop and value in known.classes:
+                return int(part.start) + known.classes.index(value)
+        raise ClassifierError(f"the {self.name} classifier has no class {value!r} of {prop!r}")
+
     def _wanted(self) -> str:
         return {"image": "a picture", "text": "a text"}.get(self.modality, "an input")
 
     def _fingerprint(self, data: LabelledRecords, seed: int) -> str:
         """Digest of all that decides the result of a training run."""
-        digest = hashlib.sha256(json.dumps([to_json(self.settings), seed], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([self.settings.to_json(), seed], sort_keys=True).encode())
         digest.update(repr([(p.name, p.classes, p.many) for p in self.properties]).encode())
         for r in data.dataset.records:
             values = sorted((k, v) for k, v in r.known.items())

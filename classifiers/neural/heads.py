@@ -7,49 +7,44 @@ Lin et al. 2017, *Focal Loss for Dense Object Detection*, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from classifiers.base import Distribution
 from classifiers.data import Dataset, Property
 from classifiers.model.metrics import macro_f1
-from classifiers.settings import require
+from classifiers.neural.focal_loss import focal_loss
+from classifiers.settings import ClassifierSettings, Gamma, Share
 
 Aggregate = Literal["mean", "max", "attention"]
 
 
-@dataclass(frozen=True)
-class HeadSettings:
-    """Shape of the heads. `neck` is the width of the shared layer (0: none), `hidden` that of each head."""
+class HeadSettings(ClassifierSettings):
+    """Shape of the heads."""
 
-    neck: int = 256
-    hidden: int = 0
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        require(0 <= self.neck <= 65536 and 0 <= self.hidden <= 65536, "neck and hidden are from 0 to 65536")
-        require(0 <= self.dropout < 1, "dropout is from 0 to below 1")
+    neck: int = Field(default=256, ge=0, le=65536)
+    """Width of the layer that all properties share; 0 for none."""
+    hidden: int = Field(default=0, ge=0, le=65536)
+    """Width of the layer of each head; 0 for none."""
+    dropout: Share = 0.1
+    """Share of the features dropped at random in training."""
 
 
-@dataclass(frozen=True)
-class LossSettings:
-    """The focal loss. γ 0 is plain cross-entropy; `balance` 1 weights a class by 1/N (the paper), 0 not at all."""
+class LossSettings(ClassifierSettings):
+    """The focal loss."""
 
-    gamma: float = 2.0
-    balance: float = 0.5
-    smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 10, "gamma is from 0 to 10")
-        require(0 <= self.balance <= 1, "balance is from 0 to 1")
-        require(0 <= self.smoothing < 1, "smoothing is from 0 to below 1")
+    gamma: Gamma = 2.0
+    """Focusing parameter γ; 0 is cross-entropy. Not given, it is `train.gamma`."""
+    balance: float = Field(default=0.5, ge=0, le=1)
+    """Power of the class weights: 1 weights a class by 1/N (the paper), 0 not at all."""
+    smoothing: Share = 0.0
+    """Label smoothing: the share of the target spread over all classes."""
 
 
 class MultitaskHeads(nn.Module):
@@ -117,11 +112,10 @@ def class_weights(target: Tensor, named: Tensor, properties: Sequence[Property],
 
 
 class FocalLoss(nn.Module):
-    """Σ over properties of the mean over the records that name it of Σ_k w_k · t_k · (1 − p_k)^γ · (−log p_k).
+    """Σ over properties of the mean focal loss over the records that name it (see `focal_loss`).
 
-    p is the softmax of the property's logits, or for a property with many values each class's sigmoid, to
-    which the same term for "not this class" is added, unweighted. `target` (n, ΣK) may be soft (label
-    smoothing, MixUp); `named` (n, P) leaves the others out. Without any named value the loss is 0.
+    `target` (n, ΣK) may be soft (label smoothing, MixUp); `named` (n, P) leaves the others out. Without any
+    named value the loss is 0.
     """
 
     weights: Tensor
@@ -140,31 +134,12 @@ class FocalLoss(nn.Module):
         for p, (prop, part) in enumerate(zip(self.properties, slices(self.properties), strict=True)):
             rows = named[:, p]
             if bool(rows.any()):
-                wanted, weight = target[rows, part], self.weights[part]
-                term = self._many if prop.many else self._one
-                total = total + term(logits[rows, part].float(), wanted, weight).mean()
+                smoothing = self.settings.smoothing
+                spread = smoothing / (2 if prop.many else len(prop.classes))
+                wanted = target[rows, part] * (1 - smoothing) + spread
+                scores, weight = logits[rows, part].float(), self.weights[part]
+                total = total + focal_loss(scores, wanted, prop.many, self.settings.gamma, weight).mean()
         return total
-
-    def _one(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        smoothing = self.settings.smoothing
-        target = target * (1 - smoothing) + smoothing / target.shape[1]
-        log_p = F.log_softmax(logits, dim=1)
-        return -(weight * target * _focus(log_p, self.settings.gamma) * log_p).sum(dim=1)
-
-    def _many(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        smoothing = self.settings.smoothing
-        target = target * (1 - smoothing) + smoothing / 2
-        yes, no = F.logsigmoid(logits), F.logsigmoid(-logits)
-        gamma = self.settings.gamma
-        terms = weight * target * _focus(yes, gamma) * yes + (1 - target) * _focus(no, gamma) * no
-        return -terms.sum(dim=1)
-
-
-def _focus(log_p: Tensor, gamma: float) -> Tensor:
-    """(1 − p)^γ; the floor keeps the gradient of a fractional γ finite where p is 1."""
-    if gamma == 0:
-        return torch.ones_like(log_p)
-    return (-torch.expm1(log_p)).clamp(min=1e-7).pow(gamma)
 
 
 def aggregate(logits: Tensor, attention: Tensor, owner: Tensor, count: int, how: Aggregate) -> Tensor:

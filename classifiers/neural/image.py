@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -13,10 +13,12 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 import torch
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset, Record
+from classifiers.data import Dataset, Picture, Record
+from classifiers.explain.explanation import MemberExplanation, PictureExplanation, Saliency
 from classifiers.neural import augment
 from classifiers.neural.augment import AugmentSettings
 from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
@@ -25,7 +27,8 @@ from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
 from classifiers.neural.networks import ImageNetwork, build_backbone
 from classifiers.neural.onnx_runtime import Arrays
 from classifiers.neural.optimisation import TrainingSettings, from_nothing
-from classifiers.settings import require
+from classifiers.neural.saliency import saliency_map
+from classifiers.settings import ClassifierSettings, Count
 
 AHEAD = 2
 """Batches that are decoded while the network works on another one."""
@@ -34,38 +37,46 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-@dataclass(frozen=True)
-class ImageSettings:
-    """How the image classifier is built and trained.
-
-    `backbone` is a name of timm; `weights` is `hub`, `none` or a local safetensors file or folder. From
-    `none`, all layers train from the start at the heads' rate. `size` 0 takes the backbone's own. `crop` is
-    the share of the picture's shorter side that is looked at. `pictures` is how many pictures of a record
-    a training step samples; prediction looks at all, up to `most`. `cache` is the memory for decoded
-    pictures in training, MiB.
-    """
+class ImageSettings(ClassifierSettings):
+    """The network over a record's pictures."""
 
     backbone: str = "resnet50"
+    """A name of timm."""
     weights: str = "hub"
-    size: int = 0
-    crop: float = 0.9
-    pictures: int = 1
-    most: int = 1000
+    """`hub`, `none`, or a local safetensors file or folder; from `none` all layers train at the heads' rate."""
+    size: int = Field(default=0, ge=0, le=1024)
+    """Pixels of the square that the network looks at, 16 or more; 0 takes the backbone's own."""
+    crop: float = Field(default=0.9, ge=0.1, le=1)
+    """Share of a picture's shorter side that is looked at."""
+    pictures: int = Field(default=1, ge=1, le=64)
+    """Pictures of a record that a training step samples; prediction looks at all, up to `most`."""
+    most: Count = 1000
+    """Pictures of a record that are looked at, at most."""
     aggregate: Aggregate = "mean"
-    predict_batch: int = 16
-    cache: int = 512
+    """How the logits of several pictures become one answer."""
+    predict_batch: int = Field(default=16, ge=1, le=4096)
+    """Pictures in a prediction batch."""
+    cache: int = Field(default=512, ge=0)
+    """Memory for decoded pictures in training, MiB."""
     device: str = "auto"
+    """Where it runs: auto, cpu or cuda."""
     runtime: Runtime = "auto"
-    heads: HeadSettings = field(default_factory=HeadSettings)
-    loss: LossSettings = field(default_factory=LossSettings)
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(head_rate=3.0))
+    """What answers: ONNX Runtime or torch; `bfloat16` is for processors with AMX, about 1e-2 off."""
+    heads: HeadSettings = HeadSettings()
+    """Shape of the heads."""
+    loss: LossSettings = LossSettings()
+    """The loss."""
+    augment: AugmentSettings = AugmentSettings()
+    """What is changed at random in training."""
+    training: TrainingSettings = TrainingSettings(head_rate=3.0)
+    """The training run."""
 
-    def __post_init__(self) -> None:
-        require(self.size == 0 or 16 <= self.size <= 1024, "size is 0 or from 16 to 1024 pixels")
-        require(0.1 <= self.crop <= 1, "crop is from 0.1 to 1")
-        require(1 <= self.pictures <= 64 and self.most >= 1, "pictures is from 1 to 64, most at least 1")
-        require(1 <= self.predict_batch <= 4096 and self.cache >= 0, "predict_batch is from 1 to 4096")
+    @field_validator("size")
+    @classmethod
+    def _large_enough(cls, size: int) -> int:
+        if 0 < size < 16:
+            raise ValueError("size is 0 or from 16 to 1024 pixels")
+        return size
 
 
 @cache
@@ -82,7 +93,7 @@ class ImageClassifier(NeuralClassifier):
 
     name: ClassVar[str] = "image"
     modality: ClassVar[str] = "image"
-    settings_class: ClassVar[type] = ImageSettings
+    settings_class = ImageSettings
     settings: ImageSettings
 
     def __init__(self, settings: ImageSettings | None = None, /, **values: Any) -> None:
@@ -121,9 +132,40 @@ class ImageClassifier(NeuralClassifier):
     def has_items(self, record: Record) -> bool:
         return any(p.path is not None for p in record.pictures)
 
+    def why_absent(self, record: Record) -> str:
+        reasons = dict.fromkeys(p.failure for p in record.pictures if p.failure)
+        return "; ".join(reasons) or "the record has no picture that it can look at"
+
+    def explain(
+        self,
+        record: Record,
+        prop: str,
+        value: str,
+        *,
+        most: int = 10,  # noqa: ARG002
+        pictures: int = 3,
+    ) -> MemberExplanation:
+        """A saliency map of each picture; one that does not decode has the reason instead."""
+        shown = [p for p in record.pictures if p.path is not None][:pictures]
+        found = tuple(self._explain_picture(picture, prop, value) for picture in shown)
+        return MemberExplanation(self.modality, self.name, unit="share", pictures=found)
+
+    def _explain_picture(self, picture: Picture, prop: str, value: str) -> PictureExplanation:
+        assert picture.path is not None
+        column = self.column_of(prop, value)
+        try:
+            array = self.pictures.decode(picture.path, self.decode_size)
+        except ClassifierError as error:
+            return PictureExplanation(picture, None, str(error))
+        decoded = torch.from_numpy(np.array(array)).permute(2, 0, 1)
+        crop = self.look(decoded)
+        found, method = saliency_map(self.network, _pixels([crop]).to(self.device), column)
+        pixels = crop.permute(1, 2, 0).numpy()
+        return PictureExplanation(picture, Saliency(prop, value, picture.path, method, found, pixels))
+
     def build(self, train: Dataset, resume: Path | None) -> ImageNetwork:  # noqa: ARG002
         if self.settings.weights == "none":
-            self.settings = replace(self.settings, training=from_nothing(self.settings.training))
+            self.settings = self.settings.replace(training=from_nothing(self.settings.training))
         return self._network_of(self.settings.weights, self.settings.size)
 
     def _network_of(self, weights: str, size: int) -> ImageNetwork:

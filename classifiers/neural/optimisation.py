@@ -5,59 +5,55 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from classifiers.base import ClassifierError
-from classifiers.settings import require
+from classifiers.settings import ClassifierSettings, Count, Positive, Share
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """One training run. Rates are per step of AdamW; `warmup` is a share of all steps.
+class TrainingSettings(ClassifierSettings):
+    """One training run, by AdamW."""
 
-    `layer_decay` multiplies the rate for every layer further from the heads (1: all alike), `head_rate`
-    that of the heads, which start from nothing.
-    `frozen_epochs` trains the heads alone first. `schedule` restarts begins a new cosine every
-    `restart_every` epochs (Loshchilov and Hutter 2017). `patience` 0 never stops early; `monitor` is the
-    held-out quantity that chooses the epoch. `keep` all leaves a checkpoint per epoch, for soups.
-    """
-
-    epochs: int = 20
-    batch: int = 32
-    learning_rate: float = 3e-4
-    weight_decay: float = 0.04
-    layer_decay: float = 0.8
-    head_rate: float = 1.0
-    frozen_epochs: int = 1
-    warmup: float = 0.1
+    epochs: int = Field(default=20, ge=1, le=10_000)
+    """Epochs, at most."""
+    batch: int = Field(default=32, ge=1, le=65_536)
+    """Records in a training step."""
+    learning_rate: float = Field(default=3e-4, gt=0, le=10)
+    """Highest learning rate of the layer below the heads."""
+    weight_decay: float = Field(default=0.04, ge=0, le=10)
+    """Weight decay of matrices; vectors (norms, biases) do not decay."""
+    layer_decay: float = Field(default=0.8, gt=0, le=1)
+    """Factor of the rate for every layer further from the heads; 1 trains all alike."""
+    head_rate: float = Field(default=1.0, gt=0, le=1000)
+    """Factor of the rate for the heads, which start from nothing."""
+    frozen_epochs: int = Field(default=1, ge=0)
+    """Epochs at the beginning that train the heads alone."""
+    warmup: Share = 0.1
+    """Share of all steps in which the rate rises to its highest."""
     schedule: Literal["cosine", "restarts", "constant"] = "cosine"
-    restart_every: int = 3
-    clip: float = 1.0
-    patience: int = 5
+    """How the rate falls; `restarts` begins a new cosine every `restart_every` epochs."""
+    restart_every: Count = 3
+    """Epochs of one cosine of the schedule `restarts` (Loshchilov and Hutter 2017)."""
+    clip: Positive = 1.0
+    """Largest norm of a step's gradient."""
+    patience: int = Field(default=5, ge=0)
+    """Epochs without gain after which training stops; 0 never stops early."""
     monitor: Literal["score", "loss"] = "score"
+    """Held-out quantity that chooses the epoch: the mean macro-F1, or the cross-entropy."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the network in training; `auto` takes bfloat16 where the processor has it."""
     keep: Literal["last", "all"] = "last"
-
-    def __post_init__(self) -> None:
-        require(1 <= self.epochs <= 10_000, "epochs is from 1 to 10000")
-        require(1 <= self.batch <= 65_536, "batch is from 1 to 65536")
-        require(0 < self.learning_rate <= 10, "learning_rate is above 0 and at most 10")
-        require(0 <= self.weight_decay <= 10, "weight_decay is from 0 to 10")
-        require(0 < self.layer_decay <= 1, "layer_decay is above 0 and at most 1")
-        require(0 < self.head_rate <= 1000, "head_rate is above 0 and at most 1000")
-        require(self.frozen_epochs >= 0 and self.patience >= 0, "frozen_epochs and patience are not negative")
-        require(0 <= self.warmup < 1, "warmup is from 0 to below 1")
-        require(self.restart_every >= 1 and self.clip > 0, "restart_every is at least 1, clip above 0")
+    """Checkpoints that stay; `all` leaves one per epoch, for soups."""
 
 
 def from_nothing(settings: TrainingSettings) -> TrainingSettings:
     """The same run for a network without pretrained weights: every layer from the start, at the heads' rate."""
     rate = settings.learning_rate * settings.head_rate
-    return replace(settings, learning_rate=rate, head_rate=1.0, layer_decay=1.0, frozen_epochs=0)
+    return settings.replace(learning_rate=rate, head_rate=1.0, layer_decay=1.0, frozen_epochs=0)
 
 
 def rate_factor(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record
+from classifiers.explain.explanation import MemberExplanation
 from classifiers.neural import encoders
 from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
 from classifiers.neural.encoders import TOKENIZER, Encoder, ScratchSettings
@@ -23,47 +24,55 @@ from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
 from classifiers.neural.networks import Pooling, TextNetwork
 from classifiers.neural.onnx_runtime import Arrays, TorchRunner
 from classifiers.neural.optimisation import TrainingSettings, from_nothing
+from classifiers.neural.saliency import word_shares
 from classifiers.neural.tokens import Tokens, buckets
-from classifiers.settings import require
+from classifiers.settings import ClassifierSettings, Count
 
 BUCKET = 50
 """Training sorts this many batches' worth of shuffled records by length, so that padding stays small."""
 
 
-@dataclass(frozen=True)
-class TextSettings:
-    """How the text classifier is built and trained.
-
-    `encoder` is a name of the hub, a local folder, `minilm` (packaged, English) or `scratch`. `frozen`
-    trains the heads alone, on features computed once. `join` reads a record's texts as one sequence of at
-    most `tokens`; otherwise each text is read by itself and the logits are aggregated. `predict_tokens`
-    bounds a prediction batch, with its padding.
-    """
+class TextSettings(ClassifierSettings):
+    """The transformer over a record's texts."""
 
     encoder: str = "FacebookAI/xlm-roberta-base"
+    """A name of the hub, a local folder, `minilm` (packaged, English) or `scratch`."""
     frozen: bool = False
-    tokens: int = 256
+    """Train the heads alone, on features that are computed once."""
+    tokens: int = Field(default=256, ge=8, le=8192)
+    """Tokens read of a sequence, at most."""
     join: bool = True
+    """Read a record's texts as one sequence; otherwise each by itself, and their logits are aggregated."""
     languages: tuple[str, ...] = ()
+    """Languages to read, in this order; empty for all."""
     pooling: Pooling = "mean"
+    """How token states become one vector."""
     aggregate: Aggregate = "mean"
-    predict_batch: int = 64
-    predict_tokens: int = 8192
+    """How the logits of several texts become one answer."""
+    predict_batch: Count = 64
+    """Texts in a prediction batch, at most."""
+    predict_tokens: Count = 8192
+    """Tokens of a prediction batch with its padding, at most."""
     device: str = "auto"
+    """Where it runs: auto, cpu or cuda."""
     runtime: Runtime = "auto"
-    scratch: ScratchSettings = field(default_factory=ScratchSettings)
-    heads: HeadSettings = field(default_factory=HeadSettings)
-    loss: LossSettings = field(default_factory=LossSettings)
-    training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(
-            epochs=16, learning_rate=5e-5, layer_decay=0.9, head_rate=20.0
-        )
+    """What answers: ONNX Runtime or torch; `bfloat16` is for processors with AMX, about 1e-2 off."""
+    scratch: ScratchSettings = ScratchSettings()
+    """Shape of the encoder that is built from scratch."""
+    heads: HeadSettings = HeadSettings()
+    """Shape of the heads."""
+    loss: LossSettings = LossSettings()
+    """The loss."""
+    training: TrainingSettings = TrainingSettings(
+        epochs=16, learning_rate=5e-5, layer_decay=0.9, head_rate=20.0
     )
+    """The training run."""
 
-    def __post_init__(self) -> None:
-        require(8 <= self.tokens <= 8192, "tokens is from 8 to 8192")
-        require(self.predict_batch >= 1 and self.predict_tokens >= 1, "predict_batch is at least 1")
-        require(not (self.frozen and self.encoder == "scratch"), "an encoder from scratch cannot be frozen")
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.encoder == "scratch" and self.frozen:
+            raise ValueError("an encoder from scratch cannot be frozen")
+        return self
 
 
 class FeatureCache:
@@ -99,19 +108,50 @@ class TextClassifier(NeuralClassifier):
 
     name: ClassVar[str] = "text"
     modality: ClassVar[str] = "text"
-    settings_class: ClassVar[type] = TextSettings
+    settings_class = TextSettings
     settings: TextSettings
     encoder: Encoder
     tokens: Tokens
     _encoder_digest: bytes = b""
 
+    @classmethod
+    def affordable(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the encoder frozen where no GPU makes fine-tuning quick and nothing else was said."""
+        read = TextSettings.read(settings)
+        if read.encoder == "scratch":
+            return settings
+        encoders.load(read.encoder)
+        return settings if torch.cuda.is_available() else {"frozen": True, **settings}
+
     def has_items(self, record: Record) -> bool:
         return any(t.value.strip() for t in record.texts)
+
+    def why_absent(self, record: Record) -> str:
+        return "no text with a word that it knows" if record.texts else "the record has no text"
+
+    def explain(
+        self,
+        record: Record,
+        prop: str,
+        value: str,
+        *,
+        most: int = 10,
+        pictures: int = 3,  # noqa: ARG002
+    ) -> MemberExplanation:
+        """The words that mattered, as shares."""
+        column = self.column_of(prop, value)
+        found = word_shares(self.network, self.tokens, record, column, join=self.settings.join)
+        return MemberExplanation(self.modality, self.name, unit="share", contributions=tuple(found[:most]))
+
+    @property
+    def network(self) -> TextNetwork:
+        """The network; ClassifierError before `fit` or `read`."""
+        return cast(TextNetwork, super().network)
 
     def build(self, train: Dataset, resume: Path | None) -> TextNetwork:
         s = self.settings
         if s.encoder == "scratch":
-            self.settings = s = replace(s, training=from_nothing(s.training))
+            self.settings = s = s.replace(training=from_nothing(s.training))
             encoder = encoders.from_scratch(self._tokenizer(train, resume), s.scratch, s.tokens)
         else:
             encoder = encoders.load(s.encoder)

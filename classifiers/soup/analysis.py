@@ -11,7 +11,8 @@ import numpy as np
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.model import metrics
 from classifiers.model.calibration import METHODS as CALIBRATIONS
-from classifiers.model.calibration import Calibrator
+from classifiers.model.calibration import fit_calibrator
+from classifiers.model.calibrator import Method as Calibration
 from classifiers.soup.candidates import BEST, Candidate, candidates
 from classifiers.soup.cost import cost_of
 from classifiers.soup.decomposition import decompose
@@ -186,13 +187,16 @@ def _lines(
 
 
 def calibration(
-    candidate: Candidate, split: PictureSplit, view: PropertyView, methods: tuple[str, ...] = CALIBRATIONS
+    candidate: Candidate,
+    split: PictureSplit,
+    view: PropertyView,
+    methods: tuple[Calibration, ...] = CALIBRATIONS,
 ) -> dict[str, Any]:
     """Calibration error, log loss and reliability on scoring, before and after a calibration learnt on selection."""
     inside = PropertyView.of(split.selection, view.prop.name)
     p = inside.select(candidate.selection)
     target = np.eye(len(view.prop.classes))
-    chosen = Calibrator.fit(p, target[inside.truth], methods=methods)
+    chosen = fit_calibrator(p, target[inside.truth], methods=methods)
     before = view.select(candidate.scoring)
     return {
         "name": candidate.name,

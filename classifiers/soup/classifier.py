@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,8 +14,10 @@ from torch import Tensor
 
 from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.model.folder import labels_json, read_json, read_model, write_model
-from classifiers.model.manifest import ModelFolderError, file_digest
+from classifiers.digest import file_digest
+from classifiers.model.folder import labels_json, read_model, write_model
+from classifiers.model.manifest import MANIFEST, ModelFolderError
+from classifiers.model.verified import read_json
 from classifiers.neural.augment import centre_crop
 from classifiers.neural.image import ImageClassifier, ImageSettings
 from classifiers.neural.networks import ImageNetwork
@@ -26,12 +27,13 @@ from classifiers.soup.selection import Soup
 from classifiers.soup.trajectory import SEEN, build
 
 
-@dataclass(frozen=True)
 class SoupSettings(ImageSettings):
-    """Those of the image classifier; `folder` is the soup that `fit` takes, `digest` its MANIFEST's."""
+    """Those of the image classifier; training takes `folder` alone, the rest comes with the soup."""
 
     folder: str = ""
+    """Folder of the cooked soup, relative to enrich.toml."""
     digest: str = ""
+    """Digest of the soup's MANIFEST; `enrich train` fills it in."""
 
 
 class SoupClassifier(ImageClassifier):
@@ -43,13 +45,32 @@ class SoupClassifier(ImageClassifier):
     """
 
     name: ClassVar[str] = "soup"
-    settings_class: ClassVar[type] = SoupSettings
+    settings_class = SoupSettings
+    shared = {}  # noqa: RUF012
+    option_names = ("folder",)
     settings: SoupSettings
 
     def __init__(self, settings: SoupSettings | None = None, /, **values: Any) -> None:
         super().__init__(settings, **values)
         self.learned: tuple[Property, ...] = ()
         self.seen: dict[str, frozenset[str]] = {}
+
+    @classmethod
+    def training_settings(
+        cls,
+        options: Mapping[str, Any],
+        shared: Mapping[str, Any],  # noqa: ARG003
+        folder: Path,
+        where: str,
+    ) -> dict[str, Any]:
+        """The folder of the soup, made absolute, and its digest."""
+        others = sorted(set(options) - set(cls.option_names))
+        if others:
+            raise ClassifierError(f"{where}.{others[0]} has no effect beside soup; leave it out")
+        soup = (folder / Path(str(options.get("folder", ""))).expanduser()).resolve()
+        if not (soup / MANIFEST).is_file():
+            raise ClassifierError(f"{where}.soup: {soup} is no soup; cook one with: enrich soup cook")
+        return {"folder": str(soup), "digest": file_digest(soup / MANIFEST)}
 
     def fit(
         self,
@@ -115,6 +136,9 @@ class SoupClassifier(ImageClassifier):
             return False
         digests = {_digest(p) for p in record.pictures if p.path is not None}
         return any(not digests.isdisjoint(part) for part in wanted)
+
+    def head_properties(self) -> tuple[Property, ...]:
+        return self.learned or self.properties
 
     def own_config(self, folder: Path) -> dict[str, Any]:
         text = json.dumps({k: sorted(v) for k, v in self.seen.items()}, indent=0, sort_keys=True)

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
-from classifiers.model.folder import read_json
-from classifiers.model.manifest import MANIFEST, ModelFolderError, files_of, verify
+from classifiers.model.manifest import MANIFEST, ModelFolderError
+from classifiers.model.verified import open_folder
 from classifiers.neural.checkpoints import NETWORK, epochs, folder_of
-from classifiers.settings import from_json
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.trajectory import ABOUT, SEEN, TrajectorySettings
 
@@ -133,9 +132,9 @@ def read_trajectory(folder: Path, most: int | None = None) -> Trajectory:
         raise ModelFolderError(f"{folder} holds no trajectory; train one with: enrich soup train")
     files = {epoch: folder_of(folder, epoch) / NETWORK for epoch in epochs(folder)[:most]}
     states = {epoch: file_state(path) for epoch, path in files.items()}
-    verify(folder)
-    digests = {folder / name: digest for name, digest in files_of(folder / MANIFEST).items()}
-    about, seen = read_json(folder / ABOUT), read_json(folder / SEEN)
+    opened = open_folder(folder)
+    digests = {folder / name: digest for name, digest in opened.files.items()}
+    about, seen = opened.json(ABOUT), opened.json(SEEN)
     try:
         name = f"{about['backbone']} seed {about['seed']}"
         history = {int(e["epoch"]): e["held_out"] for e in about["epochs"]}
@@ -143,7 +142,7 @@ def read_trajectory(folder: Path, most: int | None = None) -> Trajectory:
             folder=folder,
             name=name,
             about=about,
-            settings=from_json(TrajectorySettings, about["settings"], f"{folder / ABOUT}: settings"),
+            settings=TrajectorySettings.read(about["settings"], f"{folder / ABOUT}: settings"),
             properties=tuple(
                 Property(p["name"], tuple(p["classes"]), bool(p["many"])) for p in about["properties"]
             ),

@@ -12,11 +12,11 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from classifiers.base import ClassifierError, Progress, no_progress
@@ -30,7 +30,7 @@ from classifiers.neural.heads import HeadSettings, LossSettings
 from classifiers.neural.networks import ImageNetwork, build_backbone, parameter_count
 from classifiers.neural.optimisation import TrainingSettings, pick_device
 from classifiers.neural.training import train
-from classifiers.settings import require, to_json
+from classifiers.settings import ClassifierSettings, Count
 from classifiers.soup import small
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.scores import score
@@ -56,31 +56,37 @@ def recipe() -> TrainingSettings:
     )
 
 
-@dataclass(frozen=True)
-class TrajectorySettings:
-    """How a trajectory is trained.
-
-    `backbone` is a name of timm; `weights` is `hub`, `none` or a local safetensors file or folder. `size`
-    0 takes the backbone's own. `crop` is the share of a picture's shorter side that is measured on. `disk`
-    is the cap on the folder in MiB: beyond it the worst checkpoints are deleted, and named.
-    """
+class TrajectorySettings(ClassifierSettings):
+    """How a trajectory is trained."""
 
     backbone: str = "coatnet_0_rw_224"
+    """A name of timm."""
     weights: str = "none"
-    size: int = 0
-    crop: float = 0.9
+    """`hub`, `none`, or a local safetensors file or folder."""
+    size: int = Field(default=0, ge=0, le=1024)
+    """Pixels of the square that the network looks at, 16 or more; 0 takes the backbone's own."""
+    crop: float = Field(default=0.9, ge=0.1, le=1)
+    """Share of a picture's shorter side that is measured on."""
     device: str = "auto"
-    disk: int = 20_000
-    heads: HeadSettings = field(default_factory=lambda: HeadSettings(neck=0))
-    loss: LossSettings = field(default_factory=lambda: LossSettings(gamma=2.0, balance=0.0))
-    augment: AugmentSettings = field(default_factory=lambda: AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5))
-    training: TrainingSettings = field(default_factory=recipe)
+    """Where it runs: auto, cpu or cuda."""
+    disk: Count = 20_000
+    """Cap on the folder, MiB: beyond it the worst checkpoints are deleted, and named."""
+    heads: HeadSettings = HeadSettings(neck=0)
+    """Shape of the heads."""
+    loss: LossSettings = LossSettings(gamma=2.0, balance=0.0)
+    """The loss."""
+    augment: AugmentSettings = AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5)
+    """What is changed at random in training."""
+    training: TrainingSettings = recipe()
+    """The training run."""
 
-    def __post_init__(self) -> None:
-        require(self.size == 0 or 16 <= self.size <= 1024, "size is 0 or from 16 to 1024 pixels")
-        require(0.1 <= self.crop <= 1, "crop is from 0.1 to 1")
-        require(self.disk >= 1, "disk is at least 1 MiB")
-        require(self.training.keep == "all", "training.keep is all: a soup needs every checkpoint")
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if 0 < self.size < 16:
+            raise ValueError("size is 0 or from 16 to 1024 pixels")
+        if self.training.keep != "all":
+            raise ValueError("training.keep is all: a soup needs every checkpoint")
+        return self
 
     def side(self, size: int) -> int:
         """Width of the decoded pictures for a network that looks at `size` pixels."""
@@ -226,7 +232,7 @@ def train_trajectory(
         "properties": [
             {"name": p.name, "classes": list(p.classes), "many": p.many} for p in learn.properties
         ],
-        "settings": to_json(settings),
+        "settings": settings.to_json(),
         "learned_from": {"pictures": len(learn), "sha256": learn.digest()},
         "selection": {"pictures": len(selection), "sha256": selection.digest()},
         "epochs": history["epochs"],
@@ -308,7 +314,7 @@ def _size(folder: Path) -> int:
 
 def _fingerprint(settings: TrajectorySettings, learn: PictureSet, selection: PictureSet, seed: int) -> str:
     """Digest of what decides the weights of an epoch; under restarts the number of epochs does not."""
-    values = {k: v for k, v in to_json(settings).items() if k not in ("disk", "device")}
+    values = {k: v for k, v in settings.to_json().items() if k not in ("disk", "device")}
     if settings.training.schedule != "cosine" and not settings.training.warmup:
         values["training"] = {k: v for k, v in values["training"].items() if k != "epochs"}
     said = json.dumps([values, seed, learn.digest(), selection.digest()], sort_keys=True)

@@ -11,56 +11,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import xgboost as xgb
 from numpy.typing import NDArray
 
 from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
-from classifiers.model.metrics import log_loss
+from classifiers.explain.explanation import Contribution, MemberExplanation
+from classifiers.priors import class_priors, read_priors
+from classifiers.settings import ClassifierSettings
+from classifiers.tabular import boosting
+from classifiers.tabular.boosting import TrainingTable, boost, boosted_probabilities, read_booster
 from classifiers.tabular.features import KNOWN, FeatureMap
-from classifiers.tabular.losses import class_weights, sigmoid, sigmoid_objective, softmax, softmax_objective
+from classifiers.tabular.settings import TabularSettings
 
-_KNOWN, _CONTEXT, _NUMERAL, _COUNT = range(4)
-_PREDICT_BATCH = 20_000
-_WORTH_THREADS = 1_000_000
-"""Below this many values several threads wait for each other longer than they work."""
-
-
-@dataclass(frozen=True)
-class TabularSettings:
-    """What can be set.
-
-    `gamma` is the focal loss's; `weight_power` makes class weights of count^−power (1 is 'balanced').
-    `hide_known` is the share of the other properties' values hidden in the second copy of the training
-    records, a third of it the share of records that lose their numerals there, and their context. `museum` is the context that numerals belong to; without
-    one, or with `numerals` off, they are not read.
-    """
-
-    rounds: int = 400
-    patience: int = 25
-    eta: float = 0.15
-    depth: int = 8
-    min_child_weight: float = 1.0
-    l2: float = 1.0
-    subsample: float = 0.8
-    columns: float = 0.8
-    bins: int = 2048
-    gamma: float = 0.0
-    weight_power: float = 0.0
-    hide_known: float = 0.3
-    museum: str | None = "museum"
-    numerals: bool = True
-    refit: bool = True
-
-    def __post_init__(self) -> None:
-        if not (
-            0.0 <= self.hide_known < 1.0 and self.gamma >= 0.0 and self.rounds >= 1 and self.patience >= 1
-        ):
-            raise ClassifierError("tabular: hide_known is in [0, 1), gamma ≥ 0, rounds and patience ≥ 1")
+FEATURES = "features.json"
 
 
 class TabularClassifier(Classifier):
@@ -68,16 +36,17 @@ class TabularClassifier(Classifier):
 
     name = "tabular"
     modality = "tabular"
+    settings_class = TabularSettings
+    fork_safe = True
+    fold_settings = {"refit": False}  # noqa: RUF012
+    shared = {"hide_known": "hide_known", "museum": "museum"}  # noqa: RUF012
+    settings: TabularSettings
 
-    def __init__(self, **settings: Any) -> None:
-        unknown = sorted(set(settings) - {f.name for f in fields(TabularSettings)})
-        if unknown:
-            known = ", ".join(f.name for f in fields(TabularSettings))
-            raise ClassifierError(f"tabular has no setting {unknown[0]!r}; it has: {known}")
-        self.settings = TabularSettings(**settings)
-        self.features = FeatureMap((), None, (), {})
+    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
+        super().__init__(settings, **values)
+        self.features = FeatureMap()
         self.boosters: dict[str, Any] = {}
-        self.priors: dict[str, tuple[float, ...]] = {}
+        self.priors: dict[str, FloatArray] = {}
 
     def fit(
         self,
@@ -92,167 +61,131 @@ class TabularClassifier(Classifier):
         del resume
         self.properties = train.properties
         rng = np.random.default_rng(seed)
-        everyone = [*train.records, *held_out.records]
-        self.features = FeatureMap.learn(everyone, self.settings.museum if self.settings.numerals else None)
-        table, _ = self.features.matrix(everyone)
-        full = Dataset(everyone, train.properties)
-        split = len(train.records)
+        full = Dataset([*train.records, *held_out.records], train.properties)
+        self.features = FeatureMap.learn(
+            full.records, self.settings.museum if self.settings.numerals else None
+        )
+        matrix, _ = self.features.matrix(full.records)
         history: dict[str, Any] = {}
         for prop in self.properties:
             target, named = full.targets(prop)
-            counts = target[named].sum(axis=0)
-            self.priors[prop.name] = _prior(counts, int(named.sum()), prop.many)
+            self.priors[prop.name] = class_priors(target, named, prop.many)
             rows = np.flatnonzero(named)
             if len(prop.classes) < 2 or not len(rows):
                 self.boosters[prop.name] = None
                 history[prop.name] = {"rounds": 0, "note": "fewer than two classes: the prior answers"}
                 continue
-            features = table[:, self.features.keep(prop.name)]
-            data = _Rows(features, target, prop.many, self._kinds(prop))
-            learn, check = rows[rows < split], rows[rows >= split]
-            history[prop.name] = self._fit_one(prop, data, learn, check, rng, seed, progress)
+            columns = matrix[:, self.features.keep(prop.name)]
+            table = TrainingTable(columns, target, prop.many, self._kinds(prop))
+            parts = rows[rows < len(train)], rows[rows >= len(train)]
+            history[prop.name] = self._fit_one(prop, table, *parts, rng, seed, progress)
         return history
 
     def _kinds(self, prop: Property) -> NDArray[np.int8]:
         """What each kept column is: a known value, context, a numeral, or a count."""
-        nominal = [_KNOWN if c[0] == KNOWN else _CONTEXT for c in self.features.columns]
-        numeric = [_COUNT if n.startswith("number of") else _NUMERAL for n in self.features.numeric]
+        nominal = [boosting.KNOWN if c[0] == KNOWN else boosting.CONTEXT for c in self.features.columns]
+        numeric = [
+            boosting.COUNT if n.startswith("number of") else boosting.NUMERAL for n in self.features.numeric
+        ]
         return np.array(nominal + numeric, dtype=np.int8)[self.features.keep(prop.name)]
 
     def _fit_one(
         self,
         prop: Property,
-        data: _Rows,
-        learn: np.ndarray[Any, Any],
-        check: np.ndarray[Any, Any],
+        table: TrainingTable,
+        learn: NDArray[np.intp],
+        check: NDArray[np.intp],
         rng: np.random.Generator,
         seed: int,
         progress: Progress,
     ) -> dict[str, Any]:
-        rounds = self.settings.rounds
-        stage = f"tabular {prop.name}"
+        rounds, stage = self.settings.rounds, f"tabular {prop.name}"
+        result: dict[str, Any] = {
+            "rounds": rounds,
+            "note": "nothing held out, so all rounds were grown",
+        }
+        booster = None
+
+        def grow(learn: NDArray[np.intp], check: NDArray[np.intp], most: int) -> tuple[Any, list[float]]:
+            return boost(
+                table, learn, check, most, self.settings, rng, seed, lambda done: progress(stage, done, most)
+            )
+
         if len(check):
-            booster, losses = self._boost(data, learn, check, rounds, rng, seed, stage, progress)
+            booster, losses = grow(learn, check, rounds)
             best = int(np.argmin(losses)) + 1
-            result: dict[str, Any] = {"rounds": best, "held_out_log_loss": float(losses[best - 1])}
-        else:
-            best, booster = rounds, None
-            result = {"rounds": best, "note": "nothing held out, so all rounds were grown"}
+            result = {"rounds": best, "held_out_log_loss": float(losses[best - 1])}
         if booster is None or self.settings.refit:
-            everything = np.concatenate([learn, check])
-            booster, _ = self._boost(data, everything, check[:0], best, rng, seed, stage, progress)
+            booster, _ = grow(np.concatenate([learn, check]), check[:0], result["rounds"])
         else:
-            booster = booster[:best]
+            booster = booster[: result["rounds"]]
         progress(stage, rounds, rounds)
         self.boosters[prop.name] = booster
         return result
 
-    def _boost(
-        self,
-        data: _Rows,
-        learn: np.ndarray[Any, Any],
-        check: np.ndarray[Any, Any],
-        rounds: int,
-        rng: np.random.Generator,
-        seed: int,
-        stage: str,
-        progress: Progress,
-    ) -> tuple[Any, list[float]]:
-        """Grow trees on the rows `learn`; returns the booster and its log loss on `check` per round."""
-        import xgboost as xgb
-
-        s = self.settings
-        features, target, weight = data.training(learn, s.hide_known, s.weight_power, rng)
-        matrix = xgb.DMatrix(features)
-        if data.many:
-            objective = sigmoid_objective(target, s.gamma, weight)
-            matrix.set_label(target)
-        else:
-            truth = target.argmax(axis=1)
-            objective = softmax_objective(truth, s.gamma, weight[:, 0])
-            matrix.set_label(truth)
-        parameters = {
-            "objective": "binary:logistic" if data.many else "multi:softprob",
-            **({} if data.many else {"num_class": target.shape[1]}),
-            "base_score": 0.5, "disable_default_eval_metric": 1, "tree_method": "hist", "seed": seed,
-            "eta": s.eta, "max_depth": s.depth, "min_child_weight": s.min_child_weight, "lambda": s.l2,
-            "subsample": s.subsample, "colsample_bytree": s.columns, "max_bin": s.bins,
-            "nthread": _threads(features.nnz),
-        }  # fmt: skip
-        watch = _Watch(data, check, s.patience, stage, rounds, progress)
-        booster = xgb.train(
-            parameters, matrix, rounds, obj=objective, callbacks=[watch.callback(xgb)], verbose_eval=False
-        )
-        return booster, watch.losses
-
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """Batched; a record without any value that was seen in training is absent."""
         table, _ = self.features.matrix(records)
-        answers = {}
         nominal = np.arange(len(self.features.columns))
+        found = {}
         for prop in self.properties:
             kept = self.features.keep(prop.name)
             present = np.asarray(table[:, np.intersect1d(kept, nominal)].getnnz(axis=1) > 0)
             booster = self.boosters[prop.name]
             if booster is None:
-                probabilities = np.tile(np.asarray(self.priors[prop.name]), (len(records), 1))
+                probabilities = np.tile(self.priors[prop.name], (len(records), 1))
             else:
-                probabilities = _answer(booster, table[:, kept], len(prop.classes), prop.many)
-            probabilities = np.where(present[:, None], probabilities, np.nan)
-            answers[prop.name] = Distribution(prop.classes, probabilities, present, prop.many)
-        return answers
+                probabilities = boosted_probabilities(booster, table[:, kept], len(prop.classes), prop.many)
+            found[prop.name] = Distribution.of(prop, probabilities, present)
+        return found
 
-    def contributions(self, record: Record, prop: str, class_index: int) -> list[tuple[str, float]]:
-        """What each feature added to the log-odds of a class, the largest first (SHAP, Lundberg 2018)."""
-        import xgboost as xgb
-
-        booster, kept = self.boosters[prop], self.features.keep(prop)
+    def explain(
+        self, record: Record, prop: str, value: str, *, most: int = 10, pictures: int = 3
+    ) -> MemberExplanation:
+        """What each value added to the log-odds of the class (SHAP, Lundberg 2018), the largest first."""
+        del pictures
+        booster, kept, index = self.boosters[prop], self.features.keep(prop), self.index_of(prop, value)
         if booster is None:
-            return []
+            return MemberExplanation(self.modality, self.name)
         table, _ = self.features.matrix([record])
-        values = booster.predict(xgb.DMatrix(table[:, kept]), pred_contribs=True, strict_shape=True)
-        said = np.asarray(values)[0, class_index, :-1]
+        shares = booster.predict(xgb.DMatrix(table[:, kept]), pred_contribs=True, strict_shape=True)
+        weights = np.asarray(shares)[0, index, :-1]
         names = np.asarray(self.features.names(), dtype=object)[kept]
-        order = np.argsort(-np.abs(said))
-        return [(str(names[i]), float(said[i])) for i in order if abs(said[i]) > 1e-6]
+        told = [
+            _contribution(record, str(names[i]), float(weights[i]))
+            for i in np.argsort(-np.abs(weights))
+            if abs(weights[i]) > 1e-6
+        ]
+        return MemberExplanation(self.modality, self.name, contributions=tuple(told[:most]))
 
     def write(self, folder: Path) -> Mapping[str, Any]:
         """features.json and one UBJSON booster per property."""
-        (folder / "features.json").write_text(json.dumps(self.features.to_json()), encoding="utf-8")
-        for i, prop in enumerate(self.properties):
-            if (booster := self.boosters[prop.name]) is not None:
-                booster.save_model(folder / _file(i, prop))
-        boosted = [p.name for p in self.properties if self.boosters[p.name] is not None]
-        return {"settings": asdict(self.settings), "priors": self.priors, "boosted": boosted}
+        (folder / FEATURES).write_text(json.dumps(self.features.to_json()), encoding="utf-8")
+        boosted = [(i, p) for i, p in enumerate(self.properties) if self.boosters[p.name] is not None]
+        for i, prop in boosted:
+            self.boosters[prop.name].save_model(folder / _file(i, prop))
+        return {
+            "settings": self.settings.to_json(),
+            "priors": {name: prior.tolist() for name, prior in self.priors.items()},
+            "boosted": [prop.name for _, prop in boosted],
+        }
 
     @classmethod
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
         """Raises ClassifierError when a booster is damaged, not finite, or of another size than its labels."""
-        import xgboost as xgb
-
         try:
             made = cls(**config["settings"])
             boosted, priors = set(config["boosted"]), config["priors"]
-            made.features = FeatureMap.from_json(json.loads((folder / "features.json").read_text("utf-8")))
-        except (KeyError, TypeError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            made.features = FeatureMap.read(json.loads((folder / FEATURES).read_text("utf-8")), FEATURES)
+        except (KeyError, TypeError, OSError, ValueError) as error:
             raise ClassifierError(f"{folder}: the tabular classifier cannot be read: {error!r}") from error
         made.properties = properties
         for i, prop in enumerate(properties):
-            prior = priors.get(prop.name, ())
-            if len(prior) != len(prop.classes):
-                raise ClassifierError(
-                    f"{folder}: labels.json names {len(prop.classes)} classes of {prop.name}, the model has {len(prior)}"
-                )
-            made.priors[prop.name] = tuple(map(float, prior))
+            made.priors[prop.name] = read_priors(priors, prop, folder)
             made.boosters[prop.name] = None
             if prop.name in boosted:
-                booster = xgb.Booster()
-                try:
-                    booster.load_model(folder / _file(i, prop))
-                except (xgb.core.XGBoostError, OSError) as error:
-                    raise ClassifierError(f"{folder}: the booster of {prop.name} is damaged") from error
-                made._check(booster, prop, folder)
-                made.boosters[prop.name] = booster
+                made.boosters[prop.name] = read_booster(folder / _file(i, prop), prop)
+                made._check(made.boosters[prop.name], prop, folder)
         return made
 
     def _check(self, booster: Any, prop: Property, folder: Path) -> None:
@@ -274,117 +207,13 @@ class TabularClassifier(Classifier):
             raise ClassifierError(f"{folder}: the booster of {prop.name} has weights that are not numbers")
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Features (CSR), targets (n, K) and the kind of each column, of one property."""
-
-    features: Any
-    target: FloatArray
-    many: bool
-    kinds: NDArray[np.int8]
-
-    def training(
-        self, rows: np.ndarray[Any, Any], hide: float, power: float, rng: np.random.Generator
-    ) -> tuple[Any, FloatArray, FloatArray]:
-        """Features, targets and weights (n', K): the rows, then the same with a share of it hidden.
-
-        Hidden are single known values, all numerals of a record, and all its context with its numerals.
-
-        Of a single-valued property a record with m classes becomes m rows of weight 1/m.
-        """
-        from scipy.sparse import vstack
-
-        target = self.target[rows]
-        if self.many:
-            which, target = np.arange(len(rows)), target
-            weight = np.ones_like(target)
-            positive = class_weights(target.sum(axis=0), power)
-            weight = np.where(target > 0, positive, 1.0)
-        else:
-            which, named = np.nonzero(target)
-            share = 1.0 / target.sum(axis=1)[which]
-            balance = class_weights(target.sum(axis=0), power)[named]
-            target = np.eye(target.shape[1])[named]
-            weight = np.repeat((share * balance)[:, None], target.shape[1], axis=1)
-        features = self.features[rows[which]]
-        if hide <= 0.0:
-            return features, target, weight
-        thinned = features.copy()
-        row = np.repeat(np.arange(thinned.shape[0]), np.diff(thinned.indptr))
-        kind, drawn = self.kinds[thinned.indices], rng.uniform(size=(2, thinned.shape[0])) < hide / 3
-        lost = (kind == _KNOWN) & (rng.uniform(size=len(row)) < hide)
-        lost |= (kind == _CONTEXT) & drawn[0][row]
-        lost |= (kind == _NUMERAL) & (drawn[0] | drawn[1])[row]
-        thinned.data[lost] = 0.0
-        thinned.eliminate_zeros()
-        both = vstack([features, thinned], format="csr")
-        return both, np.vstack([target, target]), np.vstack([weight, weight]) / 2.0
-
-
-class _Watch:
-    """Follows the held-out log loss, stops when it no longer falls, and reports progress."""
-
-    def __init__(
-        self,
-        data: _Rows,
-        check: np.ndarray[Any, Any],
-        patience: int,
-        stage: str,
-        rounds: int,
-        progress: Progress,
-    ) -> None:
-        self.data, self.check, self.patience = data, check, patience
-        self.stage, self.rounds, self.progress = stage, rounds, progress
-        self.losses: list[float] = []
-        self.margin: Any = None
-
-    def callback(self, xgb: Any) -> Any:
-        """The XGBoost callback; made here so that importing this module does not import XGBoost."""
-        watch = self
-        matrix = xgb.DMatrix(self.data.features[self.check]) if len(self.check) else None
-        target = self.data.target[self.check]
-
-        class Follow(xgb.callback.TrainingCallback):  # type: ignore[misc]
-            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-                del evals_log
-                if epoch % 10 == 0:
-                    watch.progress(watch.stage, epoch, watch.rounds)
-                if matrix is None:
-                    return False
-                latest = model[epoch : epoch + 1].predict(matrix, output_margin=True, strict_shape=True)
-                start = 0.0 if watch.margin is None else watch.margin
-                watch.margin = start + np.asarray(latest, dtype=np.float64).reshape(target.shape)
-                p = sigmoid(watch.margin) if watch.data.many else softmax(watch.margin)
-                watch.losses.append(log_loss(p, target, watch.data.many))
-                return len(watch.losses) - 1 - int(np.argmin(watch.losses)) >= watch.patience
-
-        return Follow()
-
-
-def _threads(values: int) -> int:
-    """Threads for a table of so many values: one for a small one, else 0, as many as there are."""
-    return 1 if values < _WORTH_THREADS else 0
-
-
-def _answer(booster: Any, features: Any, classes: int, many: bool) -> FloatArray:
-    """Probabilities (n, K) of a booster, in batches, renormalised in double precision."""
-    import xgboost as xgb
-
-    threads = _threads(features.nnz)
-    booster.set_param({"nthread": threads})
-    parts = [np.zeros((0, classes))]
-    for start in range(0, features.shape[0], _PREDICT_BATCH):
-        table = xgb.DMatrix(features[start : start + _PREDICT_BATCH], nthread=threads)
-        margin = booster.predict(table, output_margin=True, strict_shape=True)
-        scores = np.asarray(margin, dtype=np.float64).reshape(-1, classes)
-        parts.append(sigmoid(scores) if many else softmax(scores))
-    return np.concatenate(parts)
-
-
-def _prior(counts: FloatArray, records: int, many: bool) -> tuple[float, ...]:
-    """Class shares with one half added to each count, so that none is impossible."""
-    total = records + 1.0 if many else counts.sum() + 0.5 * len(counts)
-    return tuple(float(v) for v in (counts + 0.5) / max(total, 1.0)) if len(counts) else ()
+def _contribution(record: Record, feature: str, weight: float) -> Contribution:
+    """`museum = IRI` as its name, its value, and whether the record has it."""
+    name, equals, value = feature.partition(" = ")
+    if not equals:
+        return Contribution(feature, weight)
+    has = value in (*record.known.get(name, ()), *record.context.get(name, ()))
+    return Contribution(name, weight, value, has)
 
 
 def _file(position: int, prop: Property) -> str:

@@ -12,15 +12,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
+from scipy.sparse import csr_matrix
 
-from classifiers.base import ClassifierError, FloatArray
+from classifiers.base import FloatArray
 from classifiers.data import Record
+from classifiers.stored import Stored
 
 KNOWN, CONTEXT = "known", "context"
 _COUNTS = ("pictures", "texts")
@@ -56,8 +58,7 @@ def _sources(record: Record) -> dict[str, tuple[float, ...]]:
     return sources
 
 
-@dataclass(frozen=True)
-class FeatureMap:
+class FeatureMap(Stored):
     """Columns learnt from the training records; the same columns for every property.
 
     `columns` are (kind, name, value) of the one-hot columns. `museum` is the context that numerals
@@ -65,10 +66,10 @@ class FeatureMap:
     museum), in `museums` order.
     """
 
-    columns: tuple[tuple[str, str, str], ...]
-    museum: str | None
-    museums: tuple[str, ...]
-    knots: Mapping[str, tuple[tuple[float, ...], ...]]
+    columns: tuple[tuple[str, str, str], ...] = ()
+    museum: str | None = None
+    museums: tuple[str, ...] = ()
+    knots: Mapping[str, tuple[tuple[float, ...], ...]] = {}
 
     @classmethod
     def learn(
@@ -84,7 +85,7 @@ class FeatureMap:
         if museum is not None:
             museums = tuple(sorted({v for r in records for v in r.context.get(museum, ())[:1]}))
             knots = _learn_knots(records, museum, museums)
-        return cls(tuple(kept), museum, museums, knots)
+        return cls(columns=tuple(kept), museum=museum, museums=museums, knots=knots)
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -108,8 +109,6 @@ class FeatureMap:
 
     def matrix(self, records: Sequence[Record]) -> tuple[Any, NDArray[np.bool_]]:
         """CSR float32 (n, columns) and whether each record has any nominal value to go by (n,)."""
-        from scipy.sparse import csr_matrix
-
         index = {column: i for i, column in enumerate(self.columns)}
         rows, columns, values = [], [], []
         numbers = self._numbers(records)
@@ -152,29 +151,13 @@ class FeatureMap:
                     table[row, start + _NUMERALS] = 1.2 * place[museum] + 1.0 + share
         return table
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON values that `from_json` reads back."""
-        return {
-            "columns": [list(c) for c in self.columns],
-            "museum": self.museum,
-            "museums": list(self.museums),
-            "knots": {k: [list(v) for v in rows] for k, rows in self.knots.items()},
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Raises ClassifierError when the values do not make a feature map."""
-        try:
-            columns = tuple((str(a), str(b), str(c)) for a, b, c in data["columns"])
-            knots = {str(k): tuple(tuple(map(float, v)) for v in rows) for k, rows in data["knots"].items()}
-            made = cls(columns, data["museum"], tuple(map(str, data["museums"])), knots)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ClassifierError(f"features.json cannot be read: {error!r}") from error
-        if any(len(rows) != len(made.museums) for rows in knots.values()) or len(set(columns)) != len(
-            columns
-        ):
-            raise ClassifierError("features.json does not fit itself: columns repeated or museums missing")
-        return made
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if any(len(rows) != len(self.museums) for rows in self.knots.values()):
+            raise ValueError("the knots are not those of the museums")
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("columns are repeated")
+        return self
 
 
 def _nominal(record: Record) -> Iterable[tuple[str, str, str]]:

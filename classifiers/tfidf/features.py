@@ -9,45 +9,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
+from safetensors.numpy import save_file
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
 
+from classifiers.arrays import read_arrays
 from classifiers.base import ClassifierError
 from classifiers.data import Record
-from classifiers.settings import require
+from classifiers.settings import ClassifierSettings, Count
 
 FIELDS = ("words", "letters", "heading")
 VOCABULARY, WEIGHTS = "vocabulary.json", "idf.safetensors"
 
 
-@dataclass(frozen=True)
-class TextFeatureSettings:
-    """What can be set.
+def _lengths(pair: tuple[int, ...]) -> tuple[int, ...]:
+    if len(pair) != 2 or not 1 <= pair[0] <= pair[1] <= 8:
+        raise ValueError("n-grams are two lengths from 1 to 8")
+    return pair
 
-    `words` and `letters` are the shortest and longest n-gram; a column must occur in `min_words` or
-    `min_letters` training records, and each field keeps its `columns` most frequent. Of a record at most
-    `characters` are read, so that a text of a megabyte costs no more than a long one.
-    """
 
-    words: tuple[int, ...] = (1, 2)
-    letters: tuple[int, ...] = (3, 5)
-    min_words: int = 2
-    min_letters: int = 3
-    columns: int = 200_000
-    heading_weight: float = 0.5
-    characters: int = 20_000
+Lengths = Annotated[tuple[int, ...], AfterValidator(_lengths)]
 
-    def __post_init__(self) -> None:
-        for pair in (self.words, self.letters):
-            require(len(pair) == 2 and 1 <= pair[0] <= pair[1] <= 8, "n-grams are two lengths from 1 to 8")
-        require(
-            min(self.min_words, self.min_letters, self.columns, self.characters) >= 1, "counts are at least 1"
-        )
-        require(self.heading_weight >= 0.0, "heading_weight is not negative")
+
+class TextFeatureSettings(ClassifierSettings):
+    """The columns of texts."""
+
+    words: Lengths = (1, 2)
+    """Shortest and longest n-gram of words."""
+    letters: Lengths = (3, 5)
+    """Shortest and longest group of letters within a word."""
+    min_words: Count = 2
+    """Training records that an n-gram of words must occur in."""
+    min_letters: Count = 3
+    """Training records that a group of letters must occur in."""
+    columns: Count = 200_000
+    """Columns kept of words, of letters and of the heading: the most frequent."""
+    heading_weight: float = Field(default=0.5, ge=0)
+    """Weight of the words of the heading, a record's first text."""
+    characters: Count = 20_000
+    """Characters read of a record, at most, so that a text of a megabyte costs no more than a long one."""
 
 
 def heading(record: Record, limit: int) -> str:
@@ -110,8 +116,6 @@ class TextFeatures:
 
     def _joined(self, parts: Mapping[str, Any], n: int) -> Any:
         """The fields side by side, the heading's columns times its weight."""
-        from scipy.sparse import csr_matrix, hstack
-
         if not parts:
             empty: Any = (n, len(self))
             return csr_matrix(empty, dtype=np.float32)
@@ -121,8 +125,6 @@ class TextFeatures:
 
     def write(self, folder: Path) -> None:
         """vocabulary.json (terms in column order, by field) and idf.safetensors."""
-        from safetensors.numpy import save_file
-
         terms = {name: _terms(v) for name, v in self._vectorizers.items()}
         (folder / VOCABULARY).write_text(json.dumps(terms), encoding="utf-8")
         weights = {name: np.asarray(v.idf_, dtype=np.float32) for name, v in self._vectorizers.items()}
@@ -131,14 +133,11 @@ class TextFeatures:
     @classmethod
     def read(cls, folder: Path, settings: TextFeatureSettings) -> Self:
         """Raises ClassifierError when terms and weights do not fit each other."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         try:
             terms = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
-            weights = load_file(folder / WEIGHTS)
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError) as error:
             raise ClassifierError(f"{folder}: the vocabulary cannot be read: {error}") from error
+        weights = read_arrays(folder / WEIGHTS)
         if not isinstance(terms, dict) or not set(terms) <= set(FIELDS):
             raise ClassifierError(f"{folder}: {VOCABULARY} has other fields than {', '.join(FIELDS)}")
         found = {}
@@ -149,8 +148,6 @@ class TextFeatures:
 
 
 def _vectorizer(name: str, settings: TextFeatureSettings, vocabulary: dict[str, int] | None = None) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     letters = name == "letters"
     return TfidfVectorizer(
         analyzer="char_wb" if letters else "word",
@@ -178,8 +175,6 @@ def _restored(
     vocabulary = {term: i for i, term in enumerate(terms)}
     if len(vocabulary) != len(terms) or idf is None or idf.shape != (len(terms),):
         raise ClassifierError(f"{folder}: {name} has {len(terms)} terms and weights that do not fit them")
-    if not np.isfinite(idf).all():
-        raise ClassifierError(f"{folder}: {name} has weights that are not numbers")
     vectorizer = _vectorizer(name, settings, vocabulary)
     vectorizer.idf_ = idf
     return vectorizer

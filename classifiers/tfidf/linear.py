@@ -14,9 +14,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.svm import LinearSVC
 
 from classifiers.base import FloatArray
+from classifiers.probability import probabilities_of
 
+SCALE = 3.0
+"""What a score is multiplied by to be a logit, before calibration."""
 ABSENT = -2.0
 """The score of a class that had no training value: further out than a clear no."""
 _TOLERANCE = 0.1
@@ -35,6 +39,11 @@ class Linear:
         product = columns @ self.weights.astype(np.float32)
         result: FloatArray = np.asarray(product, dtype=np.float64) + self.bias
         return result
+
+
+def linear_probabilities(scores: FloatArray, many: bool) -> FloatArray:
+    """Probabilities (n, K) of a machine's scores, still to be calibrated."""
+    return probabilities_of(SCALE * scores, many)
 
 
 def fit_linear(columns: Any, target: FloatArray, many: bool, *, cost: float = 1.0, seed: int = 0) -> Linear:
@@ -74,8 +83,6 @@ def fit_linear(columns: Any, target: FloatArray, many: bool, *, cost: float = 1.
 def _fitted(
     cost: float, seed: int, columns: Any, labels: NDArray[Any], weight: FloatArray | None = None
 ) -> Any:
-    from sklearn.svm import LinearSVC
-
     machine = LinearSVC(C=cost, class_weight="balanced", tol=_TOLERANCE, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Liblinear failed to converge")

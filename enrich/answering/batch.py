@@ -13,7 +13,7 @@ import numpy as np
 from pyoxigraph import NamedNode, Quad
 
 from classifiers.data import Record
-from classifiers.model.model import Answer, Model
+from classifiers.model.model import Model, Prediction
 from enrich.answering.decision import Decision, decide
 from enrich.errors import EnrichError, ModelError, ValidationError
 from enrich.graph.records import Subject, input_digest, seen_digest
@@ -59,7 +59,7 @@ class Answered:
     supersedes: tuple[NamedNode, ...] = ()
 
 
-Outcome = tuple[Mapping[str, Answer], int] | str
+Outcome = tuple[Mapping[str, Prediction], int] | str
 """What a model said of a record and the record's row in it, or what went wrong."""
 
 
@@ -180,7 +180,7 @@ class Batcher:
         return [(answers, row) for row in range(len(records))]
 
     def _decided(
-        self, subject: Subject, name: str, answer: Answer, row: int, older: tuple[NamedNode, ...]
+        self, subject: Subject, name: str, answer: Prediction, row: int, older: tuple[NamedNode, ...]
     ) -> Answered:
         settings = self.workspace.settings.decision
         decision = decide(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyoxigraph import NamedNode
 
-from classifiers.model.model import Answer
+from classifiers.model.model import Prediction
 from ontology.terms import ENR
 
 
@@ -46,7 +46,7 @@ class Decision:
 
 
 def decide(
-    answer: Answer,
+    answer: Prediction,
     row: int,
     thresholds: Sequence[float] | float,
     *,

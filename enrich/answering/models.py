@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from classifiers.base import ClassifierError
+from classifiers.digest import file_digest
+from classifiers.model.description import survives_fork
+from classifiers.model.manifest import MANIFEST
+from classifiers.model.model import Model
 from enrich.errors import ModelError
 
-if TYPE_CHECKING:
-    from classifiers.model.model import Model
-
-FORK_SAFE = frozenset({"dummy", "tabular", "tfidf"})
-"""Classifiers that may be read before the process forks, and are then shared between its children, so long
-as nothing has used a second thread until then. Those on torch or ONNX Runtime keep thread pools from the
-start, which do not survive a fork."""
 KEPT = 2
 """Models kept in memory: the one in use, and the one before it while a run with it goes on."""
 
@@ -38,27 +34,26 @@ class Models:
                 return self._by_digest[digest]
             there = folder_digest(folder)
             if digest is not None and there != digest:
-                raise ModelError(
-                    f"{folder} holds the model {there[:12]}, and the run was begun with {digest[:12]}: put "
-                    "that one back and resume the run, or cancel the run and queue it again"
-                )
+                raise _another(folder, there, digest)
             if there not in self._by_digest:
-                self._keep(self._read(folder))
+                model = self._read(folder)
+                if digest is not None and model.digest != digest:  # replaced in this very moment
+                    raise _another(folder, model.digest, digest)
+                self._keep(model)
+                there = model.digest
             return self._by_digest[there]
 
     def preload(self, folder: Path) -> bool:
-        """Read a model before the process forks, if its classifiers allow that. Returns whether they do."""
-        model = self.get(folder)
-        if all(member.classifier.name in FORK_SAFE for member in model.members.values()):
-            return True
-        with self._lock:
-            self._by_digest.clear()
-        return False
+        """Read a model before the process forks, if all that it is made of allows that. Returns whether it does."""
+        try:
+            safe = survives_fork(folder)
+        except ClassifierError as error:
+            raise ModelError(str(error)) from error
+        if safe:
+            self.get(folder)
+        return safe
 
     def _read(self, folder: Path) -> Model:
-        from classifiers.base import ClassifierError
-        from classifiers.model.model import Model
-
         self.loads += 1
         try:
             return Model.load(folder)
@@ -71,10 +66,17 @@ class Models:
             del self._by_digest[next(iter(self._by_digest))]
 
 
+def _another(folder: Path, there: str, digest: str) -> ModelError:
+    return ModelError(
+        f"{folder} holds the model {there[:12]}, and the run was begun with {digest[:12]}: put "
+        "that one back and resume the run, or cancel the run and queue it again"
+    )
+
+
 def folder_digest(folder: Path) -> str:
     """The digest of a model folder as it is now. Raises ModelError when there is none."""
     try:
-        return hashlib.sha256((folder / "MANIFEST").read_bytes()).hexdigest()
+        return file_digest(folder / MANIFEST)
     except OSError as error:
         raise ModelError(
             f"{folder} is not a model folder ({error.strerror}); see: enrich train --model {folder}"

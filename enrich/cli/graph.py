@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from classifiers.model.manifest import verify
+from classifiers.model.verified import open_folder
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
@@ -84,7 +84,7 @@ def gaps(
     curator nor answered by the model (by any current prediction, when no model is named).
     """
     with open_workspace() as workspace, Bars("counting"):
-        digest = verify(model) if model is not None else None
+        digest = open_folder(model).digest if model is not None else None
         report = count_gaps(workspace, model_digest=digest)
     if as_json:
         properties = {n: {"missing": g.missing, "open": g.open} for n, g in report.properties.items()}

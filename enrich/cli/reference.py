@@ -9,10 +9,11 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from classifiers.registry import BACK_ENDS, CLASSIFIERS, DEFAULTS, FUSERS, classifier_class, fuser_class
 from enrich import errors
 from enrich.cli import main
 from enrich.cli.app import verbs
@@ -26,7 +27,7 @@ OWN = ("runs", "reviews", "accepted")
 
 def reference() -> str:
     """The whole page as Markdown."""
-    return "\n".join([*_head(), *_verbs(), *_settings(), *_queries(), *_exit_codes()]) + "\n"
+    return "\n".join([*_head(), *_verbs(), *_settings(), *_classifiers(), *_queries(), *_exit_codes()]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -82,12 +83,51 @@ def _settings() -> Iterator[str]:
         "file: `ENRICH_STORE__TIMEOUT`. A list in the environment is written between commas, a table as JSON."
     )
     yield ""
-    yield "| key | kind | default | meaning |"
-    yield "|---|---|---|---|"
-    for key, kind, default, meaning in setting_rows():
+    yield from _table(setting_rows())
+
+
+def _table(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
+    for i, (key, kind, default, meaning) in enumerate(rows):
+        if i == 0:
+            yield "| key | kind | default | meaning |"
+            yield "|---|---|---|---|"
         shown = f"`{default}`" if default else ""
         yield f"| `{key}` | {kind} | {shown} | {meaning} |"
     yield ""
+
+
+def _classifiers() -> Iterator[str]:
+    yield "## Settings of what learns"
+    yield ""
+    yield (
+        "Keys of `[train.options.MODALITY]`, beside `folds` (folds of this member, instead of `train.folds`) and "
+        "`back_end` (the classifier, where it is not the modality's own). A table within that is named like a back "
+        "end holds what is said of that one alone; `loss.gamma` is `gamma` in the table `loss`. A key that is not "
+        "listed is refused."
+    )
+    yield ""
+    for name in CLASSIFIERS:
+        kind = classifier_class(name)
+        back_ends = {classifier: alias for alias, classifier in BACK_ENDS.items()}
+        asked = "" if DEFAULTS.get(kind.modality) == name else f', `back_end = "{back_ends.get(name, name)}"`'
+        taken = ", ".join(f"`train.{key}`" for key in kind.shared if key != "museum")
+        yield from (f"### Classifier {name}", "")
+        yield f"{kind.settings_class.__doc__} `[train.options.{kind.modality}]`{asked}."
+        yield from (
+            "",
+            f"Not given here, {taken} counts." if taken else "No setting of `[train]` reaches it.",
+            "",
+        )
+        names = kind.option_names
+        yield from _table(
+            row for row in setting_rows(kind.settings_class) if names is None or row[0] in names
+        )
+    for name in FUSERS:
+        fuser = fuser_class(name)
+        yield from (f"### Fusion {name}", "")
+        yield f'{fuser.settings_class.__doc__} `[train.options.fusion]`, `name = "{name}"`.'
+        yield ""
+        yield from _table(setting_rows(fuser.settings_class))
 
 
 def _queries() -> Iterator[str]:

@@ -14,7 +14,8 @@ from classifiers.model.decision_rule import order_candidates
 from enrich.learn.intervals import Interval, Scored, mean_over, resamples
 
 if TYPE_CHECKING:
-    from classifiers.model.model import Model, Threshold
+    from classifiers.model.config import Threshold
+    from classifiers.model.model import Model
 
 Said = tuple[Distribution, "Threshold", FloatArray]
 """A distribution over all records, with the thresholds and offsets that its holder decides by."""
@@ -41,7 +42,8 @@ def ablation(
 
     The same shape as `same_records`, by "all" and "without MODALITY"; empty with a single modality.
     """
-    from classifiers.model.model import FUSION, calibrated, sane
+    from classifiers.model.config import FUSION
+    from classifiers.model.model import calibrated, sane
 
     if len(model.members) < 2:
         return {}

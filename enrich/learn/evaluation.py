@@ -20,7 +20,8 @@ from enrich.learn.comparison import Said, ablation, same_records
 from enrich.learn.intervals import accuracy_interval, macro_f1_interval
 
 if TYPE_CHECKING:
-    from classifiers.model.model import Model, Threshold
+    from classifiers.model.config import Threshold
+    from classifiers.model.model import Model
     from enrich.workspace import Workspace
 
 BATCH = 2000
@@ -153,7 +154,7 @@ def measure(
 
 def _predict(model: Model, records: Sequence[Record], progress: Progress) -> dict[str, dict[str, Said]]:
     """For each property and modality the distribution over all records, with what it decides by alone."""
-    from classifiers.model.model import FUSION
+    from classifiers.model.config import FUSION
 
     parts: dict[str, dict[str, list[Distribution]]] = {p.name: {} for p in model.properties}
     for start in range(0, max(len(records), 1), BATCH):

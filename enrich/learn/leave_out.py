@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from classifiers.base import Progress, no_progress
 from classifiers.data import Dataset, Record
+from classifiers.registry import classifier_class
 from enrich.errors import ModelError
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def spec_of(model: Model) -> ModelSpec:
             MemberSpec(
                 str(m["classifier"]),
                 dict(m["settings"]),
-                None,
-                {"refit": False} if m["classifier"] == "tabular" else {},
+                fold_settings=classifier_class(str(m["classifier"])).fold_settings,
             )
             for m in model.training["members"]
         )

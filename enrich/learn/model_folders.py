@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.base import ClassifierError
-from classifiers.model.manifest import MANIFEST, file_digest, verify
+from classifiers.digest import file_digest
+from classifiers.model.manifest import MANIFEST
+from classifiers.model.verified import open_folder
 from enrich.errors import InputError
 
 
@@ -42,7 +44,7 @@ def find_models(folder: Path) -> Iterator[FoundModel]:
 
 def _described(folder: Path) -> FoundModel:
     try:
-        digest, state = verify(folder), "whole"
+        digest, state = open_folder(folder).digest, "whole"
     except ClassifierError as error:
         digest, state = file_digest(folder / MANIFEST), str(error)
     config, metrics = json_file(folder / "config.json"), json_file(folder / "metrics.json")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +17,20 @@ from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError, Progress, no_progress
 from classifiers.data import Dataset, Record
-from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest
+from classifiers.digest import file_digest
+from classifiers.model.manifest import ModelFolderError
 from classifiers.model.out_of_fold import dataset_digest
+from classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.record_files import read_splits
+from enrich.learn.members import AUTO, back_end_member, member_specs
 from enrich.learn.model_folders import json_file
-from enrich.learn.text_back_end import AUTO, chosen, merged, text_member
+from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import Lesson, lesson
 
 if TYPE_CHECKING:
     from classifiers.model.fitting import ModelSpec
     from classifiers.model.model import Model
-    from classifiers.model.out_of_fold import MemberSpec
     from enrich.graph.records import Subject
     from enrich.workspace import Workspace
 
@@ -56,6 +59,7 @@ def train(
     if wanted is not None and not wanted.get("train"):
         raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
     asked = tuple(modalities or workspace.settings.train.modalities)
+    spec = model_spec(workspace, asked, auto=True)
     named = None if wanted is None else wanted["train"]
     records, skipped = read_records_of(workspace, named, progress, "image" in asked)
     if not records:
@@ -66,9 +70,8 @@ def train(
     seed = workspace.settings.train.seed if seed is None else seed
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
-        spec = model_spec(workspace, asked, auto=True)
         _check_properties(workspace, taught)
-        spec, choice = _resolved(spec, taught, seed, progress, resume)
+        spec, choice = _resolved(workspace, spec, taught, seed, progress, resume)
         fitted = fit_model(taught.dataset, spec, seed=seed, progress=progress, resume=resume)
         dev = _dev_figures(workspace, fitted, None if wanted is None else wanted.get("dev"), progress)
         training = {
@@ -134,64 +137,41 @@ def model_spec(
     """
     from classifiers.model.fitting import ModelSpec
 
-    settings = workspace.settings
-    asked = tuple(dict.fromkeys(modalities or settings.train.modalities))
-    options = settings.train.options
-    fusion = dict(options.get("fusion", {}))
-    name = fusion.pop("name", None)
-    members = tuple(_member(workspace, modality) for modality in asked)
+    settings = workspace.settings.train
+    asked = tuple(dict.fromkeys(modalities or settings.modalities))
+    members = member_specs(workspace, asked)
     if not auto and any(member.classifier == AUTO for member in members):
         raise SettingsError("train.options.text.back_end is auto, which only enrich train decides; name one")
+    fusion = dict(settings.options.get("fusion", {}))
+    name = str(fusion.pop("name", "late")) if len(members) > 1 else None
+    if name is not None:
+        try:
+            fuser_class(name).settings_class.read(fusion, "train.options.fusion")
+        except ClassifierError as error:
+            raise SettingsError(str(error)) from error
     return ModelSpec(
         members=members,
-        fusion=None if name is None else str(name),
-        fusion_settings=fusion if len(members) > 1 else {},
-        folds=settings.train.folds,
-        target_precision=settings.decision.target_precision,
+        fusion=name,
+        fusion_settings=fusion if name is not None else {},
+        folds=settings.folds,
+        target_precision=workspace.settings.decision.target_precision,
     )
 
 
-def _member(workspace: Workspace, modality: str) -> MemberSpec:
-    from classifiers.model.out_of_fold import MemberSpec
-
-    train_settings, profile = workspace.settings.train, workspace.profile
-    options = dict(train_settings.options.get(modality, {}))
-    folds = options.pop("folds", None)
-    if modality == "dummy":
-        return MemberSpec("dummy", options, folds)
-    if modality == "tabular":
-        given = {"hide_known": train_settings.hide_known, "museum": profile.museum or None}
-        return MemberSpec("tabular", {**given, **options}, folds, {"refit": False})
-    neural = merged({"loss": {"gamma": train_settings.gamma}}, options)
-    if modality == "image" and "soup" in options:
-        return MemberSpec("soup", _soup(workspace, options), folds)
-    if modality == "image":
-        return MemberSpec("image", neural, folds)
-    if modality == "text":
-        return text_member(options, {"loss": {"gamma": train_settings.gamma}}, folds)
-    raise SettingsError(f"train.modalities names {modality!r}; there are: tabular, text, image, dummy")
-
-
-def _soup(workspace: Workspace, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The cooked soup that `[train.options.image] soup = "DIR"` names, with its digest."""
-    folder = workspace.settings.locate(str(options["soup"]))
-    others = sorted(set(options) - {"soup", "folds"})
-    if others:
-        raise SettingsError(f"train.options.image.{others[0]} has no effect beside soup; leave it out")
-    if not (folder / MANIFEST).is_file():
-        raise SettingsError(f"train.options.image.soup: {folder} is no soup; cook one with: enrich soup cook")
-    return {"folder": str(folder), "digest": file_digest(folder / MANIFEST)}
-
-
 def _resolved(
-    spec: ModelSpec, taught: Lesson, seed: int, progress: Progress, resume: Path
+    workspace: Workspace, spec: ModelSpec, taught: Lesson, seed: int, progress: Progress, resume: Path
 ) -> tuple[ModelSpec, dict[str, Any]]:
     """The same with the text back end decided, and the account of why; unchanged where none is `auto`."""
     members, account = [], {}
     for member in spec.members:
         if member.classifier == AUTO:
-            member, account["text_back_end"] = chosen(
-                member, taught.dataset, spec.folds, seed=seed, progress=progress, resume=resume
+            member, account["text_back_end"] = choose_back_end(
+                partial(back_end_member, workspace, "text"),
+                taught.dataset,
+                spec.folds,
+                seed=seed,
+                progress=progress,
+                resume=resume,
             )
         members.append(member)
     return replace(spec, members=tuple(members)), account

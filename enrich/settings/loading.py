@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -28,7 +28,7 @@ from enrich.settings.models import (
     WorkersSettings,
     base_iri,
 )
-from ontology.checked import fields_at, nearest, sentence
+from ontology.checked import nearest, sentence
 
 FILE_NAME = "enrich.toml"
 PREFIX = "ENRICH_"
@@ -149,14 +149,21 @@ def _toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-def setting_rows() -> Iterator[tuple[str, str, str, str]]:
-    """Every setting as (key, type, default, description), in the order of the file."""
-    for name, field in Settings.model_fields.items():
-        section = fields_at(Settings, [name])
-        for key, inner in section.items():
-            yield f"{name}.{key}", _type_name(inner), _default(inner), inner.description or ""
-        if not section:
-            yield name, _type_name(field), _default(field), field.description or ""
+def setting_rows(
+    kind: type[BaseModel] = Settings, prefix: str = "", defaults: BaseModel | None = None
+) -> Iterator[tuple[str, str, str, str]]:
+    """Every setting of a model and of the models in it as (key, type, default, description), in their order.
+
+    `defaults` holds other defaults than those of the model itself.
+    """
+    for name, field in kind.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        value = default if defaults is None else getattr(defaults, name)
+        if isinstance(value, BaseModel):
+            yield from setting_rows(type(value), f"{prefix}{name}.", value)
+        else:
+            meaning = " ".join((field.description or "").split())
+            yield f"{prefix}{name}", _type_name(field), _shown(value), meaning
 
 
 def _type_name(field: FieldInfo) -> str:
@@ -170,8 +177,7 @@ def _type_name(field: FieldInfo) -> str:
     return text
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True, validated_data={})
+def _shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

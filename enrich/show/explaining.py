@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError
-from classifiers.model.manifest import MANIFEST, file_digest
+from classifiers.digest import file_digest, text_digest
+from classifiers.explain.overlay import overlay
+from classifiers.model.manifest import MANIFEST
 from enrich.errors import InputError, ModelError
 from enrich.graph.records import input_digest
 from enrich.show.record import iris, labels
 
 if TYPE_CHECKING:
-    from classifiers.explain.explanation import Contribution, Explanation, Looked, MemberExplanation
+    from classifiers.explain.explanation import (
+        Contribution,
+        Explanation,
+        MemberExplanation,
+        PictureExplanation,
+    )
     from classifiers.model.model import Model
     from enrich.graph.records import Subject
     from enrich.workspace import Workspace
@@ -87,7 +93,7 @@ def _explained_value(answer: Mapping[str, Any]) -> str | None:
 def _explain(
     model: Model, subject: Subject, asked: Sequence[tuple[str, str]], most: int
 ) -> list[Explanation]:
-    from classifiers.explain.explanation import explain
+    from classifiers.explain.model_explanation import explain
 
     return explain(model, subject.record, asked, most=most)
 
@@ -159,14 +165,14 @@ def _contribution(contribution: Contribution) -> dict[str, Any]:
     return told
 
 
-def _picture(looked: Looked, out: Path, name: str) -> dict[str, Any]:
+def _picture(looked: PictureExplanation, out: Path, name: str) -> dict[str, Any]:
     told: dict[str, Any] = {"url": looked.picture.url, "file": None, "method": None, "reason": looked.reason}
     if looked.saliency is None:
         return told
     file = out / f"{name}.png"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(looked.saliency.overlay())
+        file.write_bytes(overlay(looked.saliency))
     except OSError as error:
         raise InputError(
             f"{file} cannot be written: {error.strerror}; name another folder with --out"
@@ -180,4 +186,4 @@ def _file_name(iri: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", tail)[:60]
     if "/" not in iri:
         return safe
-    return f"{safe}-{hashlib.sha256(iri.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+    return f"{safe}-{text_digest(iri)[:6]}"

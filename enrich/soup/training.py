@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from classifiers.base import Progress
-from classifiers.neural.heads import LossSettings
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.pool import find_trajectories, pool_members, read_trajectory
-from classifiers.soup.trajectory import TrajectorySettings, picture_size, recipe, train_trajectory
+from classifiers.soup.trajectory import TrajectorySettings, picture_size, train_trajectory
 from enrich.soup.pictures import OpenWorkspace, Source
 
 
 def recipe_settings(gamma: float, training: dict[str, Any], **others: Any) -> TrajectorySettings:
-    """The settings of a trajectory by the paper's recipe, with these of its training and `others` changed."""
-    loss = LossSettings(gamma=gamma, balance=0.0)
-    return TrajectorySettings(loss=loss, training=replace(recipe(), **training), **others)
+    """The settings of a trajectory by the paper's recipe, with these of its training and `others` changed.
+
+    Raises ClassifierError, which names a wrong one.
+    """
+    loss = {"gamma": gamma, "balance": 0.0}
+    return TrajectorySettings.read({"loss": loss, "training": training, **others}, "the recipe")
 
 
 def side_of(settings: TrajectorySettings) -> int:

@@ -12,10 +12,11 @@ import numpy as np
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Dataset
+from classifiers.model.config import FUSION
 from classifiers.model.decision_rule import order_candidates
 from classifiers.model.fitting import ModelSpec, fit_model
 from classifiers.model.metrics import Indices, ece, hits
-from classifiers.model.model import FUSION, Model
+from classifiers.model.model import Model
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.studies.study import Cell, Material, Panel, Study, most_frequent

@@ -14,9 +14,10 @@ import numpy as np
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property
+from classifiers.folds import fold_of
 from classifiers.model.decision_rule import order_candidates, tune_offsets
 from classifiers.model.metrics import Indices, ece, hits
-from classifiers.model.out_of_fold import MemberSpec, fold_of
+from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_of_named, mean_over
 from enrich.studies.study import Cell, Material, Panel, Study, fit

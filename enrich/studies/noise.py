@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Property
+from classifiers.folds import fold_of
 from classifiers.model.metrics import Indices
-from classifiers.model.out_of_fold import fold_of
+from classifiers.probability import softmax
 from classifiers.tabular.features import FeatureMap
-from classifiers.tabular.losses import softmax
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.studies.study import Cell, Material, Panel, Study

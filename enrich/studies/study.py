@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from classifiers.base import Classifier, Progress, no_progress
 from classifiers.data import Dataset, Record
 from classifiers.model.metrics import Indices
-from classifiers.model.out_of_fold import HELD_OUT_SHARE, MemberSpec
-from classifiers.registry import build_classifier
+from classifiers.model.out_of_fold import MemberSpec, fit_classifier
+from classifiers.registry import classifier_class
 from enrich.errors import InputError
 from enrich.graph.record_files import read_splits
 from enrich.learn.intervals import Scored, resamples
@@ -180,13 +180,9 @@ def gather(
 
 def fit(member: MemberSpec, dataset: Dataset, seed: int, progress: Progress = no_progress) -> Classifier:
     """One classifier, a tenth of the records held out for early stopping, and not refitted on them."""
-    once = {"refit": False} if member.classifier == "tabular" else {}
-    classifier = build_classifier(member.classifier, {**member.settings, **once})
-    rows = np.random.default_rng(seed).permutation(len(dataset))
-    check = int(len(rows) * HELD_OUT_SHARE)
-    learn, stop = dataset.subset(np.sort(rows[check:])), dataset.subset(np.sort(rows[:check]))
-    classifier.fit(learn, stop, seed=seed, progress=progress)
-    return classifier
+    once = classifier_class(member.classifier).fold_settings
+    cheaper = replace(member, settings={**member.settings, **once})
+    return fit_classifier(dataset, cheaper, seed, progress)[0]
 
 
 def first_candidates(classifier: Classifier, records: Sequence[Record], train: Dataset) -> dict[str, Indices]:

@@ -16,7 +16,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Record
 from classifiers.model.description import ModelDescription
-from classifiers.model.model import Answer, Model
+from classifiers.model.model import Model, Prediction
 from enrich.answering import run as pipeline
 from enrich.answering.batch import Batcher
 from enrich.errors import EnrichError, ModelError, RunError, SettingsError
@@ -155,7 +155,7 @@ class Fragile(Model):
 
     breaks_on: str = ""
 
-    def predict(self, records: Sequence[Record]) -> dict[str, Answer]:
+    def predict(self, records: Sequence[Record]) -> dict[str, Prediction]:
         if any(self.breaks_on in r.id for r in records):
             raise ValueError("out of cheese")
         return super().predict(records)

@@ -36,7 +36,7 @@ def test_it_reads_back_and_refuses_labels_that_do_not_fit(tmp_path: Path) -> Non
     assert np.array_equal(
         again.predict(data.records)["place"].probabilities, dummy.predict(data.records)["place"].probabilities
     )
-    with pytest.raises(ClassifierError, match="4 classes of place, the model has 3"):
+    with pytest.raises(ClassifierError, match="4 classes of place, the model has 3 priors"):
         DummyClassifier.read(tmp_path, config, (Property("place", (*PLACES, "urn:x")),))
     with pytest.raises(ClassifierError, match="cannot be read"):
         DummyClassifier.read(tmp_path, {}, PROPERTIES)

@@ -15,8 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from classifiers.digest import file_digest
 from classifiers.model.folder import read_model
-from classifiers.model.manifest import file_digest, write_manifest
+from classifiers.model.manifest import write_manifest
 from classifiers.soup.selection import METHODS
 from enrich.cli import main
 from enrich.demo.museum import IMAGES, write_museum

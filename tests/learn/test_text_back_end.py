@@ -16,7 +16,8 @@ from classifiers.model.model import Model
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import SettingsError
 from enrich.learn import text_back_end as back_ends
-from enrich.learn.text_back_end import AUTO, chosen, mean_macro_f1, merged, text_member
+from enrich.learn.members import AUTO
+from enrich.learn.text_back_end import choose_back_end, mean_macro_f1
 from enrich.learn.training import model_spec, train
 from tests.classifiers.museum import PLACES, museum
 from tests.learn.test_training import FakeWorkspace
@@ -33,7 +34,7 @@ DATA = Dataset([Record(f"r{i}", {"place": ("ab"[i % 2],)}) for i in range(20)], 
 COMMON = {"loss": {"gamma": 1.5}}
 
 
-def said(right: int, present: bool = True) -> dict[str, Distribution]:
+def predicted(right: int, present: bool = True) -> dict[str, Distribution]:
     """Answers of which the first `right` are true."""
     target, _ = DATA.targets(PLACE)
     probabilities = np.where(np.arange(20)[:, None] < right, target, 1.0 - target)
@@ -45,53 +46,35 @@ def out_of_fold(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How many each classifier gets right; no one is trained."""
     right = {"tfidf": 15, "text": 15}
     monkeypatch.setattr(
-        back_ends, "held_out_predictions", lambda _data, member, *_, **__: said(right[member.classifier])
+        back_ends, "held_out_predictions", lambda _data, member, *_, **__: predicted(right[member.classifier])
     )
     return right
 
 
-def auto(**transformer: Any) -> MemberSpec:
-    given = {"encoder": "scratch", **transformer}
-    return text_member({"back_end": AUTO, "transformer": given, "tfidf": {"cost": 2.0}}, COMMON, 3)
-
-
-def choose(member: MemberSpec) -> tuple[MemberSpec, dict[str, Any]]:
-    return chosen(member, DATA, 2, seed=0, progress=lambda *_: None)
-
-
-def test_changing_one_line_changes_the_back_end() -> None:
-    tables = {"tfidf": {"cost": 2.0}, "transformer": {"encoder": "minilm"}}
-    found = {
-        name: text_member({"back_end": name, **tables}, COMMON, None) for name in ("tfidf", "transformer")
+def choose(**transformer: Any) -> tuple[MemberSpec, dict[str, Any]]:
+    """What is chosen of TF-IDF and a transformer with these settings."""
+    members = {
+        "tfidf": MemberSpec("tfidf", {"cost": 2.0}, 3),
+        "transformer": MemberSpec("text", {**COMMON, "encoder": "scratch", **transformer}, 3),
     }
-    assert found["tfidf"] == MemberSpec("tfidf", {"cost": 2.0})
-    assert found["transformer"] == MemberSpec("text", {**COMMON, "encoder": "minilm"})
-    assert text_member({}, COMMON, None) == MemberSpec("tfidf", {})
-    assert text_member({"cost": 3.0}, COMMON, 2) == MemberSpec("tfidf", {"cost": 3.0}, 2)
-
-
-def test_what_no_back_end_takes_is_a_sentence() -> None:
-    with pytest.raises(SettingsError, match="there are: tfidf, transformer, auto"):
-        text_member({"back_end": "gpt"}, COMMON, None)
-    with pytest.raises(SettingsError, match=r"\[train.options.text.tfidf\]"):
-        text_member({"back_end": AUTO, "cost": 1.0}, COMMON, None)
+    return choose_back_end(members.__getitem__, DATA, 2, seed=0, progress=lambda *_: None)
 
 
 def test_auto_takes_the_one_that_is_better_out_of_fold(out_of_fold: dict[str, int]) -> None:
     out_of_fold["text"] = 18
-    member, account = choose(auto())
+    member, account = choose()
     assert (member.classifier, member.folds) == ("text", 3)
     assert member.settings == {**COMMON, "encoder": "scratch"}
     assert account["chosen"] == "transformer"
     assert account["mean_macro_f1"]["transformer"] > account["mean_macro_f1"]["tfidf"]
     out_of_fold["text"] = 12
-    member, account = choose(auto())
+    member, account = choose()
     assert (member, account["chosen"]) == (MemberSpec("tfidf", {"cost": 2.0}, 3), "tfidf")
 
 
 def test_of_equals_the_cheaper_one_is_taken(out_of_fold: dict[str, int]) -> None:
     assert out_of_fold["tfidf"] == out_of_fold["text"]
-    assert choose(auto())[0].classifier == "tfidf"
+    assert choose()[0].classifier == "tfidf"
 
 
 def test_an_encoder_that_cannot_be_had_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +84,7 @@ def test_an_encoder_that_cannot_be_had_is_left_out_with_its_reason(monkeypatch: 
         raise ClassifierError(f"encoder {name!r} cannot be loaded")
 
     monkeypatch.setattr(encoders, "load", gone)
-    member, account = choose(auto(encoder="nobody/nothing"))
+    member, account = choose(encoder="nobody/nothing")
     assert member.classifier == "tfidf"
     assert account["without transformer"] == "encoder 'nobody/nothing' cannot be loaded"
     assert account["mean_macro_f1"] == {}
@@ -118,17 +101,13 @@ def test_an_encoder_is_frozen_where_no_gpu_is_and_nothing_else_was_said(
     monkeypatch.setattr(encoders, "load", lambda name: name)
     for gpu, given, frozen in ((False, {}, True), (False, {"frozen": False}, False), (True, {}, None)):
         monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
-        assert choose(auto(encoder="here", **given))[0].settings.get("frozen") is frozen
+        assert choose(encoder="here", **given)[0].settings.get("frozen") is frozen
 
 
 def test_silence_counts_as_the_most_frequent_class() -> None:
-    assert mean_macro_f1(DATA, said(20)) == 1.0
-    assert mean_macro_f1(DATA, said(20, present=False)) == pytest.approx(1 / 3)
+    assert mean_macro_f1(DATA, predicted(20)) == 1.0
+    assert mean_macro_f1(DATA, predicted(20, present=False)) == pytest.approx(1 / 3)
     assert mean_macro_f1(replace(DATA, properties=(Property("time", ("x", "y")),)), {}) == 0.0
-
-
-def test_tables_are_merged_and_the_second_wins() -> None:
-    assert merged({"a": {"x": 1, "y": 1}, "b": 1}, {"a": {"y": 2}, "b": 2}) == {"a": {"x": 1, "y": 2}, "b": 2}
 
 
 def test_training_decides_and_says_why(tmp_path: Path) -> None:

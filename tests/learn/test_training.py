@@ -146,21 +146,18 @@ def test_without_splits_every_record_teaches(tmp_path: Path) -> None:
     assert summary["mean_macro_f1"] is None
 
 
-def test_settings_become_the_members() -> None:
-    options = {
-        "text": {"back_end": "transformer", "loss": {"smoothing": 0.1}},
-        "image": {"folds": 2},
-        "fusion": {"name": "x"},
-    }
-    workspace: Any = FakeWorkspace([], modalities=("text", "image"), options=options, gamma=1.5)
+def test_the_fusion_is_that_of_the_settings() -> None:
+    options = {"image": {"folds": 2}, "fusion": {"name": "early", "epochs": 3}}
+    workspace: Any = FakeWorkspace([], modalities=("text", "image"), options=options)
     spec = model_spec(workspace)
-    text, image = spec.members
-    assert text.classifier == "text"
-    assert text.settings == {"loss": {"gamma": 1.5, "smoothing": 0.1}}
-    assert (image.classifier, image.folds) == ("image", 2)
-    assert (spec.fusion, spec.folds) == ("x", 3)
-    plain: Any = FakeWorkspace([], modalities=("text",))
-    assert model_spec(plain).members[0].classifier == "tfidf"
+    assert (spec.fusion, spec.fusion_settings, spec.folds) == ("early", {"epochs": 3}, 3)
+    assert [m.classifier for m in spec.members] == ["tfidf", "image"]
+    alone = model_spec(workspace, ("text",))
+    assert (alone.fusion, alone.fusion_settings) == (None, {})
+    for fusion in ({"name": "nuclear"}, {"name": "early", "epochs": 0}, {"deepness": 3}):
+        workspace = FakeWorkspace([], modalities=("text", "image"), options={"fusion": fusion})
+        with pytest.raises(SettingsError, match=r"nuclear|train\.options\.fusion"):
+            model_spec(workspace)
 
 
 def test_what_cannot_be_trained_is_a_sentence(tmp_path: Path) -> None:
@@ -172,16 +169,7 @@ def test_what_cannot_be_trained_is_a_sentence(tmp_path: Path) -> None:
     elsewhere = write_splits(tmp_path, [Record(f"urn:other{i}") for i in range(80)])
     with pytest.raises(InputError, match="none of the records to train on is in the graph"):
         train(workspace, elsewhere, tmp_path / "m")
-    with pytest.raises(SettingsError, match="'smell'"):
-        train(workspace, None, tmp_path / "m", modalities=["smell"])
-    with pytest.raises(SettingsError, match="back_end"):
-        train(
-            FakeWorkspace(records, options={"text": {"back_end": "gpt"}}),
-            None,
-            tmp_path / "m",
-            modalities=["text"],
-        )
-    with pytest.raises(ModelError, match="no setting 'deepness'"):
+    with pytest.raises(SettingsError, match="no setting 'deepness'"):
         train(FakeWorkspace(records, options={"tabular": {"deepness": 2}}), None, tmp_path / "m")
     with pytest.raises(InputError, match="enrich profile check"):
         train(FakeWorkspace([Record("urn:bare")]), None, tmp_path / "m")

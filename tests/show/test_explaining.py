@@ -13,8 +13,8 @@ import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Picture
-from classifiers.explain.explanation import Looked
-from classifiers.explain.saliency import Saliency
+from classifiers.explain.explanation import PictureExplanation, Saliency
+from classifiers.tabular.classifier import TabularClassifier
 from enrich.answering import run as pipeline
 from enrich.cli import main
 from enrich.errors import InputError, ModelError
@@ -132,20 +132,18 @@ def test_without_an_answer_there_is_nothing_to_explain(made: tuple[Workspace, Pa
 def test_a_saliency_picture_is_written(
     made: tuple[Workspace, Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from classifiers.explain import explanation
-
     grey = np.full((8, 8, 3), 90, dtype=np.uint8)
     seen = Saliency("place", "urn:v", Path("x.jpg"), "grad-cam", np.zeros((8, 8)), grey)
     looked = (
-        Looked(Picture("https://o.example/a.jpg"), seen),
-        Looked(Picture("https://o.example/b.jpg"), None, "does not decode"),
+        PictureExplanation(Picture("https://o.example/a.jpg"), seen),
+        PictureExplanation(Picture("https://o.example/b.jpg"), None, "does not decode"),
     )
-    whole = explanation.explain_member
+    whole = TabularClassifier.explain
 
     def with_pictures(*arguments: Any, **options: Any) -> Any:
         return replace(whole(*arguments, **options), pictures=looked)
 
-    monkeypatch.setattr(explanation, "explain_member", with_pictures)
+    monkeypatch.setattr(TabularClassifier, "explain", with_pictures)
     data = explained(made, out=tmp_path / "why")
     pictures = data["predictions"][0]["explanation"]["modalities"][0]["pictures"]
     assert Path(pictures[0]["file"]).read_bytes().startswith(b"\x89PNG")

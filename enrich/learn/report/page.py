@@ -56,7 +56,7 @@ def _unable(model: Model) -> dict[str, list[str]]:
     """Properties in which no confidence reached the target: every threshold is above one."""
     found: dict[str, list[str]] = {"always abstains": []}
     for name, threshold in model.thresholds.items():
-        values = threshold if isinstance(threshold, list) else [threshold]
+        values = threshold if isinstance(threshold, tuple) else [threshold]
         if all(v > 1 for v in values):
             found["always abstains"].append(name)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,14 @@ from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Record, Text
-from classifiers.explain import explanation
-from classifiers.explain.explanation import (
-    Explanation,
-    MemberExplanation,
-    explain,
-    explain_member,
-    word_contributions,
-)
-from classifiers.fusion.base import PassThrough
+from classifiers.dummy import DummyClassifier
+from classifiers.explain.explanation import Explanation, MemberExplanation
+from classifiers.explain.model_explanation import explain
+from classifiers.fusion.base import Fuser, PassThrough
 from classifiers.model.fitting import ModelSpec, fit_model
 from classifiers.model.model import Model
 from classifiers.model.out_of_fold import MemberSpec
+from classifiers.neural.image import ImageClassifier
 from classifiers.tfidf.classifier import TfidfClassifier
 from tests.classifiers.museum import MATERIALS, PLACES, PROPERTIES, museum
 
@@ -67,7 +62,7 @@ def test_every_voice_and_every_member_is_told(model: Model) -> None:
     (found,) = explain(model, RECORD, [("place", PLACES[1])])
     answer = model.predict([RECORD])["place"]
     assert found.probability == pytest.approx(answer.fused.probabilities[0, 1])
-    assert "whole record" in {c.name for c in found.fusion}
+    assert "joint model" in {c.name for c in found.fusion}
     sizes = [abs(c.weight) for c in found.fusion]
     assert sizes == sorted(sizes, reverse=True)
     assert member(found, "text").probability == pytest.approx(answer.by["text"].probabilities[0, 1])
@@ -113,8 +108,9 @@ def test_a_picture_that_could_not_be_had_says_why() -> None:
     refused = tuple(
         Picture(f"https://o.example/{i}", failure=why) for i, why in enumerate(("404", "404", "no"))
     )
-    assert explanation._why_absent("image", Record("r", pictures=refused)) == "404; no"
-    assert "no picture" in explanation._why_absent("image", Record("r"))
+    image = ImageClassifier(backbone="test_resnet", weights="none", size=32)
+    assert image.why_absent(Record("r", pictures=refused)) == "404; no"
+    assert "no picture" in image.why_absent(Record("r"))
 
 
 def test_what_the_model_does_not_know_is_refused(model: Model) -> None:
@@ -133,29 +129,24 @@ def test_a_single_modality_needs_no_fusion() -> None:
 
 
 def test_a_fusion_without_shares_is_asked_without_each_modality(model: Model) -> None:
-    class Mute:
+    class Silent(type(model.fuser)):  # type: ignore[misc]
         """The late fusion, but for its shares."""
 
-        name, predict = "mute", staticmethod(model.fuser.predict)
+        explain = Fuser.explain
 
-    (found,) = explain(replace(model, fuser=Mute()), RECORD, [("place", PLACES[1])])  # type: ignore[arg-type]
+    silent = Silent.__new__(Silent)
+    silent.__dict__ = model.fuser.__dict__
+    (found,) = explain(replace(model, fuser=silent), RECORD, [("place", PLACES[1])])
     assert {c.name for c in found.fusion} == {"text", "tabular"}
     assert next(c for c in found.fusion if c.name == "text").weight > 0
 
 
-def test_a_dummy_has_nothing_to_tell() -> None:
-    said = explain_member(
-        SimpleNamespace(name="dummy", modality="tabular"),
-        RECORD,
-        "place",
-        PLACES[0],  # type: ignore[arg-type]
-    )
-    assert said == MemberExplanation("tabular", "dummy")
+def test_a_classifier_that_does_not_explain_has_nothing_to_tell() -> None:
+    told = DummyClassifier().explain(RECORD, "place", PLACES[0])
+    assert told == MemberExplanation("tabular", "dummy")
 
 
 def test_a_picture_that_does_not_decode_costs_itself(tmp_path: Path) -> None:
-    from classifiers.neural.image import ImageClassifier
-
     broken = tmp_path / "a.jpg"
     broken.write_bytes(b"no picture")
     classifier = ImageClassifier(backbone="test_resnet", weights="none", size=32, runtime="torch")
@@ -164,7 +155,7 @@ def test_a_picture_that_does_not_decode_costs_itself(tmp_path: Path) -> None:
     record = Record(
         "r", pictures=(Picture("https://o.example/a.jpg", path=broken), Picture("https://o.example/b"))
     )
-    (looked,) = explain_member(classifier, record, "place", PLACES[0]).pictures
+    (looked,) = classifier.explain(record, "place", PLACES[0]).pictures
     assert looked.saliency is None
     assert looked.reason
 
@@ -180,10 +171,10 @@ def tfidf() -> TfidfClassifier:
 @given(st.lists(st.text(max_size=60), max_size=3))
 def test_any_text_can_be_explained_and_nothing_is_invented(tfidf: TfidfClassifier, texts: list[str]) -> None:
     record = Record("r", texts=tuple(Text(f"Lyon {t} brocade") for t in texts))
-    found = word_contributions(tfidf, record, "place", PLACES[0])
+    found = tfidf.explain(record, "place", PLACES[0], most=10_000).contributions
     written = " ".join(t.value for t in record.texts)
     assert all(c.name in written for c in found)
     assert len({c.name.lower() for c in found}) == len(found)
     assert all(np.isfinite(c.weight) for c in found)
-    whole = sum(weight for _, weight in tfidf.contributions(record, "place", 0))
-    assert abs(sum(c.weight for c in found)) <= abs(whole) + sum(abs(c.weight) for c in found)
+    terms = sum(abs(weight) for _, _, weight in tfidf.term_weights(record, "place", PLACES[0]))
+    assert sum(abs(c.weight) for c in found) <= terms + 1e-9

@@ -10,10 +10,10 @@ from safetensors.numpy import load_file, save_file
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property, Record
+from classifiers.folds import fold_of
 from classifiers.fusion.base import Fuser
 from classifiers.fusion.early import EarlyFusion
 from classifiers.fusion.hybrid import HybridFusion
-from classifiers.model.out_of_fold import fold_of
 from classifiers.registry import build_fuser, fuser_class
 from tests.classifiers.fusion.test_late import PLACE, f1, museum, said_by
 

@@ -11,14 +11,15 @@ from safetensors.numpy import load_file, save_file
 
 from classifiers.base import ClassifierError, Distribution
 from classifiers.data import Dataset, Property, Record, Text
+from classifiers.folds import fold_of
 from classifiers.fusion.columns import RecordColumns, pairs, tokens
 from classifiers.fusion.late import LateFusion
-from classifiers.fusion.table import Table, gap, log_odds
+from classifiers.fusion.table import Table, gap
 from classifiers.model.fitting import ModelSpec, fit_model
 from classifiers.model.metrics import macro_f1
 from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec, fold_of
-from classifiers.tabular.losses import softmax
+from classifiers.model.out_of_fold import MemberSpec
+from classifiers.probability import log_odds, softmax
 
 PLACE = Property("place", ("urn:FR", "urn:IT", "urn:JP"))
 MATERIAL = Property("material", ("urn:silk", "urn:wood", "urn:gold"), many=True)
@@ -129,7 +130,7 @@ def test_fewer_modalities_are_fused_and_the_note_says_so(skill: dict[str, float]
     assert said["place"].present.all()
 
 
-def test_without_the_whole_record_the_trees_hear_the_modalities_alone() -> None:
+def test_without_the_joint_model_the_trees_see_the_modalities_alone() -> None:
     train = museum(150)
     by = said_by(train, {"image": 1.5, "text": 1.5})
     fuser = LateFusion(**QUICK, whole_record=False)
@@ -175,14 +176,14 @@ def test_what_cross_fitting_says_is_not_learnt_from_the_record_itself() -> None:
     assert (said["place"].probabilities.argmax(axis=1) == target.argmax(axis=1)).mean() < 0.45
 
 
-def test_each_modality_has_a_say_that_adds_up(fitted: LateFusion) -> None:
+def test_the_shares_of_the_modalities_add_up(fitted: LateFusion) -> None:
     new = museum(3, seed=5)
     by = said_by(new, {"image": 1.5, "text": 1.5, "tabular": 1.0}, seed=6)
     one = {m: {p: d.take([0]) for p, d in said.items()} for m, said in by.items()}
-    found = dict(fitted.contributions(new.records[0], one, "place", 0))
-    assert {"image", "text", "tabular", "whole record", "neighbours"} <= set(found)
+    found = {c.name for c in fitted.explain(new.records[0], one, "place", 0)}
+    assert {"image", "text", "tabular", "joint model", "neighbours"} <= found
     p = fitted.predict(new.records[:1], one)["place"].probabilities[0]
-    others = [sum(dict(fitted.contributions(new.records[0], one, "place", k)).values()) for k in range(3)]
+    others = [sum(c.weight for c in fitted.explain(new.records[0], one, "place", k)) for k in range(3)]
     np.testing.assert_allclose(softmax(np.array([others]))[0], p, atol=1e-4)
 
 

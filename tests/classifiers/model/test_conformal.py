@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
 from classifiers.model.conformal import ConformalSets, covered
-from classifiers.tabular.losses import softmax
+from classifiers.probability import softmax
 
 
 def world(n: int, seed: int, noise: float = 1.0, many: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def test_a_sharper_model_has_smaller_sets() -> None:
 
 
 def test_sets_are_never_empty_but_for_absent_records() -> None:
-    sets = ConformalSets(0.9, 0.99, 100, 1.0)
+    sets = ConformalSets(coverage=0.9, threshold=0.99, records=100, size=1.0)
     found = sets.apply(np.array([[0.4, 0.3, 0.3], [np.nan] * 3]))
     assert found.tolist() == [[True, False, False], [False, False, False]]
 
@@ -66,10 +66,10 @@ def test_records_that_name_nothing_do_not_count() -> None:
 
 def test_json_and_back() -> None:
     sets = ConformalSets.fit(*world(300, 0))
-    assert ConformalSets.from_json(json.loads(json.dumps(sets.to_json()))) == sets
+    assert ConformalSets.read(json.loads(json.dumps(sets.to_json()))) == sets
     for wrong in ({}, {**sets.to_json(), "coverage": 2}, {**sets.to_json(), "threshold": float("nan")}):
         with pytest.raises(ClassifierError):
-            ConformalSets.from_json(wrong)
+            ConformalSets.read(wrong)
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

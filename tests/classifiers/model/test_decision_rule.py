@@ -7,7 +7,7 @@ import pytest
 
 from classifiers.model.decision_rule import GRID, _ascend, order_candidates, tune_offsets
 from classifiers.model.metrics import macro_f1
-from classifiers.tabular.losses import softmax
+from classifiers.probability import softmax
 
 
 def imbalanced(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from classifiers.dummy import DummyClassifier
-from classifiers.model.folder import ModelFolderError, read_model, write_model
-from classifiers.model.manifest import write_manifest
+from classifiers.model.folder import read_model, write_model
+from classifiers.model.manifest import ModelFolderError, write_manifest
 from tests.classifiers.museum import dataset
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from classifiers.model.manifest import MANIFEST, ModelFolderError, file_digest, staged, verify, write_manifest
+from classifiers.digest import file_digest
+from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
+from classifiers.model.verified import open_folder
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_digest_is_that_of_the_manifest_as_sha256sum_writes_it(folder: Path) -> None:
-    assert verify(folder) == file_digest(folder / MANIFEST)
+    assert open_folder(folder).digest == file_digest(folder / MANIFEST)
     lines = (folder / MANIFEST).read_text().splitlines()
     assert [line[66:] for line in lines] == ["config.json", "part/labels.json"]
     assert lines[0][:64] == file_digest(folder / "config.json")
@@ -33,11 +35,11 @@ def test_the_same_content_has_the_same_digest(folder: Path, tmp_path: Path) -> N
         (stage / "part").mkdir()
         (stage / "part" / "labels.json").write_text("[]")
         (stage / "config.json").write_text("{}")
-    assert verify(tmp_path / "other") == verify(folder)
+    assert open_folder(tmp_path / "other").digest == open_folder(folder).digest
 
 
 def test_when_writing_fails_the_old_folder_stays_and_nothing_is_left_behind(folder: Path) -> None:
-    before = verify(folder)
+    before = open_folder(folder).digest
 
     def interrupted() -> None:
         with staged(folder) as stage:
@@ -46,14 +48,14 @@ def test_when_writing_fails_the_old_folder_stays_and_nothing_is_left_behind(fold
 
     with pytest.raises(RuntimeError, match="power cut"):
         interrupted()
-    assert verify(folder) == before
+    assert open_folder(folder).digest == before
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
 def test_a_model_folder_is_replaced_and_anything_else_is_not(folder: Path, tmp_path: Path) -> None:
     with staged(folder) as stage:
         (stage / "new.json").write_text("1")
-    assert verify(folder)
+    assert open_folder(folder).digest
     assert not (folder / "config.json").exists()
     precious = tmp_path / "thesis"
     precious.mkdir()
@@ -101,12 +103,12 @@ def escape(folder: Path) -> None:
 def test_what_was_changed_is_refused(folder: Path, damage, sentence: str) -> None:
     damage(folder)
     with pytest.raises(ModelFolderError, match=sentence):
-        verify(folder)
+        open_folder(folder)
 
 
 def test_a_folder_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(ModelFolderError, match="enrich train"):
-        verify(tmp_path / "nowhere")
+        open_folder(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["weights.pkl", "weights.pt", "innocent.json", "arrays.npz"])
@@ -114,14 +116,14 @@ def test_pickles_are_refused_even_when_listed(folder: Path, name: str) -> None:
     (folder / name).write_bytes(pickle.dumps({"a": 1}))
     write_manifest(folder)
     with pytest.raises(ModelFolderError, match="pickle"):
-        verify(folder)
+        open_folder(folder)
 
 
 def test_a_zip_is_refused_whatever_it_is_called(folder: Path) -> None:
     (folder / "weights.json").write_bytes(b"PK\x03\x04 a torch checkpoint")
     write_manifest(folder)
     with pytest.raises(ModelFolderError, match="pickle"):
-        verify(folder)
+        open_folder(folder)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -129,11 +131,11 @@ def test_a_zip_is_refused_whatever_it_is_called(folder: Path) -> None:
 def test_tensors_that_are_not_numbers_are_refused(folder: Path, dtype: type, bad: float) -> None:
     save_file({"fine": np.ones(3, dtype)}, folder / "model.safetensors")
     write_manifest(folder)
-    assert verify(folder)
+    assert open_folder(folder).digest
     save_file({"fine": np.ones(3, dtype), "head": np.array([1, bad], dtype)}, folder / "model.safetensors")
     write_manifest(folder)
     with pytest.raises(ModelFolderError, match="the tensor head has values that are not numbers"):
-        verify(folder)
+        open_folder(folder)
 
 
 def test_bfloat16_tensors_are_checked_as_well(folder: Path) -> None:
@@ -144,14 +146,14 @@ def test_bfloat16_tensors_are_checked_as_well(folder: Path) -> None:
         save({"w": torch.tensor([value], dtype=torch.bfloat16)}, str(folder / "model.safetensors"))
         write_manifest(folder)
         if fine:
-            assert verify(folder)
+            assert open_folder(folder).digest
         else:
             with pytest.raises(ModelFolderError, match="not numbers"):
-                verify(folder)
+                open_folder(folder)
 
 
 def test_a_file_that_only_calls_itself_safetensors_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"nonsense")
     write_manifest(folder)
     with pytest.raises(ModelFolderError, match="not a safetensors file"):
-        verify(folder)
+        open_folder(folder)

@@ -15,12 +15,13 @@ from classifiers import registry
 from classifiers.base import ClassifierError, Distribution
 from classifiers.data import Dataset, Property, Record
 from classifiers.dummy import DummyClassifier
+from classifiers.folds import fold_of
 from classifiers.fusion.base import Fuser, PassThrough
 from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.manifest import write_manifest
+from classifiers.model.manifest import ModelFolderError, write_manifest
 from classifiers.model.metrics import NEVER
-from classifiers.model.model import Model, ModelFolderError
-from classifiers.model.out_of_fold import MemberSpec, dataset_digest, fold_of, train_member
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import MemberSpec, dataset_digest, train_member
 from tests.classifiers.museum import BASE, PLACES, PROPERTIES, dataset, museum
 
 FAST = MemberSpec(
@@ -123,7 +124,7 @@ def test_one_member_passes_through_calibrated(model: Model) -> None:
 
 def test_thresholds_are_one_number_or_one_per_class(model: Model) -> None:
     assert isinstance(model.thresholds["place"], float)
-    assert isinstance(model.thresholds["material"], list)
+    assert isinstance(model.thresholds["material"], tuple)
     assert len(model.thresholds["material"]) == 3
     assert all(0 < t <= NEVER for t in (model.thresholds["place"], *model.thresholds["material"]))
 
@@ -199,7 +200,7 @@ def test_two_members_of_one_modality_and_other_nonsense_are_refused() -> None:
     for spec, sentence in (
         (ModelSpec(()), "at least one member"),
         (ModelSpec((MemberSpec("dummy"), MemberSpec("dummy"))), "two members"),
-        (ModelSpec((MemberSpec("dummy", {"depth": 3}),)), "cannot be made with the settings depth"),
+        (ModelSpec((MemberSpec("dummy", {"depth": 3}),)), "dummy has no setting 'depth'"),
         (
             ModelSpec((MemberSpec("dummy"), MemberSpec("sometimes")), fusion="pass-through"),
             "takes one member",

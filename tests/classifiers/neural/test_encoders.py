@@ -75,4 +75,4 @@ def test_a_broken_tokenizer_is_refused(tmp_path: Path) -> None:
 
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ClassifierError, match="not a multiple"):
-        ScratchSettings(width=30, heads=4)
+        ScratchSettings.read({"width": 30, "heads": 4})

@@ -6,7 +6,6 @@ import csv
 import io
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,7 @@ def tiny(
         heads=HeadSettings(neck=neck, dropout=0.0),
         loss=LossSettings(gamma=0.0, balance=0.0),
         augment=AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5),
-        training=replace(recipe(), epochs=epochs, batch=24, learning_rate=rate),
+        training=recipe().replace(epochs=epochs, batch=24, learning_rate=rate),
     )
 
 

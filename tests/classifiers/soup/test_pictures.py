@@ -10,7 +10,7 @@ import pytest
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.model.manifest import file_digest
+from classifiers.digest import file_digest
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.reading import from_records, read_folder
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture, small

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from classifiers.base import ClassifierError
-from classifiers.model.manifest import file_digest, write_manifest
+from classifiers.digest import file_digest
+from classifiers.model.manifest import write_manifest
 from classifiers.neural.checkpoints import NETWORK, folder_of
 from classifiers.soup import pool as module
 from classifiers.soup.pictures import PictureSplit

@@ -158,7 +158,7 @@ def test_windows_are_the_last_checkpoints_and_the_ends_of_the_last_cycles(two: E
     assert sorted((m.trajectory, m.epoch) for m in both) == [
         (t.name, e) for t in two.pool.trajectories for e in (1, 2)
     ]
-    flat = replace(two.pool.settings, training=replace(two.pool.settings.training, schedule="constant"))
+    flat = two.pool.settings.replace(training=two.pool.settings.training.replace(schedule="constant"))
     runs = tuple(replace(t, settings=flat) for t in two.pool.trajectories)
     assert not any("cycles" in name for name, _ in windows(replace(two.pool, trajectories=runs)))
 

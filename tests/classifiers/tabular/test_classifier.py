@@ -171,10 +171,11 @@ def test_early_stopping_looks_at_the_held_out_records() -> None:
 
 def test_contributions_name_what_spoke_for_a_class(fitted: TabularClassifier) -> None:
     record = Record("urn:x", {}, {"museum": (f"{BASE}museum/2",)})
-    names = [name for name, _ in fitted.contributions(record, "place", 2)]
-    assert names
-    assert any(name.startswith("museum = ") for name in names[:3])
-    assert not any(name.startswith("place = ") for name in names)
+    told = fitted.explain(record, "place", PLACES[2], most=1000)
+    names = [c.name for c in told.contributions]
+    assert told.unit == "log-odds"
+    assert "museum" in names[:3]
+    assert "place" not in names
 
 
 def test_what_is_read_back_answers_the_same(fitted: TabularClassifier, tmp_path: Path) -> None:

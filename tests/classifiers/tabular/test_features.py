@@ -94,7 +94,7 @@ def test_counts_tell_none_from_unknown() -> None:
 
 def test_json_brings_back_the_same_columns() -> None:
     features = FeatureMap.learn(museum(100), "museum")
-    again = FeatureMap.from_json(json.loads(json.dumps(features.to_json())))
+    again = FeatureMap.read(json.loads(json.dumps(features.to_json())))
     records = museum(20, seed=9)
     assert np.array_equal(again.matrix(records)[0].toarray(), features.matrix(records)[0].toarray())
 
@@ -103,7 +103,7 @@ def test_a_damaged_map_is_refused() -> None:
     good = FeatureMap.learn(museum(50), "museum").to_json()
     for damage in ({"columns": 3}, {"columns": [["a", "b"]]}, {"museums": []}, {"knots": None}):
         with pytest.raises(ClassifierError):
-            FeatureMap.from_json({**good, **damage})
+            FeatureMap.read({**good, **damage})
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=60))
@@ -111,6 +111,6 @@ def test_a_damaged_map_is_refused() -> None:
 def test_hostile_values_are_only_names_of_columns(name: str, value: str, url: str) -> None:
     record = Record(value, {name: (value,)}, {"museum": (value,)}, pictures=(Picture(url),))
     features = FeatureMap.learn([record, record], "museum")
-    again = FeatureMap.from_json(json.loads(json.dumps(features.to_json())))
+    again = FeatureMap.read(json.loads(json.dumps(features.to_json())))
     table, _ = again.matrix([record])
     assert np.isfinite(table.toarray()).all()

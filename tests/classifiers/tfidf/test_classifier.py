@@ -133,9 +133,9 @@ def test_the_same_seed_gives_the_same_weights(fitted: TfidfClassifier) -> None:
 
 
 def test_the_words_that_mattered_come_first(fitted: TfidfClassifier) -> None:
-    said = fitted.contributions(record(0, "urn:FR", "Lyon brocade with flowers"), "place", 0)
-    assert any("lyon" in term or "brocade" in term for term, _ in said[:4])
-    assert all(abs(a[1]) >= abs(b[1]) for a, b in pairwise(said))
+    told = fitted.explain(record(0, "urn:FR", "Lyon brocade with flowers"), "place", "urn:FR")
+    assert {"Lyon", "brocade"} & {c.name for c in told.contributions[:2]}
+    assert all(abs(a.weight) >= abs(b.weight) for a, b in pairwise(told.contributions))
 
 
 def test_training_without_any_text_answers_absent() -> None:
@@ -163,10 +163,12 @@ def test_two_classes_are_told_apart_both_ways() -> None:
     assert scores.argmax(axis=1).tolist() == [0, 2]
 
 
-def test_settings_are_checked_and_short_names_reach_the_features() -> None:
+def test_settings_are_checked_and_may_stand_in_a_table_of_their_own() -> None:
     made = build_classifier("tfidf", {"cost": 3.0, "letters": [2, 4]})
     assert isinstance(made, TfidfClassifier)
-    assert made.settings.features.letters == (2, 4)
+    assert made.settings.letters == (2, 4)
+    older = build_classifier("tfidf", {"cost": 3.0, "features": {"letters": [2, 4]}})
+    assert older.settings == made.settings
     for wrong in ({"cots": 1.0}, {"cost": -1.0}, {"words": [3, 1]}, {"characters": 0}):
         with pytest.raises(ClassifierError):
             build_classifier("tfidf", wrong)

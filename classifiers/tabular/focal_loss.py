@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import FloatArray
+from classifiers.probability import sigmoid, softmax
 
 Objective = Callable[[NDArray[Any], Any], tuple[FloatArray, FloatArray]]
 
@@ -26,19 +27,6 @@ HESSIAN_MINIMUM = 1e-16
 """XGBoost's own lower bound (multiclass_obj.cu, kRtEps)."""
 
 
-def softmax(scores: NDArray[Any]) -> FloatArray:
-    """Row-wise softmax (n, K)."""
-    shifted = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
-    result: FloatArray = shifted / shifted.sum(axis=1, keepdims=True)
-    return result
-
-
-def sigmoid(scores: NDArray[Any]) -> FloatArray:
-    """Logistic function, without overflow."""
-    result: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * scores.astype(np.float64)))
-    return result
-
-
 def _slopes(p: FloatArray, gamma: float) -> tuple[FloatArray, FloatArray]:
     """g = p·dFL/dp and p·dg/dp of the unweighted loss, for the truth's probability p."""
     p = np.clip(p, 1e-15, 1.0 - 1e-15)
@@ -47,13 +35,6 @@ def _slopes(p: FloatArray, gamma: float) -> tuple[FloatArray, FloatArray]:
     g = gamma * p * focus / rest * log - focus
     curve = gamma * focus / rest * (log + 2.0) - gamma * (gamma - 1.0) * p * focus / rest**2 * log
     return g, p * curve
-
-
-def focal_softmax_loss(scores: FloatArray, truth: NDArray[np.intp], gamma: float = 0.0) -> FloatArray:
-    """The loss of each record (n,), in nats; scores (n, K) are logits, truth (n,) class indices."""
-    p = softmax(scores)[np.arange(len(truth)), truth]
-    loss: FloatArray = -((1.0 - p) ** gamma) * np.log(np.maximum(p, 1e-300))
-    return loss
 
 
 def focal_softmax(

@@ -1,0 +1,70 @@
+"""Why a model gave an answer: each modality's share in it, and what each classifier went by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from classifiers.base import ClassifierError
+from classifiers.data import Record
+from classifiers.explain.explanation import Contribution, Explanation, MemberExplanation
+from classifiers.model.model import Model, Prediction
+
+
+def explain(
+    model: Model,
+    record: Record,
+    wanted: Sequence[tuple[str, str]],
+    *,
+    most: int = 10,
+    pictures: int = 3,
+) -> list[Explanation]:
+    """Explain some (property, class) of one record; pictures must have been fetched.
+
+    At most `most` contributions of each kind and `pictures` saliency maps are given. Raises
+    ClassifierError for a property or class that the model does not know.
+    """
+    predictions = model.predict([record])
+    found = []
+    for name, value in wanted:
+        if value not in (classes := model.property(name).classes):
+            raise ClassifierError(f"the model knows no class {value!r} of {name}")
+        k = classes.index(value)
+        fused = predictions[name].fused
+        probability = float(fused.probabilities[0, k]) if fused.present[0] else None
+        members = tuple(
+            _member(model, modality, record, predictions[name], value, most, pictures)
+            for modality in model.members
+        )
+        fusion = explain_fusion(model, record, predictions, name, k)
+        found.append(Explanation(name, value, probability, fusion, members))
+    return found
+
+
+def _member(
+    model: Model,
+    modality: str,
+    record: Record,
+    prediction: Prediction,
+    value: str,
+    most: int,
+    pictures: int,
+) -> MemberExplanation:
+    classifier, alone = model.members[modality].classifier, prediction.by[modality]
+    if not alone.present[0]:
+        why = prediction.reasons.get(modality, {}).get(0) or classifier.why_absent(record)
+        return MemberExplanation(modality, classifier.name, absent=why)
+    prop = prediction.property
+    explained = classifier.explain(record, prop.name, value, most=most, pictures=pictures)
+    return replace(explained, probability=float(alone.probabilities[0, prop.classes.index(value)]))
+
+
+def explain_fusion(
+    model: Model, record: Record, predictions: Mapping[str, Prediction], name: str, k: int
+) -> tuple[Contribution, ...]:
+    """Each modality's share in the fused prediction, in log-odds, the largest first; none where it is absent."""
+    if not predictions[name].fused.present[0]:
+        return ()
+    by = {m: {p: a.by[m] for p, a in predictions.items()} for m in model.members}
+    shares = model.fuser.explain(record, by, name, k)
+    return tuple(sorted((c for c in shares if abs(c.weight) > 1e-6), key=lambda c: -abs(c.weight)))

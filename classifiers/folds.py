@@ -1,0 +1,41 @@
+"""Folds, and predictions for records by what did not see them (Wolpert 1992, Stacked Generalization)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import Distribution
+from classifiers.data import Dataset
+
+Rows = NDArray[np.intp]
+FoldPredictor = Callable[[int, Rows, Rows], Mapping[str, Distribution]]
+"""Called as predictor(k, inside, outside): learns from the rows outside fold k and predicts those inside."""
+
+
+def fold_of(n: int, folds: int, seed: int) -> Rows:
+    """Which fold each of n records belongs to, as even as can be."""
+    parts: Rows = np.random.default_rng(seed).permutation(n) % folds
+    return parts
+
+
+def fold_count(fold: Rows) -> int:
+    """How many folds there are; one for no records."""
+    return int(fold.max()) + 1 if len(fold) else 1
+
+
+def out_of_fold(dataset: Dataset, fold: Rows, predictor: FoldPredictor) -> dict[str, Distribution]:
+    """By property the predictions of all records, each by the predictor of its own fold."""
+    n = len(dataset)
+    probabilities = {p.name: np.full((n, len(p.classes)), np.nan) for p in dataset.properties}
+    present = {p.name: np.zeros(n, dtype=bool) for p in dataset.properties}
+    for k in range(fold_count(fold)):
+        inside, outside = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        for name, part in predictor(k, inside, outside).items():
+            probabilities[name][inside], present[name][inside] = part.probabilities, part.present
+    return {
+        p.name: Distribution(p.classes, probabilities[p.name], present[p.name], p.many)
+        for p in dataset.properties
+    }

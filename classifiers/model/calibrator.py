@@ -1,0 +1,77 @@
+"""Calibrations that were fitted (see `classifiers.model.calibration`), applied to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from classifiers.base import ClassifierError, FloatArray
+from classifiers.probability import log_odds, probabilities_of
+from classifiers.stored import Stored
+
+Method = Literal["none", "temperature", "vector", "isotonic"]
+FLOOR = 1e-4
+"""No class is ever impossible: isotonic steps of 0 would make the log loss infinite."""
+TINY = 1e-9
+"""Probabilities are taken for no smaller than this when their logits are scaled."""
+Numbers = tuple[float, ...]
+
+
+class Calibrator(Stored):
+    """One fitted calibration of one property and modality; JSON in and out.
+
+    `slopes` and `biases` (K,) for temperature (one slope, no bias) and vector scaling; `steps` per class
+    the (x, y) knots of the isotonic maps. `losses` is the cross-validated log loss of each method tried.
+    """
+
+    method: Method = "none"
+    many: bool = False
+    slopes: Numbers = ()
+    biases: Numbers = ()
+    steps: tuple[tuple[Numbers, Numbers], ...] = ()
+    losses: Mapping[str, float] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.slopes) != len(self.biases) or any(len(x) != len(y) for x, y in self.steps):
+            raise ValueError("slopes and biases, or the knots of a step, differ in number")
+        return self
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes it was fitted on; None when any number will do."""
+        if self.method == "none":
+            return None
+        return len(self.steps if self.method == "isotonic" else self.biases)
+
+    def apply(self, probabilities: FloatArray) -> FloatArray:
+        """Calibrated probabilities (n, K); rows of NaN (absent) stay NaN."""
+        if self.classes is None:
+            return probabilities.copy()
+        if self.classes != probabilities.shape[1]:
+            raise ClassifierError(
+                f"the calibration has {self.classes} classes, the probabilities {probabilities.shape[1]}"
+            )
+        if self.method == "isotonic":
+            return self._apply_isotonic(probabilities)
+        scores = log_odds(probabilities, self.many, TINY) * np.asarray(self.slopes) + np.asarray(self.biases)
+        return probabilities_of(scores, self.many)
+
+    def _apply_isotonic(self, probabilities: FloatArray) -> FloatArray:
+        mapped = np.column_stack(
+            [np.interp(probabilities[:, k], xs, ys) for k, (xs, ys) in enumerate(self.steps)]
+        )
+        mapped = np.clip(mapped, FLOOR, 1.0 - FLOOR)
+        mapped[np.isnan(probabilities).any(axis=1)] = np.nan
+        return mapped if self.many else mapped / mapped.sum(axis=1, keepdims=True)
+
+
+def read_calibrator(data: Any, classes: int) -> Calibrator:
+    """From JSON values. Raises ClassifierError when they do not make a calibration of that many classes."""
+    read = Calibrator.read(data, "calibration")
+    if read.classes not in (None, classes):
+        raise ClassifierError(f"a calibration of {read.classes} classes where the property has {classes}")
+    return read
