@@ -34,7 +34,7 @@ class Broker:
         self.target = target(settings)
         self.prefix = f"enrich:{self.target}"
         pool = redis.ConnectionPool(**connection(settings.workers.broker), decode_responses=True)
-        self.redis: Any = redis.Redis(connection_pool=pool)
+        self.redis: Any = redis.Redis.from_pool(pool)
 
     def key(self, *parts: str) -> str:
         """A key of this target."""

@@ -54,7 +54,6 @@ def reconcile(context: WorkerContext, sender: Sender) -> Reconciled:
     """Grant the lease to the run that should have it, and see to it that it goes on."""
     open_ = context.register.runs(OPEN)
     known = [k for k in requested_runs(open_) if k.request.kind != RUN]
-    metrics.RUNS_OPEN.set(len(known))
     _keep_alive(context, known)
     before = current_lease(context.store, context.names)
     other = in_process(context, open_, before)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any
 
 import redis
 from celery import Celery
@@ -304,8 +303,3 @@ def broker_may_fail(what: str) -> Iterator[None]:
     except BROKER_ERRORS as error:
         metrics.FAILURES.labels("broker").inc()
         log.warning("the broker does not answer", at=what, reason=str(error))
-
-
-def task_names(app: Any) -> list[str]:
-    """Our tasks."""
-    return sorted(name for name in app.tasks if name.startswith("enrich."))
