@@ -13,7 +13,6 @@ another length counts as absent.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import tempfile
@@ -24,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from classifiers.digest import text_digest
 
 KEPT_FOR = 600.0
 """Seconds for which an object just used is not evicted, so that a reader finds what it was promised."""
@@ -170,7 +171,7 @@ class Cache:
             yield
 
     def _index_path(self, url: str) -> Path:
-        key = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+        key = text_digest(url)
         return self.folder / "urls" / key[:2] / f"{key}.json"
 
     def _write_index(self, entry: Entry) -> None:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import BinaryIO, Self
+from typing import BinaryIO
 from urllib.parse import quote
 
 import httpcore2
@@ -76,12 +76,6 @@ class Fetcher:
             keepalive_expiry=10.0,
             network_backend=self._backend,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections that are kept open."""

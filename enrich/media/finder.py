@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from dataclasses import replace
 from io import BytesIO
@@ -13,6 +12,7 @@ from PIL import Image
 
 from classifiers.base import ClassifierError
 from classifiers.data import Picture
+from classifiers.digest import file_digest
 from classifiers.neural.decoding import FORMATS, PictureInfo, decode, inspect
 from classifiers.neural.formats import MEDIA_TYPES
 from enrich.errors import SettingsError
@@ -55,7 +55,7 @@ class PictureFinder:
         url = trimmed(picture.url)
         local = self._mirrors.find(url)
         if local is not None:
-            return "mirror", _had(picture, local, _digest(local), self._check(local).format)
+            return "mirror", _had(picture, local, file_digest(local), self._check(local).format)
         request = iiif.recognise(url)
         sized = f"{url}#{self.settings.size}"
         for key in (sized,) if request else (url, sized):
@@ -83,7 +83,7 @@ class PictureFinder:
                 self._put_together(what, part)
             part.flush()
             path = Path(part.name)
-            format, sha256 = self._check(path).format, _digest(path)
+            format, sha256 = self._check(path).format, file_digest(path)
             return _had(picture, self._cache.keep(path, key, sha256, format), sha256, format)
 
     def _from_service(
@@ -140,11 +140,6 @@ class PictureFinder:
         except ClassifierError as error:
             raise Refusal(str(error), Kind.CONTENT) from error
         return info
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _had(picture: Picture, path: Path, sha256: str, format: str) -> Picture:

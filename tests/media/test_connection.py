@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_a_name_is_resolved_once_per_connection_and_pinned(web: HttpServer, sett
     web.gives("/a.jpg", b"pinned")
     resolver = Rebinding(["127.0.0.1"], ["10.0.0.1"])
     sink = BytesIO()
-    with Fetcher(settings, resolver=resolver) as fetcher:
+    with closing(Fetcher(settings, resolver=resolver)) as fetcher:
         fetcher.get(web.url("/a.jpg", host="rebinds.museum.org"), sink)
     assert sink.getvalue() == b"pinned"
     assert resolver.asked == 1
@@ -46,7 +47,7 @@ def test_a_name_that_rebinds_is_refused_at_the_next_connection(
     web: HttpServer, settings: MediaSettings
 ) -> None:
     web.gives("/a.jpg", b"once", Connection="close")
-    with Fetcher(settings, resolver=Rebinding(["127.0.0.1"], ["169.254.169.254"])) as fetcher:
+    with closing(Fetcher(settings, resolver=Rebinding(["127.0.0.1"], ["169.254.169.254"]))) as fetcher:
         fetcher.get(web.url("/a.jpg", host="rebinds.museum.org"), BytesIO())
         with pytest.raises(Refusal, match=r"169.254.169.254, which is link-local"):
             fetcher.get(web.url("/a.jpg", host="rebinds.museum.org"), BytesIO())
@@ -76,7 +77,7 @@ def test_an_address_that_does_not_connect_gives_way_to_the_next(
     web.gives("/a.jpg", b"second")
     sink = BytesIO()
     allowed = settings.model_copy(update={"allow": ("127.0.0.0/8",)})
-    with Fetcher(allowed, resolver=lambda *_: ["127.7.7.7", "127.0.0.1"]) as fetcher:
+    with closing(Fetcher(allowed, resolver=lambda *_: ["127.7.7.7", "127.0.0.1"])) as fetcher:
         fetcher.get(web.url("/a.jpg", host="two.museum.org"), sink)
     assert sink.getvalue() == b"second"
 
@@ -84,7 +85,7 @@ def test_an_address_that_does_not_connect_gives_way_to_the_next(
 def test_a_closed_port_is_no_answer(settings: MediaSettings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with Fetcher(settings) as fetcher, pytest.raises(NoAnswer, match=r"does not connect"):
+    with closing(Fetcher(settings)) as fetcher, pytest.raises(NoAnswer, match=r"does not connect"):
         fetcher.get(f"http://127.0.0.1:{port}/", BytesIO())
 
 
@@ -153,14 +154,14 @@ def test_tls_names_and_verifies_the_host_although_the_address_is_pinned(
     trusting = settings.model_copy(update={"ca_file": pem})
     with server(context) as web:
         web.gives("/a.jpg", b"over tls")
-        with Fetcher(trusting, resolver=lambda *_: ["127.0.0.1"]) as fetcher:
+        with closing(Fetcher(trusting, resolver=lambda *_: ["127.0.0.1"])) as fetcher:
             sink = BytesIO()
             fetcher.get(web.url("/a.jpg", "images.museum.org", "https"), sink)
             assert sink.getvalue() == b"over tls"
             with pytest.raises(NoAnswer, match=r"evil.museum.org.* certificate"):
                 fetcher.get(web.url("/a.jpg", "evil.museum.org", "https"), BytesIO())
         with (
-            Fetcher(settings, resolver=lambda *_: ["127.0.0.1"]) as fetcher,
+            closing(Fetcher(settings, resolver=lambda *_: ["127.0.0.1"])) as fetcher,
             pytest.raises(NoAnswer, match=r"certificate"),
         ):
             fetcher.get(web.url("/a.jpg", "images.museum.org", "https"), BytesIO())

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from email.utils import formatdate
 from io import BytesIO
 
@@ -21,7 +22,7 @@ from tests.media.servers import Clock, Handler, HttpServer
 
 def fetch(settings: MediaSettings, url: str, **injected: object) -> bytes:
     sink = BytesIO()
-    with Fetcher(settings, **injected) as fetcher:  # type: ignore[arg-type]
+    with closing(Fetcher(settings, **injected)) as fetcher:  # type: ignore[arg-type]
         fetcher.get(url, sink)
     return sink.getvalue()
 
@@ -29,7 +30,7 @@ def fetch(settings: MediaSettings, url: str, **injected: object) -> bytes:
 def test_a_body_arrives_whole(web: HttpServer, settings: MediaSettings) -> None:
     web.gives("/a.jpg", b"x" * 100_000, Content_Type="image/JPEG; charset=x")
     sink = BytesIO(b"what was there before")
-    with Fetcher(settings) as fetcher:
+    with closing(Fetcher(settings)) as fetcher:
         fetcher.get(web.url("/a.jpg"), sink)
     assert sink.getvalue() == b"x" * 100_000
 
@@ -145,7 +146,7 @@ def _endless(handler: Handler) -> None:
 def test_an_endless_body_is_cut_at_the_limit(web: HttpServer, settings: MediaSettings) -> None:
     web.routes["/endless"] = _endless
     sink = BytesIO()
-    with Fetcher(settings) as fetcher, pytest.raises(Refusal, match=r"more than 1000000 bytes"):
+    with closing(Fetcher(settings)) as fetcher, pytest.raises(Refusal, match=r"more than 1000000 bytes"):
         fetcher.get(web.url("/endless"), sink)
     assert len(sink.getvalue()) <= 1_000_000
 
@@ -282,7 +283,7 @@ def test_retry_after_is_respected(
 def test_a_retry_after_beyond_the_bound_holds_the_host_off(web: HttpServer, settings: MediaSettings) -> None:
     clock = Clock()
     web.gives("/a.jpg", b"", 429, Retry_After="86400")
-    with Fetcher(settings, clock=clock, sleep=clock.sleep) as fetcher:
+    with closing(Fetcher(settings, clock=clock, sleep=clock.sleep)) as fetcher:
         for _ in range(3):
             with pytest.raises(Refusal, match=r"asks to wait 86400 s"):
                 fetcher.get(web.url("/a.jpg"), BytesIO())
@@ -309,7 +310,7 @@ def test_the_circuit_of_a_server_that_fails_half_the_time_stays_closed(
             handler.reply(500, b"no")
 
     web.default = half
-    with Fetcher(settings, sleep=lambda _: None) as fetcher:
+    with closing(Fetcher(settings, sleep=lambda _: None)) as fetcher:
         for n in range(60):
             fetcher.get(web.url(f"/{n}"), BytesIO())
         assert fetcher.circuits.open() == {}
@@ -320,7 +321,7 @@ def test_the_circuit_of_a_server_that_always_fails_is_opened(
 ) -> None:
     web.default = lambda handler: handler.reply(500)
     few = settings.model_copy(update={"host_failures": 2})
-    with Fetcher(few, sleep=lambda _: None) as fetcher:
+    with closing(Fetcher(few, sleep=lambda _: None)) as fetcher:
         for n in range(20):
             with pytest.raises(ServerError, match=r"answers 500"):
                 fetcher.get(web.url(f"/{n}"), BytesIO())
@@ -340,7 +341,7 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_cut_at_the_limit(
 ) -> None:
     web.gives("/a.jpg", gzip.compress(bytes(50 * settings.max_bytes)), Content_Encoding="gzip")
     sink = BytesIO()
-    with Fetcher(settings) as fetcher, pytest.raises(Refusal, match=r"more than 1000000 bytes"):
+    with closing(Fetcher(settings)) as fetcher, pytest.raises(Refusal, match=r"more than 1000000 bytes"):
         fetcher.get(web.url("/a.jpg"), sink)
     assert len(sink.getvalue()) <= 1_000_000
 
