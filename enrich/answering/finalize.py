@@ -14,7 +14,7 @@ from enrich.answering.open_gaps import fingerprint
 from enrich.errors import RunError
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.lease import current_lease, release_lease
-from enrich.runs.register import OPEN
+from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.shards import HeldAnswer, counts_of, held_answers, held_counts, narrowed, noted_counts
 
 COUNTED = ("records", "predicted", "abstained", "failed")
@@ -161,18 +161,25 @@ def sweep(context: Context, run: NamedNode) -> int:
 
 
 def sweep_orphans(context: Context) -> int:
-    """Drop our run graphs that no run and no open plan names: what a killed process's connection wrote late."""
+    """Drop our run graphs that no run and no open plan names: what a killed process's connection wrote late.
+
+    Those of a run that may just be about to be opened are left.
+    """
     prefix = f"{context.names.graph_prefix}run/"
-    graphs = [g for g in context.store.graphs() if g.value.startswith(prefix)]
-    states = {r.run: r.state for r in context.register.runs()} if graphs else {}
+    kept, oldest = context.register.all_shards(), new_run_id(context.register.clock() - context.lease_time)
+    states = {context.names.run_id(NamedNode(r.run)): r.state for r in context.register.runs()}
     dropped = 0
-    for graph in graphs:
-        run = context.names.run(graph.value.removeprefix(prefix).partition("/")[0])
-        state = states.get(run.value)
-        if state == OPEN or (state is not None and graph.value in context.register.shards(run)):
-            continue
-        context.store.drop(graph)
-        dropped += 1
+    for graph in context.store.graphs():
+        run_id = graph.value.removeprefix(prefix).partition("/")[0]
+        opening = run_id not in states and run_id > oldest
+        if (
+            graph.value.startswith(prefix)
+            and graph.value not in kept
+            and states.get(run_id) != OPEN
+            and not opening
+        ):
+            context.store.drop(graph)
+            dropped += 1
     return dropped
 
 

@@ -265,6 +265,13 @@ class Register:
 
     def shards(self, run: NamedNode) -> set[str]:
         """The graphs that hold the run's answers: those that count."""
+        return self._graphs(str(run))
+
+    def all_shards(self) -> set[str]:
+        """The graphs that hold answers of any run."""
+        return self._graphs("?run")
+
+    def _graphs(self, run: str) -> set[str]:
         query = f"SELECT ?g WHERE {{ GRAPH {self.names.runs} {{ {run} {ENR.graph} ?g }} {PAGE_TOKEN}\n}}"
         return {g.value for (g,) in self.store.select_by_key(query, "g") if isinstance(g, NamedNode)}
 

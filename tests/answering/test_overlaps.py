@@ -18,7 +18,7 @@ from enrich.errors import RunError
 from enrich.learn.training import train
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
-from enrich.runs.register import ACTIVE, OPEN
+from enrich.runs.register import ACTIVE, OPEN, new_run_id
 from ontology.profiles import load_profile
 from ontology.terms import ENR, RDF
 from tests.workers.museum import answers_of
@@ -241,10 +241,12 @@ def test_what_a_late_write_left_is_dropped_and_nothing_else(service: WorkerConte
         queue.one()
     left = [
         service.plan(done).shard("0", "late"),
-        NamedNode(f"{service.names.graph_prefix}run/unknown/7-late"),
+        NamedNode(f"{service.names.graph_prefix}run/2020-01-01T00-00-00Z-abcdef/7-late"),
     ]
     for graph in left:
         service.store.insert([Quad(record(0), RDF.type, ENR.Prediction, graph)])
+    opening = service.plan(service.names.run(new_run_id(service.register.clock())))
+    opening.list_records([record(0)])
     kept = set(service.store.graphs()) - set(left)
     assert sweep_orphans(service) == 2
     assert set(service.store.graphs()) == kept

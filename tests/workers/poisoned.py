@@ -1,6 +1,6 @@
 """`enrich` with a dummy classifier that ends its process at certain records, as a broken library would.
 
-POISON names them: `segfault=IRI IRI …`, or `raise=IRI …`.
+POISON names them: `segfault=IRI IRI …`, `hang=IRI …`, or `raise=IRI …`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ def predict(self: DummyClassifier, records: Sequence[Record]) -> Any:
     if poison.intersection(record.id for record in records):
         if how == "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
+        if how == "hang":
+            time.sleep(600)
         raise RuntimeError("poison")
     return harmless(self, records)
 
