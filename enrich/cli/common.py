@@ -19,13 +19,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
-from rich.text import Text
 
+from classifiers.tables import Table
 from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
+from enrich.show.tables import print_table
 from enrich.show.terminal import printable
 from enrich.workspace import Workspace
 
@@ -62,11 +62,6 @@ def say(text: str) -> None:
     sys.stderr.write(printable(text) + "\n")
 
 
-def console() -> Console:
-    """Rich output on stdout; as wide as it likes when nobody's terminal is at the other end."""
-    return Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160)
-
-
 def write_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
@@ -74,21 +69,7 @@ def write_table(
     numbers: Sequence[int] = (),
 ) -> None:
     """A table on stdout; `numbers` are the columns set to the right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell_text(cell)) for cell in row))
-    console().print(table)
-
-
-def cell_text(cell: Any) -> str:
-    """A value as a table shows it."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float):
-        return "–" if cell != cell else f"{cell:.3f}"
-    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else printable(str(cell))
+    print_table(Table(columns, rows, title, numbers))
 
 
 class Bars:
@@ -156,7 +137,6 @@ class Bars:
 
 
 def _progress() -> Progress:
-    from rich.console import Console
 
     return Progress(
         TextColumn("{task.description}"),

@@ -11,6 +11,7 @@ import typer
 from classifiers.base import Progress
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.learn.training import model_spec
+from enrich.show.tables import print_table
 from enrich.studies.fusion import fusion_study
 from enrich.studies.gamma import GAMMAS, gamma_study
 from enrich.studies.noise import RATES, noise_study
@@ -139,8 +140,7 @@ def _answer(
     if as_json:
         write_json(found.to_json())
         return
-    numbers = tuple(range(1, len(found.columns)))
-    write_table(found.columns, found.rows, found.question, numbers=numbers)
+    print_table(found.table())
     write_table(("conclusion",), [(found.conclusion,)])
     say(f"wrote {', '.join(str(path) for path in written)}")
 

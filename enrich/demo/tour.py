@@ -7,22 +7,23 @@ import io
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from classifiers.base import Progress, no_progress
+from classifiers.tables import Table
 from enrich.demo.configuration import write_settings
 from enrich.demo.museum import Truth, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import Score, score
 from enrich.errors import InputError
 from enrich.settings.loading import load_settings
+from enrich.show.tables import print_table
 from enrich.workspace import Workspace
 
 EVALUATION_HEADS = ("property", "records", "by", "accuracy", "macro-F1", "ECE", "coverage", "precision")
@@ -105,10 +106,8 @@ def _gaps(out: Console, workspace: Workspace) -> None:
 
     _title(out, "3  What is missing", "enrich gaps")
     report = count_gaps(workspace)
-    rows = [
-        (name, f"{g.missing:,}", f"{g.missing / report.records:.0%}") for name, g in report.properties.items()
-    ]
-    _table(out, ("property", "missing", "share"), rows)
+    rows = [(name, g.missing, f"{g.missing / report.records:.0%}") for name, g in report.properties.items()]
+    print_table(Table(("property", "missing", "share"), rows, numbers=(1, 2)), out)
 
 
 def _train(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
@@ -119,7 +118,7 @@ def _train(out: Console, workspace: Workspace, folder: Path, progress: Progress)
     train(workspace, folder / "splits.tsv", folder / "model", progress=progress)
     result = evaluate(workspace, folder / "model", folder / "splits.tsv", "dev")
     out.print("On the held-out split, where the value is known (enrich evaluate --split dev):")
-    _table(out, EVALUATION_HEADS, evaluation_rows(result))
+    print_table(Table(EVALUATION_HEADS, evaluation_rows(result), numbers=(1, 3, 4, 5, 6, 7)), out)
     out.print(mean_line(result["mean_macro_f1"]))
 
 
@@ -136,11 +135,11 @@ def mean_line(means: Mapping[str, float | None]) -> str:
     return f"{line}; the fusion is {abs(ahead):.3f} {place} the best single one, {best}."
 
 
-def evaluation_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def evaluation_rows(result: Mapping[str, Any]) -> list[tuple[object, ...]]:
     """The figures of an evaluation by property and modality; a fusion of one modality is that modality."""
     figures = ("accuracy", "macro_f1", "ece", "coverage", "selective_accuracy")
     return [
-        (name, f"{found['records']:,}", by, *(_number(measured.get(f)) for f in figures))
+        (name, found["records"], by, *(measured.get(f) for f in figures))
         for name, found in result["properties"].items()
         for by, measured in found["by"].items()
         if by != "fusion" or len(found["by"]) > 2
@@ -168,13 +167,13 @@ def _compare(out: Console, workspace: Workspace, truth: Truth) -> list[Score]:
     rows = [
         (
             s.property,
-            f"{s.gaps:,}",
+            s.gaps,
             *map(_percent, (s.coverage, s.precision, s.accuracy)),
-            _number(s.macro_f1),
+            s.macro_f1,
         )
         for s in scores
     ]
-    _table(out, heads, rows)
+    print_table(Table(heads, rows, numbers=range(1, 6)), out)
     out.print(
         "It answers when it is sure: the threshold of each property is set for a precision of "
         f"{workspace.settings.decision.target_precision:.0%} on data it did not learn from."
@@ -225,19 +224,6 @@ def _title(out: Console, title: str, command: object) -> None:
     out.print()
     out.print(Rule(Text(title, style="bold"), align="left"))
     out.print(Text(str(command), style="dim"))
-
-
-def _table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 or head == "by" else "right")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or value != value else f"{value:.3f}"
 
 
 def _percent(value: float) -> str:

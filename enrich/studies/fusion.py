@@ -19,7 +19,8 @@ from classifiers.model.metrics import Indices, ece, hits
 from classifiers.model.model import Model
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
-from enrich.studies.study import Cell, Material, Panel, Study, most_frequent
+from enrich.learn.plots import Panel
+from enrich.studies.study import Cell, Material, Study, most_frequent
 
 STRATEGIES = ("late", "early", "hybrid")
 COLUMNS = ("answers by", "macro-F1", "accuracy", "ECE", "against late fusion", "seconds to fit")

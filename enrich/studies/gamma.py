@@ -20,7 +20,8 @@ from classifiers.model.metrics import Indices, ece, hits
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_of_named, mean_over
-from enrich.studies.study import Cell, Material, Panel, Study, fit
+from enrich.learn.plots import Panel
+from enrich.studies.study import Cell, Material, Study, fit
 
 GAMMAS = (0.0, 0.5, 1.0, 2.0, 5.0)
 POWERS = (0.0, 1.0)

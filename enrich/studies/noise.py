@@ -22,7 +22,8 @@ from classifiers.probability import softmax
 from classifiers.tabular.features import FeatureMap
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
-from enrich.studies.study import Cell, Material, Panel, Study
+from enrich.learn.plots import Panel
+from enrich.studies.study import Cell, Material, Study
 
 RATES = (0.0, 0.1, 0.2, 0.4)
 SMOOTHING = 0.2

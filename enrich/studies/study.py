@@ -16,24 +16,16 @@ from classifiers.data import Dataset, Record
 from classifiers.model.metrics import Indices
 from classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from classifiers.registry import classifier_class
+from classifiers.tables import Table
 from enrich.errors import InputError
 from enrich.graph.record_files import read_splits
 from enrich.learn.intervals import Scored, resamples
+from enrich.learn.plots import Panel, panels_figure, save
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
 
 Cell = str | int | float | None
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One plot: to each series its points (x, y, low, high); x is a number, or a name for bars."""
-
-    title: str
-    across: str
-    up: str
-    series: Mapping[str, Sequence[tuple[float | str, float, float, float]]]
 
 
 @dataclass(frozen=True)
@@ -65,31 +57,19 @@ class Study:
         )
         return found
 
-    def markdown(self) -> str:
-        """The table as Markdown, numbers with three decimals."""
-        lines = [self.columns, ["---" if i == 0 else "---:" for i in range(len(self.columns))]]
-        lines += [[cell_text(cell) for cell in row] for row in self.rows]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    def table(self) -> Table:
+        """The table, its title the question."""
+        return Table(self.columns, self.rows, self.question, range(1, len(self.columns)))
 
     def write(self, folder: Path) -> list[Path]:
         """Write NAME.json, NAME.md (the table and the conclusion) and NAME.png; returns their paths."""
-        from enrich.studies.plots import save_panels
-
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}.{end}" for end in ("json", "md", "png")]
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         paths[0].write_text(text + "\n", encoding="utf-8")
-        paths[1].write_text(f"{self.markdown()}\n{self.conclusion}\n", encoding="utf-8")
-        save_panels(self.panels, paths[2])
+        paths[1].write_text(f"{self.table().markdown()}\n{self.conclusion}\n", encoding="utf-8")
+        save(panels_figure(self.panels), paths[2])
         return paths
-
-
-def cell_text(cell: Cell) -> str:
-    """A cell as Markdown shows it."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return "–"
-    text = f"{cell:.3f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) else str(cell)
-    return text.replace("|", "\\|")
 
 
 def plain(data: Any) -> Any:

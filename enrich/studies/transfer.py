@@ -18,7 +18,8 @@ from classifiers.model.metrics import Indices
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_over
-from enrich.studies.study import Cell, Material, Panel, Study, first_candidates, fit, most_frequent
+from enrich.learn.plots import Panel
+from enrich.studies.study import Cell, Material, Study, first_candidates, fit, most_frequent
 
 WAYS = ("with it", "without it", "on it alone", "most frequent")
 LEAST = 100

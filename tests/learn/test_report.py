@@ -73,7 +73,8 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(report: Path) -> Non
     html = (report / "report.html").read_text()
     found = Page(html)
     assert found.open == []
-    assert all(address.startswith("#") for address in found.addresses)
+    assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in found.addresses)
+    assert sum(address.startswith("data:") for address in found.addresses) == 1 + 3 * 2 + 3 * 3
     assert not re.search(r"<script|@import|url\(|<link", html)
     assert sorted(p.name for p in report.iterdir()) == ["report.html", "report.json"]
 

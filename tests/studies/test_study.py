@@ -11,7 +11,8 @@ import pytest
 
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
-from enrich.studies.study import Panel, Study, cell_text, first_candidates, fit, gather
+from enrich.learn.plots import Panel
+from enrich.studies.study import Study, first_candidates, fit, gather
 from tests.classifiers.museum import PROPERTIES
 from tests.learn.test_training import FakeWorkspace, write_splits
 from tests.studies.material import material
@@ -37,17 +38,6 @@ def test_it_writes_json_a_table_and_a_small_picture(tmp_path: Path) -> None:
     assert data["conclusion"] in paths[1].read_text()
     assert paths[2].read_bytes().startswith(b"\x89PNG")
     assert paths[2].stat().st_size < 100_000
-
-
-def test_the_table_is_markdown() -> None:
-    lines = made().markdown().splitlines()
-    assert lines == [
-        "| what | records | figure |",
-        "| --- | ---: | ---: |",
-        "| a\\|b | 1 | 0.123 |",
-        "| c | – | – |",
-    ]
-    assert cell_text(12345) == "12,345"
 
 
 def test_material_is_read_by_the_splits_and_drawn_for_the_seed(tmp_path: Path) -> None:

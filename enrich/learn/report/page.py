@@ -13,7 +13,7 @@ from markupsafe import Markup
 from classifiers.data import Record
 from classifiers.fusion.base import PassThrough
 from enrich.graph.labels import class_names, told_apart
-from enrich.learn.report.charts import colour, heatmap, interval_chart, line_chart
+from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
 
 if TYPE_CHECKING:
     from classifiers.model.model import Model
@@ -131,15 +131,26 @@ def span(interval: Mapping[str, Any] | None) -> str:
 
 
 def _overview(result: Mapping[str, Any]) -> Markup:
-    groups = {
-        result["labels"].get(name, name): {
-            m: (i["value"], i["low"], i["high"])
-            for m, f in said["by"].items()
-            if (i := f.get("intervals", {}).get("macro_f1")) and i["low"] is not None
-        }
-        for name, said in result["properties"].items()
+    series: dict[str, list[Point]] = {m: [] for m in result["mean_macro_f1"]}
+    for name, said in result["properties"].items():
+        for modality, figures in said["by"].items():
+            interval = figures.get("intervals", {}).get("macro_f1")
+            if interval and interval["low"] is not None:
+                point = (interval["value"], interval["low"], interval["high"])
+                series[modality].append((result["labels"].get(name, name), *point))
+    return embedded(panels_figure([Panel("", "macro-F1", "", series)], legend=False), "macro-F1 by property")
+
+
+def _lines(
+    said: Mapping[str, Any], key: str, across: str, up: str, what: str, *, unit: bool = False
+) -> Markup:
+    """A line per modality; one without points keeps its place, so that colours are the same everywhere."""
+    series = {
+        m: [(p[across], p[up], p[up], p[up]) for p in figures.get(key, ())]
+        for m, figures in said["by"].items()
     }
-    return interval_chart({g: rows for g, rows in groups.items() if rows}, "macro-F1")
+    axes = (what.partition(" by ")[2], what.partition(" by ")[0])
+    return embedded(panels_figure([Panel("", *axes, series, unit)], legend=False), what)
 
 
 def _section(
@@ -154,27 +165,18 @@ def _section(
         "said": said,
         "classes": _class_rows(detailed, training["classes"].get(name, {})),
         "left_out": training["left_out"].get(name, {}),
-        "reliability": line_chart(
-            {m: [(b["confidence"], b["correct"]) for b in f["reliability"]] for m, f in _all(said, detailed)},
-            "mean confidence",
-            "share correct",
-            diagonal=True,
+        "reliability": _lines(
+            said, "reliability", "confidence", "correct", "share correct by mean confidence", unit=True
         ),
-        "curve": line_chart(
-            {m: [(c["coverage"], c["precision"]) for c in f["curve"]] for m, f in _all(said, detailed)},
-            "coverage",
-            "precision",
-        ),
+        "curve": _lines(said, "curve", "coverage", "precision", "precision by coverage"),
         "confusions": {
-            m: heatmap(f["confusion"], [names.get(c, c) for c in f["classes"]]) for m, f in detailed.items()
+            m: embedded(
+                confusion_figure(f["confusion"], [names.get(c, c) for c in f["classes"]]),
+                f"confusions of {m}",
+            )
+            for m, f in detailed.items()
         },
     }
-
-
-def _all(said: Mapping[str, Any], detailed: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Every modality in its place, so that its colour is the same everywhere."""
-    empty: dict[str, Any] = {"reliability": (), "curve": ()}
-    return [(m, detailed.get(m, empty)) for m in said["by"]]
 
 
 def _classes(said: Mapping[str, Any]) -> list[str]:
