@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 import typer
 from pyoxigraph import NamedNode
 
-from enrich.cli.common import Json, console, open_workspace, write_json, write_table
+from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
 from enrich.show.explaining import explain_shown
 from enrich.show.querying import Answer, run_file, run_named
 from enrich.show.record import as_tree, show_record
+from enrich.show.tables import console
 from ontology.queries import named_query, query_names
 from ontology.terms import named_node
 
