@@ -26,6 +26,15 @@ def named_node(iri: str) -> NamedNode:
         raise OntologyError(f"not an absolute IRI: {iri!r} ({error}); give one such as https://…") from error
 
 
+def is_iri(text: str) -> bool:
+    """Whether a text is an absolute IRI."""
+    try:
+        NamedNode(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Namespace:
     """A namespace whose terms are its attributes or items: `PROV.used`, `CRM["P45_consists_of"]`."""
 

@@ -14,8 +14,9 @@ from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
 from enrich.show.explaining import explain_shown
 from enrich.show.querying import Answer, run_file, run_named
-from enrich.show.record import as_tree, show_record
+from enrich.show.record import show_record
 from enrich.show.tables import console
+from enrich.show.tree import record_tree
 from ontology.queries import named_query, query_names
 from ontology.terms import named_node
 
@@ -135,4 +136,4 @@ def show(
     if as_json:
         write_json(data)
     else:
-        console().print(as_tree(data))
+        console().print(record_tree(data))

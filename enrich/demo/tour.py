@@ -11,19 +11,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pyoxigraph import NamedNode
 from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
 from classifiers.base import Progress, no_progress
 from classifiers.tables import Table
+from enrich.answering import run as pipeline
 from enrich.demo.configuration import write_settings
 from enrich.demo.museum import Truth, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import Score, score
+from enrich.demo.textures import write_pictures
 from enrich.errors import InputError
+from enrich.graph.gaps import count_gaps
+from enrich.graph.loading import load_file
+from enrich.learn.evaluation import evaluate
+from enrich.learn.training import train
 from enrich.settings.loading import load_settings
+from enrich.show.querying import run_named
+from enrich.show.record import show_record
 from enrich.show.tables import print_table
+from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
 
 EVALUATION_HEADS = ("property", "records", "by", "accuracy", "macro-F1", "ECE", "coverage", "precision")
@@ -84,8 +94,6 @@ def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progr
     write_settings(folder, pictures=pictures)
     (folder / "technique.rq").write_text(QUERY, encoding="utf-8")
     if pictures:
-        from enrich.demo.textures import write_pictures
-
         for number, made_object in enumerate(made_objects(records, seed)):
             progress("pictures", number, records)
             write_pictures(folder / "images", [made_object])
@@ -93,8 +101,6 @@ def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progr
 
 
 def _load(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
-    from enrich.graph.loading import load_file
-
     _title(out, "2  Into the triplestore", "enrich load records.nq vocabulary.nq")
     for name in ("records.nq", "vocabulary.nq"):
         load_file(workspace.store, folder / name, progress=progress)
@@ -102,8 +108,6 @@ def _load(out: Console, workspace: Workspace, folder: Path, progress: Progress) 
 
 
 def _gaps(out: Console, workspace: Workspace) -> None:
-    from enrich.graph.gaps import count_gaps
-
     _title(out, "3  What is missing", "enrich gaps")
     report = count_gaps(workspace)
     rows = [(name, g.missing, f"{g.missing / report.records:.0%}") for name, g in report.properties.items()]
@@ -111,9 +115,6 @@ def _gaps(out: Console, workspace: Workspace) -> None:
 
 
 def _train(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
-    from enrich.learn.evaluation import evaluate
-    from enrich.learn.training import train
-
     _title(out, "4  Learn from what is known", "enrich train --splits splits.tsv --model model")
     train(workspace, folder / "splits.tsv", folder / "model", progress=progress)
     result = evaluate(workspace, folder / "model", folder / "splits.tsv", "dev")
@@ -147,8 +148,6 @@ def evaluation_rows(result: Mapping[str, Any]) -> list[tuple[object, ...]]:
 
 
 def _run(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
-    from enrich.answering import run as pipeline
-
     _title(out, "5  Fill the gaps", "enrich run --model model")
     summary = pipeline.run(workspace, folder / "model", progress=progress)
     out.print(
@@ -182,15 +181,11 @@ def _compare(out: Console, workspace: Workspace, truth: Truth) -> list[Score]:
 
 
 def _provenance(out: Console, workspace: Workspace, truth: Truth) -> None:
-    from enrich.show.record import as_tree, show_record
-
     rows = [r for r in _rows(workspace, "predictions") if (r["record"], r["property"]) in truth.values]
     if not rows:
         out.print("Nothing was predicted: no gap passed its threshold.")
         return
     chosen = max(rows, key=lambda r: (r["property"] == "technique", float(r["confidence"]), r["record"]))
-    from pyoxigraph import NamedNode
-
     _title(out, "7  Where one answer comes from", f"enrich show {chosen['record']}")
     shown = show_record(workspace, NamedNode(chosen["record"]))
     one = [
@@ -198,7 +193,7 @@ def _provenance(out: Console, workspace: Workspace, truth: Truth) -> None:
         for p in shown["predictions"]
         if (p["property"], p["value"]) == (chosen["property"], chosen["value"])
     ]
-    out.print(as_tree({**shown, "predictions": one}))
+    out.print(record_tree({**shown, "predictions": one}))
     true = (v.rpartition("/")[2] for v in truth.values[chosen["record"], chosen["property"]])
     out.print(f"The truth about its {chosen['property']}: {', '.join(true)}")
 
@@ -212,8 +207,6 @@ def _ask(out: Console, folder: Path) -> None:
 
 
 def _rows(workspace: Workspace, query: str) -> list[dict[str, str]]:
-    from enrich.show.querying import run_named
-
     text = io.StringIO()
     run_named(workspace, query).write(text, "csv")
     text.seek(0)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode
 
-from ontology.terms import PREFIXES
-
-if TYPE_CHECKING:
-    from enrich.graph.stores.base import Store
+from enrich.graph.reading import Reader, triple
+from enrich.graph.stores.base import Row, Store
+from ontology.terms import PREFIXES, RDFS, SKOS, is_iri, values_block
 
 LONGEST = 40
 
@@ -23,18 +21,37 @@ def class_names(
 
     `prefixes` are those of the profile, used before our own.
     """
-    from enrich.show.record import labels
-
     wanted = list(dict.fromkeys(iris))
-    return told_apart(wanted, labels(store, filter(_is_iri, wanted)), prefixes)
+    return told_apart(wanted, labels(store, filter(is_iri, wanted)), prefixes)
 
 
-def _is_iri(text: str) -> bool:
-    try:
-        NamedNode(text)
-    except ValueError:
-        return False
-    return True
+def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
+    """A name for each IRI that has one: skos:prefLabel or rdfs:label, English before others."""
+    wanted = [[NamedNode(iri)] for iri in dict.fromkeys(iris)]
+    if not wanted:
+        return {}
+    block = values_block(["iri"], wanted)
+    path = f"{SKOS.prefLabel}|{RDFS.label}"
+    query = f"SELECT ?iri ?label WHERE {{ {block} {{ GRAPH ?g {{ ?iri {path} ?label }} }} UNION {{ ?iri {path} ?label }} }}"
+    return _english_first(store.select(query))
+
+
+def record_name(reader: Reader, record: NamedNode) -> dict[str, str]:
+    """A record's own name by its IRI, along the first of the profile's `labels` that leads to one."""
+    for path in reader.profile.labels:
+        found = f"SELECT ?record ?label {reader.dataset} WHERE {{ VALUES ?record {{ {record} }} {triple('?record', path, '?label')} }}"
+        if named := _english_first(reader.store.select(found)):
+            return named
+    return {}
+
+
+def _english_first(rows: Iterable[Row]) -> dict[str, str]:
+    found: dict[str, tuple[bool, str]] = {}
+    for iri, label in rows:
+        if isinstance(iri, NamedNode) and isinstance(label, Literal):
+            candidate = (not (label.language or "en").startswith("en"), label.value)
+            found[iri.value] = min(found.get(iri.value, candidate), candidate)
+    return {iri: label for iri, (_, label) in found.items()}
 
 
 def told_apart(

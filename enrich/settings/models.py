@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from ontology.terms import is_iri
+
 
 def http_iri(value: str) -> str:
-    if not value.startswith(("http://", "https://")) or any(c in value for c in ' <>"{}|\\^`\n\t'):
+    if not value.startswith(("http://", "https://")) or not is_iri(value):
         raise ValueError("must be an absolute http or https IRI without spaces")
     return value
 

@@ -14,8 +14,9 @@ from classifiers.digest import file_digest, text_digest
 from classifiers.explain.overlay import overlay
 from classifiers.model.manifest import MANIFEST
 from enrich.errors import InputError, ModelError
+from enrich.graph.labels import labels
 from enrich.graph.records import input_digest
-from enrich.show.record import iris, labels
+from enrich.show.record import iris
 
 if TYPE_CHECKING:
     from classifiers.explain.explanation import (

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
+from enrich.graph.labels import labels, record_name
 from enrich.graph.stores.base import Store, Term
 from enrich.runs.reviews import moment
 from enrich.workspace import Workspace
 from ontology.queries import named_query
-from ontology.terms import CRM, DCT, ENR, PROV, RDFS, SKOS, Names, values_block
-
-if TYPE_CHECKING:
-    from rich.tree import Tree
+from ontology.terms import CRM, DCT, ENR, PROV, Names, is_iri, values_block
 
 Statements = dict[NamedNode, list[Term]]
 """What is said of one node, by predicate."""
@@ -52,24 +50,8 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         "missing": list(subject.missing),
         "predictions": answers,
     }
-    shown["labels"] = labels(store, iris(shown))
+    shown["labels"] = labels(store, iris(shown)) | record_name(workspace.reader, record)
     return shown
-
-
-def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
-    """A name for each IRI that has one: skos:prefLabel or rdfs:label, English before others."""
-    wanted = [[NamedNode(iri)] for iri in dict.fromkeys(iris)]
-    if not wanted:
-        return {}
-    block = values_block(["iri"], wanted)
-    path = f"{SKOS.prefLabel}|{RDFS.label}"
-    query = f"SELECT ?iri ?label WHERE {{ {block} {{ GRAPH ?g {{ ?iri {path} ?label }} }} UNION {{ ?iri {path} ?label }} }}"
-    found: dict[str, tuple[bool, str]] = {}
-    for iri, label in store.select(query):
-        if isinstance(iri, NamedNode) and isinstance(label, Literal):
-            candidate = (not (label.language or "en").startswith("en"), label.value)
-            found[iri.value] = min(found.get(iri.value, candidate), candidate)
-    return {iri: label for iri, (_, label) in found.items()}
 
 
 def _answers(
@@ -243,16 +225,6 @@ def iris(data: Any) -> list[str]:
         return [iri for value in data.values() for iri in iris(value)]
     if isinstance(data, list):
         return [iri for value in data for iri in iris(value)]
-    if isinstance(data, str) and data.startswith(("http://", "https://")):
-        try:
-            return [NamedNode(data).value]
-        except ValueError:
-            return []
-    return []
-
-
-def as_tree(data: Mapping[str, Any]) -> Tree:
-    """The data of `show_record` as a tree for a terminal."""
-    from enrich.show.tree import record_tree
-
-    return record_tree(data)
+    return (
+        [data] if isinstance(data, str) and data.startswith(("http://", "https://")) and is_iri(data) else []
+    )

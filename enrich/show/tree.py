@@ -17,7 +17,7 @@ _LONGEST = 160
 def record_tree(data: Mapping[str, Any]) -> Tree:
     """The data of `showing.show_record`: the facts, then each answer with all that it stands on."""
     names = data["labels"]
-    tree = Tree(_line(data["record"], style="bold"))
+    tree = Tree(_line(_named(data["record"], names), style="bold"))
     facts = tree.add(_line("what the museum says", style="bold"))
     for text in data["texts"]:
         facts.add(_line(f"“{_cut(text['value'])}”{_in(text['language'])}"))

@@ -22,7 +22,8 @@ from enrich.learn.training import train
 from enrich.settings.loading import Settings
 from enrich.show import explaining
 from enrich.show.explaining import explain_shown
-from enrich.show.record import as_tree, show_record
+from enrich.show.record import show_record
+from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
 from tests.museums import dummy_model, museum
 from tests.show.test_record import drawn
@@ -181,4 +182,4 @@ def test_a_tree_without_explanations_is_as_before(made: tuple[Workspace, Path, s
     workspace, _, record = made
     data = show_record(workspace, NamedNode(record))
     assert "why" not in drawn(data)
-    assert as_tree(data).children
+    assert record_tree(data).children

@@ -10,13 +10,15 @@ from typing import Any
 
 import pyoxigraph as ox
 import pytest
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode, Quad
 from rich.console import Console
 
 from enrich.errors import InputError
+from enrich.graph.labels import labels
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.settings.loading import Settings
-from enrich.show.record import as_tree, labels, show_record
+from enrich.show.record import show_record
+from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
 from ontology.terms import ENR
 
@@ -41,7 +43,7 @@ def shown(workspace: Workspace, number: int) -> dict[str, Any]:
 def drawn(data: dict[str, Any]) -> str:
     """The tree as text, wide enough that nothing is folded."""
     out = io.StringIO()
-    Console(file=out, width=400).print(as_tree(data))
+    Console(file=out, width=400).print(record_tree(data))
     return out.getvalue()
 
 
@@ -126,6 +128,23 @@ def test_a_failure_says_why(workspace: Workspace) -> None:
     (answer,) = (a for a in shown(workspace, 3)["predictions"] if a["outcome"] == "Failed")
     assert (answer["reason"], answer["detail"]) == ("UnreadableRecord", "two productions")
     assert "two productions" in drawn(shown(workspace, 3))
+
+
+def test_a_record_is_called_what_the_profiles_labels_say(workspace: Workspace, tmp_path: Path) -> None:
+    record = NamedNode(f"{MUSEUM}object/1")
+    graph = next(g for g in workspace.store.graphs() if g.value.startswith(f"{MUSEUM}graph/"))
+    number = NamedNode("https://schema.example.org/number")
+    workspace.store.insert([Quad(record, number, Literal("T.17"), graph)])
+    profile = tmp_path / "own.toml"
+    profile.write_text(
+        'extends = "linked-art"\nlabels = [["crm:P1_is_identified_by"], ["<' + number.value + '>"]]\n'
+    )
+    own = Workspace(Settings(profile=str(profile), base=workspace.settings.base), workspace.store)
+
+    assert show_record(workspace, record)["labels"][record.value] == 'Chasuble "de la Reina"'
+    data = show_record(own, record)
+    assert data["labels"][record.value] == "T.17"
+    assert drawn(data).startswith(f"T.17 <{record.value}>")
 
 
 def test_labels_prefer_english(workspace: Workspace) -> None:
