@@ -47,6 +47,11 @@ class Question:
     supersedes: Mapping[str, tuple[NamedNode, ...]] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def only_awaits(self) -> bool:
+        """Whether all its gaps have answers that await pictures."""
+        return all(name in self.seen for name in self.properties)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

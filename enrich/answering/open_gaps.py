@@ -40,16 +40,19 @@ def open_gaps(
 
     `named` are the records of a request that names some, `facts` the fingerprint of the facts now. `fresh` is
     false for a record that was planned or looked at before. `looked` is told which records were read and have
-    no open gap.
+    no open gap. Of a request with a limit, records that only await pictures come last: else the same ones
+    could fill the limit of every run.
     """
     request = work.request
+    later: list[GapRow] = []
     if request.records is not None:
-        yield from _read(context, work, filter(fresh, named), looked)
+        yield from _read(context, work, filter(fresh, named), looked, later)
     elif request.where:
-        yield from _read(context, work, filter(fresh, _records_where(work)), looked)
+        yield from _read(context, work, filter(fresh, _records_where(work)), looked, later)
     else:
         answered = AnsweredGaps(context.answers(work), inputs_unchanged=_compared(context, request, facts))
-        yield from _unanswered(context, work, answered, fresh, looked)
+        yield from _unanswered(context, work, answered, fresh, looked, later)
+    yield from later
 
 
 def fingerprint(reader: Reader) -> str | None:
@@ -78,7 +81,12 @@ def _compared(context: Context, request: Request, facts: str | None) -> bool:
 
 
 def _unanswered(
-    context: Context, work: RunWork, answered: AnsweredGaps, fresh: Fresh, looked: Looked
+    context: Context,
+    work: RunWork,
+    answered: AnsweredGaps,
+    fresh: Fresh,
+    looked: Looked,
+    later: list[GapRow],
 ) -> Iterator[GapRow]:
     """Of all gaps those that are open. Records are read where an answer's inputs have to be compared, and where
     a limit has to be kept exactly."""
@@ -98,21 +106,29 @@ def _unanswered(
             continue
         to_read.append(row.record)
         if len(to_read) >= CHUNK:
-            yield from _read(context, work, iter(to_read), looked)
+            yield from _read(context, work, iter(to_read), looked, later)
             to_read = []
-    yield from _read(context, work, iter(to_read), looked)
+    yield from _read(context, work, iter(to_read), looked, later)
 
 
-def _read(context: Context, work: RunWork, records: Iterator[NamedNode], looked: Looked) -> Iterator[GapRow]:
-    """Of these records, which are read for that, those with an open gap."""
+def _read(
+    context: Context, work: RunWork, records: Iterator[NamedNode], looked: Looked, later: list[GapRow]
+) -> Iterator[GapRow]:
+    """Of these records, which are read for that, those with an open gap; some are put into `later` instead."""
     batcher = None
     while chunk := list(islice(records, CHUNK)):
         batcher = batcher or context.batcher(work)
-        found = {q.subject.iri: q.properties for q in batcher.questions(chunk)}
-        closed = [record for record in chunk if record not in found]
-        if closed:
-            looked(closed)
-        yield from (GapRow(record, properties) for record, properties in found.items())
+        found: dict[NamedNode, GapRow] = {}
+        for question in batcher.questions(chunk):
+            row = GapRow(question.subject.iri, question.properties)
+            if question.only_awaits and work.request.limit is not None:
+                later.append(row)
+            else:
+                found[row.record] = row
+        done = [record for record in chunk if record not in found]
+        if done:
+            looked(done)
+        yield from found.values()
 
 
 def _records_where(work: RunWork) -> Iterator[NamedNode]:

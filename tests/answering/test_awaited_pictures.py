@@ -62,8 +62,8 @@ class Museum:
         self.model = folder / "model"
         model.save(self.model, training={})
 
-    def run(self, observer: Observer | None = None) -> pipeline.RunSummary:
-        return pipeline.run(self.workspace, self.model, observer=observer)
+    def run(self, observer: Observer | None = None, limit: int | None = None) -> pipeline.RunSummary:
+        return pipeline.run(self.workspace, self.model, observer=observer, limit=limit)
 
     def current(self) -> list[ExistingAnswer]:
         answers = ExistingAnswers(self.workspace.store, self.workspace.names)
@@ -110,6 +110,17 @@ def test_as_long_as_the_same_is_seen_nothing_is_written(museum: Museum) -> None:
     assert (again.run, again.records) == (None, 0)
     assert museum.written() == written
     assert len(museum.web.seen) - asked == len(museum.pictures), "each picture is asked for once a run"
+
+
+def test_records_that_await_pictures_do_not_fill_the_limit_of_the_next_run(museum: Museum) -> None:
+    museum.web.default = lambda handler: handler.reply(503)
+    first = museum.run(limit=2)
+    second = museum.run(limit=2)
+    assert (first.records, second.records) == (2, 2)
+    museum.run()
+    everything = museum.awaiting()
+    assert museum.run(limit=2).run is None, "they are asked last, and see the same"
+    assert museum.awaiting() == everything
 
 
 @pytest.mark.parametrize("status", [404, 410])
