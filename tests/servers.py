@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,33 +18,8 @@ from pathlib import Path
 
 import pytest
 
-VIRTUOSO_INI = """\
-[Database]
-DatabaseFile = {folder}/virtuoso.db
-ErrorLogFile = {folder}/virtuoso.log
-LockFile = {folder}/virtuoso.lck
-TransactionFile = {folder}/virtuoso.trx
-xa_persistent_file = {folder}/virtuoso.pxa
-FileExtend = 200
-[TempDatabase]
-DatabaseFile = {folder}/temp.db
-TransactionFile = {folder}/temp.trx
-[Parameters]
-ServerPort = 127.0.0.1:{sql_port}
-DisableUnixSocket = 1
-NumberOfBuffers = 20000
-MaxDirtyBuffers = 12000
-CheckpointInterval = 0
-CaseMode = 2
-DirsAllowed = {folder}
-[HTTPServer]
-ServerPort = 127.0.0.1:{http_port}
-ServerRoot = {folder}
-ServerThreads = 10
-Charset = UTF-8
-[SPARQL]
-ResultSetMaxRows = 10000
-"""
+VIRTUOSO_INI = Path("/etc/virtuoso-opensource-7/virtuoso.ini")
+"""Virtuoso's settings as Debian ships them."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +69,30 @@ def oxigraph(folder: Path) -> Iterator[Endpoint]:
 
 @contextmanager
 def virtuoso(folder: Path) -> Iterator[Endpoint]:
-    """Virtuoso 7.2.5 with a new database in `folder`; updates are authenticated by digest."""
+    """Virtuoso 7.2.5 with Debian's settings and a new database in `folder`; updates are authenticated by digest."""
     binary = shutil.which("virtuoso-t")
-    if binary is None:
+    if binary is None or not VIRTUOSO_INI.exists():
         missing("there is no `virtuoso-t`: apt-get install --no-install-recommends virtuoso-opensource")
     folder.mkdir(parents=True, exist_ok=True)
-    sql_port, http_port = free_port(), free_port()
+    http_port = free_port()
     ini = folder / "virtuoso.ini"
-    ini.write_text(VIRTUOSO_INI.format(folder=folder, sql_port=sql_port, http_port=http_port))
+    ini.write_text(stock_ini(folder, free_port(), http_port))
     base = f"http://127.0.0.1:{http_port}"
     command = [str(binary), "-f", "-c", str(ini)]
     with _running(command, folder, lambda: _answers(f"{base}/sparql?query=ASK%7B%7D")):
         yield Endpoint(
             f"{base}/sparql", f"{base}/sparql-auth", f"{base}/sparql-graph-crud-auth", "digest", "dba", "dba"
         )
+
+
+def stock_ini(folder: Path, sql_port: int, http_port: int) -> str:
+    """Debian's settings of Virtuoso with other paths and ports, and with nothing else changed."""
+    text = VIRTUOSO_INI.read_text().replace("/var/lib/virtuoso-opensource-7/db", str(folder))
+    text = text.replace("/var/lib/virtuoso-opensource-7/vsp", str(folder))
+    for old, new in ((1111, sql_port), (8890, http_port)):
+        text, found = re.subn(rf"(?m)^(ServerPort\s*=\s*){old}$", rf"\g<1>127.0.0.1:{new}", text)
+        assert found == 1, f"no ServerPort = {old} in {VIRTUOSO_INI}"
+    return text
 
 
 @contextmanager

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
 from enrich.answering.open_gaps import fingerprint, open_gaps
-from enrich.graph.gaps import GapRow
+from enrich.graph.gaps import GapRow, Seen
 from enrich.runs.plan import Plan
 
 
@@ -29,32 +26,6 @@ class PlanResult:
     overtaken: bool = False
     batches: int = 0
     progress: bool = True
-
-
-class Seen:
-    """Which records were planned: eight bytes a record. Of 10⁷ records two being taken for one is 3 in
-    10⁶ likely."""
-
-    def __init__(self) -> None:
-        self._old: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._new: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self._old) + len(self._new)
-
-    def add(self, record: NamedNode) -> bool:
-        """True when the record was not seen before."""
-        digest = int.from_bytes(hashlib.blake2b(record.value.encode(), digest_size=8).digest())
-        if digest in self._new:
-            return False
-        position = int(np.searchsorted(self._old, np.uint64(digest)))
-        if position < len(self._old) and int(self._old[position]) == digest:
-            return False
-        self._new.add(digest)
-        if len(self._new) >= 100_000:
-            self._old = np.sort(np.concatenate([self._old, np.fromiter(self._new, np.uint64)]))
-            self._new.clear()
-        return True
 
 
 def make_plan(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from pyoxigraph import NamedNode
 
 from enrich.errors import ProfileError
-from enrich.graph.stores.base import Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from ontology.profiles import PropertyProfile, path_text
-from ontology.terms import values_block
+from ontology.terms import SKOS, values_block
 
 _PER_QUERY = 200
 
@@ -27,29 +28,38 @@ class ClassMap:
             return None
         return value.value if self.classes is None else self.classes.get(value.value)
 
-    def filter(self, variable: str) -> str:
-        """A SPARQL FILTER that keeps the values with a class."""
-        if self.classes is None:
+    def filter(self, variable: str, raw: Collection[NamedNode] | None = None) -> str:
+        """A SPARQL FILTER that keeps the values with a class.
+
+        `raw` are the values that there are: of those with a class and those without, the fewer are named.
+        """
+        within = sorted(self.classes) if self.classes is not None else []
+        if raw is not None:
+            within = sorted(value.value for value in raw if self.of_term(value) is not None)
+            without = sorted(value.value for value in raw if self.of_term(value) is None)
+            if len(without) <= len(within):
+                test = f" && {variable} NOT IN ({_listed(without)})" if without else ""
+                return f"FILTER(isIRI({variable}){test})"
+        elif self.classes is None:
             return f"FILTER(isIRI({variable}))"
-        listed = ", ".join(str(NamedNode(iri)) for iri in sorted(self.classes))
-        return f"FILTER({variable} IN ({listed}))"
+        return f"FILTER({variable} IN ({_listed(within)}))"
 
     @classmethod
-    def of(cls, prop: PropertyProfile, store: Store, dataset: str) -> ClassMap:
-        """Read the vocabulary in the graphs of `dataset` (FROM clauses), from the classes downwards.
+    def of(cls, prop: PropertyProfile, store: Store, *datasets: str) -> ClassMap:
+        """Read the vocabulary in the graphs of each of `datasets` (FROM clauses), from the classes downwards.
 
         A value that reaches several classes belongs to the nearest, then to the first by IRI.
         Raises ProfileError when the property names a scheme of which the graph holds no concept.
         """
         if prop.classes:
-            return cls(_descend(prop, store, dataset))
+            return cls(_descend(prop, store, datasets or ("",)))
         if prop.scheme is None:
             return cls(None)
-        query = (
-            f"SELECT DISTINCT ?v {dataset} WHERE "
-            f"{{ ?v <http://www.w3.org/2004/02/skos/core#inScheme> {prop.scheme} }}"
-        )
-        members = {v.value: v.value for (v,) in store.select(query) if isinstance(v, NamedNode)}
+        members: dict[str, str] = {}
+        for dataset in datasets or ("",):
+            query = f"SELECT DISTINCT ?v {dataset} WHERE {{ ?v {SKOS.inScheme} {prop.scheme} {PAGE_TOKEN}\n}}"
+            found = store.select_by_key(query, "v")
+            members |= {v.value: v.value for (v,) in found if isinstance(v, NamedNode)}
         if not members:
             raise ProfileError(
                 f"the graph holds no concept of {prop.scheme}, which the property {prop.name} takes its "
@@ -58,7 +68,11 @@ class ClassMap:
         return cls(members)
 
 
-def _descend(prop: PropertyProfile, store: Store, dataset: str) -> dict[str, str]:
+def _listed(iris: Iterable[str]) -> str:
+    return ", ".join(str(NamedNode(iri)) for iri in iris)
+
+
+def _descend(prop: PropertyProfile, store: Store, datasets: Sequence[str]) -> dict[str, str]:
     """Breadth first from the classes, and from the collections that stand for one."""
     found = {c.value: c.value for c in prop.classes}
     reached = dict(found)
@@ -69,11 +83,12 @@ def _descend(prop: PropertyProfile, store: Store, dataset: str) -> dict[str, str
         below: dict[str, str] = {}
         for start in range(0, len(frontier), _PER_QUERY):
             parents = values_block(["parent"], ([NamedNode(p)] for p in frontier[start : start + _PER_QUERY]))
-            for path in prop.narrower:
+            for path, dataset in product(prop.narrower, datasets):
                 query = (
-                    f"SELECT ?child ?parent {dataset} WHERE {{ {parents} ?child {path_text(path)} ?parent }}"
+                    f"SELECT ?child ?parent {dataset} WHERE "
+                    f"{{ {parents} ?child {path_text(path)} ?parent {PAGE_TOKEN}\n}}"
                 )
-                for child, parent in store.select(query):
+                for child, parent in store.select_by_key(query, "child"):
                     if isinstance(child, NamedNode) and isinstance(parent, NamedNode):
                         target = reached[parent.value]
                         if child.value not in reached:

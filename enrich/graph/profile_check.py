@@ -11,7 +11,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap
-from enrich.graph.reading import MOST_GRAPHS, fact_graphs, from_clause
+from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store
 from ontology.profiles import Path, Profile, PropertyProfile, path_text, path_triples
 from ontology.terms import PREFIXES, SKOS, Names, Term, values_block
@@ -80,7 +80,7 @@ class ProfileReport:
 
 def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport:
     """Count what every pattern of a profile finds in the store's facts. Raises StoreError."""
-    check = _Check(store, profile, names, fact_graphs(store, profile, names))
+    check = _Check(Reader(store, profile, names))
     records = check.records()
     if not records:
         check.explain_no_records()
@@ -102,12 +102,13 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
 
 
 class _Check:
-    def __init__(self, store: Store, profile: Profile, names: Names, graphs: Sequence[NamedNode]) -> None:
-        self._store = store
-        self._profile = profile
-        self._names = names
-        self._graphs = graphs
-        self._from = from_clause(graphs)
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._store = reader.store
+        self._profile = profile = reader.profile
+        self._names = reader.names
+        self._graphs = reader.graphs
+        self._from = reader.dataset
         self._typed = f"?record a {profile.record_class} ."
         self._patterns: list[PatternCount] = []
         self._classes: dict[str, dict[str, int]] = {}
@@ -232,10 +233,8 @@ class _Check:
 
     def _class_map(self, prop: PropertyProfile, key: str) -> ClassMap:
         """How raw values map to classes, by the vocabulary in every graph that is not ours."""
-        others = [graph for graph in self._store.graphs() if not self._names.owns(graph)]
-        named = others if self._graphs and len(others) <= MOST_GRAPHS else self._graphs
         try:
-            return ClassMap.of(prop, self._store, from_clause(named))
+            return ClassMap.of(prop, self._store, *self._reader.vocabulary)
         except ProfileError as error:
             self._advice.append(f"{key} scheme: {error}.")
             return ClassMap({})

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Picture, Record, Text
 from enrich.errors import ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap
 from enrich.graph.records import Subject
-from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
+from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store
 from ontology.profiles import ContextProfile, Path, Profile, PropertyProfile, path_text
-from ontology.terms import Names, values_block
+from ontology.terms import RDF, Names, values_block
 
 BATCH = 500
 MOST_GRAPHS = 500
@@ -27,21 +27,57 @@ Values = dict[str, list[Row]]
 """Rows by the IRI of their record."""
 
 
-def fact_graphs(store: Store, profile: Profile, names: Names) -> tuple[NamedNode, ...]:
-    """The named graphs that hold the museum's facts; empty when the facts are in the default graph.
+LISTED = 200
+"""A class map with more raw values than this is not written into a query as it is."""
 
-    Raises ProfileError when there are more than a query can name.
+
+def fact_graphs(store: Store, profile: Profile, others: Sequence[NamedNode]) -> tuple[NamedNode, ...]:
+    """Of the named graphs that are not ours those that hold facts, and DEFAULT_GRAPH where it holds some too;
+    empty when all facts are in the default graph.
+
+    Raises ProfileError for more graphs than a query can name, and for records both in the default graph and in
+    named ones on a server that cannot ask them together.
     """
-    found = [g for g in store.graphs() if not names.owns(g) and profile.holds_facts(g.value)]
+    found = tuple(g for g in others if profile.holds_facts(g.value))
     if len(found) > MOST_GRAPHS:
         raise ProfileError(
             f"{len(found)} named graphs hold facts, and a query can name {MOST_GRAPHS}: "
             f"narrow `facts` in the profile {profile.name}, or load the facts into fewer graphs"
         )
-    return tuple(sorted(found, key=lambda g: g.value))
+    cls = profile.record_class
+    if not found or not _default_graph_has_records(store, profile):
+        return found
+    if store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ ?record a {cls} }}"):
+        return (*found, DEFAULT_GRAPH)
+    if store.ask(f"ASK {from_clause(found)} WHERE {{ ?record a {cls} }}"):
+        raise ProfileError(
+            f"the default graph and named graphs both hold a {cls}, and this server cannot ask them together: "
+            "load the records of the default graph into a named one"
+        )
+    return ()
 
 
-def from_clause(graphs: Sequence[NamedNode]) -> str:
+def _default_graph_has_records(store: Store, profile: Profile) -> bool:
+    """Whether records stand in the default graph only. (On some servers it is the union of the named ones.)"""
+    cls = profile.record_class
+    if any(not pattern.startswith("!") for pattern in profile.facts):
+        return False  # the profile names the graphs
+    return _has_default_graph(store) and store.ask(
+        f"ASK {{ ?record a {cls} FILTER(isIRI(?record)) FILTER NOT EXISTS {{ GRAPH ?g {{ ?record a {cls} }} }} }}"
+    )
+
+
+def _has_default_graph(store: Store) -> bool:
+    return store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
+
+
+def prop_path(prop: PropertyProfile) -> str:
+    """The path from a record to the property's values."""
+    steps = [path_text(prop.node), str(prop.predicate), path_text(prop.value)]
+    return "/".join(step for step in steps if step)
+
+
+def from_clause(graphs: Iterable[NamedNode]) -> str:
     """`FROM <g> …`, which makes the default graph of a query the union of these graphs."""
     return " ".join(f"FROM {graph}" for graph in graphs)
 
@@ -64,9 +100,14 @@ class Reader:
         self.names = names
 
     @cached_property
+    def others(self) -> tuple[NamedNode, ...]:
+        """The named graphs that are not ours, looked up once, in one request whatever the number of ours."""
+        return tuple(self.store.graphs(beside=self.names.base))
+
+    @cached_property
     def graphs(self) -> tuple[NamedNode, ...]:
-        """The fact graphs, looked up once."""
-        return fact_graphs(self.store, self.profile, self.names)
+        """The fact graphs, looked up once (see `fact_graphs`)."""
+        return fact_graphs(self.store, self.profile, self.others)
 
     @cached_property
     def dataset(self) -> str:
@@ -74,11 +115,42 @@ class Reader:
         return from_clause(self.graphs)
 
     @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The FROM clauses of each query over the vocabularies: in every graph that is not ours."""
+        if len(self.others) > MOST_GRAPHS or not self.others:
+            return (self.dataset,)
+        if not self.graphs:
+            return ("", from_clause(self.others))
+        return (from_clause(dict.fromkeys([*self.others, *self.graphs])),)
+
+    @cached_property
     def classes(self) -> dict[str, ClassMap]:
         """How raw values map to classes, for each property."""
-        others = [g for g in self.store.graphs() if not self.names.owns(g)]
-        vocabulary = from_clause(others if self.graphs and len(others) <= MOST_GRAPHS else self.graphs)
-        return {p.name: ClassMap.of(p, self.store, vocabulary) for p in self.profile.properties}
+        return {p.name: ClassMap.of(p, self.store, *self.vocabulary) for p in self.profile.properties}
+
+    def value_filter(self, prop: PropertyProfile, variable: str) -> str:
+        """A FILTER that keeps the property's values with a class; a large vocabulary is not written into it."""
+        classes = self.classes[prop.name]
+        if len(classes.classes or ()) <= LISTED:
+            return classes.filter(variable)
+        query = (
+            f"SELECT DISTINCT ?v {self.dataset} WHERE {{ ?record a {self.profile.record_class} ; "
+            f"{prop_path(prop)} ?v FILTER(isIRI(?v)) {PAGE_TOKEN}\n}}"
+        )
+        return classes.filter(
+            variable, [v for (v,) in self.store.select_by_key(query, "v") if isinstance(v, NamedNode)]
+        )
+
+    def expect_records(self) -> None:
+        """Raises ProfileError when the facts hold no record although the store holds something beside ours."""
+        cls = self.profile.record_class
+        if self.store.ask(f"ASK {self.dataset} WHERE {{ ?record a {cls} FILTER(isIRI(?record)) }}"):
+            return
+        if self.others or (_has_default_graph(self.store) and self.store.ask("ASK { ?s ?p ?o }")):
+            raise ProfileError(
+                f"the facts hold no record: nothing is a {cls} in the graphs that the profile {self.profile.name} "
+                "takes for facts; see: enrich profile check"
+            )
 
     def iris(self) -> Iterator[NamedNode]:
         """Stream the IRIs of all records; one that several graphs type may come more than once."""
@@ -122,6 +194,7 @@ class Reader:
     def _read(self, records: Sequence[NamedNode]) -> list[Subject]:
         values = values_block(["record"], ([record] for record in records))
         typed = self._rows(values, "", f"?record a {self.profile.record_class} .")
+        self._confirm_absent([record for record in records if record.value not in typed])
         properties = {p.name: self._property_rows(values, p) for p in self.profile.properties}
         texts = {
             t.path: self._rows(values, "?v", triple("?record", t.path, "?v")) for t in self.profile.texts
@@ -131,6 +204,14 @@ class Reader:
         return [
             self._subject(iri, iri.value in typed, properties, texts, images, contexts) for iri in records
         ]
+
+    def _confirm_absent(self, records: Iterable[NamedNode]) -> None:
+        """Ask for each record alone. Raises ResultTruncated when one is there after all."""
+        for record in records:
+            if self.store.ask(f"ASK {self.dataset} WHERE {{ {record} a {self.profile.record_class} }}"):
+                raise ResultTruncated(
+                    f"the store left {record} out of an answer, and has it when asked alone"
+                )
 
     def _rows(self, values: str, variables: str, pattern: str) -> Values:
         query = f"SELECT ?record {variables} {self.dataset} WHERE {{ {values} {pattern} }}"
@@ -168,9 +249,8 @@ class Reader:
     ) -> Subject:
         key = iri.value
         if not typed:
-            return Subject(
-                iri, Record(key), absent=True, problem=f"{iri} is no {self.profile.record_class} in the facts"
-            )
+            problem = f"{iri} is no {self.profile.record_class} in the facts"
+            return Subject(iri, Record(key), problem=problem, absent=True)
         known: dict[str, tuple[str, ...]] = {}
         nodes: dict[str, NamedNode] = {}
         minted: set[str] = set()

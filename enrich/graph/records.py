@@ -19,7 +19,8 @@ class Subject:
     `nodes` maps a property's name to the node its value hangs on (the production, or the object itself);
     a property named in `minted` has no such node in the facts, and the node's IRI is one of ours.
     `missing` are the properties without a value in a reachable class. `problem` says why the record
-    could not be read whole; such a record is answered as failed, unless it is `absent`: no record of the facts.
+    could not be read whole; such a record is answered as failed, unless it is `absent`: no record of the facts
+    (any more), asked twice.
     """
 
     iri: NamedNode

@@ -6,8 +6,10 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.demo.museum import graph_iri, museum_quads, record_iri
 from enrich.demo.objects import PROPERTIES, made_objects
-from enrich.graph.reading import Reader, fact_graphs
+from enrich.graph.reading import Reader
 from enrich.graph.stores import Store, open_store
+from enrich.graph.stores.base import Rows
+from enrich.graph.stores.embedded import EmbeddedStore
 from ontology.profiles import load_profile
 from ontology.terms import CRM, RDF, RDFS, Names
 from tests.museums import museum
@@ -75,7 +77,31 @@ def test_what_is_no_record_is_a_problem_of_that_record_alone() -> None:
 
     assert wrong.problem is not None
     assert "is no" in wrong.problem
+    assert wrong.absent
     assert right.problem is None
+    assert not right.absent
+
+
+class Forgetful(EmbeddedStore):
+    """A store that leaves one record out of every answer about several."""
+
+    def select(self, query: str) -> Rows:
+        found = super().select(query)
+        whole = query.count("(<https://m.example/o/") < 2
+        kept = (row for row in found.rows if whole or str(row[0]) != "<https://m.example/o/1>")
+        return Rows(found.variables, kept)
+
+
+def test_a_record_that_an_answer_left_out_is_asked_for_alone_before_it_is_called_absent() -> None:
+    store = Forgetful()
+    store.insert(facts(labels=[Literal("one")]))
+    there, gone = NamedNode("https://m.example/o/1"), NamedNode("https://m.example/o/2")
+
+    read = reader(store).read([gone, there])
+
+    assert [subject.absent for subject in read] == [True, False]
+    assert read[1].problem is None
+    assert [text.value for text in read[1].record.texts] == ["one"]
 
 
 def test_our_own_graphs_and_those_the_profile_leaves_out_are_no_facts(store: Store) -> None:
@@ -83,9 +109,7 @@ def test_our_own_graphs_and_those_the_profile_leaves_out_are_no_facts(store: Sto
     store.insert(facts("https://m.example/graph/vocabulary"))
     store.insert([Quad(NAMES.run("x"), RDF.type, OBJECT, NAMES.runs)])
 
-    found = fact_graphs(store, load_profile("linked-art"), NAMES)
-
-    assert [g.value for g in found] == ["https://m.example/graph/a"]
+    assert [g.value for g in reader(store).graphs] == ["https://m.example/graph/a"]
     assert reader(store).count() == 1
 
 

@@ -31,6 +31,10 @@ PAGE_TOKEN = "#PAGE#"
 """Where `select_by_key` may put its FILTER. Left alone it is a SPARQL comment to the end of its line."""
 
 
+DEFAULT_GRAPH = NamedNode("urn:x-arq:DefaultGraph")
+"""The store's default graph in a FROM clause, as Jena writes it; the embedded store understands it too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """What a store says of itself: whether it can be read and written, what it is, what was wrong."""
@@ -54,6 +58,11 @@ class Store(Protocol):
     @property
     def exclusive(self) -> bool:
         """Whether no other process can write to the store while this one holds it."""
+        ...
+
+    @property
+    def paged(self) -> bool:
+        """Whether the server caps its answers: `select_by_key` then goes page by page, in the order of the key."""
         ...
 
     def select(self, query: str) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -13,10 +14,13 @@ import pyoxigraph as ox
 from pyoxigraph import DefaultGraph, NamedNode, Quad
 
 from enrich.errors import QueryRefused, StoreError, StoreUnavailable
-from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Rows
+from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Health, Row, Rows
+from ontology.sparql import clauses
 
 BULK_BYTES = 1_000_000
 """N-Triples from which `bulk_load` costs less than `load` (some 8,000 triples)."""
+_FROM = re.compile(r"FROM\s+<([^>]*)>", re.IGNORECASE)
+_FROM_NAMED = re.compile(r"FROM\s+NAMED\s+<([^>]*)>", re.IGNORECASE)
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
@@ -38,6 +42,10 @@ class EmbeddedStore:
         return not self.read_only
 
     @property
+    def paged(self) -> bool:
+        return False
+
+    @property
     def store(self) -> ox.Store:
         """The pyoxigraph store. Raises StoreError after `close`."""
         if self._store is None:
@@ -46,10 +54,22 @@ class EmbeddedStore:
 
     def select(self, query: str) -> Rows:
         with self._errors():
-            solutions = self.store.query(query)
+            solutions = self._query(query)
         if not isinstance(solutions, ox.QuerySolutions):
             raise QueryRefused(f"{self._where}: the query is not a SELECT")
         return Rows(tuple(variable.value for variable in solutions.variables), self._rows(solutions))
+
+    def _query(self, query: str) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
+        """Run a query; one that names DEFAULT_GRAPH in a FROM means the default graph itself."""
+        if f"FROM {DEFAULT_GRAPH}" not in query:
+            return self.store.query(query)
+        cut = clauses(query)
+        names = [NamedNode(iri) for iri in _FROM.findall(cut.datasets)]
+        return self.store.query(
+            cut.text(datasets=""),
+            default_graph=[DefaultGraph() if name == DEFAULT_GRAPH else name for name in names],
+            named_graphs=[NamedNode(iri) for iri in _FROM_NAMED.findall(cut.datasets)],
+        )
 
     def _rows(self, solutions: ox.QuerySolutions) -> Iterator[Row]:
         with self._errors():
@@ -61,14 +81,14 @@ class EmbeddedStore:
 
     def ask(self, query: str) -> bool:
         with self._errors():
-            answer = self.store.query(query)
+            answer = self._query(query)
         if not isinstance(answer, ox.QueryBoolean):
             raise QueryRefused(f"{self._where}: the query is not an ASK")
         return bool(answer)
 
     def construct(self, query: str) -> Iterator[Quad]:
         with self._errors():
-            triples = self.store.query(query)
+            triples = self._query(query)
         if not isinstance(triples, ox.QueryTriples):
             raise QueryRefused(f"{self._where}: the query is not a CONSTRUCT or DESCRIBE")
         return self._quads(triples)

@@ -61,6 +61,10 @@ class RemoteStore:
     def exclusive(self) -> bool:
         return False
 
+    @property
+    def paged(self) -> bool:
+        return self.cap.learn() is not None
+
     def select(self, query: str) -> Rows:
         found = self._select(query)
         return Rows(found.variables, self.cap.checked(found.rows, query))
