@@ -11,35 +11,34 @@ import tempfile
 import time
 from pathlib import Path
 
+import pyshacl
+from pyoxigraph import DefaultGraph, Quad, RdfFormat, serialize
+from rdflib import Graph
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from classifiers.model.model import Model  # noqa: E402
+from enrich.runs.validation import shapes, texts  # noqa: E402
+from tests.museums import dummy_model, museum, written_quads  # noqa: E402
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=300)
     args = parser.parse_args()
-    import pyshacl
-    from pyoxigraph import DefaultGraph, Quad, RdfFormat, serialize
-    from rdflib import Graph
-
-    from classifiers.model.model import Model
-    from enrich.runs.validation import shapes
-    from tests.museums import dummy_model, museum, written_quads
-
-    workspace = museum(args.records)
     with tempfile.TemporaryDirectory() as folder:
-        model = Model.load(dummy_model(workspace, Path(folder) / "model"))
-    quads, counts = written_quads(workspace, model)
-    compiled = shapes()
+        workspace = museum(args.records)
+        quads, counts = written_quads(workspace, Model.load(dummy_model(workspace, Path(folder) / "model")))
+    compiled, triples = shapes(), texts(quads)
 
     began = time.process_time()
-    wrong = compiled.problems(quads)
+    wrong = compiled.problems(triples)
     ours = time.process_time() - began
 
-    triples = [Quad(q.subject, q.predicate, q.object, DefaultGraph()) for q in quads]
+    plain = [Quad(q.subject, q.predicate, q.object, DefaultGraph()) for q in quads]
     began = time.process_time()
-    data = Graph().parse(data=serialize(triples, format=RdfFormat.N_TRIPLES), format="nt")
+    data = Graph().parse(data=serialize(plain, format=RdfFormat.N_TRIPLES), format="nt")
     conforms, _, _ = pyshacl.validate(data, shacl_graph=Graph().parse(ROOT / "ontology" / "shapes.ttl"))
     theirs = time.process_time() - began
 

@@ -148,11 +148,14 @@ class Names:
 
     def mint(self, kind: str, *parts: str | NamedNode) -> NamedNode:
         """An IRI that follows from its parts alone: the same parts, the same IRI."""
+        return named_node(f"{self.base}{kind}/{self.key(*parts)}")
+
+    @staticmethod
+    def key(*parts: str | NamedNode) -> str:
+        """The end of such an IRI: 20 hexadecimal digits of the parts' SHA-256."""
         texts = (part.value if isinstance(part, NamedNode) else part for part in parts)
         joined = "\x00".join(text.replace("\x01", "\x011").replace("\x00", "\x010") for text in texts)
-        return named_node(
-            f"{self.base}{kind}/{sha256(joined.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}"
-        )
+        return sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
     def owns(self, iri: NamedNode | str) -> bool:
         """Whether an IRI (of a graph, say) is one of ours."""

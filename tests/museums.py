@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pyoxigraph import Quad
+from pyoxigraph import Quad, RdfFormat, parse
 
 from classifiers.base import Distribution
 from classifiers.data import Property, Record
@@ -77,4 +77,8 @@ def written_quads(workspace: Workspace, model: Model) -> tuple[list[Quad], Count
     answered = [a for piece in batcher.answer(questions) for a in piece]
     context = Context(workspace.settings, workspace=workspace)
     run = workspace.names.run("x")
-    return batcher.quads(context.run_context(run, model), workspace.names.shard("x", 0), answered)
+    triples, counts = batcher.describe(context.run_context(run, model), answered)
+    shard = workspace.names.shard("x", 0)
+    return [
+        Quad(t.subject, t.predicate, t.object, shard) for t in parse(triples, RdfFormat.N_TRIPLES)
+    ], counts

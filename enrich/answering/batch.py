@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pyoxigraph import NamedNode, Quad
+from pyoxigraph import NamedNode
 
 from classifiers.data import Record
 from classifiers.model.model import Model, Prediction
@@ -19,9 +19,9 @@ from enrich.errors import EnrichError, ModelError, ValidationError
 from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.media.prefetch import prefetch
 from enrich.runs.existing_answers import ExistingAnswers
-from enrich.runs.provenance import RunContext, Said, answer_quads
+from enrich.runs.provenance import MemberPrediction, RunContext, answer_triples
 from enrich.runs.reviews import Reviews
-from enrich.runs.validation import shapes
+from enrich.runs.validation import Triple, shapes
 from ontology.terms import ENR
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SYSTEMATIC = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The open gaps of one record, and the earlier answers that new ones supersede.
+    """The open gaps of one record.
 
     `seen` has the digest of what an earlier answer saw where it still awaits pictures: its gap is answered
     again only when something else is seen now.
@@ -44,7 +44,6 @@ class Question:
 
     subject: Subject
     properties: tuple[str, ...]
-    supersedes: Mapping[str, tuple[NamedNode, ...]] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -55,13 +54,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What was decided about one gap, and what each modality alone said."""
+    """What was decided about one gap, and what each modality alone held likeliest."""
 
     subject: Subject
     property: str
     decision: Decision
-    said: Mapping[str, Said] = field(default_factory=dict)
-    supersedes: tuple[NamedNode, ...] = ()
+    members: Mapping[str, MemberPrediction] = field(default_factory=dict)
 
 
 Outcome = tuple[Mapping[str, Prediction], int] | str
@@ -97,7 +95,7 @@ class Batcher:
         for subject in subjects:
             if subject.absent:
                 continue
-            supersedes, seen = {}, {}
+            open_, seen = [], {}
             for name in self.properties if subject.problem else subject.missing:
                 if name not in self.properties or self.reviews.settled(subject.iri.value, name):
                     continue
@@ -108,9 +106,9 @@ class Batcher:
                 for answer in before:
                     if answer.seen is not None and self.answers.same(answer, digest):
                         seen[name] = answer.seen
-                supersedes[name] = tuple(a.prediction for a in before if not self.answers.own(a))
-            if supersedes:
-                found.append(Question(subject, tuple(supersedes), supersedes, seen))
+                open_.append(name)
+            if open_:
+                found.append(Question(subject, tuple(open_), seen))
         return found
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[Answered]]:
@@ -140,16 +138,15 @@ class Batcher:
     def _answered(self, question: Question, outcome: Outcome | None) -> Iterator[Answered]:
         """The answers to one record's gaps; `outcome` is None when the record could not be read."""
         for name in question.properties:
-            older = question.supersedes.get(name, ())
             if outcome is None:
                 decision = Decision.failed(ENR.UnreadableRecord, question.subject.problem or "not read")
-                yield Answered(question.subject, name, decision, {}, older)
+                yield Answered(question.subject, name, decision)
             elif isinstance(outcome, str):
                 decision = Decision.failed(ENR.ClassifierFailure, outcome)
-                yield Answered(question.subject, name, decision, {}, older)
+                yield Answered(question.subject, name, decision)
             else:
                 answers, row = outcome
-                yield self._decided(question.subject, name, answers[name], row, older)
+                yield self._decided(question.subject, name, answers[name], row)
 
     def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
         """The questions with their pictures, fetched ahead when a classifier looks at pictures; without
@@ -184,9 +181,7 @@ class Batcher:
             return self._predict(records[:half]) + self._predict(records[half:])
         return [(answers, row) for row in range(len(records))]
 
-    def _decided(
-        self, subject: Subject, name: str, answer: Prediction, row: int, older: tuple[NamedNode, ...]
-    ) -> Answered:
+    def _decided(self, subject: Subject, name: str, answer: Prediction, row: int) -> Answered:
         settings = self.workspace.settings.decision
         decision = decide(
             answer,
@@ -195,46 +190,54 @@ class Batcher:
             rejected=self.reviews.rejected(subject.iri.value, name),
             most=settings.candidates,
         )
-        said = {}
+        members = {}
         for modality, alone in answer.by.items():
             if alone.present[row]:
                 best = int(np.argmax(alone.probabilities[row]))
-                said[modality] = Said(alone.classes[best], float(alone.probabilities[row, best]))
-        return Answered(subject, name, decision, said, older)
+                members[modality] = MemberPrediction(
+                    alone.classes[best], float(alone.probabilities[row, best])
+                )
+        return Answered(subject, name, decision, members)
 
-    def quads(
-        self, context: RunContext, shard: NamedNode, answered: Sequence[Answered]
-    ) -> tuple[list[Quad], Counter[str]]:
-        """The quads of a shard, and the number of answers by outcome (`Predicted`, …).
+    def describe(self, context: RunContext, answered: Sequence[Answered]) -> tuple[bytes, Counter[str]]:
+        """The answers as N-Triples, each statement once, and their number by outcome (`Predicted`, …).
 
         An answer that cannot be said, or does not conform to the shapes, becomes a failure that can.
         Raises ValidationError when even that does not conform.
         """
-        quads: list[Quad] = []
-        counts: Counter[str] = Counter()
-        for item in answered:
-            said, outcome = self._said(context, shard, item)
-            quads += said
-            counts[outcome.value.removeprefix(str(ENR))] += 1
-        return list(dict.fromkeys(quads)), counts
+        try:
+            triples = [t for item in answered for t in self._triples(context, item)]
+            sound = not self._problem(triples)
+        except (ValueError, EnrichError):
+            sound = False
+        if not sound:  # the answer at fault is looked for
+            answered = [self._sound(context, item) for item in answered]
+            triples = [t for item in answered for t in self._triples(context, item)]
+        lines = dict.fromkeys(f"{s} {p} {o} .\n" for s, p, o in triples)
+        counts = Counter(item.decision.outcome.value.removeprefix(str(ENR)) for item in answered)
+        return "".join(lines).encode(), counts
 
-    def _said(self, context: RunContext, shard: NamedNode, item: Answered) -> tuple[list[Quad], NamedNode]:
+    def _triples(self, context: RunContext, item: Answered) -> list[Triple]:
         prop = self.workspace.profile.property(item.property)
-        problem = ""
-        for decision in (item.decision, None):
-            tried = decision or Decision.failed(ENR.ClassifierFailure, f"could not be written: {problem}")
-            said = item.said if decision else {}
+        return answer_triples(context, item.subject, prop, item.decision, item.members)
+
+    def _problem(self, triples: Sequence[Triple]) -> str:
+        """What does not conform to the shapes; empty when all does, or when the settings ask for no check."""
+        wrong = shapes().problems(triples) if self.workspace.settings.run.validate_shapes else []
+        return f"{wrong[0].focus}: {'; '.join(wrong[0].messages)}" if wrong else ""
+
+    def _sound(self, context: RunContext, item: Answered) -> Answered:
+        """The answer, or the failure that stands in for it."""
+        tried = item
+        for _ in range(2):
             try:
-                quads = answer_quads(context, shard, item.subject, prop, tried, said, item.supersedes)
+                problem = self._problem(self._triples(context, tried))
             except (ValueError, EnrichError) as error:
                 problem = str(error)
-                continue
-            if not self.workspace.settings.run.validate_shapes:
-                return quads, tried.outcome
-            wrong = shapes().problems(quads)
-            if not wrong:
-                return quads, tried.outcome
-            problem = f"{wrong[0].focus}: {'; '.join(wrong[0].messages)}"
+            if not problem:
+                return tried
+            failed = Decision.failed(ENR.ClassifierFailure, f"could not be written: {problem}")
+            tried = Answered(item.subject, item.property, failed)
         raise ValidationError(
             f"the answer about {item.subject.iri.value} ({item.property}) does not conform: {problem}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pyoxigraph import NamedNode, Quad
+from pyoxigraph import NamedNode
 
 from enrich.answering.batch import Answered, Batcher, Question
 from enrich.answering.context import Context, RunWork
@@ -114,19 +114,17 @@ class _BatchWork:
         answered = 0
         with ShardWriter(self.context.store, shard, observer) as write:
             for piece in observer.each("predict", batcher.answer(questions), _records):
-                quads, some = self._describe(batcher, shard, piece)
-                write(quads, _records(piece))
+                triples, some = self._describe(batcher, piece)
+                write(triples, _records(piece))
                 answered += _records(piece)
                 counts += some
                 failures += [a.decision for a in piece if a.decision.outcome == ENR.Failed]
         return self._commit(shard if answered else None, answered, counts, failures)
 
-    def _describe(
-        self, batcher: Batcher, shard: NamedNode, answered: Sequence[Answered]
-    ) -> tuple[list[Quad], Counter[str]]:
+    def _describe(self, batcher: Batcher, answered: Sequence[Answered]) -> tuple[bytes, Counter[str]]:
         with self.context.observer.timed("describe") as counted:
             counted(_records(answered))
-            return batcher.quads(self.context.run_context(self.run, batcher.model), shard, answered)
+            return batcher.describe(self.context.run_context(self.run, batcher.model), answered)
 
     def _commit(
         self, shard: NamedNode | None, records: int, counts: Counter[str], failures: Sequence[Decision]
@@ -155,9 +153,9 @@ class _BatchWork:
             return self._commit(None, 0, Counter(), [])
         shard = self.plan.shard(batch.name, self._begin().token)
         answered = _failed(questions, reason)
-        quads, counts = self._describe(batcher, shard, answered)
+        triples, counts = self._describe(batcher, answered)
         with ShardWriter(self.context.store, shard, observer) as write:
-            write(quads, 1)
+            write(triples, 1)
         observer.isolated(halved=False)
         done = self._commit(shard, 1, counts, [a.decision for a in answered])
         return ISOLATED if done == DONE else done
@@ -165,7 +163,7 @@ class _BatchWork:
 
 def _failed(questions: Sequence[Question], reason: str) -> list[Answered]:
     return [
-        Answered(q.subject, p, Decision.failed(ENR.ClassifierFailure, reason), {}, q.supersedes.get(p, ()))
+        Answered(q.subject, p, Decision.failed(ENR.ClassifierFailure, reason))
         for q in questions
         for p in q.properties
     ]

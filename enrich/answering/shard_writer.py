@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Self
 
-from pyoxigraph import NamedNode, Quad
+from pyoxigraph import NamedNode
 
 from enrich.answering.observer import Observer
 from enrich.answering.write_behind import WriteBehind
@@ -27,11 +26,10 @@ class ShardWriter:
         self._held: list[bytes] = []
         self._records = 0
 
-    def __call__(self, quads: Iterable[Quad], records: int) -> None:
-        """Take the answers about so many records."""
+    def __call__(self, triples: bytes, records: int) -> None:
+        """Take the answers about so many records, as N-Triples."""
         if not records:
             return
-        triples = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads).encode()
         if self.store.exclusive:
             self._held.append(triples)
             self._records += records

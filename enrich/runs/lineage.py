@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from classifiers.model.description import ModelDescription
+from enrich.runs.provenance import MODALITIES
 from enrich.runs.register import ModelEntity, Snapshot
 
 
@@ -20,7 +21,12 @@ def model_entities(model: ModelDescription) -> list[ModelEntity]:
 def _members(model: ModelDescription, data: tuple[str, ...]) -> Iterator[ModelEntity]:
     for modality, member in model.members.items():
         ingredients = _ingredients(member.history)
-        yield ModelEntity(member.digest, f"{modality}: {member.classifier}", (*data, *ingredients))
+        yield ModelEntity(
+            member.digest,
+            f"{modality}: {member.classifier}",
+            (*data, *ingredients),
+            modality=MODALITIES[modality],
+        )
         for digest, name in ingredients.items():
             yield ModelEntity(digest, name)
 

@@ -1,243 +1,250 @@
-"""Says a decision in RDF: the prediction, its candidates, and what each modality saw and said alone."""
+"""Says answers in RDF: the prediction, its candidates, and what each modality saw and held alone.
+
+What is the same for all answers of a run is said on the run, in the register: who made it and on whose
+behalf, that its content is AI generated, its models and which modality each looks at.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from pyoxigraph import Literal, NamedNode, Quad
+from pyoxigraph import Literal, NamedNode
 
 from classifiers.data import Picture
 from classifiers.neural.formats import MEDIA_TYPES
 from enrich.answering.decision import Candidate, Decision
 from enrich.graph.records import Subject, digest_of, input_digest, seen_digest
+from enrich.runs.validation import Triple
 from ontology.profiles import PropertyProfile
-from ontology.terms import AI_GENERATED, CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, named_node
+from ontology.terms import CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, named_node
 
-ROLES = {"image": ENR.ImageModality, "text": ENR.TextModality, "tabular": ENR.TabularModality}
+MODALITIES = {"image": ENR.ImageModality, "text": ENR.TextModality, "tabular": ENR.TabularModality}
+"""The term of each modality: of a piece of evidence, and of the model that looks at it."""
+_TYPE = str(RDF.type)
+_PREDICTION, _ASSIGNMENT = str(ENR.Prediction), str(CRM.E13_Attribute_Assignment)
+_ABOUT, _PROPERTY_NAME, _OUTCOME, _REASON = (
+    str(t) for t in (ENR.about, ENR.propertyName, ENR.outcome, ENR.reason)
+)
+_CONFIDENCE, _BELOW, _COVERAGE = (str(t) for t in (ENR.confidence, ENR.abstainBelow, ENR.coverage))
+_INPUT, _SEEN, _DETAIL, _ANSWERS = (
+    str(t) for t in (ENR.inputDigest, ENR.seenDigest, ENR.detail, ENR.answers)
+)
+_TO, _PREDICATE, _ASSIGNED, _PART_OF = (
+    str(t) for t in (
+        CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned, CRM.P9i_forms_part_of,
+    )
+)  # fmt: skip
+_GENERATED_BY, _USAGE, _ENTITY = (str(t) for t in (PROV.wasGeneratedBy, PROV.qualifiedUsage, PROV.entity))
+_RANK, _VALUE, _PROBABILITY = (str(t) for t in (ENR.rank, ENR.value, ENR.probability))
+_MODALITY, _SHA256, _SOURCE = (str(t) for t in (ENR.modality, ENR.sha256, PROV.wasDerivedFrom))
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MemberPrediction:
     """What one modality alone held likeliest for one gap: its calibrated first candidate."""
 
     value: str
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunContext:
-    """What the predictions of a run have in common."""
+    """What the predictions of a run have in common.
+
+    It keeps the evidence of the record at hand: the answers to its gaps share it.
+    """
 
     names: Names
     run: NamedNode
-    actor: NamedNode
     members: Mapping[str, NamedNode]
     """The model of each modality."""
+    _of: Subject | None = None
+    _evidence: dict[str, tuple[str, list[Triple]]] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
         """The run's id, the end of its IRI."""
         return self.names.run_id(self.run)
 
+    def evidence(self, subject: Subject, modality: str) -> tuple[str, list[Triple]]:
+        """The node of what a modality sees of a record, and what is said of it."""
+        if self._of is not subject:
+            self._of, self._evidence = subject, {}
+        if modality not in self._evidence:
+            self._evidence[modality] = _EVIDENCE[modality](self.names, subject)
+        return self._evidence[modality]
 
-def prediction_iri(context: RunContext, subject: Subject, name: str, number: int = 0) -> NamedNode:
-    """The IRI of a gap's answer; the further values of an answer with several are numbered from 1."""
-    parts = [context.run_id, subject.iri.value, name, *([str(number)] if number else [])]
-    return context.names.mint("prediction", *parts)
 
-
-def answer_quads(
+def answer_triples(
     context: RunContext,
-    graph: NamedNode,
     subject: Subject,
     prop: PropertyProfile,
     decision: Decision,
-    said: Mapping[str, Said],
-    supersedes: tuple[NamedNode, ...] = (),
-) -> list[Quad]:
-    """The quads of one gap's answer, by the pattern of docs/ontology.md.
+    members: Mapping[str, MemberPrediction],
+) -> list[Triple]:
+    """The triples of one gap's answer, by the pattern of docs/ontology.md, as N-Triples write their terms.
 
     A property with many values has a prediction for each value asserted; every candidate belongs to the
-    prediction that asserts it, the others to the first.
+    prediction that asserts it, the others to the first. Raises ValueError for a value that is no IRI.
     """
+    names = context.names
     asserted: tuple[Candidate | None, ...] = decision.asserted or (None,)
-    predictions = [prediction_iri(context, subject, prop.name, n) for n in range(len(asserted))]
-    owner = {c.value: iri for c, iri in zip(asserted, predictions, strict=True) if c is not None}
-    evidence = list(_evidence(context, subject, prop.name, said))
-    quads: list[tuple[NamedNode, NamedNode, NamedNode | Literal]] = []
-    for iri, value in zip(predictions, asserted, strict=True):
-        quads += _prediction(context, iri, subject, prop, decision, value)
-        quads += [(iri, ENR.supersedes, older) for older in supersedes]
-        for piece in evidence:
-            quads += _usage(context, iri, piece)
+    parts = (context.run_id, subject.iri.value, prop.name)
+    keys = [names.key(*parts, *([str(n)] if n else [])) for n in range(len(asserted))]
+    owner = {c.value: key for c, key in zip(asserted, keys, strict=True) if c is not None}
+    seen = [m for m in context.members if m in members or (m == "image" and subject.record.pictures)]
+    triples = [t for m in seen for t in context.evidence(subject, m)[1]]
+    for key, value in zip(keys, asserted, strict=True):
+        iri = f"<{names.base}prediction/{key}>"
+        triples += _prediction(context, iri, subject, prop, decision, value)
+        for modality in seen:
+            usage = f"<{names.base}usage/{key}-{modality}>"
+            triples += [(iri, _USAGE, usage), (usage, _ENTITY, context.evidence(subject, modality)[0])]
+            if (alone := members.get(modality)) is not None:
+                triples += [
+                    (usage, _VALUE, _term(alone.value)),
+                    (usage, _PROBABILITY, decimal(alone.probability)),
+                ]
     for candidate in decision.candidates:
-        belongs = owner.get(candidate.value, predictions[0])
-        node = context.names.mint("candidate", predictions[0], str(candidate.rank))
-        quads += [
-            (node, RDF.type, ENR.Candidate),
-            (node, RDF.type, PROV.Entity),
-            (node, PROV.wasGeneratedBy, belongs),
-            (node, ENR.rank, Literal(str(candidate.rank), datatype=XSD.integer)),
-            (node, ENR.value, NamedNode(candidate.value)),
-            (node, ENR.probability, decimal(candidate.probability)),
+        node = f"<{names.base}candidate/{keys[0]}-{candidate.rank}>"
+        triples += [
+            (node, _GENERATED_BY, f"<{names.base}prediction/{owner.get(candidate.value, keys[0])}>"),
+            (node, _RANK, _integer(candidate.rank)),
+            (node, _VALUE, _term(candidate.value)),
+            (node, _PROBABILITY, decimal(candidate.probability)),
         ]
-    for piece in evidence:
-        quads += piece.statements
-    return [Quad(s, p, o, graph) for s, p, o in quads]
-
-
-_Triple = tuple[NamedNode, NamedNode, NamedNode | Literal]
+    return triples
 
 
 def _prediction(
     context: RunContext,
-    iri: NamedNode,
+    iri: str,
     subject: Subject,
     prop: PropertyProfile,
     decision: Decision,
     value: Candidate | None,
-) -> Iterator[_Triple]:
-    yield iri, RDF.type, ENR.Prediction
-    yield iri, RDF.type, CRM.E13_Attribute_Assignment
-    yield iri, RDF.type, PROV.Activity
-    yield iri, CRM.P140_assigned_attribute_to, subject.nodes.get(prop.name, subject.iri)
-    yield iri, CRM.P177_assigned_property_of_type, prop.predicate
-    yield iri, CRM.P2_has_type, AI_GENERATED
-    yield iri, CRM.P14_carried_out_by, context.actor
-    yield iri, CRM.P9i_forms_part_of, context.run
-    yield iri, ENR.about, subject.iri
-    yield iri, ENR.propertyName, Literal(prop.name)
-    yield iri, ENR.outcome, decision.outcome
-    yield iri, ENR.inputDigest, Literal(input_digest(subject.record, prop.name))
+) -> Iterator[Triple]:
+    yield iri, _TYPE, _PREDICTION
+    yield iri, _TYPE, _ASSIGNMENT
+    yield iri, _TO, str(subject.nodes.get(prop.name, subject.iri))
+    yield iri, _PREDICATE, str(prop.predicate)
+    yield iri, _PART_OF, str(context.run)
+    yield iri, _ABOUT, str(subject.iri)
+    yield iri, _PROPERTY_NAME, str(Literal(prop.name))
+    yield iri, _OUTCOME, str(decision.outcome)
+    yield iri, _INPUT, f'"{input_digest(subject.record, prop.name)}"'
     if (seen := seen_digest(subject.record)) is not None:
-        yield iri, ENR.seenDigest, Literal(seen)
-    yield iri, ENR.confidence, decimal(value.probability if value else decision.confidence)
+        yield iri, _SEEN, f'"{seen}"'
+    yield iri, _CONFIDENCE, decimal(value.probability if value else decision.confidence)
     if decision.threshold is not None:
-        yield iri, ENR.abstainBelow, decimal(decision.threshold)
+        yield iri, _BELOW, decimal(decision.threshold)
     if decision.coverage is not None:
-        yield iri, ENR.coverage, decimal(decision.coverage)
+        yield iri, _COVERAGE, decimal(decision.coverage)
     if decision.reason is not None:
-        yield iri, ENR.reason, decision.reason
+        yield iri, _REASON, str(decision.reason)
     if decision.detail:
-        yield iri, ENR.detail, Literal(decision.detail)
+        yield iri, _DETAIL, str(Literal(decision.detail))
     if value is not None:
-        yield iri, ENR.answers, NamedNode(value.value)
-        yield from _assignment(context, iri, prop, NamedNode(value.value))
+        yield iri, _ANSWERS, _term(value.value)
+        yield from _assignment(context.names, iri, prop, _term(value.value))
 
 
-def _assignment(
-    context: RunContext, iri: NamedNode, prop: PropertyProfile, value: NamedNode
-) -> Iterator[_Triple]:
+def _assignment(names: Names, iri: str, prop: PropertyProfile, value: str) -> Iterator[Triple]:
     """The value itself, or a node of ours where the data model puts one between (a time-span)."""
     if not prop.value:
-        yield iri, CRM.P141_assigned, value
+        yield iri, _ASSIGNED, value
         return
-    between = context.names.mint("node", iri, prop.name)
-    yield iri, CRM.P141_assigned, between
+    between = str(names.mint("node", iri, prop.name))
+    yield iri, _ASSIGNED, between
     if prop.value_class is not None:
-        yield between, RDF.type, prop.value_class
+        yield between, _TYPE, str(prop.value_class)
     here = between
     for number, step in enumerate(prop.value, start=1):
-        last = number == len(prop.value)
-        there = value if last else context.names.mint("node", iri, prop.name, str(number))
-        yield (there, step.predicate, here) if step.inverse else (here, step.predicate, there)
+        there = value if number == len(prop.value) else str(names.mint("node", iri, prop.name, str(number)))
+        yield (there, str(step.predicate), here) if step.inverse else (here, str(step.predicate), there)
         here = there
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    modality: str
-    iri: NamedNode
-    said: Said | None
-    statements: tuple[_Triple, ...]
+def _entity(names: Names, digest: str) -> tuple[str, list[Triple]]:
+    iri = str(names.mint("evidence", digest))
+    return iri, [(iri, _SHA256, f'"{digest}"')]
 
 
-def _evidence(
-    context: RunContext, subject: Subject, name: str, said: Mapping[str, Said]
-) -> Iterator[_Evidence]:
-    """One piece of evidence for each modality that looked, its IRI derived from what it held."""
-    for modality in context.members:
-        if modality not in said and not (modality == "image" and subject.record.pictures):
-            continue
-        triples: list[_Triple] = []
-        if modality == "image":
-            iri = _pictures(context.names, subject.record.pictures, triples)
-        elif modality == "text":
-            iri = _texts(context.names, subject, triples)
-        else:
-            iri = _known(context.names, subject, name, triples)
-        yield _Evidence(modality, iri, said.get(modality), tuple(triples))
+def _pictures(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
+    """The one picture, or the set of several with each of them; a refused one has its reason."""
+    pictures = subject.record.pictures
+    members = [_picture(names, picture) for picture in pictures]
+    if len(members) == 1:
+        iri, triples = members[0]
+    else:
+        iri, triples = _entity(names, digest_of([[p.url, p.sha256, p.failure] for p in pictures]))
+        for member, said in members:
+            triples += [*said, (iri, str(PROV.hadMember), member)]
+            triples += [(iri, _SOURCE, source) for _, predicate, source in said if predicate == _SOURCE]
+    return iri, [(iri, _MODALITY, str(ENR.ImageModality)), *triples]
 
 
-def _entity(names: Names, digest: str, triples: list[_Triple]) -> NamedNode:
-    iri = names.mint("evidence", digest)
-    triples += [(iri, RDF.type, PROV.Entity), (iri, ENR.sha256, Literal(digest))]
-    return iri
+def _picture(names: Names, picture: Picture) -> tuple[str, list[Triple]]:
+    iri, triples = _entity(names, picture.sha256 or digest_of([picture.url, picture.failure]))
+    url = _iri(picture.url.strip().replace(" ", "%20"))
+    if url is not None:
+        triples.append((iri, _SOURCE, url))
+    if picture.format in MEDIA_TYPES:
+        triples.append((iri, str(DCT.format), f'"{MEDIA_TYPES[picture.format]}"'))
+    if picture.failure:
+        triples.append((iri, _DETAIL, str(Literal(picture.failure))))
+    return iri, triples
 
 
-def _pictures(names: Names, pictures: tuple[Picture, ...], triples: list[_Triple]) -> NamedNode:
-    """The set of pictures, with each picture seen, and each refused with its reason."""
-    whole = _entity(names, digest_of([[p.url, p.sha256, p.failure] for p in pictures]), triples)
-    for picture in pictures:
-        url = _iri(picture.url.strip().replace(" ", "%20"))
-        part = _entity(names, picture.sha256 or digest_of([picture.url, picture.failure]), triples)
-        triples.append((whole, PROV.hadMember, part))
-        if url is not None:
-            triples += [(part, PROV.wasDerivedFrom, url), (whole, PROV.wasDerivedFrom, url)]
-        if picture.format in MEDIA_TYPES:
-            triples.append((part, DCT.format, Literal(MEDIA_TYPES[picture.format])))
-        if picture.failure:
-            triples.append((part, ENR.detail, Literal(picture.failure)))
-    return whole
-
-
-def _texts(names: Names, subject: Subject, triples: list[_Triple]) -> NamedNode:
+def _texts(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
     texts = subject.record.texts
-    iri = _entity(names, digest_of([[t.language, t.value] for t in texts]), triples)
-    triples.append((iri, PROV.wasDerivedFrom, subject.iri))
-    triples += [
-        (iri, DCT.language, Literal(tag)) for tag in sorted({t.language for t in texts if t.language})
-    ]
-    sources = sorted({t.source for t in texts if t.source})
-    triples += [(iri, ENR.property, NamedNode(source)) for source in sources]
-    return iri
+    iri, triples = _entity(names, digest_of([subject.iri.value, [[t.language, t.value] for t in texts]]))
+    triples += [(iri, _MODALITY, str(ENR.TextModality)), (iri, _SOURCE, str(subject.iri))]
+    for tag in sorted({t.language for t in texts if t.language}):
+        triples.append((iri, str(DCT.language), str(Literal(tag))))
+    for source in sorted({t.source for t in texts if t.source}):
+        triples.append((iri, str(ENR.property), str(NamedNode(source))))
+    return iri, triples
 
 
-def _known(names: Names, subject: Subject, name: str, triples: list[_Triple]) -> NamedNode:
-    known = {k: sorted(v) for k, v in subject.record.known.items() if k != name}
+def _known(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
+    """The known values and the context, which all gaps of a record have in common."""
+    known = {k: sorted(v) for k, v in subject.record.known.items()}
     context = {k: sorted(v) for k, v in subject.record.context.items()}
-    iri = _entity(names, digest_of([subject.iri.value, known, context]), triples)
-    triples.append((iri, PROV.wasDerivedFrom, subject.iri))
+    iri, triples = _entity(names, digest_of([subject.iri.value, known, context]))
+    triples += [(iri, _MODALITY, str(ENR.TabularModality)), (iri, _SOURCE, str(subject.iri))]
     values = {v for group in (*known.values(), *context.values()) for v in group}
-    triples += [(iri, ENR.value, node) for v in sorted(values) if (node := _iri(v)) is not None]
-    return iri
+    if iris := " ".join(value for value in sorted(values) if _iri(value) is not None):
+        triples.append((iri, str(ENR.values), str(Literal(iris))))
+    return iri, triples
 
 
-def _usage(context: RunContext, prediction: NamedNode, piece: _Evidence) -> Iterator[_Triple]:
-    usage = context.names.mint("usage", prediction, piece.modality)
-    yield prediction, PROV.used, piece.iri
-    yield prediction, PROV.qualifiedUsage, usage
-    yield usage, RDF.type, PROV.Usage
-    yield usage, PROV.entity, piece.iri
-    yield usage, PROV.hadRole, ROLES[piece.modality]
-    yield usage, ENR.byModel, context.members[piece.modality]
-    if piece.said is not None:
-        yield usage, ENR.value, NamedNode(piece.said.value)
-        yield usage, ENR.probability, decimal(piece.said.probability)
+_EVIDENCE = {"image": _pictures, "text": _texts, "tabular": _known}
 
 
-def decimal(number: float) -> Literal:
-    """A share as xsd:decimal with at most six decimals: `0.86`, `0.0`, `1.0`."""
+def decimal(number: float) -> str:
+    """A share as xsd:decimal with at most six decimals: `"0.86"`, `"0.0"`, `"1.0"` and the datatype."""
     whole, _, part = f"{number:.6f}".partition(".")
-    return Literal(f"{whole}.{part.rstrip('0') or '0'}", datatype=XSD.decimal)
+    return f'"{whole}.{part.rstrip("0") or "0"}"^^{XSD.decimal}'
 
 
-def _iri(text: str) -> NamedNode | None:
+def _integer(number: int) -> str:
+    return f'"{number}"^^{XSD.integer}'
+
+
+@lru_cache(10_000)
+def _term(iri: str) -> str:
+    """An IRI as N-Triples write it. Raises ValueError for what is none."""
+    return str(NamedNode(iri))
+
+
+def _iri(text: str) -> str | None:
     """The text as an http(s) IRI, None when it is none."""
     if not text.startswith(("http://", "https://")):
         return None
     try:
-        return named_node(text)
+        return str(named_node(text))
     except OntologyError:
         return None

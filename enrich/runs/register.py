@@ -13,7 +13,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.errors import RunError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from enrich.runs.validation import validate
-from ontology.terms import CRMDIG, DCT, ENR, MLS, PROV, RDF, XSD, Names
+from ontology.terms import AI_GENERATED, CRM, CRMDIG, DCT, ENR, MLS, PROV, RDF, XSD, Names
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
@@ -53,6 +53,8 @@ class ModelEntity:
     name: str
     derived_from: tuple[str, ...] = ()
     calibration: str | None = None
+    modality: NamedNode | None = None
+    """What kind of evidence it looks at; None for a fusion and for an ingredient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class Register:
             (run, ENR.runState, ENR.Open),
             (run, ENR.order, Literal(str(self._last_order() + 1), datatype=XSD.integer)),
             (run, PROV.startedAtTime, timestamp(moment)),
+            (run, CRM.P14_carried_out_by, actor),
+            (run, CRM.P2_has_type, AI_GENERATED),
             (run, PROV.wasAssociatedWith, agent),
             (run, CRMDIG.L23_used_software_or_firmware, agent),
             (run, PROV.used, self.names.model(models[0].digest)),
@@ -150,6 +154,8 @@ class Register:
             yield iri, PROV.wasDerivedFrom, self.names.model(digest)
         if model.calibration:
             yield iri, ENR.calibration, Literal(model.calibration)
+        if model.modality is not None:
+            yield iri, ENR.modality, model.modality
 
     def _snapshot(self, snapshot: Snapshot) -> Iterable[tuple[NamedNode, NamedNode, NamedNode | Literal]]:
         iri = self.names.model(snapshot.digest)

@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pyoxigraph import Literal, NamedNode, Quad
-
-from enrich.errors import InputError
 from enrich.graph.stores.base import Store
-from ontology.terms import CRM, ENR, PROV, RDF, XSD, Names
+from ontology.terms import CRM, ENR, PROV, Names
 
-DECISIONS = ("Accepted", "Rejected", "Corrected")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -24,21 +20,6 @@ def moment(text: str) -> datetime:
     except ValueError:
         return _NEVER
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """One decision about one prediction: `value` was accepted, rejected, or put in its place."""
-
-    prediction: NamedNode
-    record: NamedNode
-    property: str
-    node: NamedNode
-    predicate: NamedNode
-    value: NamedNode
-    decision: str
-    actor: NamedNode
-    time: datetime
 
 
 @dataclass(frozen=True)
@@ -77,32 +58,3 @@ class Reviews:
             else:
                 settled.add((record, name))
         return cls({key: frozenset(values) for key, values in rejected.items()}, frozenset(settled))
-
-
-def add_review(store: Store, names: Names, review: Review) -> NamedNode:
-    """Append a review; the same review twice adds nothing. Returns its IRI.
-
-    Raises InputError for a decision that is none, or a time without a zone.
-    """
-    if review.decision not in DECISIONS:
-        raise InputError(f"a review's decision is one of {', '.join(DECISIONS)}, not {review.decision!r}")
-    if review.time.tzinfo is None:
-        raise InputError("a review's time needs its time zone")
-    time = review.time.isoformat()
-    iri = names.mint("review", review.prediction, review.value, review.decision, review.actor, time)
-    statements: list[tuple[NamedNode, NamedNode | Literal]] = [
-        (RDF.type, ENR.Review),
-        (RDF.type, CRM.E13_Attribute_Assignment),
-        (RDF.type, PROV.Activity),
-        (ENR.reviews, review.prediction),
-        (ENR.about, review.record),
-        (ENR.propertyName, Literal(review.property)),
-        (ENR.decision, ENR[review.decision]),
-        (CRM.P140_assigned_attribute_to, review.node),
-        (CRM.P177_assigned_property_of_type, review.predicate),
-        (CRM.P141_assigned, review.value),
-        (CRM.P14_carried_out_by, review.actor),
-        (PROV.endedAtTime, Literal(time, datatype=XSD.dateTime)),
-    ]
-    store.insert(Quad(iri, predicate, value, names.reviews) for predicate, value in statements)
-    return iri

@@ -31,11 +31,11 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
     nodes, states, runs_of = _answers(store, names, record)
     if not states and subject.problem is not None:
         raise InputError(subject.problem)
-    register = _described(store, names.runs, {*runs_of.values(), *_models(nodes.values())})
+    register = _register(store, names, {*runs_of.values(), *_models(nodes.values())})
     reviews = _reviews(store, names, list(states))
     answers = []
     for answer in states:
-        data = _answer(answer, nodes, register)
+        data = _answer(answer, nodes, register, _members(runs_of[answer], register))
         data["run"] = _run(runs_of[answer], states[answer], register)
         data["reviews"] = reviews.get(answer, [])
         answers.append(data)
@@ -103,8 +103,35 @@ def _models(nodes: Iterable[Statements]) -> set[NamedNode]:
     return {m for said in nodes for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
 
 
+def _register(store: Store, names: Names, nodes: set[NamedNode]) -> dict[NamedNode, Statements]:
+    """What the register says of runs and models, of the models that runs used, and of their members."""
+    found: dict[NamedNode, Statements] = {}
+    for _ in range(3):
+        found |= _described(store, names.runs, nodes - set(found))
+        led = {
+            t for said in found.values() for p in (PROV.used, PROV.wasDerivedFrom) for t in said.get(p, [])
+        }
+        nodes = {t for t in led if isinstance(t, NamedNode)}
+    return found
+
+
+def _members(run: NamedNode, register: Mapping[NamedNode, Statements]) -> dict[Term, NamedNode]:
+    """The model that looked at each modality in a run."""
+    models = [m for m in register.get(run, {}).get(PROV.used, []) if isinstance(m, NamedNode)]
+    members = [d for m in models for d in register.get(m, {}).get(PROV.wasDerivedFrom, [])]
+    return {
+        modality: member
+        for member in members
+        if isinstance(member, NamedNode)
+        for modality in register.get(member, {}).get(ENR.modality, [])
+    }
+
+
 def _answer(
-    answer: NamedNode, nodes: Mapping[NamedNode, Statements], register: Mapping[NamedNode, Statements]
+    answer: NamedNode,
+    nodes: Mapping[NamedNode, Statements],
+    register: Mapping[NamedNode, Statements],
+    members: Mapping[Term, NamedNode],
 ) -> dict[str, Any]:
     said = nodes[answer]
     candidates = [
@@ -131,18 +158,24 @@ def _answer(
         "assigned": _text(said, CRM.P141_assigned),
         "input": _text(said, ENR.inputDigest),
         "candidates": sorted(candidates, key=lambda c: c["rank"]),
-        "evidence": sorted((_evidence(u, nodes, register) for u in usages), key=lambda e: str(e["modality"])),
+        "evidence": sorted(
+            (_evidence(u, nodes, register, members) for u in usages), key=lambda e: str(e["modality"])
+        ),
     }
 
 
 def _evidence(
-    usage: Statements, nodes: Mapping[NamedNode, Statements], register: Mapping[NamedNode, Statements]
+    usage: Statements,
+    nodes: Mapping[NamedNode, Statements],
+    register: Mapping[NamedNode, Statements],
+    members: Mapping[Term, NamedNode],
 ) -> dict[str, Any]:
     entity = _first(usage, PROV.entity)
     saw = nodes.get(entity, {}) if isinstance(entity, NamedNode) else {}
-    model = _first(usage, ENR.byModel)
+    modality = _first(usage, PROV.hadRole) or _first(saw, ENR.modality)
+    model = _first(usage, ENR.byModel) or (members.get(modality) if modality is not None else None)
     return {
-        "modality": _local(_first(usage, PROV.hadRole)).removesuffix("Modality").lower(),
+        "modality": _local(modality).removesuffix("Modality").lower(),
         "value": _text(usage, ENR.value),
         "probability": _number(usage, ENR.probability),
         "model": _model(model, register) if isinstance(model, NamedNode) else None,

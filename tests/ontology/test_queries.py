@@ -151,7 +151,8 @@ def test_provenance_reaches_candidates_usages_and_evidence_in_any_run() -> None:
     }  # fmt: skip
     said = columns(rows, "prediction", "subject", "predicate", "object")
     assert ("p6", "p6-2", "value", "damask") in said
-    assert ("p6", "p6", "hadRole", "ImageModality") in said
+    assert ("p1", "p1", "hadRole", "ImageModality") in said
+    assert ("p6", "p6", "modality", "ImageModality") in said
     assert ("p6", "p6", "wasDerivedFrom", "default.jpg") in said
 
 

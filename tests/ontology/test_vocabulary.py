@@ -74,7 +74,7 @@ def test_every_term_of_the_code_is_defined() -> None:
 
 
 def test_every_term_that_is_defined_is_used() -> None:
-    classes = {"Outcome", "Reason", "RunState", "Decision", "Modality", "DataRole"}
+    classes = {"Candidate", "Outcome", "Reason", "RunState", "Decision", "Modality", "DataRole"}
 
     assert defined() - in_queries() - in_shapes() - in_code() == classes
 
@@ -147,10 +147,10 @@ DECIMAL = rdflib.XSD.decimal
         (P1, CRM.P141_assigned, None),
         (P1, CRM.P141_assigned, rdflib.Literal("damask")),
         (P1, CRM.P141_assigned, rdflib.URIRef("other_technique")),
-        (P1, CRM.P2_has_type, None),
+        (PATTERN["run/r1"], CRM.P2_has_type, None),
         (P1, CRM.P9i_forms_part_of, None),
-        (P1, CRM.P14_carried_out_by, None),
-        (P1, PROV.used, None),
+        (PATTERN["run/r1"], CRM.P14_carried_out_by, None),
+        (P1, PROV.qualifiedUsage, None),
         (P2, TERM.reason, None),
         (P2, TERM.reason, TERM.UnreadableRecord),
         (P2, CRM.P141_assigned, rdflib.URIRef("https://a.org/x")),
@@ -161,6 +161,9 @@ DECIMAL = rdflib.XSD.decimal
         (PATTERN["candidate/p1-1"], PROV.wasGeneratedBy, None),
         (PATTERN["usage/p1"], PROV.hadRole, TERM.Smell),
         (PATTERN["usage/p1"], TERM.byModel, None),
+        (PATTERN["evidence/p6"], TERM.modality, None),
+        (PATTERN["evidence/p6"], TERM.modality, TERM.Smell),
+        (PATTERN["model/image-1"], TERM.modality, TERM.Smell),
         (PATTERN["evidence/p1"], TERM.sha256, rdflib.Literal("12")),
         (PATTERN["evidence/p1"], PROV.wasDerivedFrom, None),
         (PATTERN["run/r1"], TERM.runState, TERM.Done),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
-from enrich.errors import InputError
 from enrich.graph.stores import Store, open_store
-from enrich.runs.reviews import Review, Reviews, add_review, moment
+from enrich.runs.reviews import Reviews, moment
 from ontology.terms import Names
+from tests.runs.made_reviews import Review, add_review
 
 NAMES = Names("https://data.example.org/enrich/")
 CHAIR, OAK = "https://museum.example.org/chair", "https://c.example/oak"
@@ -60,10 +59,3 @@ def test_the_same_review_twice_is_one(store: Store) -> None:
 
     assert review(store, "Accepted", time) == review(store, "Accepted", time)
     assert Reviews.read(store, NAMES).settled(CHAIR, "material")
-
-
-def test_what_is_no_review_is_refused() -> None:
-    with pytest.raises(InputError, match="Accepted, Rejected, Corrected, not 'Liked'"):
-        review(open_store(), "Liked", datetime(2026, 6, 1, tzinfo=UTC))
-    with pytest.raises(InputError, match="time zone"):
-        review(open_store(), "Accepted", datetime(2026, 6, 1))

@@ -167,7 +167,10 @@ def _evidence(prediction: NamedNode, described: _Described) -> Term:
     pictures = []
     for usage in _iris(said[PROV.qualifiedUsage]):
         used = described[usage]
-        if used[PROV.hadRole] == [ENR.ImageModality]:
+        kinds = used[PROV.hadRole] or [
+            k for e in _iris(used[PROV.entity]) for k in described[e][ENR.modality]
+        ]
+        if kinds == [ENR.ImageModality]:
             agrees = used[ENR.value] == said[ENR.answers]
             weight = Decimal(used[ENR.probability][0].value) if used[ENR.probability] else Decimal(0)
             for evidence in _iris(used[PROV.entity]):
