@@ -79,14 +79,14 @@ def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | Non
     reader = work.workspace.reader
     changed = facts is None or fingerprint(reader) != facts
     began = context.register.get(run).started
-    others = [r for r in context.register.runs("Active") if (r.ended or "") >= began]
+    others = context.register.ended_since(began)
     reviews = context.reviews(work)
     if not changed and not others and not reviews.settled_gaps:
         return
     answers = ExistingAnswers(context.store, context.names, work.request.digest, run)
     for shard in sorted(work.checked):
         held = held_answers(context.store, NamedNode(shard))
-        stale = _stale(context, work, answers, held, changed=changed, others=bool(others))
+        stale = _stale(context, work, answers, held, changed=changed, others=others)
         if stale:
             _narrow(context, work, run, shard, held, stale)
 
@@ -167,7 +167,7 @@ def sweep_orphans(context: Context) -> int:
     """
     prefix = f"{context.names.graph_prefix}run/"
     kept, oldest = context.register.all_shards(), new_run_id(context.register.clock() - context.lease_time)
-    states = {context.names.run_id(NamedNode(r.run)): r.state for r in context.register.runs()}
+    states = {context.names.run_id(NamedNode(run)): state for run, state in context.register.states().items()}
     dropped = 0
     for graph in context.store.graphs():
         run_id = graph.value.removeprefix(prefix).partition("/")[0]

@@ -17,7 +17,6 @@ from enrich.graph.gaps import GapRow, scan
 from enrich.graph.reading import Reader, triple
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
-from enrich.runs.register import ACTIVE
 from enrich.runs.request import Request, parse_where, requested_runs
 
 CHUNK = 200
@@ -74,11 +73,10 @@ def _compared(context: Context, request: Request, facts: str | None) -> bool:
     if facts is None:
         return False
     return any(
-        known.run.facts == facts
-        and known.request.digest == request.digest
+        known.request.digest == request.digest
         and known.request.profile == request.profile
         and set(request.properties) <= set(known.request.properties)
-        for known in requested_runs(context.register.runs(ACTIVE))
+        for known in requested_runs(context.register.active_on(facts))
     )
 
 

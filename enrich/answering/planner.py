@@ -34,10 +34,11 @@ def make_plan(
     added: Callable[[], None],
     *,
     seconds: float | None = None,
+    rows: Iterator[GapRow] | None = None,
 ) -> PlanResult:
     """Plan a run, or go on where a planner before stopped; nothing is done when it is planned already.
 
-    `added` is called after each batch. Stops after `seconds`, so that it can be called again. Raises
+    `added` is called after each batch; `rows` are the open gaps, where they are known. Stops after `seconds`, so that it can be called again. Raises
     InputError for a `where` that the profile does not know, ModelError for a model that is not there.
     """
     work = context.work(run)
@@ -51,7 +52,8 @@ def make_plan(
     facts = standing.facts or (fingerprint(work.workspace.reader) if work.request.looks_at_all else None)
     if facts and not standing.facts:
         plan.note_facts(facts)
-    return _Planning(context, work, plan, added, until).go(facts)
+    planning = _Planning(context, work, plan, added, until)
+    return planning.go(planning.rows(facts) if rows is None else planning.unseen(rows))
 
 
 class _OutOfTime(Exception):
@@ -75,13 +77,13 @@ class _Planning:
         self.looked = 0
         self.seen = Seen()
 
-    def go(self, facts: str | None) -> PlanResult:
+    def go(self, rows: Iterator[GapRow]) -> PlanResult:
         """Add batches until all is planned, the time is up, or another planner has begun."""
         planned = sum(self.seen.add(record) for record in self.plan.planned_records())
         for record in self.plan.looked_records():
             self.seen.add(record)
         limit = self.work.request.limit
-        rows = islice(self._rows(facts), None if limit is None else max(0, limit - planned))
+        rows = islice(rows, None if limit is None else max(0, limit - planned))
         size = self.context.batch_size(self.work.request)
         try:
             while chunk := list(islice(rows, size)):
@@ -93,10 +95,15 @@ class _Planning:
         self.plan.complete(self.token)
         return PlanResult(True, batches=self.batches)
 
-    def _rows(self, facts: str | None) -> Iterator[GapRow]:
+    def rows(self, facts: str | None) -> Iterator[GapRow]:
+        """The open gaps of the run's request."""
         return open_gaps(
             self.context, self.work, self.plan.listed(), facts, fresh=self.seen.add, looked=self._note
         )
+
+    def unseen(self, rows: Iterator[GapRow]) -> Iterator[GapRow]:
+        """The rows whose records were not planned before."""
+        return (row for row in rows if self.seen.add(row.record))
 
     def _note(self, records: Sequence[NamedNode]) -> None:
         self.plan.note_looked(records)

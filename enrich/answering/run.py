@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from pyoxigraph import NamedNode
@@ -21,6 +22,7 @@ from enrich.answering.open_gaps import fingerprint, open_gaps
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import SOFT, TimeUp, time_limit
 from enrich.errors import EnrichError, InputError, RunError, StoreError, StoreUnavailable
+from enrich.graph.gaps import GapRow
 from enrich.media.pictures import PictureTally
 from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
@@ -103,6 +105,8 @@ class _InProcess:
         self.progress = progress
         self.holder = Attempt.here()
         self.run: NamedNode | None = None
+        self.rows: Iterator[GapRow] | None = None
+        """The open gaps of a new run."""
         self.renewed = time.monotonic()
 
     def take_up(self) -> bool:
@@ -123,9 +127,9 @@ class _InProcess:
         facts = fingerprint(work.workspace.reader) if self.request.looks_at_all else None
         named = iter(records or ())
         rows = open_gaps(context, work, named, facts, fresh=lambda _: True, looked=lambda _: None)
-        if next(rows, None) is None:
+        first = next(rows, None)
+        if first is None:
             return False
-        work.close()
         run, new = open_run(context.workspace, described, self.request, records)
         try:
             self._acquire(run)
@@ -134,7 +138,9 @@ class _InProcess:
                 context.register.withdraw(run)
                 context.plan(run).drop()
             raise
-        self.run = run
+        if facts:
+            context.plan(run).note_facts(facts)
+        self.run, self.rows = run, chain([first], rows)
         return True
 
     def _check_lease(self) -> Lease:
@@ -169,7 +175,7 @@ class _InProcess:
         assert self.run is not None
         context, run = self.context, self.run
         try:
-            make_plan(context, run, self._renew)
+            make_plan(context, run, self._renew, rows=self.rows)
             self._do_batches(run)
             if not context.register.shards(run) and not resumed:
                 context.register.withdraw(run)

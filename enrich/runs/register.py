@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -282,8 +282,38 @@ class Register:
         return {g.value for (g,) in self.store.select_by_key(query, "g") if isinstance(g, NamedNode)}
 
     def runs(self, state: str | None = None) -> list[Run]:
-        """All runs, or those in one state, as they were opened."""
+        """All runs, or those in one state, as they were opened; their shards are not counted."""
         return self._read(f"?run {ENR.runState} {ENR[state] if state else '?state'}")
+
+    def counted(self) -> list[Run]:
+        """All runs, as they were opened, with the number of their shards."""
+        query = (
+            f"SELECT ?run (COUNT(?g) AS ?n) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} "
+            f"GROUP BY ?run"
+        )
+        shards = {run.value: number(n) for run, n in self.store.select(query) if run is not None}
+        return [replace(run, shards=shards.get(run.run, 0)) for run in self.runs()]
+
+    def states(self) -> dict[str, str]:
+        """The state of every run."""
+        query = f"SELECT ?run ?state WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.runState} ?state }} }}"
+        return {
+            run.value: state.value.removeprefix(str(ENR))
+            for run, state in self.store.select(query)
+            if run is not None and state is not None
+        }
+
+    def ended_since(self, moment: str) -> bool:
+        """Whether an active run ended at this moment (as the register writes it) or later."""
+        since = Literal(moment, datatype=XSD.dateTime)
+        return self.store.ask(
+            f"ASK {{ GRAPH {self.names.runs} {{ ?run {ENR.runState} {ENR.Active} ; {PROV.endedAtTime} ?ended "
+            f"FILTER(?ended >= {since}) }} }}"
+        )
+
+    def active_on(self, facts: str) -> list[Run]:
+        """The active runs that looked at every gap when the facts had this fingerprint."""
+        return self._read(f"?run {ENR.factsDigest} {Literal(facts)} ; {ENR.runState} {ENR.Active}")
 
     def get(self, run: NamedNode) -> Run:
         """One run. Raises RunError when the register has none of this IRI."""
@@ -293,20 +323,15 @@ class Register:
         return found[0]
 
     def _read(self, which: str) -> list[Run]:
-        runs = self.names.runs
         query = (
-            f"SELECT ?run ?p ?o WHERE {{ GRAPH {runs} {{ {which} . ?run ?p ?o FILTER(?p != {ENR.graph}) }} }}"
+            f"SELECT ?run ?p ?o WHERE {{ GRAPH {self.names.runs} {{ {which} . ?run ?p ?o "
+            f"FILTER(?p != {ENR.graph}) }} }}"
         )
         found: dict[str, dict[str, str]] = {}
         for run, predicate, value in self.store.select(query):
             if run is not None and predicate is not None and value is not None:
                 found.setdefault(run.value, {})[predicate.value] = value.value
-        count = f"SELECT ?run (COUNT(?g) AS ?n) WHERE {{ GRAPH {runs} {{ {which} . ?run {ENR.graph} ?g }} }} GROUP BY ?run"
-        shards = {run.value: number(n) for run, n in self.store.select(count) if run is not None}
-        return sorted(
-            (_run(iri, said, shards.get(iri, 0)) for iri, said in found.items()),
-            key=lambda run: (run.order, run.run),
-        )
+        return sorted((_run(iri, said) for iri, said in found.items()), key=lambda run: (run.order, run.run))
 
     def expect(self, run: NamedNode, state: str) -> None:
         """Raise RunError unless the run is in this state."""
@@ -315,7 +340,7 @@ class Register:
             raise RunError(f"run {run.value} is {found}, not {state}; `enrich runs` shows all")
 
 
-def _run(iri: str, said: dict[str, str], shards: int) -> Run:
+def _run(iri: str, said: dict[str, str]) -> Run:
     def count(name: str) -> int | None:
         value = said.get(ENR[name].value)
         return int(value) if value is not None else None
@@ -334,7 +359,6 @@ def _run(iri: str, said: dict[str, str], shards: int) -> Run:
         predicted=count("predicted"),
         abstained=count("abstained"),
         failed=count("failed"),
-        shards=shards,
     )
 
 
@@ -345,7 +369,7 @@ def number(term: Term | None) -> int:
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """All runs of the workspace's store, the oldest first."""
-    return Register(workspace.store, workspace.names).runs()
+    return Register(workspace.store, workspace.names).counted()
 
 
 def find(workspace: Workspace, text: str) -> Run:

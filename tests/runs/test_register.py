@@ -60,7 +60,7 @@ def test_a_run_goes_from_open_to_active_to_retracted(store: Store) -> None:
     shard(register, run, 1, 5)
     register.activate(run, {"records": 2, "predicted": 1, "abstained": 1, "failed": 0})
 
-    active = register.get(run)
+    (active,) = register.counted()
     assert (active.state, active.shards, active.records, active.alive_until) == (ACTIVE, 2, 2, None)
     assert active.ended is not None
     register.retract(run)
