@@ -22,10 +22,11 @@ from classifiers.neural import heads as head
 from classifiers.neural import onnx_runtime
 from classifiers.neural.checkpoints import plain
 from classifiers.neural.heads import LossSettings
-from classifiers.neural.networks import MultitaskNetwork, load_network
+from classifiers.neural.networks import MultitaskNetwork
 from classifiers.neural.onnx_runtime import Arrays, Runner, TorchRunner
 from classifiers.neural.optimisation import pick_device
 from classifiers.neural.training import train as run_training
+from classifiers.neural.weights import load_network
 from classifiers.settings import ClassifierSettings
 
 WEIGHTS = "model.safetensors"

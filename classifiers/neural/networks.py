@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
-from classifiers.neural import torchvision_ops
+from classifiers.neural import libraries
 from classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
+from classifiers.neural.weights import load_body
 
 Pooling = Literal["mean", "cls"]
 
@@ -88,13 +87,11 @@ class ImageNetwork(MultitaskNetwork):
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Parameters by depth as timm groups them (a backbone that says nothing is one layer), heads last."""
-        from timm.models import group_parameters
-
         named = dict(self.body.named_parameters())
         matcher: Any = getattr(self.body, "group_matcher", None)
         if matcher is None:
             return [list(named.values()), self.head_parameters()]
-        depth = group_parameters(self.body, matcher(coarse=False), reverse=True)
+        depth = libraries.timm().models.group_parameters(self.body, matcher(coarse=False), reverse=True)
         top = max(depth.values(), default=0)
         layers: list[list[nn.Parameter]] = [[] for _ in range(top + 1)]
         for name, parameter in named.items():
@@ -147,9 +144,7 @@ def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.M
     file or a folder with model.safetensors. Raises ClassifierError for a name timm does not have, a size
     the backbone cannot take, and weights that are not there or do not fit.
     """
-    torchvision_ops.prepare()
-    import timm
-
+    timm = libraries.timm()
     if not timm.is_model(name.partition(".")[0]):
         raise ClassifierError(f"timm has no backbone {name!r}; `timm.list_models()` names those it has")
     size = size or int(timm.models.get_pretrained_cfg(name).input_size[-1])
@@ -181,51 +176,6 @@ def _why_not_created(name: str, size: int, weights: str, error: Exception) -> st
     return f"backbone {name!r} cannot be built for {size} pixels: {reason}"
 
 
-def load_body(body: nn.Module, path: Path) -> None:
-    """Fill a backbone from a safetensors file or folder; a classifier's own weights in it are passed over."""
-    file = path / "model.safetensors" if path.is_dir() else path
-    if file.suffix != ".safetensors" or not file.is_file():
-        raise ClassifierError(
-            f"{path} holds no safetensors weights; convert them with safetensors.torch first"
-        )
-    try:
-        found: dict[str, Tensor] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ClassifierError(f"{file} is not a safetensors file: {error}") from error
-    found = {
-        k.removeprefix("module.").removeprefix("body.").removeprefix("backbone."): v for k, v in found.items()
-    }
-    wanted = body.state_dict()
-    missing = [k for k in wanted if k not in found]
-    other = [k for k in wanted if k in found and wanted[k].shape != found[k].shape]
-    if missing or other:
-        problem = f"lacks {missing[0]!r}" if missing else f"has another shape for {other[0]!r}"
-        raise ClassifierError(f"{file} does not fit this backbone: it {problem}")
-    body.load_state_dict({k: found[k] for k in wanted})
-
-
-def load_network(network: nn.Module, file: Path) -> None:
-    """Fill a whole network from a model folder; ClassifierError unless every weight fits and is a number."""
-    try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ClassifierError(f"{file} cannot be read as safetensors: {error}") from error
-    broken = [k for k, v in weights.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
-    if broken:
-        raise ClassifierError(f"{file} holds weights that are not numbers, first in {broken[0]!r}")
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error
-
-
 def parameter_count(network: nn.Module) -> int:
     """Number of weights."""
     return sum(math.prod(p.shape) for p in network.parameters())
-
-
-def plain_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """An encoder's config without what could reach outside the folder: code, kernels, paths."""
-    unwanted = ("auto_map", "attn_implementation", "quantization_config", "torch_dtype", "dtype")
-    return {k: v for k, v in values.items() if not k.startswith("_") and k not in unwanted}

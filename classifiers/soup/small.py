@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from classifiers.neural import torchvision_ops
+from classifiers.neural import libraries
 
 NARROW_DENSENET = "test_densenet"
 
 
 def register() -> None:
     """Let timm know `test_densenet`: DenseNet-121's block with growth 12 and 29 dense layers, 0.33 M parameters."""
-    torchvision_ops.prepare()
-    import timm
-    from timm.models import register_model
-
+    timm = libraries.timm()
     if timm.is_model(NARROW_DENSENET):
         return
 
@@ -23,4 +20,4 @@ def register() -> None:
             raise ValueError("test_densenet has no published weights; set weights to none")
         return timm.create_model("densenet121", growth_rate=12, block_config=(3, 6, 12, 8), **arguments)
 
-    register_model(test_densenet)
+    timm.models.register_model(test_densenet)

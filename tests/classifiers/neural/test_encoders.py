@@ -6,16 +6,30 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from classifiers.base import ClassifierError
-from classifiers.neural import encoders
+from classifiers.neural import encoders, libraries
 from classifiers.neural.encoders import ScratchSettings
 
+PT = {"format": "pt"}
 SMALL = ScratchSettings(vocabulary=300, width=16, layers=1, heads=2)
 
 
 def small() -> encoders.Encoder:
     return encoders.from_scratch(encoders.train_tokenizer(["red silk"] * 2, 300), SMALL, 32)
+
+
+def saved(folder: Path) -> dict[str, torch.Tensor]:
+    """An encoder in a folder as the hub has them; its weights, those of the pooler left out."""
+    source = small()
+    library = libraries.transformers()
+    model = library.AutoModel.from_config(library.AutoConfig.for_model(**source.config))
+    model.save_pretrained(folder)
+    library.PreTrainedTokenizerFast(tokenizer_object=source.tokenizer, pad_token="[PAD]").save_pretrained(
+        folder
+    )
+    return {k: v for k, v in model.state_dict().items() if not k.startswith("pooler.")}
 
 
 def test_an_encoder_is_rebuilt_from_its_config_alone(tmp_path: Path) -> None:
@@ -37,16 +51,44 @@ def test_minilm_is_found_and_its_positions_are_known() -> None:
 
 
 def test_a_local_folder_is_loaded_without_the_hub(tmp_path: Path) -> None:
-    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
-
-    source = small()
-    model = AutoModel.from_config(AutoConfig.for_model(**source.config))
-    model.save_pretrained(tmp_path)
-    PreTrainedTokenizerFast(tokenizer_object=source.tokenizer, pad_token="[PAD]").save_pretrained(tmp_path)
+    wanted = saved(tmp_path)
     made = encoders.load(str(tmp_path))
     assert made.config["hidden_size"] == 16
-    wanted = {k: v for k, v in model.state_dict().items() if not k.startswith("pooler.")}
     assert all(torch.equal(v, wanted[k]) for k, v in made.body.state_dict().items())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "body.", "module.bert."])
+def test_weights_behind_a_prefix_are_taken_as_they_are(prefix: str, tmp_path: Path) -> None:
+    wanted = saved(tmp_path)
+    save_file({prefix + k: v.clone() for k, v in wanted.items()}, tmp_path / "model.safetensors", PT)
+    made = encoders.load(str(tmp_path)).body.state_dict()
+    assert made.keys() == wanted.keys()
+    assert all(torch.equal(made[k], wanted[k]) for k in wanted)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_an_encoder_that_lacks_weights_is_refused_instead_of_drawn_at_random(
+    prefix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = {prefix + k: v.clone() for k, v in saved(tmp_path).items()}
+    del found[f"{prefix}encoder.layer.0.output.dense.weight"]
+    save_file(found, tmp_path / "model.safetensors", PT)
+    with pytest.raises(ClassifierError, match=r"it lacks 'encoder\.layer\.0\.output\.dense\.weight'"):
+        encoders.load(str(tmp_path))
+    assert capfd.readouterr().err == ""
+    save_file({"decoder.weight": torch.zeros(2)}, tmp_path / "model.safetensors", PT)
+    with pytest.raises(ClassifierError, match=r"does not fit this backbone: it lacks 'embeddings"):
+        encoders.load(str(tmp_path))
+
+
+def test_an_encoder_of_the_hub_that_lacks_weights_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path)
+    save_file({"decoder.weight": torch.zeros(2)}, tmp_path / "model.safetensors", PT)
+    monkeypatch.setattr(Path, "is_dir", lambda _path: False)
+    with pytest.raises(ClassifierError, match=r"of the hub does not fit its config: it lacks 'embeddings"):
+        encoders.load(str(tmp_path))
 
 
 def test_a_roberta_loses_the_positions_up_to_its_padding() -> None:
@@ -76,3 +118,8 @@ def test_a_broken_tokenizer_is_refused(tmp_path: Path) -> None:
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ClassifierError, match="not a multiple"):
         ScratchSettings.read({"width": 30, "heads": 4})
+
+
+def test_an_encoders_config_loses_what_could_reach_outside() -> None:
+    given = {"model_type": "bert", "auto_map": {}, "_name_or_path": "/x", "attn_implementation": "hub/kernel"}
+    assert encoders.plain_config(given) == {"model_type": "bert"}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
 from classifiers.neural.heads import HeadSettings
-from classifiers.neural.networks import ImageNetwork, build_backbone, load_body, load_network, plain_config
+from classifiers.neural.networks import ImageNetwork, build_backbone
 
 PROPERTIES = (Property("colour", ("red", "green")),)
 
@@ -59,50 +56,3 @@ def test_weights_of_the_hub_that_cannot_be_had_say_what_to_do(monkeypatch: pytes
     monkeypatch.setattr(timm, "create_model", refuse)
     with pytest.raises(ClassifierError, match=r"hub \(no network\); set weights to a local folder"):
         build_backbone("test_resnet", 32, weights="hub")
-
-
-def test_local_weights_fill_the_backbone_and_a_classifier_in_them_is_passed_over(tmp_path: Path) -> None:
-    source, _, _ = build_backbone("test_resnet", 32)
-    weights = {f"module.{k}": v.clone() for k, v in source.state_dict().items()} | {
-        "fc.weight": torch.zeros(3, 3)
-    }
-    save_file(weights, tmp_path / "model.safetensors")
-    filled, _, _ = build_backbone("test_resnet", 32, weights=str(tmp_path))
-    assert all(torch.equal(v, source.state_dict()[k]) for k, v in filled.state_dict().items())
-
-
-def test_local_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    body, _, _ = build_backbone("test_resnet", 32)
-    with pytest.raises(ClassifierError, match="holds no safetensors"):
-        load_body(body, tmp_path)
-    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(ClassifierError, match="it lacks"):
-        load_body(body, tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"\x80\x04nonsense")
-    with pytest.raises(ClassifierError, match="is not a safetensors file"):
-        load_body(body, tmp_path)
-    (tmp_path / "weights.pth").write_bytes(b"\x80\x04")
-    with pytest.raises(ClassifierError, match="holds no safetensors"):
-        load_body(body, tmp_path / "weights.pth")
-
-
-def test_a_network_with_weights_that_are_not_numbers_is_refused(tmp_path: Path) -> None:
-    made = network()
-    weights = {k: v.clone() for k, v in made.state_dict().items()}
-    weights["heads.heads.0.bias"][0] = float("nan")
-    save_file(weights, tmp_path / "w.safetensors")
-    with pytest.raises(ClassifierError, match=r"not numbers, first in 'heads.heads.0.bias'"):
-        load_network(made, tmp_path / "w.safetensors")
-
-
-def test_a_network_with_other_heads_is_refused(tmp_path: Path) -> None:
-    weights = {k: v.clone() for k, v in network().state_dict().items()}
-    weights["heads.heads.0.bias"] = torch.zeros(3)
-    save_file(weights, tmp_path / "w.safetensors")
-    with pytest.raises(ClassifierError, match="does not fit the settings and labels"):
-        load_network(network(), tmp_path / "w.safetensors")
-
-
-def test_an_encoders_config_loses_what_could_reach_outside() -> None:
-    given = {"model_type": "bert", "auto_map": {}, "_name_or_path": "/x", "attn_implementation": "hub/kernel"}
-    assert plain_config(given) == {"model_type": "bert"}

@@ -88,17 +88,7 @@ def test_bfloat16_is_torch_in_half_the_precision_when_asked_for(tmp_path: Path) 
     assert all(t.dtype == torch.float32 for t in half.run(*SAMPLES[0]))
 
 
-def test_another_export_than_the_described_one_is_refused(tmp_path: Path) -> None:
-    network = Small()
-    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
-    (tmp_path / "model.onnx").write_bytes(b"something else")
-    with pytest.raises(ClassifierError, match="is not the export that config"):
-        onnx_runtime.pick(network, tmp_path, told, CPU, "auto")
-
-
 def test_a_file_that_onnx_runtime_refuses_leaves_the_work_to_torch(tmp_path: Path) -> None:
-    import hashlib
-
     (tmp_path / "model.onnx").write_bytes(b"nonsense")
-    told = {"file": "model.onnx", "sha256": hashlib.sha256(b"nonsense").hexdigest()}
+    told = {"file": "model.onnx"}
     assert "refused the export" in onnx_runtime.pick(Small(), tmp_path, told, CPU, "auto").reason

@@ -1,13 +1,15 @@
-"""Lets timm and transformers import where torch is a CPU build and torchvision one for CUDA.
+"""timm and transformers, imported on use: each takes seconds, and a network needs one of them at most.
 
-There torchvision's compiled operators do not load, and importing it fails because it registers shapes for
-operators nobody declared. Declaring their schemas first is enough: nothing here ever runs them.
+Both import torchvision. Where torch is a CPU build and torchvision one for CUDA, torchvision's compiled
+operators do not load, and importing it fails because it registers shapes for operators nobody declared.
+Declaring their schemas first is enough: nothing here ever runs them.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
+from importlib import import_module
+from typing import Any
 
 import torch
 
@@ -19,6 +21,18 @@ SCHEMAS = (
 _declared: list[torch.library.Library] = []
 
 
+def timm() -> Any:
+    """The library of image backbones."""
+    prepare()
+    return import_module("timm")
+
+
+def transformers() -> Any:
+    """The library of text encoders."""
+    prepare()
+    return import_module("transformers")
+
+
 def prepare() -> bool:
     """Make `import torchvision` work; True when the operators had to be declared.
 
@@ -27,12 +41,12 @@ def prepare() -> bool:
     if "torchvision" in sys.modules:
         return bool(_declared)
     try:
-        importlib.import_module("torchvision")
+        import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
         _declare()
-        importlib.import_module("torchvision")
+        import_module("torchvision")
     return bool(_declared)
 
 

@@ -8,7 +8,7 @@ import sys
 
 def test_timm_and_transformers_import_in_a_fresh_process() -> None:
     code = (
-        "from classifiers.neural.torchvision_ops import prepare\n"
+        "from classifiers.neural.libraries import prepare\n"
         "first = prepare()\n"
         "import timm, torchvision, transformers\n"
         "assert prepare() == first\n"

@@ -1,0 +1,85 @@
+"""Weights from safetensors files: pretrained ones are matched to a body by name, or refused with what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from classifiers.base import ClassifierError
+
+FILE = "model.safetensors"
+
+
+def load_body(body: nn.Module, path: Path) -> None:
+    """Fill a body from a safetensors file or folder; other weights in it, such as a classifier's, are passed over.
+
+    Names may stand behind a prefix, as training scripts that wrap a model leave it (`module.`, `model.`,
+    `backbone.`). Raises ClassifierError where a weight is missing or has another shape, and where two
+    prefixes would do.
+    """
+    found = _tensors(path)
+    wanted = body.state_dict()
+    prefix = _prefix(list(wanted), found, path)
+    missing = [k for k in wanted if prefix + k not in found]
+    other = [k for k in wanted if prefix + k in found and wanted[k].shape != found[prefix + k].shape]
+    if missing or other:
+        problem = f"lacks {missing[0]!r}" if missing else f"has another shape for {other[0]!r}"
+        raise ClassifierError(f"{path} does not fit this backbone: it {problem}")
+    body.load_state_dict({k: found[prefix + k] for k in wanted})
+
+
+def _prefix(wanted: list[str], found: Iterable[str], path: Path) -> str:
+    """What stands before the wanted names in a file: nothing if need be, or the one prefix that fits most."""
+    names = set(found)
+    ends = [name.removesuffix(wanted[0]) for name in names if name.endswith(f".{wanted[0]}")]
+    fits = {prefix: sum(prefix + name in names for name in wanted) for prefix in ["", *ends]}
+    best = max(fits.values())
+    chosen = sorted(prefix for prefix, count in fits.items() if count == best)
+    if chosen[0] and len(chosen) > 1:
+        raise ClassifierError(
+            f"{path} holds this backbone more than once, behind {chosen[0]!r} and {chosen[1]!r}; keep one"
+        )
+    return chosen[0]
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a folder with one, in parts where an index names them."""
+    index = path / f"{FILE}.index.json"
+    try:
+        parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        files = [path / Path(part).name for part in sorted(parts)]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        files = [path / FILE if path.is_dir() else path]
+    if not all(file.suffix == ".safetensors" and file.is_file() for file in files):
+        raise ClassifierError(
+            f"{path} holds no safetensors weights; convert them with safetensors.torch first"
+        )
+    found: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            found |= load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise ClassifierError(f"{file} is not a safetensors file: {error}") from error
+    return found
+
+
+def load_network(network: nn.Module, file: Path) -> None:
+    """Fill a whole network from a model folder; ClassifierError unless every weight fits and is a number."""
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ClassifierError(f"{file} cannot be read as safetensors: {error}") from error
+    broken = [k for k, v in weights.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+    if broken:
+        raise ClassifierError(f"{file} holds weights that are not numbers, first in {broken[0]!r}")
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error
