@@ -87,8 +87,9 @@ def export(
 ) -> dict[str, Any]:
     """Export `network` to folder/model.onnx, compare it with torch on `samples`, and say what came of it.
 
-    The first sample traces the graph; the others should have other sizes. Returns {"file", "difference"}, or {"reason"} when it could not be exported or differs by more than TOLERANCE: then
-    there is no file, and torch does the work.
+    The first sample traces the graph; the others should have other sizes. Returns {"file", "difference"}, or
+    {"reason"} when it could not be exported or differs by more than TOLERANCE: then there is no file, and
+    torch does the work.
     """
     path = folder / FILE
     try:
@@ -163,7 +164,4 @@ def _why_torch(folder: Path | None, onnx: Mapping[str, Any], device: torch.devic
         return f"the device is {device.type}"
     if folder is None or "file" not in onnx:
         return str(onnx.get("reason", "not exported yet: that happens when the model is saved"))
-    path = folder / FILE
-    if not path.is_file():
-        return f"{FILE} is not there"
-    return ""
+    return "" if (folder / FILE).is_file() else f"{FILE} is not there"
