@@ -27,6 +27,7 @@ from classifiers.neural.augment import AugmentSettings
 from classifiers.neural.heads import HeadSettings, LossSettings
 from classifiers.neural.image import ImageClassifier, ImageSettings
 from classifiers.neural.optimisation import TrainingSettings
+from classifiers.plots import panels, save
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -70,13 +71,9 @@ def settings_of(arguments: argparse.Namespace) -> ImageSettings:
 
 def draw(history: list[dict[str, Any]], title: str, path: Path) -> None:
     """Loss and score per epoch as one small PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     epochs = [e["epoch"] + 1 for e in history]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    figure, grid = panels(1, 2, 8, 3)
+    left, right = grid[0]
     left.plot(
         epochs, [e["loss"] for e in history], marker="o", label="training, focal loss of augmented pictures"
     )
@@ -87,9 +84,7 @@ def draw(history: list[dict[str, Any]], title: str, path: Path) -> None:
     right.set(xlabel="epoch", ylabel="held-out macro-F1", ylim=(0, 1))
     right.grid(alpha=0.3)
     figure.suptitle(title, fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
-    pyplot.close(figure)
+    save(figure, path)
 
 
 def main() -> None:

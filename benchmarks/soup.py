@@ -32,7 +32,8 @@ from classifiers.soup.pool import pool_members, read_trajectory
 from classifiers.soup.reading import read_folder
 from classifiers.soup.report import write_analysis, write_comparison
 from classifiers.soup.selection import Method
-from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
+from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory_folder import train_trajectory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data")) / "architecture"
@@ -156,7 +157,14 @@ def print_parts(head: str, parts: Mapping[str, Any]) -> None:
 
 
 def study(
-    work: Path, split: PictureSplit, name: str, folders: Sequence[Path], *, since: int = 0, **options: Any
+    work: Path,
+    split: PictureSplit,
+    name: str,
+    folders: Sequence[Path],
+    figures: Path,
+    *,
+    since: int = 0,
+    **options: Any,
 ) -> None:
     """Analyse the members of some trajectories together, from an epoch on, and print what the report says."""
     began = time.process_time()
@@ -166,7 +174,7 @@ def study(
     found = analyse(evaluator, split, **options)
     write_analysis(found, work / "reports" / name, f"Soup analysis: {name}")
     for figure in (work / "reports" / name).glob("*.png"):
-        shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}-{figure.name}")
+        shutil.copy(figure, figures / f"soup-{name}-{figure.name}")
     numbers = found.numbers
     print(f"\n## {name}: {len(numbers['members'])} members, {time.process_time() - began:.0f} s of processor")
     for candidate in numbers["candidates"]:
@@ -192,14 +200,18 @@ def study(
 
 
 def contest(
-    work: Path, split: PictureSplit, name: str, runs: Mapping[str, Sequence[Path]], epochs: int | None = None
+    work: Path,
+    split: PictureSplit,
+    name: str,
+    runs: Mapping[str, Sequence[Path]],
+    figures: Path,
+    epochs: int | None = None,
 ) -> None:
     """Compare trajectories, or their first epochs, and print what the report says."""
     began = time.process_time()
     found = compare(runs, split, methods=COMPARED, epochs=epochs)
     write_comparison(found, work / "reports" / name)
-    figure = work / "reports" / name / "comparison.png"
-    shutil.copy(figure, REPOSITORY / "docs" / "figures" / f"soup-{name}.png")
+    shutil.copy(work / "reports" / name / "comparison.png", figures / f"soup-{name}.png")
     print(f"\n## {name}: {time.process_time() - began:.0f} s of processor")
     print_comparison(found)
     print_variance(found)
@@ -215,6 +227,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--baselines", nargs="*", default=BASELINES)
     parser.add_argument("--parts", nargs="+", default=["one", "seeds", "networks", "constant"])
+    parser.add_argument("--figures", type=Path, default=REPOSITORY / "docs" / "figures")
     arguments = parser.parse_args()
     if not (DATA / "images.tar").is_file():
         sys.exit(f"no pictures in {DATA}; set ENRICH_DATA to the folder that holds architecture/")
@@ -224,23 +237,23 @@ def main() -> None:
     print(
         f"{len(split.learn)} pictures to learn, {len(split.selection)} to select, {len(split.scoring)} to score"
     )
-    work, seeds = arguments.work, arguments.seeds
-    (REPOSITORY / "docs" / "figures").mkdir(parents=True, exist_ok=True)
+    work, seeds, figures = arguments.work, arguments.seeds, arguments.figures
+    figures.mkdir(parents=True, exist_ok=True)
     own = train(work, split, COATNET, arguments.epochs, seeds)
     if "one" in arguments.parts:
-        study(work, split, "one", own[:1])
+        study(work, split, "one", own[:1], figures)
     if "seeds" in arguments.parts:
         last = arguments.epochs - 1
-        study(work, split, "seeds", own, since=last, methods=("uniform", "greedy"), replicates=0)
+        study(work, split, "seeds", own, figures, since=last, methods=("uniform", "greedy"), replicates=0)
     if "networks" in arguments.parts:
         runs = {COATNET: own}
         for name in arguments.baselines:
             runs[name] = train(work, split, name, arguments.epochs, seeds)
-        contest(work, split, "networks", runs, arguments.epochs)
+        contest(work, split, "networks", runs, figures, arguments.epochs)
     if "constant" in arguments.parts:
         flat = train(work / "constant", split, COATNET, arguments.constant_epochs, seeds, own)
         runs = {f"{COATNET}, constant rate": flat, f"{COATNET}, restarts": own}
-        contest(work, split, "constant", runs)
+        contest(work, split, "constant", runs, figures)
 
 
 if __name__ == "__main__":

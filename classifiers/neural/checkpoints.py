@@ -63,10 +63,15 @@ def read(root: Path, epoch: int) -> Checkpoint:
     """Read a checkpoint; ClassifierError when it does not parse."""
     folder = folder_of(root, epoch)
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return Checkpoint(epoch, load_file(folder / NETWORK), load_file(folder / STATE), record)
+        return Checkpoint(epoch, load_file(folder / NETWORK), load_file(folder / STATE), record(root, epoch))
     except (OSError, ValueError, SafetensorError) as error:
         raise ClassifierError(f"checkpoint {folder} cannot be read ({error}); delete it to go on") from error
+
+
+def record(root: Path, epoch: int) -> dict[str, Any]:
+    """What a checkpoint says of its epoch and of those before it. OSError or ValueError for none."""
+    found: dict[str, Any] = json.loads((folder_of(root, epoch) / RECORD).read_text(encoding="utf-8"))
+    return found
 
 
 def read_network(root: Path, epoch: int) -> dict[str, Tensor]:

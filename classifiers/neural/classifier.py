@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
+from classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
 from classifiers.neural import heads as head
 from classifiers.neural import onnx_runtime
 from classifiers.neural.checkpoints import plain
-from classifiers.neural.heads import LossSettings
+from classifiers.neural.heads import CROSS_ENTROPY
 from classifiers.neural.networks import MultitaskNetwork
-from classifiers.neural.onnx_runtime import Arrays, Runner, TorchRunner
+from classifiers.neural.onnx_runtime import Arrays, Outputs, Runner, TorchRunner
 from classifiers.neural.optimisation import pick_device
 from classifiers.neural.training import train as run_training
 from classifiers.neural.weights import load_network
@@ -88,11 +88,7 @@ class NeuralClassifier(Classifier):
         """One epoch of batches."""
 
     @abstractmethod
-    def batch_count(self, data: LabelledRecords) -> int:
-        """How many batches an epoch has, for the schedule."""
-
-    @abstractmethod
-    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], tuple[Tensor, Tensor, Tensor]]]:
+    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], Outputs]]:
         """Rows and network outputs of the records' items, in batches of bounded size."""
 
     @abstractmethod
@@ -108,6 +104,14 @@ class NeuralClassifier(Classifier):
         """The network of a model folder, its weights still to be filled."""
 
     # What they share.
+
+    def batch_count(self, data: LabelledRecords) -> int:
+        """How many batches an epoch has, for the schedule."""
+        return len(data.chunks(range(len(data)), self.settings.training.batch))
+
+    def finished(self) -> dict[str, Any]:
+        """What else the history of a training says."""
+        return {}
 
     def trained(self) -> nn.Module:
         """The part of the network that training changes: what checkpoints hold."""
@@ -152,7 +156,8 @@ class NeuralClassifier(Classifier):
             stage=f"training {self.name}",
         )
         self.network.eval()
-        return {**history, "records": len(usable), "held_out_records": len(seen), "device": str(self.device)}
+        counts = {"records": len(usable), "held_out_records": len(seen)}
+        return {**history, **counts, "device": str(self.device), **self.finished()}
 
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """See Classifier.predict; a record with no usable item is absent."""
@@ -161,40 +166,23 @@ class NeuralClassifier(Classifier):
 
     def logits(self, records: Sequence[Record]) -> tuple[Tensor, NDArray[np.bool_]]:
         """Aggregated logits (n, ΣK) of records, and which of them had anything to look at (n,)."""
-        logits, _, present = self._collect(records, features=False)
-        return logits, present
-
-    def embed(self, records: Sequence[Record]) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """The mean of the items' features (n, width), and which records had any (n,); NaN where not."""
-        _, features, present = self._collect(records, features=True)
-        values = features.double().numpy()
-        values[~present] = np.nan
-        return values, present
-
-    def _collect(
-        self, records: Sequence[Record], *, features: bool
-    ) -> tuple[Tensor, Tensor, NDArray[np.bool_]]:
-        """Logits and (when asked for) features of records, item by item in bounded memory."""
         self.failed = {}
         n, total = len(records), sum(len(p.classes) for p in self.properties)
         owners: list[int] = []
         logits, attention = [torch.zeros(0, total)], [torch.zeros(0, 1)]
-        sums, counts = torch.zeros(n if features else 0, self.network.width), torch.zeros(n)
-        for rows, (item_logits, item_features, item_attention) in self.outputs(records):
-            index = torch.tensor(rows)
+        for rows, (item_logits, item_attention) in self.outputs(records):
             owners += rows
             logits.append(item_logits)
             attention.append(item_attention)
-            counts.index_add_(0, index, torch.ones(len(rows)))
-            if features:
-                sums.index_add_(0, index, item_features)
         owner = torch.tensor(owners, dtype=torch.long)
         answer = head.aggregate(torch.cat(logits), torch.cat(attention), owner, n, self.settings.aggregate)
-        present: NDArray[np.bool_] = (counts > 0).numpy()
+        present: NDArray[np.bool_] = (
+            np.bincount(owners, minlength=n) > 0 if owners else np.zeros(n, dtype=bool)
+        )
         for row in torch.nonzero(~torch.isfinite(answer).all(dim=1))[:, 0].tolist():
             self.failed[records[row].id] = f"the {self.name} network's output is not a number"
             present[row] = False
-        return answer, sums / counts.clamp(min=1)[:, None] if features else sums, present
+        return answer, present
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Weights as safetensors, the ONNX export where it equals torch, and the settings for config.json."""
@@ -293,7 +281,7 @@ class NeuralTask:
         settings = classifier.settings
         weights = head.class_weights(data.target, data.named, classifier.properties, settings.loss.balance)
         self.criterion = head.FocalLoss(classifier.properties, settings.loss, weights).to(self.device)
-        self.plain = head.FocalLoss(classifier.properties, LossSettings(gamma=0.0, balance=0.0))
+        self.plain = head.FocalLoss(classifier.properties, CROSS_ENTROPY)
 
     def layers(self) -> list[list[nn.Parameter]]:
         return self.classifier.layers()
@@ -311,7 +299,7 @@ class NeuralTask:
 
     def loss(self, batch: Batch) -> Tensor:
         inputs = tuple(t.to(self.device) for t in batch.inputs)
-        logits, _, attention = self.classifier.network(*inputs)
+        logits, attention = self.classifier.network(*inputs)
         count = len(batch.target)
         how = self.classifier.settings.aggregate
         answer = head.aggregate(logits.float(), attention.float(), batch.owner.to(self.device), count, how)

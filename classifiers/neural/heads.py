@@ -20,6 +20,7 @@ from classifiers.base import Distribution
 from classifiers.data import Dataset, Property
 from classifiers.model.metrics import macro_f1
 from classifiers.neural.focal_loss import focal_loss
+from classifiers.probability import probabilities_of
 from classifiers.settings import ClassifierSettings, Gamma, Share
 
 Aggregate = Literal["mean", "max", "attention"]
@@ -45,6 +46,10 @@ class LossSettings(ClassifierSettings):
     """Power of the class weights: 1 weights a class by 1/N (the paper), 0 not at all."""
     smoothing: Share = 0.0
     """Label smoothing: the share of the target spread over all classes."""
+
+
+CROSS_ENTROPY = LossSettings(gamma=0.0, balance=0.0)
+"""The plain loss, in nats: what held-out records are judged by."""
 
 
 class MultitaskHeads(nn.Module):
@@ -168,11 +173,8 @@ def distributions(
     present = present & torch.isfinite(logits).all(dim=1).cpu().numpy()
     answer = {}
     for prop, part in zip(properties, slices(properties), strict=True):
-        scores = logits[:, part].double()
-        p = torch.sigmoid(scores) if prop.many else torch.softmax(scores, dim=1)
-        values = p.cpu().numpy()
-        values[~present] = np.nan
-        answer[prop.name] = Distribution(prop.classes, values, present.copy(), prop.many)
+        p = probabilities_of(logits[:, part].cpu().numpy(), prop.many)
+        answer[prop.name] = Distribution.of(prop, p, present.copy())
     return answer
 
 

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Record
 from classifiers.explain.explanation import MemberExplanation, PictureExplanation, Saliency
 from classifiers.neural import augment
@@ -25,7 +25,7 @@ from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifi
 from classifiers.neural.decoding import DecodedPictures
 from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
 from classifiers.neural.networks import ImageNetwork, build_backbone
-from classifiers.neural.onnx_runtime import Arrays
+from classifiers.neural.onnx_runtime import Arrays, Outputs
 from classifiers.neural.optimisation import TrainingSettings, from_nothing
 from classifiers.neural.saliency import saliency_map
 from classifiers.settings import ClassifierSettings, Count
@@ -108,21 +108,10 @@ class ImageClassifier(NeuralClassifier):
         """Shorter side that pictures are decoded to; models with the same one share the decoding."""
         return round(self.size / self.settings.crop)
 
-    def fit(
-        self,
-        train: Dataset,
-        held_out: Dataset,
-        *,
-        seed: int = 0,
-        progress: Progress = no_progress,
-        resume: Path | None = None,
-    ) -> dict[str, Any]:
-        """Train; see Classifier.fit. The history says how many pictures did not decode."""
-        self._broken = set()
-        self._kept = DecodedPictures(self.settings.cache * 1024 * 1024)
-        history = super().fit(train, held_out, seed=seed, progress=progress, resume=resume)
+    def finished(self) -> dict[str, Any]:
+        """How many pictures did not decode."""
         self._kept = None
-        return {**history, "pictures_failed": len(self._broken)}
+        return {"pictures_failed": len(self._broken)}
 
     @property
     def network(self) -> ImageNetwork:
@@ -153,17 +142,17 @@ class ImageClassifier(NeuralClassifier):
     def _explain_picture(self, picture: Picture, prop: str, value: str) -> PictureExplanation:
         assert picture.path is not None
         column = self.column_of(prop, value)
-        try:
-            array = self.pictures.decode(picture.path, self.decode_size)
-        except ClassifierError as error:
-            return PictureExplanation(picture, None, str(error))
-        decoded = torch.from_numpy(np.array(array)).permute(2, 0, 1)
+        decoded = self._decode(picture.path, self.pictures)
+        if decoded is None:
+            return PictureExplanation(picture, None, self.failed[str(picture.path)])
         crop = self.look(decoded)
         found, method = saliency_map(self.network, _pixels([crop]).to(self.device), column)
         pixels = crop.permute(1, 2, 0).numpy()
         return PictureExplanation(picture, Saliency(prop, value, picture.path, method, found, pixels))
 
     def build(self, train: Dataset, resume: Path | None) -> ImageNetwork:  # noqa: ARG002
+        self._broken = set()
+        self._kept = DecodedPictures(self.settings.cache * 1024 * 1024)
         if self.settings.weights == "none":
             self.settings = self.settings.replace(training=from_nothing(self.settings.training))
         return self._network_of(self.settings.weights, self.settings.size)
@@ -188,9 +177,6 @@ class ImageClassifier(NeuralClassifier):
         shapes = ((2, 3, self.size, self.size), (3, 3, self.size, self.size))
         inputs: list[Arrays] = [(generator.random(shape, dtype=np.float32),) for shape in shapes]
         return ("pixels",), {"pixels": {0: "items"}}, inputs
-
-    def batch_count(self, data: LabelledRecords) -> int:
-        return len(data.chunks(range(len(data)), self.settings.training.batch))
 
     def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
         """Shuffled records, some pictures of each, cropped and changed at random."""
@@ -228,7 +214,7 @@ class ImageClassifier(NeuralClassifier):
             batch = Batch((mixed,), batch.owner, target, named)
         return replace(batch, inputs=(batch.inputs[0].contiguous(memory_format=torch.channels_last),))
 
-    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], tuple[Tensor, Tensor, Tensor]]]:
+    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], Outputs]]:
         """Pictures in batches across records: memory does not grow with the pictures of one."""
         items = ((row, path) for row, r in enumerate(records) for path in _paths(r, self.settings.most))
         for chunk in _ahead(self._look, _batched(items, self.settings.predict_batch)):

@@ -20,7 +20,7 @@ Pooling = Literal["mean", "cls"]
 
 
 class MultitaskNetwork(nn.Module):
-    """Inputs to (logits (m, ΣK), features (m, width), attention (m, 1)).
+    """Inputs to (logits (m, ΣK), attention (m, 1)).
 
     `attention` is learned only where records are aggregated by it, and zero elsewhere.
     """
@@ -39,12 +39,12 @@ class MultitaskNetwork(nn.Module):
         """What the body sees in the inputs, (m, width)."""
         raise NotImplementedError
 
-    def from_features(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def from_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The heads' part, from features (m, width)."""
         attention = features[:, :1] * 0.0 if self.attention is None else self.attention(features)
-        return self.heads(features), features, attention
+        return self.heads(features), attention
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         return self.from_features(self.features(*inputs))
 
     def layers(self) -> list[list[nn.Parameter]]:

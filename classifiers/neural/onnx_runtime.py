@@ -20,8 +20,10 @@ from classifiers.neural.optimisation import autocast
 FILE = "model.onnx"
 TOLERANCE = 1e-4
 """Largest difference of any output from torch's at which the export is used."""
-OUTPUTS = ("logits", "features", "attention")
+OUTPUTS = ("logits", "attention")
 Arrays = tuple[NDArray[Any], ...]
+Outputs = tuple[Tensor, Tensor]
+"""Logits (m, ΣK) and attention (m, 1) of m items, on the CPU."""
 
 
 class Runner(Protocol):
@@ -30,8 +32,8 @@ class Runner(Protocol):
     kind: str
     reason: str
 
-    def run(self, *inputs: NDArray[Any]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (m, ΣK), features (m, width) and attention (m, 1) on the CPU."""
+    def run(self, *inputs: NDArray[Any]) -> Outputs:
+        """What the network answers on these inputs."""
 
 
 @dataclass
@@ -44,13 +46,13 @@ class TorchRunner:
     kind: str = "torch"
     precision: str = "float32"
 
-    def run(self, *inputs: NDArray[Any]) -> tuple[Tensor, Tensor, Tensor]:
+    def run(self, *inputs: NDArray[Any]) -> Outputs:
         self.network.eval()
         with torch.inference_mode(), autocast(self.precision, self.device):
             tensors = [torch.from_numpy(a).to(self.device) for a in inputs]
             tensors = [t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for t in tensors]
-            logits, features, attention = self.network(*tensors)
-            return logits.float().cpu(), features.float().cpu(), attention.float().cpu()
+            logits, attention = self.network(*tensors)
+            return logits.float().cpu(), attention.float().cpu()
 
 
 class OnnxRunner:
@@ -72,10 +74,10 @@ class OnnxRunner:
         )
         self.names = [i.name for i in self.session.get_inputs()]
 
-    def run(self, *inputs: NDArray[Any]) -> tuple[Tensor, Tensor, Tensor]:
+    def run(self, *inputs: NDArray[Any]) -> Outputs:
         feed = dict(zip(self.names, inputs, strict=True))
-        logits, features, attention = (torch.from_numpy(a) for a in self.session.run(list(OUTPUTS), feed))
-        return logits, features, attention
+        logits, attention = (torch.from_numpy(a) for a in self.session.run(list(OUTPUTS), feed))
+        return logits, attention
 
 
 def export(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -18,11 +17,12 @@ from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record
 from classifiers.explain.explanation import MemberExplanation
 from classifiers.neural import encoders
+from classifiers.neural.cache import ArrayCache
 from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
 from classifiers.neural.encoders import TOKENIZER, Encoder, ScratchSettings
 from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
 from classifiers.neural.networks import Pooling, TextNetwork
-from classifiers.neural.onnx_runtime import Arrays, TorchRunner
+from classifiers.neural.onnx_runtime import Arrays, Outputs, TorchRunner
 from classifiers.neural.optimisation import TrainingSettings, from_nothing
 from classifiers.neural.saliency import word_shares
 from classifiers.neural.tokens import Tokens, buckets
@@ -75,32 +75,8 @@ class TextSettings(ClassifierSettings):
         return self
 
 
-class FeatureCache:
-    """Features of token sequences by a frozen encoder, most lately used first to stay; for all of a process.
-
-    Folds of a cross-validation share it: a text is encoded once.
-    """
-
-    def __init__(self, max_bytes: int = 256 * 1024 * 1024) -> None:
-        self.max_bytes, self.used = max_bytes, 0
-        self._kept: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
-
-    def get(self, key: bytes) -> NDArray[np.float32] | None:
-        """The features under this key, None when there are none."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def put(self, key: bytes, features: NDArray[np.float32]) -> None:
-        """Keep them, letting go of the oldest when there is no more room."""
-        if key not in self._kept:
-            self._kept[key] = features
-            self.used += features.nbytes
-        while self.used > self.max_bytes:
-            self.used -= self._kept.popitem(last=False)[1].nbytes
-
-
-FEATURES = FeatureCache()
+FEATURES = ArrayCache(256 * 1024 * 1024)
+"""Features of token sequences by frozen encoders: the folds of a cross-validation share them."""
 
 
 class TextClassifier(NeuralClassifier):
@@ -216,9 +192,6 @@ class TextClassifier(NeuralClassifier):
         axes = {0: "items", 1: "length"}
         return ("ids", "mask"), {"ids": axes, "mask": axes}, inputs
 
-    def batch_count(self, data: LabelledRecords) -> int:
-        return len(data.chunks(range(len(data)), self.settings.training.batch))
-
     def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
         """Shuffled records in batches of about equal length, in shuffled order."""
         sequences, owners = self._sequences_of(data)
@@ -251,7 +224,7 @@ class TextClassifier(NeuralClassifier):
             return (torch.from_numpy(self._features(sequences)),)
         return tuple(torch.from_numpy(a) for a in self.tokens.padded(sequences))
 
-    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], tuple[Tensor, Tensor, Tensor]]]:
+    def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], Outputs]]:
         """Texts in batches of about equal length across records."""
         s = self.settings
         sequences, owners = self.tokens.sequences(records, joined=s.join)
@@ -278,8 +251,7 @@ class TextClassifier(NeuralClassifier):
                 arrays = self.tokens.padded([sequences[missing[i]] for i in chosen])
                 found = body.features(*(torch.from_numpy(a).to(self.device) for a in arrays)).float().cpu()
                 for i, row in zip(chosen, found.numpy(), strict=True):
-                    known[keys[missing[i]]] = row.copy()
-                    FEATURES.put(keys[missing[i]], row.copy())
+                    known[keys[missing[i]]] = FEATURES.put(keys[missing[i]], row.copy())
         body.train(training)
         if training:
             body.body.eval()

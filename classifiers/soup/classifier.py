@@ -24,7 +24,8 @@ from classifiers.neural.networks import ImageNetwork
 from classifiers.soup import small
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.selection import Soup
-from classifiers.soup.trajectory import SEEN, build
+from classifiers.soup.trajectory import build
+from classifiers.soup.trajectory_folder import SEEN
 
 
 class SoupSettings(ImageSettings):

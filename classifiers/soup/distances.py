@@ -91,6 +91,8 @@ def smacof(distances: FloatArray) -> Map:
     Its stress is never above that of the classical map.
     """
     d = _hollow(distances)
+    if not d.any():  # everything on one point, where stress is none over none
+        return Map("SMACOF", np.zeros((len(d), 2)), 0.0)
     points, _ = majorise(
         d, init=classical_mds(d).points, n_init=1, max_iter=500, eps=1e-9, normalized_stress=False
     )

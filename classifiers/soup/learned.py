@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.func import functional_call
 
 from classifiers.base import Progress
-from classifiers.neural.heads import FocalLoss
+from classifiers.neural.heads import CROSS_ENTROPY, FocalLoss
 from classifiers.soup.averaging import batch_norms
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.pool import Member
-from classifiers.soup.scores import CROSS_ENTROPY
 
 STEPS, RATE, BATCH = 60, 0.1, 128
 

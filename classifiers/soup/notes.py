@@ -20,20 +20,8 @@ def notes_on(
     members: Sequence[Member],
     found: Score,
     steps: Sequence[Mapping[str, Any]],
-) -> tuple[str, ...]:
-    """Whole sentences on a soup of `members` that scores `found` on the selection pictures."""
-    return tuple(_notes(pool, metric, ranked, method, members, found, steps))
-
-
-def _notes(
-    pool: CheckpointPool,
-    metric: Metric,
-    ranked: Ranked,
-    method: str,
-    members: Sequence[Member],
-    found: Score,
-    steps: Sequence[Mapping[str, Any]],
 ) -> Iterator[str]:
+    """Whole sentences on a soup of `members` that scores `found` on the selection pictures."""
     best, top = ranked[0]
     for name, other in pool.duplicates:
         yield f"{name} has the very weights of {other} and counts once."

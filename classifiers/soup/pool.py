@@ -17,7 +17,8 @@ from classifiers.model.manifest import MANIFEST, ModelFolderError
 from classifiers.model.verified import open_folder
 from classifiers.neural.checkpoints import NETWORK, epochs, folder_of
 from classifiers.soup.pictures import PictureSet
-from classifiers.soup.trajectory import ABOUT, SEEN, TrajectorySettings
+from classifiers.soup.trajectory import TrajectorySettings
+from classifiers.soup.trajectory_folder import ABOUT, SEEN
 
 Weights = dict[str, Tensor]
 

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classifiers import probability
 from classifiers.base import FloatArray
 from classifiers.model.metrics import macro_f1
-from classifiers.neural.heads import FocalLoss, LossSettings, slices
+from classifiers.neural.heads import CROSS_ENTROPY, FocalLoss, slices
+from classifiers.probability import probabilities_of
 from classifiers.soup.pictures import PictureSet
 
 Metric = Literal["accuracy", "macro_f1", "loss"]
 METRICS: tuple[Metric, ...] = ("accuracy", "macro_f1", "loss")
-CROSS_ENTROPY = LossSettings(gamma=0.0, balance=0.0)
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,14 @@ def score(logits: Tensor, pictures: PictureSet) -> Score:
 
 def probabilities(logits: Tensor, pictures: PictureSet) -> FloatArray:
     """Logits (n, ΣK) to the probabilities (n, ΣK) of each property, float64."""
-    parts = [
-        torch.sigmoid(said) if prop.many else torch.softmax(said, dim=1)
-        for prop, part in zip(pictures.properties, slices(pictures.properties), strict=True)
-        for said in [logits[:, part].double()]
-    ]
-    found: FloatArray = torch.cat(parts, dim=1).numpy()
-    return found
+    parts = zip(pictures.properties, slices(pictures.properties), strict=True)
+    return np.concatenate(
+        [probabilities_of(logits[:, part].numpy(), prop.many) for prop, part in parts], axis=1
+    )
 
 
 def log_odds(p: FloatArray, pictures: PictureSet) -> Tensor:
     """Logits whose probabilities are `p` (n, ΣK)."""
-    parts = [
-        torch.logit(q, eps=1e-12) if prop.many else q.clamp(min=1e-12).log()
-        for prop, part in zip(pictures.properties, slices(pictures.properties), strict=True)
-        for q in [torch.from_numpy(p[:, part])]
-    ]
-    return torch.cat(parts, dim=1).float()
+    parts = zip(pictures.properties, slices(pictures.properties), strict=True)
+    found = [probability.log_odds(p[:, part], prop.many, floor=1e-12) for prop, part in parts]
+    return torch.from_numpy(np.concatenate(found, axis=1)).float()

@@ -86,7 +86,7 @@ def make_soup(
         best=best,
         best_score=best_score,
         steps=tuple(steps),
-        notes=notes_on(evaluator.pool, metric, ranked, method, members, found, steps),
+        notes=tuple(notes_on(evaluator.pool, metric, ranked, method, members, found, steps)),
     )
 
 

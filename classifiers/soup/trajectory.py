@@ -1,4 +1,4 @@
-"""Trains one trajectory: a network on pictures in memory, with one checkpoint per epoch that says how good it is.
+"""The network of a trajectory, its recipe, and what the training loop and the measuring ask of it.
 
 Recipe: Tran et al. 2026 (AdamW, cosine with warm restarts of T₀ = 3 epochs, random crops and flips, CutMix
 or MixUp, focal loss or cross-entropy). The loop is that of every neural classifier (neural.training).
@@ -6,37 +6,26 @@ or MixUp, focal loss or cross-entropy). The loop is that of every neural classif
 
 from __future__ import annotations
 
-import hashlib
-import json
-import resource
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.base import ClassifierError
 from classifiers.data import Property
-from classifiers.model.manifest import MANIFEST, write_manifest
-from classifiers.neural import augment, checkpoints
+from classifiers.neural import augment
 from classifiers.neural import heads as head
 from classifiers.neural.augment import AugmentSettings
-from classifiers.neural.checkpoints import RECORD, STATE
 from classifiers.neural.heads import HeadSettings, LossSettings
-from classifiers.neural.networks import ImageNetwork, build_backbone, parameter_count
+from classifiers.neural.networks import ImageNetwork, build_backbone
 from classifiers.neural.optimisation import TrainingSettings, pick_device
-from classifiers.neural.training import train
 from classifiers.settings import ClassifierSettings, Count
 from classifiers.soup import small
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.scores import score
 
-ABOUT = "trajectory.json"
-SEEN = "seen.json"
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
@@ -190,136 +179,3 @@ def run(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128
             pixels = pictures.middle(slice(start, start + batch), size)
             found.append(network(pixels.to(device))[0].float().cpu())
     return torch.cat(found)
-
-
-def train_trajectory(
-    folder: Path,
-    learn: PictureSet,
-    selection: PictureSet,
-    settings: TrajectorySettings,
-    *,
-    seed: int = 0,
-    progress: Progress = no_progress,
-) -> dict[str, Any]:
-    """Train into `folder`: epoch-NNNN/ with weights and metrics, trajectory.json and, at the end, MANIFEST.
-
-    A folder that holds a part of the same training is gone on with; one of other data, settings or seed is
-    refused (ClassifierError). Returns what trajectory.json says.
-    """
-    fingerprint = _fingerprint(settings, learn, selection, seed)
-    finished = _finished(folder, fingerprint, settings.training.epochs)
-    if finished is not None:
-        return finished
-    folder.mkdir(parents=True, exist_ok=True)
-    task = TrajectoryTask(settings, learn, selection, seed)
-    keeper = _Keeper(folder, settings.disk, progress)
-    began = time.perf_counter()
-    history = train(
-        task,
-        settings.training,
-        seed=seed,
-        folder=folder,
-        fingerprint=fingerprint,
-        progress=keeper,
-        stage=f"training {settings.backbone}, seed {seed}",
-    )
-    about = {
-        "format": 1,
-        "backbone": settings.backbone,
-        "size": task.size,
-        "seed": seed,
-        "parameters": parameter_count(task.image_network),
-        "properties": [
-            {"name": p.name, "classes": list(p.classes), "many": p.many} for p in learn.properties
-        ],
-        "settings": settings.to_json(),
-        "learned_from": {"pictures": len(learn), "sha256": learn.digest()},
-        "selection": {"pictures": len(selection), "sha256": selection.digest()},
-        "epochs": history["epochs"],
-        "seconds_of_epochs": round(sum(e["seconds"] for e in history["epochs"]), 1),
-        "seconds_of_this_process": round(time.perf_counter() - began, 1),
-        "peak_memory_mib": peak_memory(),
-        "dropped_for_disk": keeper.dropped(len(history["epochs"])),
-        "resumed_from": history["resumed_from"],
-    }
-    _write(folder / ABOUT, about)
-    _write(folder / SEEN, seen(learn))
-    write_manifest(folder)
-    return about
-
-
-def _finished(folder: Path, fingerprint: str, epochs: int) -> dict[str, Any] | None:
-    """What a folder says that holds this very training to its end (or beyond it); None for any other."""
-    done = checkpoints.epochs(folder)
-    if not done or not (folder / MANIFEST).is_file():
-        return None
-    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    last = json.loads((checkpoints.folder_of(folder, done[-1]) / RECORD).read_text(encoding="utf-8"))
-    same = last.get("fingerprint") == fingerprint
-    return about if same and len(about["epochs"]) >= epochs else None
-
-
-def seen(learn: PictureSet) -> dict[str, list[str]]:
-    """Property to the digests of the pictures whose value of it was learned."""
-    named = learn.named.numpy()
-    return {
-        prop.name: sorted({d for d, said in zip(learn.digests, named[:, p], strict=True) if said})
-        for p, prop in enumerate(learn.properties)
-    }
-
-
-def peak_memory() -> float:
-    """The most memory that this process has held, MiB."""
-    unit = 1024.0 * 1024.0 if sys.platform == "darwin" else 1024.0
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
-
-
-class _Keeper:
-    """After each epoch: the optimiser's state of earlier epochs goes, and the worst checkpoints beyond the cap."""
-
-    def __init__(self, folder: Path, disk: int, progress: Progress) -> None:
-        self.folder, self.disk, self.progress = folder, disk * 1024 * 1024, progress
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        (self.folder / MANIFEST).unlink(missing_ok=True)
-        epochs = checkpoints.epochs(self.folder)
-        for epoch in epochs[:-1]:
-            (checkpoints.folder_of(self.folder, epoch) / STATE).unlink(missing_ok=True)
-        self._cap(epochs)
-        self.progress(stage, done, total)
-
-    def _cap(self, epochs: list[int]) -> None:
-        """Delete the worst by selection score until the folder is below the cap; the best and the last stay."""
-        sizes = {e: _size(checkpoints.folder_of(self.folder, e)) for e in epochs}
-        record = json.loads(
-            (checkpoints.folder_of(self.folder, epochs[-1]) / RECORD).read_text(encoding="utf-8")
-        )
-        scores = {e: float(record["history"][e]["held_out"].get("score", e)) for e in epochs}
-        spare = sorted(
-            (e for e in epochs if e not in (epochs[-1], record["best_epoch"])), key=scores.__getitem__
-        )
-        while spare and sum(sizes.values()) > self.disk:
-            worst = spare.pop(0)
-            del sizes[worst]
-            checkpoints.prune(self.folder, set(sizes))
-
-    def dropped(self, total: int) -> list[int]:
-        """Epochs whose checkpoint had to go."""
-        return sorted(set(range(total)) - set(checkpoints.epochs(self.folder)))
-
-
-def _size(folder: Path) -> int:
-    return sum(p.stat().st_size for p in folder.iterdir())
-
-
-def _fingerprint(settings: TrajectorySettings, learn: PictureSet, selection: PictureSet, seed: int) -> str:
-    """Digest of what decides the weights of an epoch; under restarts the number of epochs does not."""
-    values = {k: v for k, v in settings.to_json().items() if k not in ("disk", "device")}
-    if settings.training.schedule != "cosine" and not settings.training.warmup:
-        values["training"] = {k: v for k, v in values["training"].items() if k != "epochs"}
-    said = json.dumps([values, seed, learn.digest(), selection.digest()], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

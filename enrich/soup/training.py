@@ -10,7 +10,8 @@ from classifiers.base import Progress
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.pool import find_trajectories, pool_members, read_trajectory
-from classifiers.soup.trajectory import TrajectorySettings, picture_size, train_trajectory
+from classifiers.soup.trajectory import TrajectorySettings, picture_size
+from classifiers.soup.trajectory_folder import train_trajectory
 from enrich.soup.pictures import OpenWorkspace, Source
 
 

@@ -171,13 +171,6 @@ def test_a_killed_training_resumes_to_the_same_weights(
         assert torch.allclose(value, trained.network.state_dict()[name], atol=1e-6, rtol=0), name
 
 
-def test_embeddings_are_the_mean_over_pictures(trained: ImageClassifier, records: list[Record]) -> None:
-    values, present = trained.embed([records[0], Record("none")])
-    assert values.shape == (2, trained.network.width)
-    assert present.tolist() == [True, False]
-    assert np.isnan(values[1]).all()
-
-
 def test_models_of_one_size_share_the_decoding(
     trained: ImageClassifier, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,7 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record, Text
-from classifiers.neural import text as text_module
-from classifiers.neural.text import FeatureCache, TextClassifier
+from classifiers.neural.text import TextClassifier
 from tests.classifiers.conftest import COLOUR, TEXT, StopAfter
 
 
@@ -165,17 +164,6 @@ def test_other_texts_are_not_trained_on_from_old_checkpoints(
 def test_an_encoder_from_scratch_cannot_be_frozen() -> None:
     with pytest.raises(ClassifierError, match="cannot be frozen"):
         TextClassifier(encoder="scratch", frozen=True)
-
-
-def test_the_feature_cache_lets_go_of_the_oldest() -> None:
-    cache = FeatureCache(max_bytes=3 * 16)
-    for i in range(4):
-        cache.put(bytes([i]), np.zeros(4, dtype=np.float32))
-        cache.get(bytes([0]))
-    assert cache.get(bytes([0])) is not None
-    assert cache.get(bytes([1])) is None
-    assert cache.used == 48
-    assert text_module.FEATURES.max_bytes > 0
 
 
 def test_texts_of_a_xlm_roberta_are_padded_with_its_own_number(records: list[Record], tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSet, PictureSplit
 from classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
 from classifiers.soup.reading import read_folder
-from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
+from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory_folder import train_trajectory
 
 SIDE = 32
 COLOURS = ("blue", "green", "red")

@@ -14,7 +14,8 @@ from classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
 from classifiers.neural.optimisation import rate_factor
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.pool import Trajectory, read_trajectory
-from classifiers.soup.trajectory import TrajectorySettings, recipe, train_trajectory
+from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory_folder import train_trajectory
 from tests.classifiers.soup.conftest import tiny, trained
 
 

@@ -1,0 +1,69 @@
+"""The benchmarks on photographs run to their end on a few made pictures, and write no figure into docs/."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.timeout(900)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two kinds of pictures of 64 pixels, as the archive of the photographs has them."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "architecture").mkdir()
+    random = np.random.default_rng(0)
+    lines, files = ["file,label,split"], {}
+    for i in range(90):
+        kind = ("dome", "vault")[i % 2]
+        pixels = random.integers(0, 128, (64, 64, 3), dtype=np.uint8)
+        pixels[16:48, 16:48, i % 2] += 100
+        drawn = io.BytesIO()
+        Image.fromarray(pixels).save(drawn, "PNG")
+        files[f"{kind}/{i}.png"] = drawn.getvalue()
+        lines.append(f"{kind}/{i}.png,{kind},{'train' if i < 66 else 'dev'}")
+    with tarfile.open(folder / "architecture" / "images.tar", "w") as tar:
+        for name, content in {"labels.csv": "\n".join(lines).encode(), **files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return folder
+
+
+def run(script: str, data: Path, *arguments: object) -> str:
+    environment = {**os.environ, "ENRICH_DATA": str(data), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=850, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_study_of_soups_runs_to_its_end(data: Path, tmp_path: Path) -> None:
+    small = ["--epochs", 2, "--constant-epochs", 1, "--seeds", 0, "--parts", "one", "constant"]
+    said = run("soup.py", data, "--work", tmp_path / "w", "--figures", tmp_path / "figures", *small)
+    assert "66 pictures to learn, 12 to select, 12 to score" in said
+    for part in ("one", "constant"):
+        assert f"## {part}:" in said
+        assert list((tmp_path / "figures").glob(f"soup-{part}*.png"))
+
+
+def test_the_image_classifier_is_trained_from_scratch(data: Path, tmp_path: Path) -> None:
+    said = run("architecture.py", data, "--epochs", 1, "--figure", tmp_path / "a.png")
+    assert "dev, 24 records: accuracy" in said
+    assert (tmp_path / "a.png").is_file()
+
+
+def test_without_the_photographs_a_sentence_says_what_to_set(tmp_path: Path) -> None:
+    for script in ("soup.py", "architecture.py"):
+        with pytest.raises(AssertionError, match="set ENRICH_DATA to the folder that holds architecture"):
+            run(script, tmp_path)
