@@ -166,6 +166,7 @@ class NeuralClassifier(Classifier):
 
     def logits(self, records: Sequence[Record]) -> tuple[Tensor, NDArray[np.bool_]]:
         """Aggregated logits (n, ΣK) of records, and which of them had anything to look at (n,)."""
+        self.network.eval()
         self.failed = {}
         n, total = len(records), sum(len(p.classes) for p in self.properties)
         owners: list[int] = []
@@ -310,7 +311,6 @@ class NeuralTask:
         """Held-out macro-F1 per property, their mean as `score`, and the plain cross-entropy as `loss`."""
         if not len(self.held_out):
             return {}
-        self.classifier.network.eval()
         logits, present = self.classifier.logits(self.held_out.dataset.records)
         rows = torch.from_numpy(present)
         target, named = self.held_out.target[rows], self.held_out.named[rows]
