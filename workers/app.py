@@ -166,8 +166,8 @@ def _receivers(app: MuseumApp, settings: Settings, threads: int) -> Iterator[Non
 
     def ready(sender: Any = None, **_: Any) -> None:
         log.info("worker ready", queues=sorted(queue.name for queue in sender.task_consumer.queues))
-        sender.timer.call_repeatedly(settings.workers.tend_every, lambda: ask_to_tend(app, settings))
-        ask_to_tend(app, settings)
+        sender.timer.call_repeatedly(settings.workers.tend_every, lambda: ask_to_reconcile(app, settings))
+        ask_to_reconcile(app, settings)
 
     receivers: Mapping[Any, Any] = {
         signals.setup_logging: lambda **_: configure(),
@@ -187,13 +187,13 @@ def _receivers(app: MuseumApp, settings: Settings, threads: int) -> Iterator[Non
             signal.disconnect(receiver)
 
 
-def ask_to_tend(app: MuseumApp, settings: Settings) -> None:
+def ask_to_reconcile(app: MuseumApp, settings: Settings) -> None:
     """Have somebody look after the open runs, unless another worker has just asked for that. Raises
     TimeoutError when Redis has fallen silent: Celery then opens all of its connections anew."""
     every = settings.workers.tend_every
     try:
-        if app.enrich_broker.once_in("tend", every * 0.9):
-            app.send_task("enrich.tend", expires=every * 3, retry=False)
+        if app.enrich_broker.once_in("reconcile", every * 0.9):
+            app.send_task("enrich.reconcile", expires=every * 3, retry=False)
     except (redis.RedisError, OperationalError, OSError) as error:
         metrics.FAILURES.labels("broker").inc()
         log.warning("the broker does not answer", reason=str(error))

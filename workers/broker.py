@@ -143,7 +143,7 @@ class Broker:
         return sum(1 for _ in self.redis.scan_iter(match=self.key("beat", "*"), count=100))
 
 
-class Flight:
+class InFlight:
     """The batches of one run that are waiting in the queue or in work, each with when it was sent."""
 
     def __init__(self, broker: Broker, run_id: str) -> None:
@@ -158,17 +158,17 @@ class Flight:
         """Their names."""
         return set(self.redis.zrange(self.key, 0, -1))
 
-    def take(self, batch: str) -> bool:
+    def claim(self, batch: str) -> bool:
         """Note a batch as sent; False when somebody else has sent it."""
         taken = bool(self.redis.zadd(self.key, {batch: time.time()}, nx=True))
         self.redis.expire(self.key, 7 * 86_400)
         return taken
 
-    def touch(self, batch: str) -> None:
+    def heartbeat(self, batch: str) -> None:
         """Note that a batch was begun."""
         self.redis.zadd(self.key, {batch: time.time()}, xx=True)
 
-    def land(self, batch: str) -> None:
+    def ack(self, batch: str) -> None:
         """Forget a batch."""
         self.redis.zrem(self.key, batch)
 

@@ -138,7 +138,7 @@ def queue(
     A job passes before the nightly run. When the same is under way already, that job is named."""
     with _worker_context() as (context, messages):
         run, new = _open(context, model, properties, records, where, limit, priority)
-        messages.tend()
+        messages.reconcile()
         job_id = context.names.run_id(run)
     if not new:
         say(f"the same is under way already: job {job_id} holds it ({run.value})")

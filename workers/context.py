@@ -11,7 +11,7 @@ from pyoxigraph import NamedNode
 from enrich.answering.context import Context
 from enrich.answering.models import Models
 from enrich.settings.loading import Settings, load_settings
-from workers.broker import Broker, Flight
+from workers.broker import Broker, InFlight
 from workers.observer import WorkerObserver
 
 
@@ -31,9 +31,9 @@ class WorkerContext(Context):
         """The connection to Redis."""
         return Broker(self.settings)
 
-    def flight(self, run: NamedNode) -> Flight:
+    def in_flight(self, run: NamedNode) -> InFlight:
         """The batches of a run that are in flight."""
-        return Flight(self.broker, self.names.run_id(run))
+        return InFlight(self.broker, self.names.run_id(run))
 
     def close(self) -> None:
         """Let the store and the broker go."""

@@ -89,7 +89,7 @@ def _finalize(context: WorkerContext, run: NamedNode) -> bool:
             context.plan(run).fail(str(error))
             return False
     if done:
-        context.flight(run).clear()
+        context.in_flight(run).clear()
     return done
 
 
@@ -123,7 +123,7 @@ def in_process(context: WorkerContext, open_: Sequence[Run], lease: Lease) -> Ru
 def _take_up(context: WorkerContext, run: NamedNode, standing: Standing) -> None:
     """After `enrich resume` nothing of the run counts as sent."""
     if standing.resumed and context.broker.differs(f"resumed:{context.names.run_id(run)}", standing.resumed):
-        context.flight(run).clear()
+        context.in_flight(run).clear()
         context.broker.forget_once(planner_lock(context, run))
 
 
@@ -145,7 +145,7 @@ def dispatch(context: WorkerContext, sender: Sender, known: RequestedRun) -> int
     Those that were begun longer ago than any task may take are sent again, and all of them when the queue
     was lost.
     """
-    flight = context.flight(known.iri)
+    flight = context.in_flight(known.iri)
     settings = context.settings.workers
     if sum(context.broker.queue_lengths().values()) == 0:
         flight.drop_older(settings.time_limit + 5)
@@ -156,7 +156,7 @@ def dispatch(context: WorkerContext, sender: Sender, known: RequestedRun) -> int
     for name in context.plan(known.iri).names_pending(settings.in_flight * 2):
         if sent >= room:
             break
-        if flight.take(name):
+        if flight.claim(name):
             sender.batch(known.run.run, name, nightly=known.request.kind == NIGHTLY)
             sent += 1
     return sent

@@ -60,9 +60,9 @@ class Messages:
             priority=NIGHTLY_PRIORITY if nightly else JOB_PRIORITY,
         )
 
-    def tend(self) -> None:
+    def reconcile(self) -> None:
         """Have the open runs looked after."""
-        self.app.send_task("enrich.tend", priority=CONTROL_PRIORITY)
+        self.app.send_task("enrich.reconcile", priority=CONTROL_PRIORITY)
 
 
 class ProcessContext:
@@ -101,11 +101,11 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
     def plan(run: str) -> str:
         return run_plan(process.context, messages, NamedNode(run))
 
-    def tend_all() -> str:
+    def reconcile_all() -> str:
         tell(process.context)
         holder = "nobody"
         with broker_may_fail("reconcile"):
-            holder = run_tend(process.context, messages)
+            holder = run_reconcile(process.context, messages)
         return holder
 
     def nightly() -> str:
@@ -114,7 +114,7 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
     tasks: dict[str, Callable[..., str]] = {
         "batch": batch,
         "plan": plan,
-        "tend": tend_all,
+        "reconcile": reconcile_all,
         "nightly": nightly,
     }
     for name, function in tasks.items():
@@ -141,15 +141,15 @@ def run_batch(context: WorkerContext, messages: Messages, run: NamedNode, name: 
     """Do a batch and see to what follows; a batch that could not be done is sent again later."""
     began = time.perf_counter()
     with about(run=run.value, batch=name):
-        with broker_may_fail("touch"):
-            context.flight(run).touch(name)
+        with broker_may_fail("heartbeat"):
+            context.in_flight(run).heartbeat(name)
         outcome = "error"
         try:
             with run_may_fail(context, run):
                 outcome = do_batch(context, run, name)
         finally:
-            with broker_may_fail("land"):
-                context.flight(run).land(name)
+            with broker_may_fail("ack"):
+                context.in_flight(run).ack(name)
             seconds = time.perf_counter() - began
             metrics.BATCHES.labels(outcome).inc()
             metrics.BATCH_SECONDS.observe(seconds)
@@ -162,8 +162,8 @@ def run_batch(context: WorkerContext, messages: Messages, run: NamedNode, name: 
 def _go_on(context: WorkerContext, messages: Messages, run: NamedNode) -> None:
     """Keep the queue filled, and close the run after its last batch."""
     with broker_may_fail("go on"):
-        if context.flight(run).size() * 2 <= context.settings.workers.in_flight:
-            run_tend(context, messages)
+        if context.in_flight(run).size() * 2 <= context.settings.workers.in_flight:
+            run_reconcile(context, messages)
 
 
 def run_plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
@@ -176,14 +176,14 @@ def run_plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
         if outcome == "begun":
             messages.plan(run.value)
         if outcome in ("complete", "begun", "overtaken"):
-            run_tend(context, messages)
+            run_reconcile(context, messages)
     return outcome
 
 
 def _plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
     def added() -> None:
         with broker_may_fail("planning"):
-            if context.flight(run).size() * 2 <= context.settings.workers.in_flight:
+            if context.in_flight(run).size() * 2 <= context.settings.workers.in_flight:
                 reconcile(context, messages)
 
     outcome = "error"
@@ -201,7 +201,7 @@ def _plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
     return outcome
 
 
-def run_tend(context: WorkerContext, messages: Messages) -> str:
+def run_reconcile(context: WorkerContext, messages: Messages) -> str:
     """Reconcile the open runs with the queue until nothing more is finalized. Returns who holds the lease."""
     found = Reconciled(0)
     try:
@@ -259,7 +259,7 @@ def _open_nightly(context: WorkerContext, messages: Messages) -> str:
         log.info("nightly run opened", run=run.value, slot=request.slot)
     else:
         log.info("no second nightly run", held_by=run.value, slot=request.slot)
-    run_tend(context, messages)
+    run_reconcile(context, messages)
     return run.value
 
 

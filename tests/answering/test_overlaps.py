@@ -60,7 +60,7 @@ def model_of(service: WorkerContext) -> Path:
 def begun(service: WorkerContext, queue: Queue, batches: int = 2, **said: object) -> NamedNode:
     """A job with some batches done, whose messages are lost."""
     run = ask(service, **said)
-    queue.tend()
+    queue.reconcile()
     for _ in range(batches + 1):
         queue.one()
     queue.drop(run)
@@ -236,7 +236,7 @@ def test_a_limit_over_answered_records_ends_though_its_time_is_short(
 
 def test_what_a_late_write_left_is_dropped_and_nothing_else(service: WorkerContext, queue: Queue) -> None:
     done, under_way = ask(service, limit=3), ask(service, limit=4, priority=1)
-    queue.tend()
+    queue.reconcile()
     while state(service, done) == "running":
         queue.one()
     left = [
@@ -275,7 +275,7 @@ def test_a_run_that_lost_its_lease_says_so_and_is_completed_later(
 
 def test_without_the_lease_nothing_is_done_or_finalized(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     name = service.plan(run).names_pending(1)[0]
     grant_lease(service.store, service.names, None)

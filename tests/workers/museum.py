@@ -100,6 +100,7 @@ class Museum:
     environment: dict[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     facts_before: str = ""
+    stores: dict[str, Store] = field(default_factory=dict)
 
     def enrich(self, *words: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -152,6 +153,8 @@ class Museum:
         """End all that was started."""
         for process in list(self.processes):
             self.kill(process)
+        for store in self.stores.values():
+            store.close()
 
     def logs(self, text: str = "") -> list[str]:
         """The lines of all logs that hold a text."""
@@ -161,11 +164,14 @@ class Museum:
         return [line for line in lines if text in line]
 
     def store(self, **extra: Any) -> Store:
-        """The store itself."""
+        """The store itself; one connection for each way of asking, closed at the end."""
         url = extra.pop("url", None) or self.environment["TEST_STORE"]
-        return open_store(
-            query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store", **extra
-        )
+        key = f"{url} {extra}"
+        if key not in self.stores:
+            self.stores[key] = open_store(
+                query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store", **extra
+            )
+        return self.stores[key]
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job as `enrich job` shows it, told without a process of its own."""

@@ -19,7 +19,7 @@ from ontology.profiles import load_profile
 from ontology.terms import RDF
 from tests.workers.museum import answers_of
 from workers.context import WorkerContext
-from workers.tasks import run_batch, run_plan, run_tend
+from workers.tasks import run_batch, run_plan, run_reconcile
 
 ECRM = "http://erlangen-crm.org/current/"
 VAM, RISD = (NamedNode(f"http://data.silknow.org/graph/{name}") for name in ("vam", "risd"))
@@ -61,9 +61,9 @@ class Queue:
         del nightly
         self.messages.append(("batch", run, name))
 
-    def tend(self) -> str:
+    def reconcile(self) -> str:
         """Look after the open runs."""
-        return run_tend(self.service, self)  # type: ignore[arg-type]
+        return run_reconcile(self.service, self)  # type: ignore[arg-type]
 
     def one(self) -> str:
         """Do the first message."""
@@ -74,7 +74,7 @@ class Queue:
 
     def all(self) -> list[str]:
         """Do messages until there are none; what became of them."""
-        self.tend()
+        self.reconcile()
         outcomes = []
         while self.messages:
             outcomes.append(self.one())
@@ -83,7 +83,7 @@ class Queue:
     def drop(self, run: NamedNode) -> None:
         """Lose all that was sent."""
         self.messages.clear()
-        self.service.flight(run).clear()
+        self.service.in_flight(run).clear()
 
 
 def small_service(folder: Path, broker: str, store: Store | None = None, **workers: object) -> WorkerContext:

@@ -23,7 +23,7 @@ from tests.workers.proxy import proxy
 from tests.workers.test_parts import settings
 from workers.address import connection, shown
 from workers.app import make_app, node_name
-from workers.broker import Broker, Flight
+from workers.broker import Broker, InFlight
 from workers.config import check
 from workers.transport import Channel
 
@@ -38,17 +38,17 @@ def test_locks_expire_and_flights_are_counted(redis_url: str) -> None:
         assert again
     assert broker.once_in("b", 0.2)
     assert not broker.once_in("b", 0.2)
-    flight = Flight(broker, "run")
-    assert flight.take("0")
-    assert not flight.take("0")
+    flight = InFlight(broker, "run")
+    assert flight.claim("0")
+    assert not flight.claim("0")
     assert flight.members() == {"0"}
-    flight.touch("1")
+    flight.heartbeat("1")
     assert flight.size() == 1, "what was not sent is not begun"
     assert flight.drop_older(60) == 0
     assert flight.drop_older(-1) == 1
-    flight.take("2")
-    flight.land("2")
-    flight.take("3")
+    flight.claim("2")
+    flight.ack("2")
+    flight.claim("3")
     flight.clear()
     assert flight.size() == 0
 
@@ -136,11 +136,11 @@ def round_trip(url: str) -> None:
     app = make_app(settings(broker=url))
     try:
         app.enrich_broker.check()
-        app.send_task("enrich.tend", retry=False)
+        app.send_task("enrich.reconcile", retry=False)
         assert app.enrich_broker.queue_lengths() == {"enrich": 1}
         with app.connection_for_read() as read:
             taken = read.SimpleQueue(app.enrich_broker.queue("enrich")).get(timeout=10)
-            assert taken.headers["task"] == "enrich.tend"
+            assert taken.headers["task"] == "enrich.reconcile"
             taken.ack()
     finally:
         app.close()

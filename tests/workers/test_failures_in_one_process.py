@@ -33,7 +33,7 @@ def dead_attempts(service: WorkerContext, run: NamedNode, name: str, number: int
 
 def test_a_batch_that_kills_is_halved_down_to_the_record(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     poison = record(7).value
     outcomes = []
@@ -52,7 +52,7 @@ def test_a_batch_that_kills_is_halved_down_to_the_record(service: WorkerContext,
 
 def test_two_kills_are_forgiven(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     dead_attempts(service, run, queue.messages[0][2], 2)
     assert queue.one() == "done"
@@ -81,7 +81,7 @@ def test_a_model_that_is_gone_stops_the_run_until_it_is_resumed(
     service: WorkerContext, queue: Queue, tmp_path: Path
 ) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     shutil.move(tmp_path / "model", tmp_path / "elsewhere")
     service.models._by_digest.clear()
     queue.one()
@@ -101,7 +101,7 @@ def test_a_store_that_is_away_costs_nothing_but_time(
     service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
 
     def away(*_: object, **__: object) -> None:
@@ -118,7 +118,7 @@ def test_a_store_that_is_away_costs_nothing_but_time(
 
 def test_a_run_is_not_closed_when_the_store_has_lost_something(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     queue.one()
     shard = next(g for g in service.store.graphs() if "/graph/run/" in g.value and "plan" not in g.value)
@@ -149,9 +149,9 @@ def test_a_closing_that_ran_out_of_time_goes_on(
     run = ask(service)
     queue.all()
     assert state(service, run) == "running"
-    queue.tend()
+    queue.reconcile()
     assert state(service, run) == "running"
-    queue.tend()
+    queue.reconcile()
     assert state(service, run) == "done"
     assert counted == [1, 0, 1, 1, 0, 1, 1], "none was counted twice"
     assert answered(service) == EVERYTHING
@@ -162,13 +162,13 @@ def test_a_run_is_closed_by_one_process(service: WorkerContext, queue: Queue) ->
     with service.broker.lock(f"close:{service.names.run_id(run)}", 30):
         queue.all()
         assert state(service, run) == "running"
-    queue.tend()
+    queue.reconcile()
     assert state(service, run) == "done"
 
 
 def test_what_does_not_count_is_swept(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     name = queue.messages[0][2]
     lost = Attempt.here()

@@ -41,11 +41,11 @@ def test_a_job_from_its_plan_to_its_end(service: WorkerContext, queue: Queue) ->
 
 def test_no_more_is_under_way_than_may_be(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     while queue.messages:
         assert len([m for m in queue.messages if m[0] == "batch"]) <= 3
-        assert service.flight(run).size() <= 3
+        assert service.in_flight(run).size() <= 3
         assert not answered(service)
         queue.one()
     assert answered(service) == EVERYTHING
@@ -53,7 +53,7 @@ def test_no_more_is_under_way_than_may_be(service: WorkerContext, queue: Queue) 
 
 def test_progress_is_told(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     queue.one()
     (job,) = list_jobs(service.workspace)
@@ -73,7 +73,7 @@ def test_a_followed_job_tells_its_news_until_its_end(
     run = ask(service)
 
     def work(_: float) -> None:
-        queue.one() if queue.messages else queue.tend()
+        queue.one() if queue.messages else queue.reconcile()
 
     monkeypatch.setattr(verbs, "time", SimpleNamespace(sleep=work))
     found = verbs.followed(service.workspace, service.names.run_id(run))
@@ -86,7 +86,7 @@ def test_a_followed_job_tells_its_news_until_its_end(
 
 def test_all_messages_lost_and_everything_asked_again(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     queue.one()
     queue.drop(run)
@@ -117,13 +117,13 @@ def test_one_planner_at_a_time_and_none_when_all_is_planned(service: WorkerConte
     """Given a planner that waits long for the store, then it is not overtaken, and what was sent meanwhile
     does nothing."""
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.plan(run.value)
     with service.broker.lock(planner_lock(service, run), 5):
         assert queue.one() == "held"
         service.broker.redis.delete(service.broker.key("once", planner_lock(service, run)))
         queue.messages.clear()
-        queue.tend()
+        queue.reconcile()
         assert not queue.messages, "a planner is at work"
     queue.plan(run.value)
     queue.plan(run.value)
@@ -194,23 +194,23 @@ def test_the_turn_goes_by_kind_priority_and_age(service: WorkerContext, queue: Q
     (nightly,) = list_jobs(service.workspace)
     assert nightly.holds_turn
     low, high = ask(service, limit=2, priority=1), ask(service, limit=3, priority=9)
-    assert queue.tend() == high.value
+    assert queue.reconcile() == high.value
     service.plan(high).pause()
-    assert queue.tend() == low.value
+    assert queue.reconcile() == low.value
     service.plan(low).fail("broken")
-    assert queue.tend() == nightly.run
+    assert queue.reconcile() == nightly.run
     assert state(service, low) == "failed"
     service.plan(high).resume()
-    assert queue.tend() == high.value
+    assert queue.reconcile() == high.value
 
 
 def test_what_was_begun_before_the_turn_changed_does_not_count(service: WorkerContext, queue: Queue) -> None:
     first = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     waiting = queue.messages[0]
     second = ask(service, limit=2, priority=9)
-    queue.tend()
+    queue.reconcile()
     assert waiting[1] == first.value
     assert queue.one() == "waiting"
     queue.all()
@@ -223,17 +223,17 @@ def test_workers_wait_while_a_run_of_its_own_process_is_under_way(
 ) -> None:
     run = ask(service)
     other = begun_elsewhere(service, Attempt.here())
-    assert queue.tend() == other.value
+    assert queue.reconcile() == other.value
     assert not queue.messages
     service.register.retract(other)
-    assert queue.tend() == run.value
+    assert queue.reconcile() == run.value
 
 
 def test_a_run_whose_own_process_died_is_not_waited_for(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
     here = Attempt.here()
     begun_elsewhere(service, Attempt("dead", here.host, 4_000_000, "1", here.at))
-    assert queue.tend() == run.value
+    assert queue.reconcile() == run.value
 
 
 def begun_elsewhere(service: WorkerContext, holder: Attempt) -> NamedNode:
@@ -249,9 +249,9 @@ def test_the_nightly_run_rests_in_its_windows(tmp_path: Path, redis_url: str) ->
     service = small_service(tmp_path, redis_url, blackout=("00:00-23:59", "23:58-00:01"))
     queue = Queue(service)
     run_nightly(service, queue)  # type: ignore[arg-type]
-    assert queue.tend() == "nobody"
+    assert queue.reconcile() == "nobody"
     job = ask(service, limit=1)
-    assert queue.tend() == job.value
+    assert queue.reconcile() == job.value
 
 
 def test_a_night_is_begun_once(service: WorkerContext, queue: Queue) -> None:
@@ -266,7 +266,7 @@ def test_a_night_is_begun_once(service: WorkerContext, queue: Queue) -> None:
 
 def test_a_cancelled_job_leaves_nothing(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     queue.one()
     assert cancel(service.store, service.names, run) == 2, "a shard and the plan"
@@ -286,7 +286,7 @@ def test_a_lease_is_renewed_while_a_run_waits(service: WorkerContext, queue: Que
         f'{ENR.aliveUntil} "2026-01-01T00:00:00Z"^^<http://www.w3.org/2001/XMLSchema#dateTime> }} }} '
         f"WHERE {{ GRAPH {runs} {{ {run} {ENR.aliveUntil} ?t }} }}"
     )
-    queue.tend()
+    queue.reconcile()
     until = service.register.get(run).alive_until
     assert until is not None
     assert datetime.fromisoformat(until) > datetime.now(UTC)
@@ -295,4 +295,4 @@ def test_a_lease_is_renewed_while_a_run_waits(service: WorkerContext, queue: Que
 def test_nothing_to_do(service: WorkerContext, queue: Queue) -> None:
     assert queue.all() == []
     assert next_run(service, [], {}) is None
-    assert queue.tend() == "nobody"
+    assert queue.reconcile() == "nobody"

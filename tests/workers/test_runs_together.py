@@ -197,5 +197,5 @@ def test_messages_of_every_kind_can_be_sent(museum: Museum) -> None:
         messages = Messages(app, made.settings)
         messages.plan("https://data.example.org/enrich/run/none")
         messages.batch("https://data.example.org/enrich/run/none", "0", nightly=True)
-        messages.tend()
+        messages.reconcile()
         assert made.broker.queue_lengths() == {"enrich": 3}

@@ -77,7 +77,7 @@ def test_open_gaps_and_the_last_success(service: WorkerContext, queue: Queue) ->
     assert told("enrich_gaps_open") == told("enrich_last_successful_run_timestamp_seconds") == 0
     assert told("enrich_installed_timestamp_seconds") == pytest.approx(time.time(), abs=60)
     ask(service)
-    queue.tend()
+    queue.reconcile()
     queue.one()
     tell(service)
     assert told("enrich_gaps_open") == GAPS
