@@ -51,12 +51,19 @@ def load(
             "--graph", metavar="IRI", help="Named graph for formats without graphs; otherwise one per file."
         ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty the graphs of each file first: a new export of the same.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Load RDF files, and say what was wrong in them."""
+    """Load RDF files, and say what was wrong in them. Graphs of enrich's own are refused."""
     target = named_node(graph) if graph is not None else None
     with open_workspace() as workspace, Bars("loading") as bars:
-        reports = [load_file(workspace.store, path, target, progress=bars) for path in files]
+        own = workspace.names.graph_prefix
+        reports = [
+            load_file(workspace.store, path, target, progress=bars, reserved=own, replace=replace)
+            for path in files
+        ]
     if as_json:
         write_json([asdict(report) for report in reports])
         return

@@ -51,7 +51,7 @@ def query(
 ) -> None:
     """Ask a named query or a SPARQL file, read-only.
 
-    A file holds a SELECT, an ASK or a CONSTRUCT; an update is refused."""
+    A file holds a SELECT, an ASK or a CONSTRUCT; an update is refused. Without FROM and GRAPH it asks the museum's facts."""
     if what is None:
         _list_queries(as_json)
         return

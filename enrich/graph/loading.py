@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -19,8 +16,11 @@ import pyoxigraph as ox
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat
 
 from enrich.errors import InputError
+from enrich.graph.files import open_bytes
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import named, one_line
+from enrich.graph.turtle_recovery import salvage
+from enrich.graph.xml_recovery import BoundedEntities, line_of_error, line_of_text, without_bad_iris
 
 FORMATS = {
     ".nt": RdfFormat.N_TRIPLES,
@@ -36,6 +36,8 @@ REMEMBERED = 2_000_000
 """Quads of one file among which repeats are counted, to keep memory bounded."""
 SHOWN = 5
 """Bad lines whose numbers are given."""
+
+_REMOTE_CONTEXT = re.compile(rb'"@context"\s*:\s*(?:\[[^\]]*?)?"((?:https?:)[^"]*)"')
 
 Progress = Callable[[str, int, int], None]
 
@@ -62,6 +64,16 @@ class _Reading:
     quads: Iterator[Quad]
     dropped: Callable[[], int] = lambda: 0
     account: Callable[[], list[str]] = list
+    lost_prefixes: Callable[[], int] = lambda: 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What a first reading found: the number of quads, whether parts are to be left out, and the graphs."""
+
+    quads: int
+    recovering: bool
+    graphs: frozenset[NamedNode]
 
 
 @dataclass(slots=True)
@@ -84,20 +96,34 @@ class _BadLines:
 
 
 def load_file(
-    store: Store, path: Path, graph: NamedNode | None = None, progress: Progress | None = None
+    store: Store,
+    path: Path,
+    graph: NamedNode | None = None,
+    progress: Progress | None = None,
+    *,
+    reserved: str | None = None,
+    replace: bool = False,
 ) -> LoadReport:
     """Load a .nt, .nq, .ttl, .trig, .rdf or .jsonld file, or one of these with .gz.
 
     Triples that name no graph go into `graph`, or into one named for the file (`graph_of`). The file is
     read once before anything is written, so a file that is refused leaves no trace: InputError for one
-    that is missing, no RDF, cut short or, in a format that has no smaller parts to leave out, malformed.
+    that is missing, no RDF, cut short, malformed in a format that has no smaller parts to leave out, that
+    loses a prefix or keeps nothing, or that names a graph whose IRI begins with `reserved` (our own).
     Of N-Triples and N-Quads the malformed lines are left out, of Turtle the malformed statements
-    (see `enrich.graph.turtle_recovery`), and quads that the store cannot hold. Loading a file twice adds nothing where
+    (see `enrich.graph.turtle_recovery`), of RDF/XML triples with an IRI that is none, and quads that the store
+    cannot hold. With `replace` the file's graphs are emptied first. Loading a file twice adds nothing where
     it has no blank nodes; blank nodes of different files, and of two loads, are different.
     """
     rdf_format = format_of(path)
     target = graph or graph_of(path)
-    total, salvaging = _checked(path, rdf_format)
+    checked = _checked(path, rdf_format, target)
+    ours = next((g for g in checked.graphs if reserved and g.value.startswith(reserved)), None)
+    if ours is not None:
+        raise InputError(
+            f"{path} has statements for the graph {ours}, and nothing of it was loaded: graphs that begin with "
+            f"{reserved} are enrich's own; take them out, or choose another base in enrich.toml"
+        )
     unfit: Counter[str] = Counter()
     graphs: set[str] = set()
     written = repeated = 0
@@ -116,13 +142,17 @@ def load_file(
                 repeated += len(seen) == before
             graphs.add(quad.graph_name.value)  # type: ignore[union-attr]  # never the default graph here
             if progress is not None and written % 10_000 == 0:
-                progress(f"load {path.name}", written, total)
+                progress(f"load {path.name}", written, checked.quads)
             yield quad
 
-    with _opened(path) as stream:
-        reading = _reading(stream, rdf_format, salvaging)
+    for old in sorted(checked.graphs, key=str) if replace else ():
+        store.drop(old)
+    with open_bytes(path) as stream:
+        reading = _reading(path, stream, rdf_format, checked.recovering)
         store.insert(fitting(_apart(reading.quads)), bulk=True)
     account = reading.account()
+    if not checked.quads:
+        account.append("it holds no statement (JSON-LD without a context has none)")
     account += [f"{count:,} quads were left out: {why}" for why, count in sorted(unfit.items())]
     if repeated:
         account.append(f"{repeated:,} triples stand in it more than once and were loaded once")
@@ -147,33 +177,82 @@ def graph_of(path: Path) -> NamedNode:
     return NamedNode(f"urn:enrich:loaded:{quote(name)}")
 
 
-def _checked(path: Path, rdf_format: RdfFormat) -> tuple[int, bool]:
-    """The number of quads, and whether the file is to be salvaged. Raises InputError when it is refused."""
+def _checked(path: Path, rdf_format: RdfFormat, target: NamedNode) -> _Checked:
+    """Read the file once. Raises InputError when it is refused."""
     try:
-        with _opened(path) as stream:
-            return sum(1 for _ in _reading(stream, rdf_format, salvaging=False).quads), False
+        return _first_reading(path, rdf_format, target, recovering=False)
     except (SyntaxError, ValueError) as error:
-        if rdf_format != RdfFormat.TURTLE:
-            raise InputError(
-                f"{path} is malformed, and nothing of it was loaded: {one_line(error)}"
-            ) from error
-    with _opened(path) as stream:
-        return sum(1 for _ in _reading(stream, rdf_format, salvaging=True).quads), True
+        if rdf_format == RdfFormat.RDF_XML and "IRI" not in str(error):
+            with open_bytes(path) as stream:
+                line = line_of_error(stream)
+            raise _malformed(path, f"line {line}: {one_line(error)}" if line else one_line(error)) from error
+        if rdf_format not in (RdfFormat.TURTLE, RdfFormat.RDF_XML):
+            remote = _context_of(path) if "LoadDocumentCallback" in str(error) else None
+            raise _malformed(path, remote or one_line(error)) from error
+    try:
+        return _first_reading(path, rdf_format, target, recovering=True)
+    except (SyntaxError, ValueError) as error:
+        raise _malformed(path, one_line(error)) from error
 
 
-def _reading(stream: IO[bytes], rdf_format: RdfFormat, salvaging: bool) -> _Reading:
+def _first_reading(path: Path, rdf_format: RdfFormat, target: NamedNode, *, recovering: bool) -> _Checked:
+    graphs = set()
+    number = 0
+    with open_bytes(path) as stream:
+        reading = _reading(path, stream, rdf_format, recovering)
+        for quad in named(reading.quads, target):
+            number += 1
+            if isinstance(quad.graph_name, NamedNode):
+                graphs.add(quad.graph_name)
+        why = "; ".join(reading.account())
+    if reading.lost_prefixes():
+        raise _malformed(path, f"a prefix or base that others need does not parse: {why}")
+    if reading.dropped() and not number:
+        raise _malformed(path, f"none of it can be read: {why}")
+    return _Checked(number, recovering, frozenset(graphs))
+
+
+def _malformed(path: Path, why: str) -> InputError:
+    return InputError(f"{path} is malformed, and nothing of it was loaded: {why}")
+
+
+def _context_of(path: Path) -> str | None:
+    """What to say of JSON-LD that names its context by an address; None when it does not."""
+    with open_bytes(path) as stream:
+        found = _REMOTE_CONTEXT.search(stream.read(1 << 20))
+    if found is None:
+        return None
+    address = found[1].decode("utf-8", "replace")
+    return f"it names the context {address}, which is not fetched; put the context itself into the file"
+
+
+def _reading(path: Path, stream: BinaryIO, rdf_format: RdfFormat, recovering: bool) -> _Reading:
     if rdf_format in (RdfFormat.N_TRIPLES, RdfFormat.N_QUADS):
         bad = _BadLines()
         return _Reading(_by_lines(stream, rdf_format, bad), lambda: bad.count, bad.sentences)
-    if not salvaging:
+    if rdf_format == RdfFormat.RDF_XML:
+        dropped: Counter[str] = Counter()
+        if recovering:
+            quads = without_bad_iris(stream, path, dropped)
+            return _Reading(quads, dropped.total, lambda: _bad_iris(path, dropped))
+        return _Reading(iter(ox.parse(BoundedEntities(stream, path), rdf_format)))  # type: ignore[arg-type]
+    if not recovering:
         return _Reading(iter(ox.parse(stream, rdf_format)))
-    from enrich.graph.turtle_recovery import salvage
-
     quads, account = salvage(stream, None)
-    return _Reading(quads, lambda: account.dropped.total(), account.sentences)
+    return _Reading(quads, account.dropped.total, account.sentences, lambda: account.lost_directives)
 
 
-def _by_lines(stream: IO[bytes], rdf_format: RdfFormat, bad: _BadLines) -> Iterator[Quad]:
+def _bad_iris(path: Path, dropped: Counter[str]) -> list[str]:
+    if not dropped:
+        return []
+    first = next(iter(dropped))
+    with open_bytes(path) as stream:
+        line = line_of_text(stream, first)
+    where = f" (line {line})" if line else ""
+    return [f"{dropped.total():,} triples were left out; the first for an IRI that is none: <{first}>{where}"]
+
+
+def _by_lines(stream: BinaryIO, rdf_format: RdfFormat, bad: _BadLines) -> Iterator[Quad]:
     number = 1
     while lines := list(islice(stream, CHUNK)):
         try:
@@ -207,21 +286,3 @@ def _unfit(store: Store, quad: Quad) -> str | None:
     if isinstance(quad.graph_name, BlankNode):
         return "the graph is named by a blank node"
     return store.objection(quad)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked. A file that cannot be read raises InputError."""
-    try:
-        with path.open("rb") as raw:
-            if path.suffix.lower() == ".gz":
-                with gzip.GzipFile(fileobj=raw) as packed:
-                    yield io.BufferedReader(packed, 1 << 20)
-            else:
-                yield raw
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} is cut short or damaged, and nothing of it was loaded: {one_line(error)}"
-        ) from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}") from error

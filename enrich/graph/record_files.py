@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +12,18 @@ from typing import TextIO
 from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
+from enrich.graph.files import open_bytes
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
     """A UTF-8 text file, decompressed when its name ends in .gz. Raises InputError when it cannot be read."""
+    if not path.exists():
+        raise InputError(f"no file {path}")
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as raw:
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-    except FileNotFoundError as error:
-        raise InputError(f"no file {path}") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with open_bytes(path) as raw:
+            yield io.TextIOWrapper(raw, encoding="utf-8", newline="")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 

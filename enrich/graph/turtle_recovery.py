@@ -66,6 +66,7 @@ class SalvageAccount:
     relative: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
     examples: list[Loss] = field(default_factory=list)
+    lost_directives: int = 0
     remembered_all: bool = True
 
     @property
@@ -185,6 +186,7 @@ class _Salvage:
         try:
             list(_parsed(text, ""))
         except (SyntaxError, ValueError) as error:
+            self._account.lost_directives += 1
             self._account.drop(directive.line, directive.lines, SYNTAX, _message(error), directive.text)
             return
         self._header, self._header_text = header, text

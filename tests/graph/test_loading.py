@@ -153,6 +153,91 @@ def test_progress_is_told(tmp_path: Path) -> None:
     assert calls == [("load a.nt", 10_000, 25_000), ("load a.nt", 20_000, 25_000)]
 
 
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize(("name", "text"), DOCUMENTS.items())
+def test_a_byte_order_mark_costs_nothing_in_any_format(
+    tmp_path: Path, name: str, text: str, packed: str
+) -> None:
+    store = open_store()
+    report = load_file(store, write(tmp_path / (name + packed), BOM + text.encode()), G)
+    assert (report.quads, report.dropped, report.account) == (1, 0, ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("name", ["a.nt", "a.ttl", "a.rdf", "a.jsonld"])
+def test_another_encoding_is_said(tmp_path: Path, name: str, encoding: str) -> None:
+    path = write(tmp_path / name, DOCUMENTS[name].encode(encoding))
+    with pytest.raises(InputError, match="UTF-16 or UTF-32; write it in UTF-8"):
+        load_file(open_store(), path, G)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.nt", "rubbish\nmore rubbish\n", "none of it can be read: 2 malformed lines"),
+        ("a.ttl", "e:s e:p e:o .\n", "none of it can be read"),
+        ("a.ttl", f"@prefix e: <{E} x> .\n<{E}s> <{E}p> 1 .\n", "a prefix or base that others need"),
+    ],
+)
+def test_a_load_that_keeps_nothing_or_loses_a_prefix_is_refused(
+    tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    store = open_store()
+    with pytest.raises(InputError, match=why):
+        load_file(store, write(tmp_path / name, text), G)
+    assert store.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.jsonld", '{"id": "urn:a", "type": "Thing"}'), ("a.nt", "# no\n")]
+)
+def test_a_file_without_statements_is_said(tmp_path: Path, name: str, text: str) -> None:
+    report = load_file(open_store(), write(tmp_path / name, text), G)
+    assert report.quads == 0
+    assert "holds no statement" in report.account[0]
+
+
+@pytest.mark.parametrize(
+    "context", ['"https://c.example/one.json"', '[{"a": "urn:a"}, "https://c.example/one.json"]']
+)
+def test_a_context_that_would_have_to_be_fetched_is_named(tmp_path: Path, context: str) -> None:
+    path = write(tmp_path / "a.jsonld", f'{{"@context": {context}, "@id": "urn:a", "a": "b"}}')
+    with pytest.raises(InputError, match=r"the context https://c\.example/one\.json, which is not fetched"):
+        load_file(open_store(), path, G)
+
+
+OURS = "https://data.example.org/enrich/graph/"
+
+
+@pytest.mark.parametrize("name", ["a.nq", "a.trig"])
+def test_no_statement_is_loaded_into_our_own_graphs(tmp_path: Path, name: str) -> None:
+    store = open_store()
+    triple, graph = f'<{E}s> <{E}p> "o"', f"<{OURS}runs>"
+    text = f"{triple} .\n{triple} {graph} .\n" if name == "a.nq" else f"{graph} {{ {triple} }}"
+    path = write(tmp_path / name, text)
+    with pytest.raises(InputError, match=r"graphs that begin with .* are enrich's own"):
+        load_file(store, path, G, reserved=OURS)
+    with pytest.raises(InputError, match="enrich's own"):
+        load_file(store, write(tmp_path / "a.nt", TRIPLE), NamedNode(OURS + "reviews"), reserved=OURS)
+    assert store.count() == 0
+    assert load_file(store, path, G).quads > 0
+
+
+def test_a_new_export_takes_the_place_of_the_old(store: Store, tmp_path: Path) -> None:
+    other = Quad(NamedNode(f"{E}s"), NamedNode(f"{E}p"), Literal("other"), NamedNode(f"{E}other"))
+    store.insert([other])
+    monday = write(tmp_path / "monday.nq", f'<{E}s> <{E}p> "wool" {G} .\n<{E}t> <{E}p> "silk" {G} .\n')
+    tuesday = write(tmp_path / "tuesday.nq", f'<{E}s> <{E}p> "silk" {G} .\n')
+    load_file(store, monday)
+    load_file(store, tuesday, replace=True)
+    rows = list(store.select(f"SELECT ?s ?o WHERE {{ GRAPH {G} {{ ?s ?p ?o }} }}"))
+    assert rows == [(NamedNode(f"{E}s"), Literal("silk"))]
+    assert store.count(NamedNode(f"{E}other")) == 1
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), max_size=12), st.booleans())
 def test_any_rubbish_costs_its_own_lines_only(tmp_path: Path, rubbish: list[bytes], turtle: bool) -> None:
