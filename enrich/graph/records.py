@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from pyoxigraph import NamedNode
 
 from classifiers.data import Record
+from classifiers.digest import json_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,6 @@ class Subject:
     absent: bool = False
 
 
-def digest_of(data: object) -> str:
-    """SHA-256 of data as JSON with sorted keys, in lower-case hexadecimal."""
-    text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def input_digest(record: Record, name: str) -> str:
     """`sha256:` and the digest of all that the models may see of a record when asked for one property.
 
@@ -50,7 +43,7 @@ def input_digest(record: Record, name: str) -> str:
         "texts": [[t.language, t.value] for t in record.texts],
         "pictures": [p.url for p in record.pictures],
     }
-    return f"sha256:{digest_of(seen)}"
+    return f"sha256:{json_digest(seen)}"
 
 
 def seen_digest(record: Record) -> str | None:
@@ -60,4 +53,4 @@ def seen_digest(record: Record) -> str | None:
     """
     if not any(p.may_come for p in record.pictures):
         return None
-    return f"sha256:{digest_of([None if p.may_come else p.sha256 or p.failure for p in record.pictures])}"
+    return f"sha256:{json_digest([None if p.may_come else p.sha256 or p.failure for p in record.pictures])}"

@@ -13,9 +13,10 @@ from functools import lru_cache
 from pyoxigraph import Literal, NamedNode
 
 from classifiers.data import Picture
+from classifiers.digest import json_digest
 from classifiers.neural.formats import MEDIA_TYPES
 from enrich.answering.decision import Candidate, Decision
-from enrich.graph.records import Subject, digest_of, input_digest, seen_digest
+from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.runs.validation import Triple
 from ontology.profiles import PropertyProfile
 from ontology.terms import CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, named_node
@@ -179,7 +180,7 @@ def _pictures(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
     if len(members) == 1:
         iri, triples = members[0]
     else:
-        iri, triples = _entity(names, digest_of([[p.url, p.sha256, p.failure] for p in pictures]))
+        iri, triples = _entity(names, json_digest([[p.url, p.sha256, p.failure] for p in pictures]))
         for member, said in members:
             triples += [*said, (iri, str(PROV.hadMember), member)]
             triples += [(iri, _SOURCE, source) for _, predicate, source in said if predicate == _SOURCE]
@@ -187,7 +188,7 @@ def _pictures(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
 
 
 def _picture(names: Names, picture: Picture) -> tuple[str, list[Triple]]:
-    iri, triples = _entity(names, picture.sha256 or digest_of([picture.url, picture.failure]))
+    iri, triples = _entity(names, picture.sha256 or json_digest([picture.url, picture.failure]))
     url = _iri(picture.url.strip().replace(" ", "%20"))
     if url is not None:
         triples.append((iri, _SOURCE, url))
@@ -200,7 +201,7 @@ def _picture(names: Names, picture: Picture) -> tuple[str, list[Triple]]:
 
 def _texts(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
     texts = subject.record.texts
-    iri, triples = _entity(names, digest_of([subject.iri.value, [[t.language, t.value] for t in texts]]))
+    iri, triples = _entity(names, json_digest([subject.iri.value, [[t.language, t.value] for t in texts]]))
     triples += [(iri, _MODALITY, str(ENR.TextModality)), (iri, _SOURCE, str(subject.iri))]
     for tag in sorted({t.language for t in texts if t.language}):
         triples.append((iri, str(DCT.language), str(Literal(tag))))
@@ -213,7 +214,7 @@ def _known(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
     """The known values and the context, which all gaps of a record have in common."""
     known = {k: sorted(v) for k, v in subject.record.known.items()}
     context = {k: sorted(v) for k, v in subject.record.context.items()}
-    iri, triples = _entity(names, digest_of([subject.iri.value, known, context]))
+    iri, triples = _entity(names, json_digest([subject.iri.value, known, context]))
     triples += [(iri, _MODALITY, str(ENR.TabularModality)), (iri, _SOURCE, str(subject.iri))]
     values = {v for group in (*known.values(), *context.values()) for v in group}
     if iris := " ".join(value for value in sorted(values) if _iri(value) is not None):
