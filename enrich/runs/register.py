@@ -203,17 +203,13 @@ class Register:
         self, run: NamedNode, old: NamedNode, new: NamedNode | None, counts: Mapping[str, int]
     ) -> None:
         """Name a smaller shard in the place of one, or none, in one update; the run's state is not changed."""
-        runs = self.names.runs
-        named = ""
+        runs, named = self.names.runs, ""
         if new is not None:
             said = " ; ".join(f"{ENR[name]} {value}" for name, value in counts.items())
-            named = f"{run} {ENR.graph} {new} . {new} {said} ."
-        self.store.update(
-            f"DELETE {{ GRAPH {runs} {{ {run} {ENR.graph} {old} . {old} ?name ?count }} }} "
-            f"INSERT {{ GRAPH {runs} {{ {named} }} }} "
-            f"WHERE {{ GRAPH {runs} {{ {run} {ENR.graph} {old} . {old} ?name ?count }} }}",
-            idempotent=True,
-        )
+            named = f"INSERT {{ GRAPH {runs} {{ {run} {ENR.graph} {new} . {new} {said} }} }} "
+        held = f"GRAPH {runs} {{ {run} {ENR.graph} {old} }}"
+        self.store.update(f"DELETE {{ {held} }} {named}WHERE {{ {held} }}", idempotent=True)
+        self.store.update(f"DELETE WHERE {{ GRAPH {runs} {{ {old} ?name ?count }} }}", idempotent=True)
 
     def renew(self, run: NamedNode, lease: timedelta) -> None:
         """Say that an open run is worked on, or waits for its turn."""

@@ -139,6 +139,11 @@ class RunSettings(Section):
     validate_shapes: bool = Field(
         default=True, description="Check every prediction against the shapes before writing."
     )
+    keep_days: int = Field(
+        default=90,
+        ge=0,
+        description="Days for which superseded answers and retracted runs are kept; then enrich prune drops them.",
+    )
 
 
 class MediaSettings(Section):

@@ -1,0 +1,128 @@
+"""Drops answers that have not counted for long: those that a newer run superseded, and those of retracted runs.
+
+The register keeps the runs with their counts, and says how many answers were pruned and when. Until it is
+pruned an answer comes back when the newer run is retracted. A shard that is superseded whole is dropped; of
+one that is in part the rest is written to a new graph, which the register names in the old one's place in one
+update. What a crash leaves unnamed is dropped by the next run.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pyoxigraph import NamedNode
+
+from enrich.graph.stores.base import Store
+from enrich.runs.export.run_file import shard as shard_quads
+from enrich.runs.register import Register, number, timestamp
+from enrich.runs.shards import counts_of, held_answers, narrowed
+from enrich.runs.superseded import superseded
+from ontology.terms import ENR, Names
+
+if TYPE_CHECKING:
+    from enrich.workspace import Workspace
+
+
+@dataclass
+class Pruning:
+    """What is to be dropped, or was: answers by run, and graphs dropped or written anew."""
+
+    before: datetime
+    answers: Counter[str] = field(default_factory=Counter)
+    shards: dict[NamedNode, tuple[NamedNode, set[NamedNode]]] = field(default_factory=dict)
+    """Each shard of an active run with superseded answers: its run, and those predictions."""
+    retracted: list[NamedNode] = field(default_factory=list)
+    dropped: int = 0
+    rewritten: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain JSON values."""
+        return {
+            "before": self.before.isoformat(),
+            "answers": self.answers.total(),
+            "runs": dict(self.answers),
+            "graphs_dropped": self.dropped,
+            "graphs_rewritten": self.rewritten,
+        }
+
+
+def to_prune(workspace: Workspace, moment: datetime | None = None, days: int | None = None) -> Pruning:
+    """What has not counted for so many days (`run.keep_days` unless given); nothing is changed."""
+    store, names = workspace.store, workspace.names
+    kept = workspace.settings.run.keep_days if days is None else days
+    found = Pruning((moment or Register(store, names).clock()) - timedelta(days=kept))
+    by_shard: dict[NamedNode, tuple[NamedNode, set[NamedNode]]] = defaultdict()
+    for answer in superseded(store, names, before=found.before):
+        by_shard.setdefault(answer.shard, (answer.run, set()))[1].add(answer.prediction)
+        found.answers[answer.run.value] += 1
+    found.shards = dict(by_shard)
+    for run, answers in _retracted(store, names, found.before):
+        found.retracted.append(run)
+        found.answers[run.value] += answers
+    return found
+
+
+def prune(workspace: Workspace, moment: datetime | None = None, days: int | None = None) -> Pruning:
+    """Drop what has not counted for so many days. Doing it twice, or again after a crash, changes nothing more."""
+    store, names = workspace.store, workspace.names
+    register = Register(store, names)
+    done = to_prune(workspace, moment, days)
+    for run in done.retracted:
+        done.dropped += register.purge(run)
+        _note(store, names, run, done.answers[run.value], register.clock())
+    by_run: Counter[NamedNode] = Counter()
+    for graph, (run, predictions) in done.shards.items():
+        kept = _smaller(store, names, run, graph, predictions)
+        done.rewritten += kept
+        done.dropped += not kept
+        by_run[run] += len(predictions)
+    for run, answers in by_run.items():
+        _note(store, names, run, answers, register.clock())
+    return done
+
+
+def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[NamedNode, int]]:
+    """The runs retracted before that time that still hold answers, and how many."""
+    query = (
+        f"SELECT ?run (COUNT(?p) AS ?n) WHERE {{ GRAPH {names.runs} {{ ?run {ENR.runState} {ENR.Retracted} ; "
+        f"{ENR.retractedAtTime} ?t ; {ENR.graph} ?g FILTER(?t < {timestamp(before)}) }} "
+        f"GRAPH ?g {{ ?p {ENR.about} ?record }} }} GROUP BY ?run"
+    )
+    rows = [(run, number(n)) for run, n in store.select(query) if isinstance(run, NamedNode)]
+    return sorted(((run, n) for run, n in rows if n), key=lambda row: row[0].value)
+
+
+def _smaller(
+    store: Store, names: Names, run: NamedNode, graph: NamedNode, predictions: Collection[NamedNode]
+) -> bool:
+    """Put a graph without these predictions in a shard's place; False when none is left, and so no graph."""
+    kept = [answer for answer in held_answers(store, graph) if answer.prediction not in predictions]
+    new = None
+    counts: dict[str, int] = {}
+    if kept:
+        new = NamedNode(f"{re.sub(r'-p[0-9a-f]{8}$', '', graph.value)}-p{secrets.token_hex(4)}")
+        counts = counts_of(kept)
+        quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
+        lines = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads)
+        store.write_graph(new, lines.encode())
+    Register(store, names).exchange_shard(run, graph, new, counts)
+    store.drop(graph)
+    return new is not None
+
+
+def _note(store: Store, names: Names, run: NamedNode, answers: int, moment: datetime) -> None:
+    """Say in the register how many answers of a run were ever pruned, and when the last were."""
+    rows = store.select(f"SELECT ?n WHERE {{ GRAPH {names.runs} {{ {run} {ENR.pruned} ?n }} }}")
+    total = answers + sum(number(n) for (n,) in rows)
+    for predicate in (ENR.pruned, ENR.prunedAtTime):
+        store.update(f"DELETE WHERE {{ GRAPH {names.runs} {{ {run} {predicate} ?old }} }}", idempotent=True)
+    store.update(
+        f"INSERT DATA {{ GRAPH {names.runs} {{ {run} {ENR.pruned} {total} ; {ENR.prunedAtTime} {timestamp(moment)} }} }}",
+        idempotent=True,
+    )

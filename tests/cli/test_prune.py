@@ -1,0 +1,63 @@
+"""The verb prune: looks, asks before it drops more than one run's answers, and says what it did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from enrich.cli import main
+from enrich.cli import prune as verb
+from enrich.graph.stores import open_store
+from tests.runs.made_runs import NAMES, add_run
+
+
+@pytest.fixture
+def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A museum of which two old runs are superseded by a third."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", ".", "--profile", "linked-art"]) == 0
+    monkeypatch.setenv("ENRICH_BASE", NAMES.base)
+    with open_store(path=tmp_path / "store") as store:
+        for number, value in enumerate("abc"):
+            add_run(store, f"r{number}", {(0, "place"): [value]}, order=number + 1)
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    capsys.readouterr()
+    assert main(["prune", *arguments]) == code
+    found = capsys.readouterr()
+    return found.out + found.err
+
+
+@pytest.mark.usefixtures("museum")
+def test_a_dry_run_says_what_would_go_and_drops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        told = json.loads(said(capsys, "--dry-run", "--json"))
+        assert told["answers"] == 2
+        assert told["runs"] == {NAMES.run("r0").value: 1, NAMES.run("r1").value: 1}
+        assert (told["graphs_dropped"], told["dry_run"]) == (0, True)
+
+
+@pytest.mark.usefixtures("museum")
+def test_answers_of_several_runs_are_dropped_only_with_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "say --yes" in said(capsys, code=2)
+    assert json.loads(said(capsys, "--yes", "--json"))["graphs_dropped"] == 2
+    assert "0 answers dropped" in said(capsys)
+
+
+@pytest.mark.usefixtures("museum")
+def test_on_a_terminal_it_asks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb.sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(verb.typer, "confirm", lambda question: "2 answers of 2 runs" not in question)
+
+    said(capsys, code=1)
+
+    assert json.loads(said(capsys, "--dry-run", "--json"))["answers"] == 2
+
+
+@pytest.mark.usefixtures("museum")
+def test_what_is_younger_than_asked_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "0 answers dropped" in said(capsys, "--older-than", "100000")
