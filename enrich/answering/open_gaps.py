@@ -15,7 +15,7 @@ from pyoxigraph import DefaultGraph, NamedNode
 from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
 from enrich.graph.reading import Reader, triple
-from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
+from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
 from enrich.runs.request import Request, parse_where, requested_runs
 
@@ -57,15 +57,12 @@ def open_gaps(
 def fingerprint(reader: Reader) -> str | None:
     """The digest of all facts and vocabularies as they are now; None when the store cannot tell."""
     parts = []
-    graphs: list[NamedNode | DefaultGraph] = [*reader.store.graphs(beside=reader.names.base)]
-    if not reader.graphs or DEFAULT_GRAPH in reader.graphs:
-        graphs.append(DefaultGraph())
-    for graph in graphs:
+    for graph in (*reader.store.graphs(beside=reader.names.base), DefaultGraph()):
         digest = reader.store.fingerprint(graph)
         if digest is None:
             return None
         parts.append(f"{graph} {digest}")
-    return sha256("\n".join(parts).encode()).hexdigest() if parts else None
+    return sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _compared(context: Context, request: Request, facts: str | None) -> bool:
