@@ -86,7 +86,7 @@ class Configured:
 class Classifier(Configured, ABC):
     """One modality that learns several properties of a record at once.
 
-    A subclass implements `fit`, `predict`, `write` and `read`, and may say how it explains. `predict` never
+    A subclass implements `fit`, `predict`, `write` and `read`, and may `explain`. `predict` never
     looks at the known value of the property it predicts: it hides it itself, so that training and answering
     see the same thing. The registry holds one line for each.
     """
@@ -154,14 +154,9 @@ class Classifier(Configured, ABC):
         """
         return settings
 
-    def explain(
-        self, record: Record, prop: str, value: str, *, most: int = 10, pictures: int = 3
-    ) -> MemberExplanation:
-        """What it went by when it spoke for a class: `most` contributions and `pictures` at most.
-
-        Nothing for a classifier that does not say.
-        """
-        del record, prop, value, most, pictures
+    def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:
+        """What it went by when it spoke for a class; nothing for a classifier that does not explain itself."""
+        del record, prop, value
         return MemberExplanation(self.modality, self.name)
 
     def why_absent(self, record: Record) -> str:

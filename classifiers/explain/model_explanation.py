@@ -12,17 +12,12 @@ from classifiers.model.model import Model, Prediction
 
 
 def explain(
-    model: Model,
-    record: Record,
-    wanted: Sequence[tuple[str, str]],
-    *,
-    most: int = 10,
-    pictures: int = 3,
+    model: Model, record: Record, wanted: Sequence[tuple[str, str]], *, most: int = 10
 ) -> list[Explanation]:
     """Explain some (property, class) of one record; pictures must have been fetched.
 
-    At most `most` contributions of each kind and `pictures` saliency maps are given. Raises
-    ClassifierError for a property or class that the model does not know.
+    At most `most` contributions of each kind are given. Raises ClassifierError for a property or class that
+    the model does not know.
     """
     predictions = model.predict([record])
     found = []
@@ -32,31 +27,23 @@ def explain(
         k = classes.index(value)
         fused = predictions[name].fused
         probability = float(fused.probabilities[0, k]) if fused.present[0] else None
-        members = tuple(
-            _member(model, modality, record, predictions[name], value, most, pictures)
-            for modality in model.members
-        )
+        members = tuple(_member(model, m, record, predictions[name], k, most) for m in model.members)
         fusion = explain_fusion(model, record, predictions, name, k)
         found.append(Explanation(name, value, probability, fusion, members))
     return found
 
 
 def _member(
-    model: Model,
-    modality: str,
-    record: Record,
-    prediction: Prediction,
-    value: str,
-    most: int,
-    pictures: int,
+    model: Model, modality: str, record: Record, prediction: Prediction, k: int, most: int
 ) -> MemberExplanation:
     classifier, alone = model.members[modality].classifier, prediction.by[modality]
     if not alone.present[0]:
         why = prediction.reasons.get(modality, {}).get(0) or classifier.why_absent(record)
         return MemberExplanation(modality, classifier.name, absent=why)
     prop = prediction.property
-    explained = classifier.explain(record, prop.name, value, most=most, pictures=pictures)
-    return replace(explained, probability=float(alone.probabilities[0, prop.classes.index(value)]))
+    explained = classifier.explain(record, prop.name, prop.classes[k])
+    probability = float(alone.probabilities[0, k])
+    return replace(explained, probability=probability, contributions=explained.contributions[:most])
 
 
 def explain_fusion(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
+from classifiers.base import ClassifierError
 from classifiers.data import Property
 from classifiers.model.calibrator import Calibrator, Numbers
 from classifiers.model.conformal import ConformalSets
@@ -66,7 +67,10 @@ def read_config(folder: VerifiedFolder) -> tuple[ModelConfig, tuple[Property, ..
     values = folder.json("config.json")
     if not isinstance(values, dict) or values.get("format") != FORMAT or values.get("kind") != "model":
         raise ModelFolderError(f"{folder.path} holds no whole model of format {FORMAT}; train one anew")
-    config = ModelConfig.read(values, f"{folder.path}: config.json")
+    try:
+        config = ModelConfig.read(values, f"{folder.path}: config.json")
+    except ClassifierError as error:
+        raise ModelFolderError(str(error)) from error
     if not config.members:
         raise ModelFolderError(f"{folder.path}: the model has no members")
     properties = read_properties(folder, values)

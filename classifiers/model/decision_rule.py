@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import FloatArray
-from classifiers.model.metrics import macro_f1, most_frequent_class
+from classifiers.model.metrics import macro_f1, mean_f1, most_frequent_class
 
 GRID = np.linspace(-2.0, 2.0, 33)
 _TINY = 1e-12
@@ -75,16 +75,9 @@ def _ascend(scores: FloatArray, target: FloatArray, frequency: FloatArray, round
             for value in GRID:
                 chosen = scores[:, k] + value > height
                 truth, first = np.where(chosen, truth_k, truth_rival), np.where(chosen, k, rival)
-                score = _fast_f1(truth, first, classes)
+                score = mean_f1(truth, first, classes)
                 if score > best + 1e-9:
                     best, offsets[k] = score, value
         if best - before < 1e-4:
             break
     return offsets
-
-
-def _fast_f1(truth: NDArray[np.intp], first: NDArray[np.intp], classes: int) -> float:
-    right = np.bincount(first[first == truth], minlength=classes)
-    total = np.bincount(first, minlength=classes) + np.bincount(truth, minlength=classes)
-    used = total > 0
-    return float((2.0 * right[used] / total[used]).mean())

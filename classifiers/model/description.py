@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from classifiers.base import ClassifierError
 from classifiers.data import Property
 from classifiers.model.config import ModelConfig, read_config
-from classifiers.model.manifest import ModelFolderError
 from classifiers.model.verified import VerifiedFolder, load_verified, read_json
 from classifiers.registry import classifier_class, fuser_class
 
@@ -38,17 +36,11 @@ class ModelDescription:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Verify a model folder and read its description. Raises ModelFolderError."""
-        return load_verified(Path(folder), cls.of)
+        return load_verified(Path(folder), cls._of)
 
     @classmethod
-    def of(cls, folder: VerifiedFolder) -> Self:
-        """The description of a folder that was verified. Raises ModelFolderError."""
-        try:
-            config, properties = read_config(folder)
-        except ModelFolderError:
-            raise
-        except ClassifierError as error:
-            raise ModelFolderError(str(error)) from error
+    def _of(cls, folder: VerifiedFolder) -> Self:
+        config, properties = read_config(folder)
         histories = {modality: folder.json(f"{modality}/metrics.json") for modality in config.members}
         return cls.made(folder.digest, properties, config, histories)
 

@@ -47,18 +47,33 @@ def accuracy(target: FloatArray, first: Indices) -> float:
     return float(hits(target, first).mean()) if len(first) else float("nan")
 
 
+def _counts(truth: Indices, first: Indices, classes: int) -> tuple[Indices, Indices, Indices]:
+    """How often each class (K,) is right, answered and true."""
+    right = np.bincount(first[first == truth], minlength=classes)
+    return right, np.bincount(first, minlength=classes), np.bincount(truth, minlength=classes)
+
+
 def class_f1(truth: Indices, first: Indices, classes: int) -> FloatArray:
     """F1 of each class (K,); NaN for a class neither named nor answered."""
-    right = np.bincount(first[first == truth], minlength=classes).astype(float)
-    total = np.bincount(first, minlength=classes) + np.bincount(truth, minlength=classes)
+    right, answered, support = _counts(truth, first, classes)
+    total = answered + support
     return np.where(total > 0, 2.0 * right / np.maximum(total, 1), np.nan)
+
+
+def mean_f1(truth: Indices, first: Indices, classes: int) -> float:
+    """Mean F1 over the classes that are named or answered; NaN for none."""
+    right, answered, support = _counts(truth, first, classes)
+    return _mean_f1(right, answered + support)
+
+
+def _mean_f1(right: NDArray[Any], total: NDArray[Any]) -> float:
+    used = total > 0
+    return float((2.0 * right[used] / total[used]).mean()) if used.any() else float("nan")
 
 
 def macro_f1(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> float:
     """Mean F1 over the classes that are named or answered; NaN for no records."""
-    if not len(first):
-        return float("nan")
-    return float(np.nanmean(class_f1(resolve_truth(target, first, frequency), first, target.shape[1])))
+    return mean_f1(resolve_truth(target, first, frequency), first, target.shape[1])
 
 
 def per_class(
@@ -66,15 +81,16 @@ def per_class(
 ) -> list[dict[str, float | int]]:
     """Precision, recall, F1 and support of each class, in class order."""
     classes = target.shape[1]
-    truth = resolve_truth(target, first, frequency)
-    right = np.bincount(first[first == truth], minlength=classes)
-    answered = np.bincount(first, minlength=classes)
-    support = np.bincount(truth, minlength=classes)
+    right, answered, support = _counts(resolve_truth(target, first, frequency), first, classes)
+
+    def share(of: int, all_: int) -> float:
+        return float(of / all_) if all_ else 0.0
+
     return [
         {
-            "precision": float(right[k] / answered[k]) if answered[k] else 0.0,
-            "recall": float(right[k] / support[k]) if support[k] else 0.0,
-            "f1": float(2 * right[k] / (answered[k] + support[k])) if answered[k] + support[k] else 0.0,
+            "precision": share(right[k], answered[k]),
+            "recall": share(right[k], support[k]),
+            "f1": share(2 * right[k], answered[k] + support[k]),
             "support": int(support[k]),
         }
         for k in range(classes)
@@ -92,9 +108,7 @@ def confusion(target: FloatArray, first: Indices, frequency: FloatArray | None =
 def set_f1(target: FloatArray, answered: Flags) -> float:
     """Macro-F1 of answer sets (n, K) against target sets: mean over the classes named or answered."""
     right = (answered & (target > 0)).sum(axis=0)
-    total = answered.sum(axis=0) + (target > 0).sum(axis=0)
-    used = total > 0
-    return float((2.0 * right[used] / total[used]).mean()) if used.any() else float("nan")
+    return _mean_f1(right, answered.sum(axis=0) + (target > 0).sum(axis=0))
 
 
 def ece(confidence: FloatArray, correct: Flags, bins: int = 15) -> float:
@@ -103,14 +117,9 @@ def ece(confidence: FloatArray, correct: Flags, bins: int = 15) -> float:
     Σ_b |b|/n · |mean correct − mean confidence| (Guo et al. 2017, section 2), with as many records in
     each bin rather than bins of equal width, so that no bin is left nearly empty. NaN for no records.
     """
-    if not len(confidence):
-        return float("nan")
-    order = np.argsort(confidence, kind="stable")
-    gaps = [
-        len(part) * abs(float(correct[part].mean()) - float(confidence[part].mean()))
-        for part in np.array_split(order, min(bins, len(order)))
-    ]
-    return float(sum(gaps) / len(confidence))
+    parts = reliability(confidence, correct, bins)
+    gaps = [part["records"] * abs(part["correct"] - part["confidence"]) for part in parts]
+    return float(sum(gaps) / len(confidence)) if parts else float("nan")
 
 
 def reliability(confidence: FloatArray, correct: Flags, bins: int = 15) -> list[dict[str, float | int]]:

@@ -30,6 +30,8 @@ from classifiers.neural.optimisation import TrainingSettings, from_nothing
 from classifiers.neural.saliency import saliency_map
 from classifiers.settings import ClassifierSettings, Count
 
+EXPLAINED = 3
+"""Pictures of a record that get a saliency map, at most."""
 AHEAD = 2
 """Batches that are decoded while the network works on another one."""
 
@@ -125,17 +127,9 @@ class ImageClassifier(NeuralClassifier):
         reasons = dict.fromkeys(p.failure for p in record.pictures if p.failure)
         return "; ".join(reasons) or "the record has no picture that it can look at"
 
-    def explain(
-        self,
-        record: Record,
-        prop: str,
-        value: str,
-        *,
-        most: int = 10,  # noqa: ARG002
-        pictures: int = 3,
-    ) -> MemberExplanation:
-        """A saliency map of each picture; one that does not decode has the reason instead."""
-        shown = [p for p in record.pictures if p.path is not None][:pictures]
+    def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:
+        """A saliency map of the first pictures; one that does not decode has the reason instead."""
+        shown = [p for p in record.pictures if p.path is not None][:EXPLAINED]
         found = tuple(self._explain_picture(picture, prop, value) for picture in shown)
         return MemberExplanation(self.modality, self.name, unit="share", pictures=found)
 

@@ -105,19 +105,11 @@ class TextClassifier(NeuralClassifier):
     def why_absent(self, record: Record) -> str:
         return "no text with a word that it knows" if record.texts else "the record has no text"
 
-    def explain(
-        self,
-        record: Record,
-        prop: str,
-        value: str,
-        *,
-        most: int = 10,
-        pictures: int = 3,  # noqa: ARG002
-    ) -> MemberExplanation:
+    def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:
         """The words that mattered, as shares."""
         column = self.column_of(prop, value)
         found = word_shares(self.network, self.tokens, record, column, join=self.settings.join)
-        return MemberExplanation(self.modality, self.name, unit="share", contributions=tuple(found[:most]))
+        return MemberExplanation(self.modality, self.name, unit="share", contributions=tuple(found))
 
     @property
     def network(self) -> TextNetwork:

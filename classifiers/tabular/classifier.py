@@ -139,11 +139,8 @@ class TabularClassifier(Classifier):
             found[prop.name] = Distribution.of(prop, probabilities, present)
         return found
 
-    def explain(
-        self, record: Record, prop: str, value: str, *, most: int = 10, pictures: int = 3
-    ) -> MemberExplanation:
+    def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:
         """What each value added to the log-odds of the class (SHAP, Lundberg 2018), the largest first."""
-        del pictures
         booster, kept, index = self.boosters[prop], self.features.keep(prop), self.index_of(prop, value)
         if booster is None:
             return MemberExplanation(self.modality, self.name)
@@ -151,12 +148,12 @@ class TabularClassifier(Classifier):
         shares = booster.predict(xgb.DMatrix(table[:, kept]), pred_contribs=True, strict_shape=True)
         weights = np.asarray(shares)[0, index, :-1]
         names = np.asarray(self.features.names(), dtype=object)[kept]
-        told = [
+        found = [
             _contribution(record, str(names[i]), float(weights[i]))
             for i in np.argsort(-np.abs(weights))
             if abs(weights[i]) > 1e-6
         ]
-        return MemberExplanation(self.modality, self.name, contributions=tuple(told[:most]))
+        return MemberExplanation(self.modality, self.name, contributions=tuple(found))
 
     def write(self, folder: Path) -> Mapping[str, Any]:
         """features.json and one UBJSON booster per property."""

@@ -101,13 +101,10 @@ class TfidfClassifier(Classifier):
         """See Classifier.why_absent."""
         return "no text with a word that it knows" if record.texts else "the record has no text"
 
-    def explain(
-        self, record: Record, prop: str, value: str, *, most: int = 10, pictures: int = 3
-    ) -> MemberExplanation:
+    def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:
         """What each word added to the machine's score of the class, the largest first."""
-        del pictures
         found = word_contributions(self.term_weights(record, prop, value), record)
-        return MemberExplanation(self.modality, self.name, unit="score", contributions=tuple(found[:most]))
+        return MemberExplanation(self.modality, self.name, unit="score", contributions=tuple(found))
 
     def term_weights(self, record: Record, prop: str, value: str) -> list[tuple[str, str, float]]:
         """(field, term, what it added to the score of the class) of every term of the record."""

@@ -24,8 +24,8 @@ def word_contributions(terms: Iterable[tuple[str, str, float]], record: Record) 
         known = [w for w in shared if w in words]
         for word in known:
             found[word] += weight / len(known)
-    told = [Contribution(words[word], weight) for word, weight in found.items()]
-    return sorted(told, key=lambda c: (-abs(c.weight), c.name))
+    by_word = [Contribution(words[word], weight) for word, weight in found.items()]
+    return sorted(by_word, key=lambda c: (-abs(c.weight), c.name))
 
 
 def _words_of(record: Record) -> tuple[dict[str, str], dict[str, list[str]]]:

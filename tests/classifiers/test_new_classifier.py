@@ -59,9 +59,9 @@ class LengthClassifier(Classifier):
             found[p.name] = Distribution.of(p, rows / rows.sum(axis=1, keepdims=True), lengths > 0)
         return found
 
-    def explain(self, record, prop, value, *, most=10, pictures=3):
-        told = (Contribution("length", self.length(record) - self.mean),)
-        return MemberExplanation(self.modality, self.name, unit="score", contributions=told)
+    def explain(self, record, prop, value):
+        found = (Contribution("length", self.length(record) - self.mean),)
+        return MemberExplanation(self.modality, self.name, unit="score", contributions=found)
 
     def write(self, folder):
         return {"settings": self.settings.to_json(), "mean": self.mean}

@@ -171,7 +171,7 @@ def test_early_stopping_looks_at_the_held_out_records() -> None:
 
 def test_contributions_name_what_spoke_for_a_class(fitted: TabularClassifier) -> None:
     record = Record("urn:x", {}, {"museum": (f"{BASE}museum/2",)})
-    told = fitted.explain(record, "place", PLACES[2], most=1000)
+    told = fitted.explain(record, "place", PLACES[2])
     names = [c.name for c in told.contributions]
     assert told.unit == "log-odds"
     assert "museum" in names[:3]
