@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from classifiers.digest import text_digest
 from enrich.errors import SettingsError
 from enrich.settings.loading import Settings
 
@@ -26,7 +26,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 def target(settings: Settings) -> str:
     """Twelve hexadecimal digits that tell this store and base from others on the same Redis."""
     store = settings.store.update_url or settings.store.query_url or "embedded"
-    return hashlib.sha256(f"{store} {settings.base}".encode()).hexdigest()[:12]
+    return text_digest(f"{store} {settings.base}")[:12]
 
 
 def connection(url: str) -> dict[str, Any]:

@@ -1,1 +1,5 @@
-"""The tabular classifier: gradient-boosted trees with focal loss."""
+"""The tabular classifier: gradient-boosted trees with focal loss.
+
+Ask `classifiers.registry` for it by its name; `classifiers.tabular.focal_loss` holds the loss with its
+derivatives, `classifiers.tabular.features` the columns.
+"""

@@ -7,11 +7,11 @@ have changed since the model's answers were last compared with their inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from itertools import islice
 
 from pyoxigraph import DefaultGraph, NamedNode
 
+from classifiers.digest import text_digest
 from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
 from enrich.graph.reading import Reader, triple
@@ -62,7 +62,7 @@ def fingerprint(reader: Reader) -> str | None:
         if digest is None:
             return None
         parts.append(f"{graph} {digest}")
-    return sha256("\n".join(parts).encode()).hexdigest()
+    return text_digest("\n".join(parts))
 
 
 def _compared(context: Context, request: Request, facts: str | None) -> bool:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode
 
 from classifiers.data import Property
+from classifiers.digest import text_digest
 from classifiers.model.description import ModelDescription
 from enrich import __version__
 from enrich.errors import InputError, SettingsError
@@ -209,12 +209,12 @@ def last_nightly(register: Register) -> RequestedRun | None:
 
 def records_digest(records: Sequence[NamedNode]) -> str:
     """The digest of a list of records, whatever their order."""
-    return sha256("\n".join(sorted(record.value for record in records)).encode()).hexdigest()
+    return text_digest("\n".join(sorted(record.value for record in records)))
 
 
 def profile_digest(workspace: Workspace) -> str:
     """The digest of what the profile says now."""
-    return sha256(repr(workspace.profile).encode()).hexdigest()
+    return text_digest(repr(workspace.profile))
 
 
 def chosen_properties(
