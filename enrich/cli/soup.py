@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,9 +104,8 @@ def train(
 
     What was killed goes on from its last epoch when the command is given again.
     """
-    _among("--schedule", schedule, SCHEDULES)
     source = Source(pictures, splits, prop, divide_seed)
-    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
+    training = _training(epochs, batch, rate, schedule)
     settings = recipe_settings(
         gamma, training, backbone=backbone, weights=weights, size=size, crop=crop, disk=disk
     )
@@ -264,9 +263,8 @@ def compare(
     Intervals are over seeds and pictures, tests are paired over seeds (0, 1 and 2 unless given).
     """
     chosen = _chosen(method or ("uniform", "greedy"), metric)
-    _among("--schedule", schedule, SCHEDULES)
     source = Source(pictures, splits, prop, divide_seed)
-    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
+    training = _training(epochs, batch, rate, schedule)
     common: dict[str, Any] = {"weights": weights, "size": size, "crop": crop, "disk": disk}
     networks = {
         name: recipe_settings(gamma, training, backbone=name, **common) for name in backbones or FULL_NAMES
@@ -285,6 +283,11 @@ def compare(
     if as_json:
         write_json(numbers_json(found))
         return
+    _write_networks(found)
+    say(f"wrote {page}")
+
+
+def _write_networks(found: Mapping[str, Any]) -> None:
     rows = [
         (network, name, *s["accuracy"], s["macro_f1"], (s["against_best"] or {}).get("p"))
         for network, of_network in found["networks"].items()
@@ -292,7 +295,12 @@ def compare(
     ]
     heads = ("network", "answer", "accuracy", "from", "to", "macro-F1", "p against best")
     write_table(heads, rows, numbers=(2, 3, 4, 5, 6))
-    say(f"wrote {page}")
+
+
+def _training(epochs: int, batch: int, rate: float, schedule: str) -> dict[str, Any]:
+    """What the command line says of a training run; SettingsError for a schedule that there is not."""
+    _among("--schedule", schedule, SCHEDULES)
+    return {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
 
 
 def _chosen(methods: Sequence[str], metric: str) -> dict[str, Any]:
