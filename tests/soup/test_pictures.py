@@ -69,17 +69,21 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     for i in range(20):
         path = write_picture(tmp_path / f"{i}.png", 3 if i == 15 else i)
         value = COLOUR.classes[i % 2]
-        records.append(Record(str(i), {"colour": (value,)}, pictures=(Picture(f"urn:picture:{i}", path),)))
+        records.append(
+            Record(
+                f"https://m.example/{i}", {"colour": (value,)}, pictures=(Picture(f"urn:picture:{i}", path),)
+            )
+        )
     by_id = {r.id: r for r in records}
 
-    def read(_workspace: Any, ids: list[str], _progress: Any, *, pictures: bool) -> tuple[list[Record], int]:
+    def read(_workspace: Any, ids: list[Any], _progress: Any, *, pictures: bool) -> tuple[list[Record], int]:
         assert pictures
-        return [by_id[i] for i in ids], 0
+        return [by_id[i.value] for i in ids], 0
 
     monkeypatch.setattr(module, "read_records_of", read)
     taught = SimpleNamespace(dataset=Dataset(records, (COLOUR,)))
     monkeypatch.setattr(module, "lesson", lambda *_: taught)
-    rows = ["record\tsplit"] + [f"{i}\t{'train' if i < 10 else 'dev'}" for i in range(20)]
+    rows = ["record\tsplit"] + [f"{r.id}\t{'train' if i < 10 else 'dev'}" for i, r in enumerate(records)]
     (tmp_path / "splits.tsv").write_text("\n".join(rows) + "\n")
 
     @contextmanager
@@ -106,6 +110,6 @@ def test_a_property_that_is_not_there_names_those_that_are(tmp_path: Path, graph
 
 
 def test_splits_without_dev_are_refused(tmp_path: Path, graph: Any) -> None:
-    (tmp_path / "splits.tsv").write_text("record\tsplit\n1\ttrain\n")
+    (tmp_path / "splits.tsv").write_text("record\tsplit\nhttps://m.example/1\ttrain\n")
     with pytest.raises(InputError, match="has no record in the split dev"):
         Source(splits=tmp_path / "splits.tsv", property="colour").read(16, graph, no_progress)
