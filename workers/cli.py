@@ -7,18 +7,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import redis
 import typer
+from kombu.exceptions import OperationalError
+from pyoxigraph import NamedNode
 
+from classifiers.model.description import ModelDescription
 from enrich.cli.common import Json, ModelFolder, open_workspace, say, write_json, write_table
-
-if TYPE_CHECKING:
-    from pyoxigraph import NamedNode
-
-    from enrich.settings.loading import Settings
-    from workers.context import WorkerContext
-    from workers.tasks import Messages
+from enrich.errors import BrokerError, SettingsError
+from enrich.graph.record_files import read_records
+from enrich.runs.request import JOB, make_request, open_run
+from enrich.settings.loading import Settings
+from workers.address import shown
+from workers.app import make_app, start_beat, start_worker
+from workers.context import WorkerContext
+from workers.health import look
+from workers.tasks import Messages
+from workers.threads import stay_single_threaded
 
 EXAMPLES = {
     "worker": "enrich worker --concurrency 2",
@@ -49,11 +56,7 @@ def worker(
     What was begun is finished first, or else done by another worker."""
     settings = _settings()
     processes = concurrency or settings.workers.concurrency
-    from workers.threads import stay_single_threaded
-
     threads = stay_single_threaded(processes)
-    from workers.app import make_app, start_worker
-
     app = make_app(settings)
     app.enrich_broker.check()
     served = app.enrich_broker.served(queues)
@@ -68,9 +71,6 @@ def beat() -> None:
     A run that was due while no beat was running is started at once. Two beats do no harm: a run is
     opened once for each time that it is due."""
     settings = _settings()
-    from enrich.errors import SettingsError
-    from workers.app import make_app, start_beat
-
     app = make_app(settings)
     if settings.workers.schedule is None or settings.workers.model is None:
         raise SettingsError(
@@ -90,9 +90,6 @@ def health(
 
     The exit code is 0 when all is well, 7 without a broker, 3 without a store, else 1."""
     settings = _settings()
-    from workers.app import make_app
-    from workers.health import look
-
     found = look(make_app(settings), settings, need_worker=need_worker)
     if as_json:
         write_json(found.as_dict())
@@ -158,10 +155,6 @@ def _open(
     limit: int | None,
     priority: int,
 ) -> tuple[NamedNode, bool]:
-    from classifiers.model.description import ModelDescription
-    from enrich.graph.record_files import read_records
-    from enrich.runs.request import JOB, make_request, open_run
-
     folder = model.expanduser().resolve()
     described = ModelDescription.read(folder)
     named = None if records is None else read_records(records)
@@ -193,14 +186,8 @@ def _settings() -> Settings:
 def _worker_context() -> Iterator[tuple[WorkerContext, Messages]]:
     """The worker context and its messages; BrokerError within seconds when no broker answers."""
     settings = _settings()
-    from workers.app import make_app
-    from workers.broker import Broker
-    from workers.config import check
-    from workers.tasks import Messages
-
-    check(settings)
-    Broker(settings).check()
     app = make_app(settings)
+    app.enrich_broker.check()
     context = app.process.context
     try:
         with _broker_errors(settings):
@@ -213,12 +200,6 @@ def _worker_context() -> Iterator[tuple[WorkerContext, Messages]]:
 @contextmanager
 def _broker_errors(settings: Settings) -> Iterator[None]:
     """A broker that goes away meanwhile is said in the same words."""
-    import redis
-    from kombu.exceptions import OperationalError
-
-    from enrich.errors import BrokerError
-    from workers.address import shown
-
     try:
         yield
     except (redis.RedisError, OperationalError) as error:

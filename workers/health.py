@@ -10,9 +10,11 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from enrich.errors import BrokerError, EnrichError
-from enrich.graph.stores.base import Store
 from enrich.graph.stores.opening import store_of
+from enrich.runs.jobs import last_success
+from enrich.runs.register import OPEN, Register
 from enrich.settings.loading import Settings
+from ontology.terms import Names
 from workers.broker import Broker
 
 STORE_SECONDS = 3.0
@@ -76,16 +78,10 @@ def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health
             problems.append(found.problem)
         if readable:
             try:
-                runs, last = _runs(store, settings)
+                names = Names(settings.base)
+                runs = [run.run for run in Register(store, names).runs(OPEN)]
+                ended = last_success(store, names)
+                last = f"{ended:%Y-%m-%dT%H:%M:%SZ}" if ended else None
             except EnrichError as error:
                 problems.append(str(error))
     return Health(not problems, alive, readable, writable, workers, beats, queued, runs, last, problems)
-
-
-def _runs(store: Store, settings: Settings) -> tuple[list[str], str | None]:
-    from enrich.runs.register import ACTIVE, OPEN, Register
-    from ontology.terms import Names
-
-    known = Register(store, Names(settings.base)).runs()
-    ended = [run.ended for run in known if run.state == ACTIVE and run.ended]
-    return [run.run for run in known if run.state == OPEN], max(ended, default=None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from threadpoolctl import threadpool_limits
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def stay_single_threaded(concurrency: int, cores: int | None = None) -> int:
-    """Keep this process to one thread until it has forked; before numpy, xgboost and torch are imported.
+    """Keep this process to one thread until it has forked; before xgboost and torch are imported.
 
     OpenMP threads do not survive a fork: a child whose parent had any waits for them for ever. Returns the
     threads that each of so many children may use: its share of the cores, or what the operator has set.
@@ -25,8 +27,6 @@ def stay_single_threaded(concurrency: int, cores: int | None = None) -> int:
 
 def use_threads(threads: int) -> None:
     """Let a child process, after the fork, use so many threads: in what it has imported and in what it will."""
-    from threadpoolctl import threadpool_limits
-
     _set_variables(threads)
     threadpool_limits(threads)
 
