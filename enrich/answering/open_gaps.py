@@ -57,7 +57,8 @@ def open_gaps(
 def fingerprint(reader: Reader) -> str | None:
     """The digest of all facts and vocabularies as they are now; None when the store cannot tell."""
     parts = []
-    for graph in (*reader.store.graphs(beside=reader.names.base), DefaultGraph()):
+    graphs: list[NamedNode | DefaultGraph] = [*reader.store.graphs(beside=reader.names.base), DefaultGraph()]
+    for graph in graphs:
         digest = reader.store.fingerprint(graph)
         if digest is None:
             return None
