@@ -17,7 +17,7 @@ from pyoxigraph import NamedNode
 from classifiers.base import ClassifierError
 from classifiers.model.description import ModelDescription
 from enrich.answering.batch_work import do_batch
-from enrich.answering.finalize import sweep_orphans
+from enrich.answering.finalize import tidy
 from enrich.answering.models import Models
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import TimeUp, time_up_on
@@ -36,6 +36,8 @@ from workers.telemetry import tell
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)
 PLANNING_SHARE = 0.8
 """The share of a task's time that a planner takes before it lets another go on."""
+TIDY_SECONDS = 15.0
+"""So long after the death of a process that tidied another one may."""
 IDLE_PLANNERS = 2
 """So many planners in a row that found nothing to note stop the run."""
 
@@ -207,7 +209,9 @@ def run_reconcile(context: WorkerContext, messages: Messages) -> str:
     try:
         found = reconcile(context, messages)
         while found.finalized:
-            sweep_orphans(context)
+            with context.broker.lock("tidy", TIDY_SECONDS, renewed=True) as held:
+                if held:
+                    tidy(context)
             found = reconcile(context, messages)
     except StoreUnavailable as error:
         metrics.FAILURES.labels("store").inc()

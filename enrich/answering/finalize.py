@@ -11,9 +11,10 @@ from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
 from enrich.answering.open_gaps import fingerprint
-from enrich.errors import RunError
+from enrich.errors import RunError, StoreError
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.lease import current_lease, release_lease
+from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.shards import HeldAnswer, counts_of, held_answers, held_counts, narrowed, noted_counts
 
@@ -181,6 +182,20 @@ def sweep_orphans(context: Context) -> int:
             context.store.drop(graph)
             dropped += 1
     return dropped
+
+
+def tidy(context: Context) -> None:
+    """What follows a run: orphan graphs are dropped, and answers that have not counted for `run.keep_days`.
+
+    A store that fails meanwhile is no fault of the run; the next one does it.
+    """
+    try:
+        orphans, pruned = sweep_orphans(context), prune(context.workspace)
+    except StoreError as error:
+        context.observer.log("warning", "not tidied; the next run does it", reason=str(error))
+        return
+    if orphans or pruned.answers:
+        context.observer.log("info", "tidied", orphans=orphans, answers=pruned.answers.total())
 
 
 def forget(context: Context, run: NamedNode) -> None:

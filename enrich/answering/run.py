@@ -16,7 +16,7 @@ from classifiers.base import ClassifierError, Progress, no_progress
 from classifiers.model.description import ModelDescription
 from enrich.answering.batch_work import LOST, WAITING, do_batch
 from enrich.answering.context import Context
-from enrich.answering.finalize import finalize, forget, sweep_orphans
+from enrich.answering.finalize import finalize, forget, tidy
 from enrich.answering.observer import Observer
 from enrich.answering.open_gaps import fingerprint, open_gaps
 from enrich.answering.planner import make_plan
@@ -188,7 +188,7 @@ class _InProcess:
         except (EnrichError, ClassifierError) as error:
             context.plan(run).fail(str(error))
             raise
-        sweep_orphans(context)
+        tidy(context)
         done = context.register.get(run)
         return RunSummary(
             run=run.value,
