@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import collections_baselines as made
 import numpy as np
+from _data import FOLDER, data_or_skip
 
 from classifiers.base import Classifier
 from classifiers.data import Dataset, Record
@@ -40,7 +41,7 @@ from enrich.graph.loading import load_file
 from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.learn.training_set import Lesson, lesson
+from enrich.learn.training_set import TrainingSet, training_set
 from ontology.profiles import load_profile
 from ontology.terms import Names
 
@@ -48,7 +49,7 @@ COMMON = 50
 """Figures are also given over the classes with at least this many training values."""
 
 
-def data(folder: Path) -> tuple[Lesson, list[Record]]:
+def data(folder: Path, most: int | None = None) -> tuple[TrainingSet, list[Record]]:
     """Train with its classes, and the records of dev."""
     profile = load_profile("linked-art")
     with EmbeddedStore() as store:
@@ -56,8 +57,8 @@ def data(folder: Path) -> tuple[Lesson, list[Record]]:
         load_file(store, folder / "vocabulary.nq.gz")
         reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
         splits = read_splits(folder / "splits.tsv.gz")
-        found = {s: [x.record for x in reader.read_all(splits[s])] for s in ("train", "dev")}
-    return lesson(found["train"], profile), found["dev"]
+        found = {s: [x.record for x in reader.read_all(splits[s][:most])] for s in ("train", "dev")}
+    return training_set(found["train"], profile), found["dev"]
 
 
 def figures(scores: Any, target: Any, frequency: Any) -> dict[str, float]:
@@ -74,7 +75,7 @@ def figures(scores: Any, target: Any, frequency: Any) -> dict[str, float]:
     }
 
 
-def baselines(taught: Lesson, dev: Sequence[Record]) -> dict[str, Any]:
+def baselines(taught: TrainingSet, dev: Sequence[Record]) -> dict[str, Any]:
     """The three baselines on every property."""
     rows: dict[str, Any] = {}
     for prop in taught.dataset.properties:
@@ -98,7 +99,7 @@ def baselines(taught: Lesson, dev: Sequence[Record]) -> dict[str, Any]:
 
 
 def ours(
-    taught: Lesson, dev: Sequence[Record], members: Sequence[MemberSpec], fusion: str, resume: Path
+    taught: TrainingSet, dev: Sequence[Record], members: Sequence[MemberSpec], fusion: str, resume: Path
 ) -> tuple[dict[str, Any], Model]:
     """Every modality and the fusion of one model, by property; what training took."""
     began = time.monotonic()
@@ -129,7 +130,7 @@ def ours(
     return rows, model
 
 
-def encoders(taught: Lesson, dev: Sequence[Record], count: int) -> dict[str, Any]:
+def encoders(taught: TrainingSet, dev: Sequence[Record], count: int) -> dict[str, Any]:
     """TF-IDF and MiniLM, each trained once on the same `count` records of train; by the most probable class."""
     order = np.random.default_rng(0).permutation(len(taught.dataset))[:count]
     check = int(len(order) * HELD_OUT_SHARE)
@@ -190,8 +191,8 @@ def report(rows: Mapping[str, Any], properties: Sequence[str]) -> str:
 def main() -> None:
     """Run what is asked for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("ENRICH_DATA", beside)))
+    parser.add_argument("--data", type=Path, default=FOLDER)
+    parser.add_argument("--records", type=int, help="of each split, at most")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--minilm", action="store_true")
     parser.add_argument("--fusions", nargs="+", default=["late"])
@@ -199,7 +200,7 @@ def main() -> None:
     parser.add_argument("--numerals", choices=("both", "with", "without", "none"), default="both")
     parser.add_argument("--encoders", type=int, default=0, metavar="N")
     asked = parser.parse_args()
-    taught, dev = data(asked.data / "collections")
+    taught, dev = data(data_or_skip("collections", asked.data), asked.records)
     properties = [p.name for p in taught.dataset.properties]
     rows = {} if asked.no_baselines else baselines(taught, dev)
     if asked.encoders:

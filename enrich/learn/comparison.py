@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Distribution, FloatArray
 from classifiers.data import Dataset, Property, Record
+from classifiers.model.config import FUSION, Threshold
 from classifiers.model.decision_rule import order_candidates
+from classifiers.model.model import Model, calibrated, sane
 from enrich.learn.intervals import Interval, Scored, mean_over, resamples
 
-if TYPE_CHECKING:
-    from classifiers.model.config import Threshold
-    from classifiers.model.model import Model
-
-Said = tuple[Distribution, "Threshold", FloatArray]
+MemberPrediction = tuple[Distribution, Threshold, FloatArray]
 """A distribution over all records, with the thresholds and offsets that its holder decides by."""
 BATCH = 2000
 
 
-def same_records(truth: Dataset, said: Mapping[str, Mapping[str, Said]]) -> dict[str, Any]:
+def same_records(truth: Dataset, said: Mapping[str, Mapping[str, MemberPrediction]]) -> dict[str, Any]:
     """Macro-F1 and accuracy by property, only on records that every modality could look at.
 
     Returns {"properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
@@ -36,15 +34,15 @@ def same_records(truth: Dataset, said: Mapping[str, Mapping[str, Said]]) -> dict
 
 
 def ablation(
-    model: Model, records: Sequence[Record], truth: Dataset, said: Mapping[str, Mapping[str, Said]]
+    model: Model,
+    records: Sequence[Record],
+    truth: Dataset,
+    said: Mapping[str, Mapping[str, MemberPrediction]],
 ) -> dict[str, Any]:
     """The fusion with each modality withheld in turn, on records that leave it an answer every time.
 
     The same shape as `same_records`, by "all" and "without MODALITY"; empty with a single modality.
     """
-    from classifiers.model.config import FUSION
-    from classifiers.model.model import calibrated, sane
-
     if len(model.members) < 2:
         return {}
     firsts: dict[str, dict[str, Any]] = {p.name: {} for p in model.properties}
@@ -65,7 +63,7 @@ def ablation(
 
 
 def _without(
-    model: Model, records: Sequence[Record], said: Mapping[str, Mapping[str, Said]], silent: str
+    model: Model, records: Sequence[Record], said: Mapping[str, Mapping[str, MemberPrediction]], silent: str
 ) -> dict[str, Distribution]:
     """What the fusion says when one modality is absent from every record."""
     parts: dict[str, list[Distribution]] = {p.name: [] for p in model.properties}
@@ -88,7 +86,7 @@ def _without(
 
 
 def _part(
-    said: Mapping[str, Mapping[str, Said]],
+    said: Mapping[str, Mapping[str, MemberPrediction]],
     prop: Property,
     modality: str,
     rows: NDArray[np.intp],

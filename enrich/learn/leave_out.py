@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from classifiers.base import Progress, no_progress
 from classifiers.data import Dataset, Record
+from classifiers.model.fitting import ModelSpec, fit_model
+from classifiers.model.model import Model
+from classifiers.model.out_of_fold import MemberSpec
 from classifiers.registry import classifier_class
 from enrich.errors import ModelError
-
-if TYPE_CHECKING:
-    from classifiers.model.fitting import ModelSpec
-    from classifiers.model.model import Model
+from enrich.learn.measures import measure
 
 LEAST = 50
 """Records of the split that a museum needs to be measured."""
@@ -22,9 +25,6 @@ FOLDS = 2
 
 def spec_of(model: Model) -> ModelSpec:
     """What the model was made of, with two folds and no candidate sets, to be quicker. Raises ModelError."""
-    from classifiers.model.fitting import ModelSpec
-    from classifiers.model.out_of_fold import MemberSpec
-
     try:
         members = tuple(
             MemberSpec(
@@ -45,6 +45,17 @@ def spec_of(model: Model) -> ModelSpec:
     )
 
 
+def values_of(records: Sequence[Record], context: str, least: int = 1) -> list[str]:
+    """The values of the context that at least `least` records have, the most frequent first."""
+    counts = Counter(v for r in records for v in set(r.context.get(context, ())))
+    return [value for value, n in counts.most_common() if n >= least]
+
+
+def having(records: Sequence[Record], context: str, value: str) -> NDArray[np.bool_]:
+    """Which records (n,) have the value."""
+    return np.array([value in r.context.get(context, ()) for r in records], dtype=bool)
+
+
 def leave_one_out(
     model: Model,
     train: Sequence[Record],
@@ -60,21 +71,18 @@ def leave_one_out(
     Returns, most records first, {"value", "records", "trained_with", "trained_without"}: the mean macro-F1
     and accuracy of the fused answers of this model and of one that never saw the value.
     """
-    from classifiers.model.fitting import fit_model
-    from enrich.learn.evaluation import measure
-
     spec = spec_of(model)
-    known = {v for r in train for v in r.context.get(context, ())}
-    counts = Counter(v for r in held_out for v in set(r.context.get(context, ())))
-    values = [v for v, n in counts.most_common() if n >= least and v in known]
+    known = set(values_of(train, context))
+    values = [v for v in values_of(held_out, context, least) if v in known]
+    data = Dataset(train, model.properties)
     found: list[dict[str, Any]] = []
     for i, value in enumerate(values):
         progress(f"leaving out each {context}", i, len(values))
-        rest = [r for r in train if value not in r.context.get(context, ())]
-        inside = [r for r in held_out if value in r.context.get(context, ())]
+        rest = data.subset(np.flatnonzero(~having(train, context, value)))
+        inside = [held_out[int(k)] for k in np.flatnonzero(having(held_out, context, value))]
         if len(rest) < 2 * FOLDS:
             continue
-        again = fit_model(Dataset(rest, model.properties), spec, seed=int(model.training.get("seed", 0)))
+        again = fit_model(rest, spec, seed=int(model.training.get("seed", 0)))
         found.append(
             {
                 "value": value,

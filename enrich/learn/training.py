@@ -5,34 +5,33 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset, Record
+from classifiers.data import Dataset
 from classifiers.digest import file_digest
+from classifiers.model.fitting import ModelSpec, fit_model
 from classifiers.model.manifest import ModelFolderError
+from classifiers.model.model import Model
 from classifiers.model.out_of_fold import dataset_digest
 from classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.record_files import read_splits
+from enrich.learn.measures import measure
 from enrich.learn.members import AUTO, back_end_member, member_specs
 from enrich.learn.model_folders import json_file
+from enrich.learn.split_records import read_records_of
 from enrich.learn.text_back_end import choose_back_end
-from enrich.learn.training_set import Lesson, lesson
-
-if TYPE_CHECKING:
-    from classifiers.model.fitting import ModelSpec
-    from classifiers.model.model import Model
-    from enrich.graph.records import Subject
-    from enrich.workspace import Workspace
+from enrich.learn.training_set import TrainingSet, training_set
+from enrich.workspace import Workspace
 
 _PACKAGES = ("enrich", "numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
 
@@ -52,8 +51,6 @@ def train(
     of the split that the graph does not hold or that could not be read. A training that was killed goes
     on where it stopped, from the folder .NAME.training beside `model`. Raises InputError, ModelError.
     """
-    from classifiers.model.fitting import fit_model
-
     began = time.monotonic()
     wanted = None if splits is None else read_splits(splits)
     if wanted is not None and not wanted.get("train"):
@@ -66,17 +63,17 @@ def train(
         raise InputError(
             "none of the records to train on is in the graph; load it first, or check the splits"
         )
-    taught = lesson(records, workspace.profile)
+    learned = training_set(records, workspace.profile)
     seed = workspace.settings.train.seed if seed is None else seed
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
-        _check_properties(workspace, taught)
-        spec, choice = _resolved(workspace, spec, taught, seed, progress, resume)
-        fitted = fit_model(taught.dataset, spec, seed=seed, progress=progress, resume=resume)
+        _check_properties(workspace, learned)
+        spec, choice = _resolved(workspace, spec, learned, seed, progress, resume)
+        fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
         dev = _dev_figures(workspace, fitted, None if wanted is None else wanted.get("dev"), progress)
         training = {
-            **_account(workspace, taught, spec, seed, splits, len(records)),
-            "snapshot": snapshot(taught.dataset, model),
+            **_account(workspace, learned, spec, seed, splits, len(records)),
+            "snapshot": snapshot(learned.dataset, model),
             **choice,
         }
         metrics = {**fitted.metrics, **dev}
@@ -96,38 +93,6 @@ def train(
     }
 
 
-def read_records_of(
-    workspace: Workspace, iris: Sequence[NamedNode] | None, progress: Progress, pictures: bool = False
-) -> tuple[list[Record], int]:
-    """The records of these IRIs (all for None), and how many could not be read.
-
-    With `pictures` their files are fetched as well, or the reason noted why there is none.
-    """
-    total = 0 if iris is None else len(iris)
-    records: list[Record] = []
-    skipped = 0
-    for done, subject in enumerate(_subjects(workspace, iris, pictures), start=1):
-        if subject.problem is None:
-            records.append(subject.record)
-        else:
-            skipped += 1
-        if done % 500 == 0:
-            progress("reading", done, total)
-    progress("reading", len(records) + skipped, len(records) + skipped)
-    return records, skipped
-
-
-def _subjects(workspace: Workspace, iris: Sequence[NamedNode] | None, pictures: bool) -> Iterator[Subject]:
-    if not pictures:
-        yield from workspace.reader.read_all(iris)
-        return
-    from enrich.media.pictures import PictureSource
-    from enrich.media.prefetch import prefetch
-
-    with PictureSource(workspace.settings.located_media) as source:
-        yield from prefetch(workspace.reader.read_all(iris), source)
-
-
 def model_spec(
     workspace: Workspace, modalities: Sequence[str] | None = None, *, auto: bool = False
 ) -> ModelSpec:
@@ -135,8 +100,6 @@ def model_spec(
 
     The text back end `auto` is decided on the records, and so refused unless the caller does that (`auto`).
     """
-    from classifiers.model.fitting import ModelSpec
-
     settings = workspace.settings.train
     asked = tuple(dict.fromkeys(modalities or settings.modalities))
     members = member_specs(workspace, asked)
@@ -159,7 +122,7 @@ def model_spec(
 
 
 def _resolved(
-    workspace: Workspace, spec: ModelSpec, taught: Lesson, seed: int, progress: Progress, resume: Path
+    workspace: Workspace, spec: ModelSpec, learned: TrainingSet, seed: int, progress: Progress, resume: Path
 ) -> tuple[ModelSpec, dict[str, Any]]:
     """The same with the text back end decided, and the account of why; unchanged where none is `auto`."""
     members, account = [], {}
@@ -167,7 +130,7 @@ def _resolved(
         if member.classifier == AUTO:
             member, account["text_back_end"] = choose_back_end(
                 partial(back_end_member, workspace, "text"),
-                taught.dataset,
+                learned.dataset,
                 spec.folds,
                 seed=seed,
                 progress=progress,
@@ -177,8 +140,8 @@ def _resolved(
     return replace(spec, members=tuple(members)), account
 
 
-def _check_properties(workspace: Workspace, taught: Lesson) -> None:
-    if not taught.dataset.properties:
+def _check_properties(workspace: Workspace, learned: TrainingSet) -> None:
+    if not learned.dataset.properties:
         raise InputError(
             f"no property of the profile {workspace.profile.name} has a class with enough training values; "
             "check it with: enrich profile check"
@@ -191,8 +154,6 @@ def _dev_figures(
     """Figures on dev for the model card; nothing is fitted on them."""
     if not dev:
         return {}
-    from enrich.learn.evaluation import measure
-
     records, _ = read_records_of(workspace, dev, progress, "image" in fitted.members)
     figures = measure(fitted, records, detail=True, progress=progress)
     return {
@@ -202,12 +163,12 @@ def _dev_figures(
 
 
 def _account(
-    workspace: Workspace, taught: Lesson, spec: ModelSpec, seed: int, splits: Path | None, records: int
+    workspace: Workspace, learned: TrainingSet, spec: ModelSpec, seed: int, splits: Path | None, records: int
 ) -> dict[str, Any]:
     """All that is needed to say what a model was made from; no times, so that the same input gives the
     same digest."""
     return {
-        **taught.account(),
+        **learned.account(),
         "records": records,
         "seed": seed,
         "profile": workspace.profile.name,

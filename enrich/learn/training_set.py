@@ -12,7 +12,7 @@ from ontology.profiles import Profile
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingSet:
     """A dataset and its account: training values per class, and the classes and properties left out."""
 
     dataset: Dataset
@@ -29,7 +29,7 @@ class Lesson:
         }
 
 
-def lesson(records: Sequence[Record], profile: Profile) -> Lesson:
+def training_set(records: Sequence[Record], profile: Profile) -> TrainingSet:
     """Choose the classes of each property: those with at least the profile's minimum of training values.
 
     Classes come in the profile's order where it lists them, else by IRI. A property with no class left
@@ -39,14 +39,14 @@ def lesson(records: Sequence[Record], profile: Profile) -> Lesson:
     classes: dict[str, dict[str, int]] = {}
     left_out: dict[str, dict[str, int]] = {}
     without: list[str] = []
-    for said in profile.properties:
-        counts: Counter[str] = Counter(v for r in records for v in r.known.get(said.name, ()))
-        listed = [c.value for c in said.classes] or sorted(counts)
-        kept = [c for c in listed if counts[c] >= max(1, said.minimum)]
-        left_out[said.name] = {c: counts[c] for c in listed if c not in set(kept)}
+    for prop in profile.properties:
+        counts: Counter[str] = Counter(v for r in records for v in r.known.get(prop.name, ()))
+        listed = [c.value for c in prop.classes] or sorted(counts)
+        kept = [c for c in listed if counts[c] >= max(1, prop.minimum)]
+        left_out[prop.name] = {c: counts[c] for c in listed if c not in set(kept)}
         if not kept:
-            without.append(said.name)
+            without.append(prop.name)
             continue
-        classes[said.name] = {c: counts[c] for c in kept}
-        properties.append(Property(said.name, tuple(kept), said.many))
-    return Lesson(Dataset(list(records), tuple(properties)), classes, left_out, tuple(without))
+        classes[prop.name] = {c: counts[c] for c in kept}
+        properties.append(Property(prop.name, tuple(kept), prop.many))
+    return TrainingSet(Dataset(list(records), tuple(properties)), classes, left_out, tuple(without))

@@ -15,8 +15,8 @@ from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.reading import from_records, read_folder
 from enrich.errors import InputError, SettingsError
 from enrich.graph.record_files import read_splits
-from enrich.learn.training import read_records_of
-from enrich.learn.training_set import lesson
+from enrich.learn.split_records import read_records_of
+from enrich.learn.training_set import training_set
 from enrich.workspace import Workspace
 
 LEARN_SHARE = 0.8
@@ -71,7 +71,7 @@ class Source:
             if not splits.get(name):
                 raise InputError(f"{file} has no record in the split {name}")
         records, _ = read_records_of(workspace, splits["train"], progress, pictures=True)
-        known = lesson(records, workspace.profile).dataset.properties
+        known = training_set(records, workspace.profile).dataset.properties
         chosen = tuple(p for p in known if p.name == self.property)
         if not chosen:
             names = ", ".join(p.name for p in known) or "none"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xgboost as xgb
 from numpy.typing import NDArray
 
 from classifiers.base import FloatArray, Progress, no_progress
@@ -112,8 +113,6 @@ def soft(truth: Indices, classes: int, smoothing: float) -> FloatArray:
 
 def boosted(learn: Any, target: FloatArray, ask: Any, rounds: int, seed: int) -> FloatArray:
     """Probabilities (m, K) for the rows of `ask` by trees fitted to soft targets (n, K)."""
-    import xgboost as xgb
-
     n, classes = target.shape
 
     def objective(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from classifiers.registry import classifier_class
 from classifiers.tables import Table
 from enrich.errors import InputError
+from enrich.graph.labels import class_names
 from enrich.graph.record_files import read_splits
 from enrich.learn.intervals import Scored, resamples
 from enrich.learn.plots import Panel, panels_figure, save
-
-if TYPE_CHECKING:
-    from enrich.workspace import Workspace
+from enrich.learn.split_records import read_records_of
+from enrich.learn.training_set import training_set
+from enrich.workspace import Workspace
 
 Cell = str | int | float | None
 
@@ -133,10 +134,6 @@ def gather(
 
     Raises InputError for splits without records.
     """
-    from enrich.graph.labels import class_names
-    from enrich.learn.training import read_records_of
-    from enrich.learn.training_set import lesson
-
     known = read_splits(splits)
     for name in ("train", split):
         if not known.get(name):
@@ -149,7 +146,7 @@ def gather(
         chosen = np.sort(np.random.default_rng(seed).choice(len(train), records, replace=False))
         train = [train[int(i)] for i in chosen]
     return Material(
-        lesson(train, workspace.profile).dataset,
+        training_set(train, workspace.profile).dataset,
         held_out,
         split,
         workspace.profile.museum,

@@ -7,17 +7,17 @@ that only it has cannot be found by a classifier that never saw it, and are coun
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Record
+from classifiers.data import Dataset
 from classifiers.model.metrics import Indices
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_over
+from enrich.learn.leave_out import having, values_of
 from enrich.learn.plots import Panel
 from enrich.studies.study import Cell, Material, Study, first_candidates, fit, most_frequent
 
@@ -33,17 +33,6 @@ COLUMNS = (
 )
 
 
-def groups_of(records: Sequence[Record], context: str, least: int) -> list[str]:
-    """The values of the context that at least `least` records have, the most frequent first."""
-    counts = Counter(v for r in records for v in set(r.context.get(context, ())))
-    return [value for value, n in counts.most_common() if n >= least]
-
-
-def belongs(records: Sequence[Record], context: str, value: str) -> np.ndarray:
-    """Which records (n,) have the value."""
-    return np.array([value in r.context.get(context, ()) for r in records], dtype=bool)
-
-
 def transfer_study(
     material: Material,
     member: MemberSpec,
@@ -55,8 +44,8 @@ def transfer_study(
     """Leave each group out in turn. Raises InputError for a context with fewer than two groups."""
     context = context or material.museum
     train = material.train
-    known = set(groups_of(train.records, context, 1))
-    groups = [g for g in groups_of(material.held_out, context, least) if g in known]
+    known = set(values_of(train.records, context))
+    groups = [g for g in values_of(material.held_out, context, least) if g in known]
     if not groups or len(known) < 2:
         raise InputError(
             f"context {context!r}: there is no value with {least} records in the split, or only one in "
@@ -68,7 +57,7 @@ def transfer_study(
     sizes, unseen = {}, {}
     for i, group in enumerate(groups):
         progress(f"{context} left out", i, len(groups))
-        inside, rows = belongs(train.records, context, group), belongs(material.held_out, context, group)
+        inside, rows = having(train.records, context, group), having(material.held_out, context, group)
         others, own = train.subset(np.flatnonzero(~inside)), train.subset(np.flatnonzero(inside))
         answers = {
             WAYS[0]: whole,

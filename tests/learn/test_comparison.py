@@ -10,7 +10,7 @@ import pytest
 
 from classifiers.data import Dataset
 from classifiers.model.model import Model
-from enrich.learn.evaluation import measure
+from enrich.learn.measures import measure
 from tests.two_modalities import fused_model, told
 
 HELD_OUT = told(120, seed=1)

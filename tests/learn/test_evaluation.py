@@ -19,7 +19,8 @@ from classifiers.model.metrics import macro_f1
 from classifiers.model.model import Member, Model
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError, ModelError
-from enrich.learn.evaluation import evaluate, hidden, measure
+from enrich.learn.evaluation import evaluate
+from enrich.learn.measures import hidden, measure
 from tests.classifiers.museum import BASE, PROPERTIES, dataset, museum
 from tests.learn.test_training import FAST, FakeWorkspace, write_splits
 

@@ -16,7 +16,7 @@ from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.records import Subject
 from enrich.graph.stores import open_store
 from enrich.learn.training import model_spec, train
-from enrich.learn.training_set import lesson
+from enrich.learn.training_set import training_set
 from enrich.settings.loading import Settings
 from ontology.profiles import ContextProfile, Profile, PropertyProfile, Step
 from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
@@ -131,7 +131,7 @@ def test_classes_come_in_the_profiles_order_and_rare_ones_are_named() -> None:
         *(Record(f"urn:{i}", {"place": (PLACES[0],), "time": (CENTURIES[0],)}) for i in range(6)),
         Record("urn:rare", {"place": (PLACES[2],), "time": (CENTURIES[1],)}),
     ]
-    taught = lesson(records, PROFILE)
+    taught = training_set(records, PROFILE)
     assert taught.dataset.property("place").classes == (PLACES[2], PLACES[0])
     assert taught.dataset.property("time").classes == (CENTURIES[0],)
     assert taught.left_out["time"] == {CENTURIES[1]: 1}

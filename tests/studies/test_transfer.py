@@ -10,8 +10,9 @@ import pytest
 from classifiers.data import Dataset, Record
 from classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
+from enrich.learn.leave_out import having, values_of
 from enrich.studies.study import Material, Study
-from enrich.studies.transfer import WAYS, belongs, groups_of, transfer_study
+from enrich.studies.transfer import WAYS, transfer_study
 from tests.classifiers.museum import PLACES, PROPERTIES
 from tests.studies.material import material
 from tests.two_modalities import FAST
@@ -61,10 +62,10 @@ def test_values_that_only_the_museum_has_are_counted_as_unseen() -> None:
 
 def test_groups_need_enough_records() -> None:
     held = material(10, 60).held_out
-    values = groups_of(held, "museum", 1)
+    values = values_of(held, "museum", 1)
     assert len(values) == 3
-    assert groups_of(held, "museum", 61) == []
-    assert belongs(held, "museum", values[0]).sum() >= belongs(held, "museum", values[2]).sum()
+    assert values_of(held, "museum", 61) == []
+    assert having(held, "museum", values[0]).sum() >= having(held, "museum", values[2]).sum()
     with pytest.raises(InputError, match="context 'museum': there is no value with 500 records"):
         transfer_study(replace(material(40, 60)), TABULAR, least=500)
     with pytest.raises(InputError, match="context 'colour'"):

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from classifiers.data import Record
 from classifiers.fusion.base import PassThrough
+from classifiers.model.config import FUSION
+from classifiers.model.model import Model
 from enrich.graph.labels import class_names, told_apart
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
-
-if TYPE_CHECKING:
-    from classifiers.model.model import Model
-    from enrich.workspace import Workspace
-    from ontology.profiles import Profile
-
-FUSION = "fusion"
+from enrich.workspace import Workspace
+from ontology.profiles import Profile
 
 
 def account(
