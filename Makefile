@@ -2,7 +2,7 @@
 # demo    a made museum, from its gaps to one prediction's provenance
 # test    all tests; tests that need a server or data that is not there say so and are skipped
 # lint    ruff and mypy
-# bench   the benchmarks, with tables and plots in docs/
+# bench   every benchmark at a small size; what it measures in earnest: python benchmarks/NAME.py --help
 # docs    write docs/reference.md anew from the code
 # clean   remove what the above made, .venv included
 
@@ -54,10 +54,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	@for script in benchmarks/*.py; do \
-	  case $$script in */_*) continue;; esac; \
-	  echo "== $$script"; $(BIN)/python $$script || exit 1; \
-	done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(STAMP)
 	$(BIN)/python -m enrich.cli.reference docs/reference.md

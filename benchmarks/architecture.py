@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import sys
 import tarfile
 import tempfile
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import data_or_skip
 
 from classifiers.data import Dataset, Picture, Property, Record
 from classifiers.model.metrics import accuracy, class_f1, macro_f1, resolve_truth
@@ -30,7 +29,6 @@ from classifiers.neural.optimisation import TrainingSettings
 from classifiers.plots import panels, save
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 def read_records(archive: Path, folder: Path) -> dict[str, Dataset]:
@@ -91,15 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--backbone", default="test_coatnet")
+    parser.add_argument("--pictures", type=int, default=100_000, help="of each split, at most")
     parser.add_argument("--gamma", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--figure", type=Path, default=REPOSITORY / "docs" / "figures" / "architecture.png")
     arguments = parser.parse_args()
-    archive = DATA / "architecture" / "images.tar"
-    if not archive.is_file():
-        sys.exit(f"{archive} is not there; set ENRICH_DATA to the folder that holds architecture/images.tar")
+    archive = data_or_skip("architecture/images.tar")
     with tempfile.TemporaryDirectory() as folder:
-        data = read_records(archive, Path(folder))
+        data = {
+            name: split.subset(range(min(len(split), arguments.pictures)))
+            for name, split in read_records(archive, Path(folder)).items()
+        }
         order = np.random.default_rng(0).permutation(len(data["train"]))
         cut = len(order) // 10
         held_out, train = data["train"].subset(order[:cut]), data["train"].subset(order[cut:])

@@ -10,16 +10,16 @@ writes docs/figures/soup-*.png. About an hour on one core.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from _data import data_or_skip
 
 from classifiers.neural.checkpoints import NETWORK, folder_of
 from classifiers.neural.checkpoints import epochs as epochs_of
@@ -36,7 +36,6 @@ from classifiers.soup.trajectory import TrajectorySettings, recipe
 from classifiers.soup.trajectory_folder import train_trajectory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ENRICH_DATA", REPOSITORY.parent / "shared" / "data")) / "architecture"
 Schedule = Literal["restarts", "constant"]
 COATNET, BASELINES = "test_coatnet", ("test_resnet", "test_densenet", "test_vit")
 COMPARED: tuple[Method, ...] = ("uniform", "greedy", "window")
@@ -225,14 +224,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=21)
     parser.add_argument("--constant-epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--pictures", type=int, default=100_000, help="of each split, at most")
     parser.add_argument("--baselines", nargs="*", default=BASELINES)
     parser.add_argument("--parts", nargs="+", default=["one", "seeds", "networks", "constant"])
     parser.add_argument("--figures", type=Path, default=REPOSITORY / "docs" / "figures")
     arguments = parser.parse_args()
-    if not (DATA / "images.tar").is_file():
-        sys.exit(f"no pictures in {DATA}; set ENRICH_DATA to the folder that holds architecture/")
+    data = data_or_skip("architecture/images.tar").parent
     torch.set_num_threads(1)
-    sets = read_folder(DATA, 64)
+    sets = {
+        name: found.subset(np.arange(min(len(found), arguments.pictures)))
+        for name, found in read_folder(data, 64).items()
+    }
     split = PictureSplit(sets["train"], *sets["dev"].divide(0))
     print(
         f"{len(split.learn)} pictures to learn, {len(split.selection)} to select, {len(split.scoring)} to score"

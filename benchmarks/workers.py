@@ -30,6 +30,7 @@ from statistics import median
 import psutil
 import pyoxigraph as ox
 import redis
+from _data import FOLDER, data_or_skip
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -337,8 +338,8 @@ def quarters(times: list[float]) -> list[float]:
 def main() -> None:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("throughput", "batches", "gaps"))
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("what", nargs="?", choices=("throughput", "batches", "gaps"), default="gaps")
+    parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--records", type=int, default=8_000)
     parser.add_argument("--modality", default="tabular,text", help="one, or several with commas")
     parser.add_argument("--batch", type=int, default=500)
@@ -350,7 +351,7 @@ def main() -> None:
     if given.what == "gaps":
         many_gaps(given.gaps, given.processes)
         return
-    folder = Path(os.environ.get("ENRICH_DATA") or given.data)
+    folder = data_or_skip("silknow", given.data).parent
     buffer = io.BytesIO(m.subset(folder / "silknow" / "records.nq.gz", given.records))
     data = buffer.getvalue() + m.vocabulary(folder)
     if given.what == "throughput":

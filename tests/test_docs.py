@@ -16,7 +16,12 @@ from enrich.settings.loading import setting_rows
 from ontology.queries import query_names
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 MENTION = re.compile(r"^\s*(?:\$ )?enrich ([a-z].*)$", re.MULTILINE)
 
@@ -62,11 +67,27 @@ def test_commands_in_the_documents_exist(path: Path) -> None:
             assert option in text, f"{path.name}: enrich {line}"
 
 
-def test_make_targets_named_in_the_readme_exist() -> None:
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_files_named_in_the_documents_exist(path: Path) -> None:
+    named = re.findall(
+        r"`((?:enrich|classifiers|ontology|workers|tests|docs|benchmarks)/[\w./-]*)`", path.read_text("utf-8")
+    )
+    for name in named:
+        assert (ROOT / name).exists(), f"{path.name} names {name}"
+
+
+def test_every_package_has_its_paragraph() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [p.parent.relative_to(ROOT).as_posix() for top in ("enrich", "classifiers", "ontology", "workers")
+             for p in (*(ROOT / top).glob("__init__.py"), *(ROOT / top).glob("*/__init__.py"))]  # fmt: skip
+    for room in rooms:
+        assert f"`{room}/`" in text or f"`{room.partition('/')[2]}/`" in text or room == "enrich", room
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_make_targets_that_are_named_exist(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"make ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8"))) - {
-        "and"
-    }:
+    for target in set(re.findall(r"make ([a-z]+)\b", (ROOT / name).read_text(encoding="utf-8"))) - {"and"}:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
 
 

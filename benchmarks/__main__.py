@@ -1,0 +1,71 @@
+"""Runs the benchmarks at their small sizes, each in a folder of its own: whether they still run, in a few minutes.
+
+    python -m benchmarks [NAME ...]
+
+What a benchmark measures in earnest, its own help says: python benchmarks/NAME.py --help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SMALL: dict[str, tuple[str, ...]] = {
+    "architecture": ("--pictures", "40", "--epochs", "1", "--backbone", "test_resnet", "--figure", "out.png"),
+    "collections_text": ("--records", "300"),
+    "full_run": ("--objects", "200", "--stores", "memory", "disk"),
+    "graph_side": ("--sizes", "300", "--write", "50", "--naive", "300", "--stores", "embedded"),
+    "inference": (
+        "--records", "2", "--backbone", "test_resnet", "--rounds", "1", "--size", "320", "240",
+    ),
+    "soup": (
+        "--pictures", "60", "--epochs", "3", "--seeds", "0", "--parts", "one", "--figures", "figures",
+    ),
+    "tabular": ("--records", "200", "--tries", "1", "--out", "out.json"),
+    "validation": ("--records", "20"),
+    "workers": ("gaps", "--gaps", "200", "--processes", "1"),
+}  # fmt: skip
+"""The arguments of each benchmark that make it small."""
+
+
+def run_small(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run one benchmark in a folder; what it said."""
+    path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, str(HERE / f"{name}.py"), *SMALL[name]],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def main() -> int:
+    """Run those that are named, or all; 1 when one fails."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(SMALL)}")
+    failed = 0
+    for name in parser.parse_args().names or SMALL:
+        print(f"== benchmarks/{name}.py {' '.join(SMALL[name])}", flush=True)
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="enrich-bench-") as folder:
+            done = run_small(name, Path(folder))
+        print(done.stdout, end="")
+        if done.returncode:
+            failed += 1
+            print(done.stderr[-2000:], file=sys.stderr)
+        print(
+            f"   {'failed' if done.returncode else 'well'} after {time.monotonic() - began:.0f} s", flush=True
+        )
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Every benchmark runs to its end at a small size, or says which data it misses; `make bench` runs the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import HERE, SMALL, run_small
+
+HELPERS = {"collections_baselines", "tabular_baselines"}
+"""Modules beside the benchmarks that are none themselves."""
+
+
+def test_no_benchmark_is_forgotten() -> None:
+    found = {path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_")}
+    assert found - HELPERS == set(SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs_to_its_end_and_says_something(name: str, tmp_path: Path) -> None:
+    done = run_small(name, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip()
+    assert done.stdout.startswith("skipped: no ") or len(done.stdout.splitlines()) > 1
