@@ -81,6 +81,10 @@ class Configured:
     def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
         """From settings, or from JSON values by name; ClassifierError names a wrong one."""
         self.settings = self.settings_class.read(values, self.name) if settings is None else settings
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Set what it holds before it has learned anything."""
 
 
 class Classifier(Configured, ABC):

@@ -11,7 +11,6 @@ import numpy as np
 from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
 from classifiers.priors import class_priors, read_priors
-from classifiers.settings import ClassifierSettings
 
 
 class DummyClassifier(Classifier):
@@ -21,8 +20,7 @@ class DummyClassifier(Classifier):
     modality = "tabular"
     fork_safe = True
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.priors: dict[str, FloatArray] = {}
 
     def fit(

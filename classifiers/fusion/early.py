@@ -58,8 +58,7 @@ class EarlyFusion(Fuser):
     settings_class = EarlyFusionSettings
     settings: EarlyFusionSettings
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.modalities: tuple[str, ...] = ()
         self.layout, _ = RecordColumns.learn([])
         self.arrays: dict[str, NDArray[np.float32]] = {}

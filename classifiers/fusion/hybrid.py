@@ -19,7 +19,6 @@ from classifiers.fusion.base import ByModality, Fuser
 from classifiers.fusion.early import EarlyFusion, EarlyFusionSettings
 from classifiers.fusion.late import LateFusion, LateFusionSettings
 from classifiers.fusion.rows import take
-from classifiers.settings import ClassifierSettings
 
 EARLY = "early"
 
@@ -38,8 +37,7 @@ class HybridFusion(Fuser):
     settings_class = HybridFusionSettings
     settings: HybridFusionSettings
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.early = EarlyFusion(self.settings.early)
         late = {name: getattr(self.settings, name) for name in LateFusionSettings.model_fields}
         self.late = LateFusion(**late)

@@ -74,8 +74,7 @@ class LateFusion(Fuser):
     fork_safe = True
     settings: LateFusionSettings
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.modalities: tuple[str, ...] = ()
         self.layout: RecordColumns | None = None
         self.joint: JointModels = {}

@@ -77,9 +77,9 @@ def load_verified(folder: Path, load: Callable[[VerifiedFolder], T]) -> T:
         try:
             opened = open_folder(folder)
             loaded = load(opened)
-        except ModelFolderError:
+        except (ModelFolderError, OSError) as error:
             if _state(folder / MANIFEST) == before:
-                raise
+                raise ModelFolderError(str(error)) from error
             continue
         if opened.unchanged():
             return loaded

@@ -22,7 +22,6 @@ from classifiers.base import Classifier, ClassifierError, Distribution, FloatArr
 from classifiers.data import Dataset, Property, Record
 from classifiers.explain.explanation import Contribution, MemberExplanation
 from classifiers.priors import class_priors, read_priors
-from classifiers.settings import ClassifierSettings
 from classifiers.tabular import boosting
 from classifiers.tabular.boosting import TrainingTable, boost, boosted_probabilities, read_booster
 from classifiers.tabular.features import KNOWN, FeatureMap
@@ -42,8 +41,7 @@ class TabularClassifier(Classifier):
     shared = {"hide_known": "hide_known", "museum": "museum"}  # noqa: RUF012
     settings: TabularSettings
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.features = FeatureMap()
         self.boosters: dict[str, Any] = {}
         self.priors: dict[str, FloatArray] = {}

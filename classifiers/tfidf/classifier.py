@@ -18,7 +18,7 @@ from classifiers.arrays import read_arrays
 from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
 from classifiers.explain.explanation import MemberExplanation
-from classifiers.settings import ClassifierSettings, Positive
+from classifiers.settings import Positive
 from classifiers.tfidf.features import TextFeatures, TextFeatureSettings
 from classifiers.tfidf.linear import ABSENT, Linear, fit_linear, linear_probabilities
 from classifiers.tfidf.words import word_contributions
@@ -50,8 +50,7 @@ class TfidfClassifier(Classifier):
     fork_safe = True
     settings: TfidfSettings
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.features = TextFeatures(self.settings, {})
         self.linear: dict[str, Linear] = {}
 
