@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -51,16 +51,6 @@ class Sum:
             mean = tensor / self.weight
             found[key] = mean.to(kind) if kind.is_floating_point else mean.round().to(kind)
         return found
-
-
-def average(
-    members: Sequence[Mapping[str, Tensor]], shares: Sequence[float] | None = None
-) -> dict[str, Tensor]:
-    """The weighted mean of weights, computed in float64; equal shares unless they are given."""
-    total = Sum()
-    for weights, share in zip(members, shares or [1.0] * len(members), strict=True):
-        total.add(weights, share)
-    return total.mean()
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:

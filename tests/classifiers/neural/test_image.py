@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Picture, Record
+from classifiers.neural import decoding
 from classifiers.neural.decoding import DecodedPictures
 from classifiers.neural.image import ImageClassifier
 from tests.classifiers.conftest import COLOUR, IMAGE, StopAfter
@@ -137,8 +139,6 @@ def test_a_folder_gives_the_same_answers_by_onnx_and_by_torch(
 def test_a_folder_holds_no_pickle_and_needs_no_network(
     trained: ImageClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket
-
     config = saved(trained, tmp_path / "model")
     assert {p.name for p in (tmp_path / "model").iterdir()} == {"model.safetensors", "model.onnx"}
 
@@ -174,11 +174,9 @@ def test_a_killed_training_resumes_to_the_same_weights(
 def test_models_of_one_size_share_the_decoding(
     trained: ImageClassifier, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from classifiers.neural import decoding as pictures
-
     calls = []
-    decode = pictures.decode
-    monkeypatch.setattr(pictures, "decode", lambda *a, **k: calls.append(a) or decode(*a, **k))
+    decode = decoding.decode
+    monkeypatch.setattr(decoding, "decode", lambda *a, **k: calls.append(a) or decode(*a, **k))
     shared = DecodedPictures()
     trained.pictures = shared
     trained.predict(records[:5])

@@ -7,6 +7,7 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Property
+from classifiers.neural import libraries
 from classifiers.neural.heads import HeadSettings
 from classifiers.neural.networks import ImageNetwork, build_backbone
 
@@ -47,11 +48,9 @@ def test_a_backbone_that_timm_does_not_have_is_refused(name: str) -> None:
 
 
 def test_weights_of_the_hub_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    import timm
-
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(timm, "create_model", refuse)
+    monkeypatch.setattr(libraries.timm(), "create_model", refuse)
     with pytest.raises(ClassifierError, match=r"hub \(no network\); set weights to a local folder"):
         build_backbone("test_resnet", 32, weights="hub")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record, Text
+from classifiers.neural import encoders, libraries
 from classifiers.neural.text import TextClassifier
 from tests.classifiers.conftest import COLOUR, TEXT, StopAfter
 
@@ -98,8 +100,6 @@ def test_a_folder_gives_the_same_answers_by_onnx_and_by_torch(
 def test_a_folder_is_complete_in_itself(
     trained: TextClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket
-
     config = saved(trained, tmp_path / "model")
     names = {p.name for p in (tmp_path / "model").iterdir()}
     assert names == {"model.safetensors", "model.onnx", "tokenizer.json"}
@@ -167,17 +167,14 @@ def test_an_encoder_from_scratch_cannot_be_frozen() -> None:
 
 
 def test_texts_of_a_xlm_roberta_are_padded_with_its_own_number(records: list[Record], tmp_path: Path) -> None:
-    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
-
-    from classifiers.neural import encoders
-
+    library = libraries.transformers()
     tokenizer = encoders.train_tokenizer([t.value for r in records for t in r.texts], 300)
-    config = AutoConfig.for_model(
+    config = library.AutoConfig.for_model(
         "xlm-roberta", vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=16, max_position_embeddings=40, pad_token_id=1,
     )  # fmt: skip
-    AutoModel.from_config(config).save_pretrained(tmp_path / "encoder")
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path / "encoder")
+    library.AutoModel.from_config(config).save_pretrained(tmp_path / "encoder")
+    library.PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path / "encoder")
     classifier = TextClassifier(encoder=str(tmp_path / "encoder"), tokens=512, training={"epochs": 1})
     classifier.fit(Dataset(records, (COLOUR,)), Dataset([], (COLOUR,)))
     assert (classifier.tokens.pad, classifier.tokens.limit) == (1, 38)

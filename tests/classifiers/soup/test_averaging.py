@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
-from classifiers.soup.averaging import Sum, average, batch_norms, renew_statistics
+from classifiers.soup.averaging import Sum, batch_norms, renew_statistics
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSplit
 
@@ -16,6 +18,15 @@ from classifiers.soup.pictures import PictureSplit
 def weights(seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {"a": torch.randn(3, 4, generator=generator), "count": torch.tensor(seed)}
+
+
+def average(
+    members: Sequence[dict[str, torch.Tensor]], shares: Sequence[float] | None = None
+) -> dict[str, torch.Tensor]:
+    total = Sum()
+    for member, share in zip(members, shares or [1.0] * len(members), strict=True):
+        total.add(member, share)
+    return total.mean()
 
 
 @given(st.integers(0, 1000), st.integers(1, 9))
