@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
-from pyoxigraph import NamedNode
+from pyoxigraph import NamedNode, Quad
 
 from enrich.answering.context import Context, RunWork
 from enrich.answering.open_gaps import fingerprint
 from enrich.errors import RunError, StoreError
+from enrich.graph.stores.base import PAGE_TOKEN
+from enrich.graph.stores.pieces import ntriples
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.prune import prune
@@ -134,10 +136,11 @@ def _narrow(
     graph = NamedNode(shard)
     smaller = context.plan(run).shard("again", NamedNode(shard).value.rpartition("/")[2]) if kept else None
     if smaller is not None:
-        quads = list(
-            context.store.construct(f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}")
-        )
-        context.store.replace_graph(smaller, narrowed(quads, [a.prediction for a in kept], context.names))
+        query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} {PAGE_TOKEN}\n}}"
+        quads = [Quad(s, p, o) for s, p, o in context.store.select_by_key(query, "s")]  # type: ignore[arg-type]
+        context.store.drop(smaller)
+        kept_quads = narrowed(quads, [a.prediction for a in kept], context.names)
+        context.store.write_graph(smaller, ntriples(kept_quads))
     context.register.exchange_shard(run, graph, smaller, counts)
     context.store.drop(graph)
     del work.checked[shard]

@@ -238,7 +238,7 @@ def _reading(path: Path, stream: BinaryIO, rdf_format: RdfFormat, recovering: bo
         return _Reading(iter(ox.parse(BoundedEntities(stream, path), rdf_format)))  # type: ignore[arg-type]
     if not recovering:
         return _Reading(iter(ox.parse(stream, rdf_format)))
-    quads, account = salvage(stream, None)
+    quads, account = salvage(stream)
     return _Reading(quads, account.dropped.total, account.sentences, lambda: account.lost_directives)
 
 

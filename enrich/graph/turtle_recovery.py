@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import IO, Any
+from typing import IO
 
-from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
 
 BATCH = 256
 """Statements that are parsed together; only a batch that holds a bad one is parsed one by one."""
@@ -49,11 +49,11 @@ class Loss:
 
 @dataclass
 class SalvageAccount:
-    """What was read, kept, repaired and dropped; it fills while the quads are streamed.
+    """What was read, kept and dropped; it fills while the quads are streamed.
 
     `statements` counts Turtle statements, directives aside; `duplicates` are those read before word for
-    word; `dropped` and `dropped_lines` count lost statements and their lines by reason; `repaired` counts
-    terms by the relative IRI they replaced; `examples` are the first few losses of each reason.
+    word; `dropped` and `dropped_lines` count lost statements and their lines by reason; `examples` are the first few
+    losses of each reason; `lost_directives` counts prefixes and bases that do not parse.
     """
 
     lines: int = 0
@@ -63,16 +63,9 @@ class SalvageAccount:
     duplicates: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_lines: Counter[str] = field(default_factory=Counter)
-    relative: Counter[str] = field(default_factory=Counter)
-    repaired: Counter[str] = field(default_factory=Counter)
     examples: list[Loss] = field(default_factory=list)
     lost_directives: int = 0
     remembered_all: bool = True
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was dropped or repaired."""
-        return not self.dropped and not self.repaired
 
     def drop(self, line: int, lines: int, reason: str, message: str, text: str) -> None:
         """Count a lost statement."""
@@ -99,42 +92,16 @@ class SalvageAccount:
                 f"{count:,} statements ({self.dropped_lines[reason]:,} lines) were dropped: {reason}; "
                 f"the first at line {first.line}: {first.message}"
             )
-        for iri, count in sorted(self.repaired.items()):
-            said.append(f"<{iri}> was replaced {count:,} times by the IRI that it stands for.")
         return said
 
-    def to_json(self) -> dict[str, Any]:
-        """The account as plain JSON values."""
-        return {
-            "lines": self.lines,
-            "statements": self.statements,
-            "kept": self.kept,
-            "quads": self.quads,
-            "duplicates": self.duplicates,
-            "dropped": dict(self.dropped),
-            "dropped_lines": dict(self.dropped_lines),
-            "relative": dict(self.relative),
-            "repaired": dict(self.repaired),
-            "examples": [
-                {"line": e.line, "reason": e.reason, "message": e.message, "text": e.text}
-                for e in self.examples
-            ],
-        }
 
+def salvage(text_stream: IO[bytes]) -> tuple[Iterator[Quad], SalvageAccount]:
+    """The quads of a Turtle document that can be read, and the account, which fills as they are.
 
-def salvage(
-    text_stream: IO[bytes],
-    graph: NamedNode | None,
-    *,
-    repairs: Mapping[str, NamedNode] | None = None,
-) -> tuple[Iterator[Quad], SalvageAccount]:
-    """The quads of a Turtle or N-Triples document that can be read, and the account, which fills as they are.
-
-    `graph` receives them (the default graph when None); `repairs` says which IRI a relative one stands for.
     Never raises for what the document holds.
     """
     account = SalvageAccount()
-    return _Salvage(graph, repairs or {}, account).quads(text_stream), account
+    return _Salvage(account).quads(text_stream), account
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +115,7 @@ class _Statement:
 
 
 class _Salvage:
-    def __init__(
-        self, graph: NamedNode | None, repairs: Mapping[str, NamedNode], account: SalvageAccount
-    ) -> None:
-        self._graph = graph or DefaultGraph()
-        self._repairs = repairs
+    def __init__(self, account: SalvageAccount) -> None:
         self._account = account
         self._header: dict[str, str] = {}
         self._header_text = ""
@@ -225,7 +188,7 @@ class _Salvage:
         return None if any(_relative(quad) for quad in quads) else quads
 
     def _one(self, statement: _Statement) -> Iterator[Quad]:
-        """One statement: kept, repaired or, when its parts cannot be told apart better, dropped."""
+        """One statement: kept or, when its parts cannot be told apart better, dropped."""
         try:
             quads = list(_parsed(self._header_text, statement.text))
         except (SyntaxError, ValueError) as error:
@@ -238,28 +201,17 @@ class _Salvage:
             self._account.drop(statement.line, statement.lines, *_why(error, statement.text), statement.text)
             return
         relative = [iri for quad in quads for iri in _relative(quad)]
-        self._account.relative.update(relative)
-        unknown = [iri for iri in relative if iri not in self._repairs]
-        if unknown:
-            message = f"<{unknown[0]}> is relative, and the document has no base"
+        if relative:
+            message = f"<{relative[0]}> is relative, and the document has no base"
             self._account.drop(statement.line, statement.lines, RELATIVE, message, statement.text)
             return
-        self._account.repaired.update(relative)
         self._account.kept += 1
-        yield from self._counted(self._repaired(quad) for quad in quads)
-
-    def _repaired(self, quad: Quad) -> Quad:
-        subject, predicate, obj = (self._term(term) for term in (quad.subject, quad.predicate, quad.object))
-        return Quad(subject, predicate, obj)
-
-    def _term(self, term: Any) -> Any:
-        name = _relative_name(term)
-        return term if name is None else self._repairs[name]
+        yield from self._counted(quads)
 
     def _counted(self, quads: Iterable[Quad]) -> Iterator[Quad]:
         for quad in quads:
             self._account.quads += 1
-            yield Quad(quad.subject, quad.predicate, quad.object, self._graph)
+            yield quad
 
 
 def _parsed(header: str, text: str) -> Iterable[Quad]:

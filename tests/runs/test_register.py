@@ -9,6 +9,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import RunError
 from enrich.graph.stores import Store, open_store
+from enrich.graph.stores.pieces import ntriples
 from enrich.runs.register import (
     ACTIVE,
     OPEN,
@@ -74,7 +75,7 @@ def test_a_run_goes_from_open_to_active_to_retracted(store: Store) -> None:
 def shard(register: Register, run: NamedNode, number: int, size: int) -> NamedNode:
     """A shard that the register names, as a batch of a plan leaves it."""
     graph = register.names.shard(register.names.run_id(run), number)
-    register.store.replace_graph(graph, quads(size))
+    register.store.write_graph(graph, ntriples(quads(size)))
     register.store.insert([Quad(run, ENR.graph, graph, register.names.runs)])
     return graph
 
@@ -115,7 +116,7 @@ def test_an_unnamed_shard_of_a_killed_run_is_dropped_with_it() -> None:
     store = open_store()
     register = Register(store, NAMES)
     run = opened(register)
-    store.replace_graph(NAMES.shard(NAMES.run_id(run), 7), quads(4))
+    store.write_graph(NAMES.shard(NAMES.run_id(run), 7), ntriples(quads(4)))
 
     register.retract(run)
 

@@ -116,10 +116,6 @@ class Store(Protocol):
         """
         ...
 
-    def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
-        """Make `graph` hold exactly these quads' triples; the graph that each quad names is not used."""
-        ...
-
     def write_graph(self, graph: NamedNode, triples: bytes) -> None:
         """Add N-Triples without blank nodes to a graph: the fast way to write a shard.
 

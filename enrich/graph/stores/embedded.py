@@ -112,19 +112,6 @@ class EmbeddedStore:
     def objection(self, quad: Quad) -> str | None:  # noqa: ARG002
         return None
 
-    def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
-        """In one transaction, but for triples with blank nodes that replace others: then in two."""
-        triples = [Quad(q.subject, q.predicate, q.object, graph) for q in quads]
-        if not self.store.contains_named_graph(graph):
-            self.insert(triples)
-            return
-        if any(isinstance(t, ox.BlankNode) for q in triples for t in (q.subject, q.object)):
-            self.drop(graph)  # labels in INSERT DATA would make new nodes
-            self.insert(triples)
-            return
-        data = "\n".join(f"{q.subject} {q.predicate} {q.object} ." for q in triples)
-        self.update(f"DROP SILENT GRAPH {graph} ; INSERT DATA {{ GRAPH {graph} {{ {data} }} }}")
-
     def write_graph(self, graph: NamedNode, triples: bytes) -> None:
         """In bulk when it is large: that costs less of the processor, but every call makes files of its own."""
         with self._errors(writing=True):

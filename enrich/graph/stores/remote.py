@@ -191,21 +191,6 @@ class RemoteStore:
             return None
         return digest.sha256.hexdigest() if digest is not None and digest.lines == there else None
 
-    def replace_graph(self, graph: NamedNode, quads: Iterable[Quad]) -> None:
-        """One PUT when it fits one request; else the graph is dropped, then written piece by piece."""
-        placed = [Quad(q.subject, q.predicate, q.object, graph) for q in quads]
-        pieces = list(batches(self._holdable(placed), lines=self._lines, size=self._size))
-        if self.graph_store_url and len(pieces) == 1:
-            try:
-                self._send("PUT", pieces[0], idempotent=True)
-            except QueryRefused:
-                pass  # in smaller pieces, or by update
-            else:
-                return
-        self.drop(graph)
-        for piece in pieces:
-            self._write(piece)
-
     def drop(self, graph: NamedNode) -> None:
         self.update(f"DROP SILENT GRAPH {graph}", idempotent=True)
 
@@ -348,7 +333,7 @@ class RemoteStore:
         """Write a piece; in halves when it is refused, the last triple by update if it must be."""
         try:
             if self.graph_store_url:
-                self._send("POST", batch, idempotent=batch.ground)
+                self.transport.post(self._graph_url(batch.graph), batch.text(), idempotent=batch.ground)
             else:
                 self._insert_data(batch)
         except QueryRefused:
@@ -359,11 +344,6 @@ class RemoteStore:
                 self._insert_data(batch)
             else:
                 raise
-
-    def _send(self, method: str, batch: Batch, *, idempotent: bool) -> None:
-        url = self._graph_url(batch.graph)
-        data = batch.text().encode()
-        self.transport.send(url, method, data, {"Content-Type": "text/turtle"}, idempotent=idempotent)
 
     def _triples_if_told(self, graph: Graph) -> int | None:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -132,11 +132,10 @@ class Transport:
 
         return self._again(once, StoreUnavailable)
 
-    def send(
-        self, url: str, method: str, data: bytes, headers: Mapping[str, str], *, idempotent: bool
-    ) -> None:
-        """Send a request of the Graph Store Protocol, which SPARQLWrapper does not speak."""
-        self._write(url, Request(url, data, dict(headers), method=method), idempotent=idempotent)
+    def post(self, url: str, turtle: str, *, idempotent: bool) -> None:
+        """Add triples to a graph by the Graph Store Protocol, which SPARQLWrapper does not speak."""
+        headers = {"Content-Type": "text/turtle"}
+        self._write(url, Request(url, turtle.encode(), headers, method="POST"), idempotent=idempotent)
 
     def close(self) -> None:
         """Let the connections go."""

@@ -91,22 +91,6 @@ def test_update_changes_and_deletes(store: Store) -> None:
     assert store.count(G1) == 0
 
 
-def test_replace_graph_leaves_exactly_what_is_given(store: Store) -> None:
-    store.insert([*numbered(30), *numbered(3, G2)])
-    store.replace_graph(G1, [Quad(subject(7), Q, Literal("new"), G2)])
-    assert all_of(store, G1) == {(subject(7), Q, Literal("new"))}
-    assert store.count(G2) == 3
-    store.replace_graph(G1, [])
-    assert store.count(G1) == 0
-
-
-def test_replace_graph_by_more_than_one_request_holds(store: Store) -> None:
-    store.insert(numbered(10))
-    store.replace_graph(G1, [Quad(subject(n), Q, Literal(n)) for n in range(11_000)])
-    assert store.count(G1) == 11_000
-    assert not store.ask(f"ASK {{ GRAPH {G1} {{ ?s {P} ?o }} }}")
-
-
 def test_drop_takes_one_graph_and_minds_no_absence(store: Store) -> None:
     store.insert([*numbered(4), *numbered(4, G2)])
     store.drop(G1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyoxigraph import BlankNode, Literal, NamedNode, Quad
+from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import SettingsError, StoreError
 from enrich.graph.stores import open_store
@@ -96,15 +96,6 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path: Path, bulk: bool) -> N
         with pytest.raises(StoreError, match="the caller failed"):
             store.insert(broken(), bulk=bulk)
         assert store.count() == 0
-
-
-def test_replace_graph_keeps_blank_nodes_joined() -> None:
-    node = BlankNode("x")
-    with open_store() as store:
-        store.insert(quads(9))
-        store.replace_graph(G, [Quad(S, P, node), Quad(node, P, Literal("end"))])
-        assert store.ask(f"ASK {{ GRAPH {G} {{ {S} {P} ?x . ?x {P} 'end' }} }}")
-        assert store.count(G) == 2
 
 
 def test_the_store_on_disk_makes_its_folder(tmp_path: Path) -> None:
