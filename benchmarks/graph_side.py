@@ -42,7 +42,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--plot", type=Path, help="PNG file for the plot")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--ways", type=int, nargs="+", help="only: ways to write shards of so many answers on disk"
+    )
     args = parser.parse_args()
+    if args.ways:
+        for answers in args.ways:
+            print(json.dumps(ways(answers)), flush=True)
+        return
     if args.one:
         kind, size, write, naive = args.one[0], int(args.one[1]), int(args.one[2]), args.one[3] == "1"
         print(json.dumps(measure(kind, size, write, naive)))
@@ -104,6 +111,44 @@ def measure(kind: str, size: int, write: int, naive: bool) -> dict[str, Any]:
         row["memory"] = peak()
         if naive:
             row |= naive_way(workspace, size, row)
+    return row
+
+
+QUADS = 50
+"""Quads of an answer."""
+
+
+def ways(answers: int) -> dict[str, float]:
+    """Milliseconds of processor an answer to write shards of so many answers to an Oxigraph on disk."""
+    import pyoxigraph as ox
+
+    from enrich.graph.stores.pieces import ntriples
+
+    base = "https://data.example.org/enrich/"
+    shards = max(3, 4_000 // answers)
+    row: dict[str, float] = {"answers": answers}
+    for way in ("load", "bulk_load", "insert"):
+        with tempfile.TemporaryDirectory(prefix="enrich-bench-") as folder:
+            store = ox.Store(folder)
+            data = []
+            for shard in range(shards):
+                nodes = (
+                    (ox.NamedNode(f"{base}prediction/{shard}-{n // QUADS}/{n % QUADS // 7}"), n)
+                    for n in range(answers * QUADS)
+                )
+                data.append(
+                    ntriples(
+                        ox.Quad(node, ox.NamedNode(f"{base}ns#{n % 12}"), ox.Literal(n)) for node, n in nodes
+                    )
+                )
+            began = processor()
+            for number, lines in enumerate(data):
+                graph = ox.NamedNode(f"{base}graph/run/r/{number}")
+                if way == "insert":
+                    store.update(f"INSERT DATA {{ GRAPH {graph} {{ {lines.decode()} }} }}")
+                else:
+                    getattr(store, way)(lines, ox.RdfFormat.N_TRIPLES, to_graph=graph)
+            row[way] = round((processor() - began) / shards / answers * 1e3, 3)
     return row
 
 
