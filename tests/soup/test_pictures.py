@@ -82,7 +82,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(module, "read_records_of", read)
     taught = SimpleNamespace(dataset=Dataset(records, (COLOUR,)))
-    monkeypatch.setattr(module, "lesson", lambda *_: taught)
+    monkeypatch.setattr(module, "training_set", lambda *_: taught)
     rows = ["record\tsplit"] + [f"{r.id}\t{'train' if i < 10 else 'dev'}" for i, r in enumerate(records)]
     (tmp_path / "splits.tsv").write_text("\n".join(rows) + "\n")
 
