@@ -157,6 +157,7 @@ def _open(
 ) -> tuple[NamedNode, bool]:
     folder = model.expanduser().resolve()
     described = ModelDescription.read(folder)
+    context.workspace.reader.expect_records()
     named = None if records is None else read_records(records)
     request = make_request(
         context.workspace,

@@ -13,6 +13,7 @@ import pyoxigraph as ox
 from pyoxigraph import NamedNode, Quad
 
 from enrich.errors import InputError
+from ontology.terms import is_iri
 
 HEAD = 1 << 18
 """Bytes in which all entities are declared."""
@@ -86,7 +87,7 @@ def without_bad_iris(source: BinaryIO, where: object, dropped: Counter[str]) -> 
     """The quads whose IRIs are all valid; `dropped` counts the others by the IRI that is none."""
     read = BoundedEntities(source, where)
     for quad in ox.parse(read, ox.RdfFormat.RDF_XML, lenient=True):  # type: ignore[arg-type]
-        bad = next((term.value for term in _iris(quad) if not _valid(term.value)), None)
+        bad = next((term.value for term in _iris(quad) if not is_iri(term.value)), None)
         if bad is None:
             yield quad
         else:
@@ -119,11 +120,3 @@ def _iris(quad: Quad) -> Iterator[NamedNode]:
             yield term
         elif isinstance(term, ox.Literal):
             yield term.datatype
-
-
-def _valid(iri: str) -> bool:
-    try:
-        NamedNode(iri)
-    except ValueError:
-        return False
-    return True
