@@ -1,4 +1,4 @@
-"""The benchmarks on photographs run to their end on a few made pictures, and write no figure into docs/."""
+"""The benchmarks on photographs, on a few made pictures where the photographs are not there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -61,9 +61,3 @@ def test_the_image_classifier_is_trained_from_scratch(data: Path, tmp_path: Path
     said = run("architecture.py", data, "--epochs", 1, "--figure", tmp_path / "a.png")
     assert "dev, 24 records: accuracy" in said
     assert (tmp_path / "a.png").is_file()
-
-
-def test_without_the_photographs_a_sentence_says_what_to_set(tmp_path: Path) -> None:
-    for script in ("soup.py", "architecture.py"):
-        with pytest.raises(AssertionError, match="set ENRICH_DATA to the folder that holds architecture"):
-            run(script, tmp_path)
