@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError
 from classifiers.digest import file_digest, text_digest
+from classifiers.explain.explanation import Contribution, Explanation, MemberExplanation, PictureExplanation
+from classifiers.explain.model_explanation import explain
 from classifiers.explain.overlay import overlay
 from classifiers.model.manifest import MANIFEST
+from classifiers.model.model import Model
 from enrich.errors import InputError, ModelError
 from enrich.graph.labels import labels
-from enrich.graph.records import input_digest
+from enrich.graph.records import Subject, input_digest
+from enrich.media.pictures import PictureSource
+from enrich.media.prefetch import prefetch
 from enrich.show.record import iris
-
-if TYPE_CHECKING:
-    from classifiers.explain.explanation import (
-        Contribution,
-        Explanation,
-        MemberExplanation,
-        PictureExplanation,
-    )
-    from classifiers.model.model import Model
-    from enrich.graph.records import Subject
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 FOLDER = Path("explanations")
 """Where saliency pictures go unless told otherwise, in the current folder."""
@@ -48,8 +43,6 @@ def explain_shown(
     Answers of which a curator or the classifiers said nothing (failures) have None. Saliency pictures are
     written into `out`. Raises InputError when no answer is by the model, ModelError for its folder.
     """
-    from classifiers.model.model import Model
-
     by_model = {iri for a in shown["predictions"] if a["current"] for iri in a["run"]["used"]}
     if not by_model:
         raise InputError(f"there is no current answer about {shown['record']} to explain; see enrich show")
@@ -69,7 +62,7 @@ def explain_shown(
     wanted = [(a["property"], _explained_value(a)) for a in answers]
     asked = [(name, value) for name, value in wanted if value is not None]
     try:
-        found = dict(zip(asked, _explain(loaded, subject, asked, most), strict=True))
+        found = dict(zip(asked, explain(loaded, subject.record, asked, most=most), strict=True))
     except ClassifierError as error:
         raise ModelError(f"explaining: {error}") from error
     for answer, (name, value) in zip(answers, wanted, strict=True):
@@ -91,19 +84,8 @@ def _explained_value(answer: Mapping[str, Any]) -> str | None:
     return next((str(c["value"]) for c in answer["candidates"]), None)
 
 
-def _explain(
-    model: Model, subject: Subject, asked: Sequence[tuple[str, str]], most: int
-) -> list[Explanation]:
-    from classifiers.explain.model_explanation import explain
-
-    return explain(model, subject.record, asked, most=most)
-
-
 def _subject(workspace: Workspace, model: Model, record: str) -> Subject:
     """The record as the run saw it: its pictures fetched when the model looks at pictures."""
-    from enrich.media.pictures import PictureSource
-    from enrich.media.prefetch import prefetch
-
     subject = workspace.reader.read([NamedNode(record)])[0]
     if subject.problem is not None:
         raise InputError(f"{record} cannot be read any more: {subject.problem}")
