@@ -167,3 +167,31 @@ def test_answers_lost_and_requests_delivered_twice(
             museum.check(runs=2)
         finally:
             museum.end()
+
+
+def test_enrich_run_is_paused_resumed_and_cancelled_by_the_same_verbs(museum: Museum) -> None:
+    """Given a run of its own process, then `enrich pause`, `resume` and `cancel` do to it what they do to jobs."""
+    small_batches(museum)
+    own = museum.start(*RUN)
+    m.wait_for(lambda: [job for job in museum.jobs() if job["answered"]], 60, "the run to be under way")
+    (job,) = museum.jobs()
+    museum.enrich("pause", job["job"])
+    time.sleep(3)
+    before = museum.job(job["job"])["answered"]
+    time.sleep(3)
+    assert museum.job(job["job"])["answered"] == before
+    assert own.poll() is None
+    museum.enrich("resume", job["job"])
+    assert ended(own) == 0
+    museum.check()
+    museum.enrich("retract", job["run"])
+    own = museum.start(*RUN)
+    m.wait_for(
+        lambda: museum.jobs()[-1]["state"] == "running" and museum.jobs()[-1]["answered"],
+        60,
+        "the second run to be under way",
+    )
+    museum.enrich("cancel", museum.jobs()[-1]["job"])
+    assert ended(own) == UNDER_WAY
+    assert not [g for g in museum.store().graphs() if "/graph/run/" in g.value]
+    assert museum.facts() == museum.facts_before
