@@ -14,7 +14,7 @@ from classifiers.model.verified import open_folder
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
-from enrich.graph.loading import load_file
+from enrich.graph.loading import LoadReport, load_file
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.settings.loading import write_initial
 from ontology.profiles import load_profile, profile_names
@@ -52,18 +52,20 @@ def load(
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Empty the graphs of each file first: a new export of the same.")
+        bool, typer.Option("--replace", help="Empty the graphs that the files name first: a new export.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Load RDF files, and say what was wrong in them. Graphs of enrich's own are refused."""
     target = named_node(graph) if graph is not None else None
     with open_workspace() as workspace, Bars("loading") as bars:
+        reports: list[LoadReport] = []
         own = workspace.names.graph_prefix
-        reports = [
-            load_file(workspace.store, path, target, progress=bars, reserved=own, replace=replace)
-            for path in files
-        ]
+        for path in files:
+            filled = {graph for report in reports for graph in report.graphs}
+            reports.append(
+                load_file(workspace.store, path, target, bars, reserved=own, replace=replace, keep=filled)
+            )
     if as_json:
         write_json([asdict(report) for report in reports])
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -103,6 +103,7 @@ def load_file(
     *,
     reserved: str | None = None,
     replace: bool = False,
+    keep: Collection[str] = (),
 ) -> LoadReport:
     """Load a .nt, .nq, .ttl, .trig, .rdf or .jsonld file, or one of these with .gz.
 
@@ -112,8 +113,8 @@ def load_file(
     loses a prefix or keeps nothing, or that names a graph whose IRI begins with `reserved` (our own).
     Of N-Triples and N-Quads the malformed lines are left out, of Turtle the malformed statements
     (see `enrich.graph.turtle_recovery`), of RDF/XML triples with an IRI that is none, and quads that the store
-    cannot hold. With `replace` the file's graphs are emptied first. Loading a file twice adds nothing where
-    it has no blank nodes; blank nodes of different files, and of two loads, are different.
+    cannot hold. With `replace` the file's graphs but those in `keep` are emptied first. Loading a file twice
+    adds nothing where it has no blank nodes; blank nodes of different files, and of two loads, are different.
     """
     rdf_format = format_of(path)
     target = graph or graph_of(path)
@@ -124,40 +125,64 @@ def load_file(
             f"{path} has statements for the graph {ours}, and nothing of it was loaded: graphs that begin with "
             f"{reserved} are enrich's own; take them out, or choose another base in enrich.toml"
         )
-    unfit: Counter[str] = Counter()
-    graphs: set[str] = set()
-    written = repeated = 0
-    seen: set[int] = set()
-
-    def fitting(quads: Iterable[Quad]) -> Iterator[Quad]:
-        nonlocal written, repeated
-        for quad in named(quads, target):
-            if why := _unfit(store, quad):
-                unfit[why.split(": ")[0]] += 1
-                continue
-            written += 1
-            if len(seen) < REMEMBERED:
-                before = len(seen)
-                seen.add(hash(quad))
-                repeated += len(seen) == before
-            graphs.add(quad.graph_name.value)  # type: ignore[union-attr]  # never the default graph here
-            if progress is not None and written % 10_000 == 0:
-                progress(f"load {path.name}", written, checked.quads)
-            yield quad
-
     for old in sorted(checked.graphs, key=str) if replace else ():
-        store.drop(old)
+        if old.value not in keep:
+            store.drop(old)
+    sieve = _Sieve(store, target)
     with open_bytes(path) as stream:
         reading = _reading(path, stream, rdf_format, checked.recovering)
-        store.insert(fitting(_apart(reading.quads)), bulk=True)
-    account = reading.account()
+        passed = sieve.passing(_apart(reading.quads))
+        store.insert(_told(passed, path, checked.quads, progress), bulk=True)
+    account = [*reading.account(), *sieve.sentences()]
     if not checked.quads:
         account.append("it holds no statement (JSON-LD without a context has none)")
-    account += [f"{count:,} quads were left out: {why}" for why, count in sorted(unfit.items())]
-    if repeated:
-        account.append(f"{repeated:,} triples stand in it more than once and were loaded once")
-    dropped = reading.dropped() + unfit.total()
-    return LoadReport(str(path), written - repeated, dropped, tuple(sorted(graphs)), tuple(account), repeated)
+    dropped = reading.dropped() + sieve.unfit.total()
+    graphs = tuple(sorted(sieve.graphs))
+    return LoadReport(
+        str(path), sieve.written - sieve.repeated, dropped, graphs, tuple(account), sieve.repeated
+    )
+
+
+class _Sieve:
+    """Lets the quads through that the store can hold, and counts them and the others."""
+
+    def __init__(self, store: Store, target: NamedNode) -> None:
+        self._store = store
+        self._target = target
+        self._seen: set[int] = set()
+        self.unfit: Counter[str] = Counter()
+        self.graphs: set[str] = set()
+        self.written = 0
+        self.repeated = 0
+
+    def passing(self, quads: Iterable[Quad]) -> Iterator[Quad]:
+        """The quads that fit, those without a graph in the target."""
+        for quad in named(quads, self._target):
+            if why := _unfit(self._store, quad):
+                self.unfit[why.split(": ")[0]] += 1
+                continue
+            self.written += 1
+            if len(self._seen) < REMEMBERED:
+                before = len(self._seen)
+                self._seen.add(hash(quad))
+                self.repeated += len(self._seen) == before
+            self.graphs.add(quad.graph_name.value)  # type: ignore[union-attr]  # never the default graph here
+            yield quad
+
+    def sentences(self) -> list[str]:
+        """What was left out or loaded once only, in words."""
+        said = [f"{count:,} quads were left out: {why}" for why, count in sorted(self.unfit.items())]
+        if self.repeated:
+            said.append(f"{self.repeated:,} triples stand in it more than once and were loaded once")
+        return said
+
+
+def _told(quads: Iterable[Quad], path: Path, total: int, progress: Progress | None) -> Iterator[Quad]:
+    """The quads; every 10,000 of them progress is told."""
+    for number, quad in enumerate(quads, 1):
+        if progress is not None and number % 10_000 == 0:
+            progress(f"load {path.name}", number, total)
+        yield quad
 
 
 def format_of(path: Path) -> RdfFormat:
