@@ -147,7 +147,7 @@ def blocks(folder: Path, numerals: bool, parity: int) -> dict[str, float]:
     column = len(features.columns) + features.numeric.index("picture position")
 
     def left_out(records: Sequence[Record]) -> np.ndarray:
-        position = features.matrix(records)[0][:, column].toarray().ravel()
+        position = features.matrix(records)[:, column].toarray().ravel()
         tenth = np.floor(((position - 1.0) % 1.2) * 10)
         return np.asarray((position > 0) & (tenth % 2 == parity))
 

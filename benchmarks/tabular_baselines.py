@@ -120,7 +120,7 @@ def interactions(
 
 def with_positions(records: Sequence[Record], features: FeatureMap, rows: list[dict[str, str]]) -> None:
     """Add where each record's accession number lies within its museum, binned at three widths."""
-    table, _ = features.matrix(records)
+    table = features.matrix(records)
     dense = np.asarray(table[:, len(features.columns) :].todense())
     for name, column in zip(features.numeric, dense.T, strict=True):
         if name.endswith("position"):

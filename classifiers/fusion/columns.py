@@ -15,10 +15,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags, hstack
+from scipy.sparse import diags, hstack
 
 from classifiers.base import ClassifierError
 from classifiers.data import Record
+from classifiers.one_hot import one_hot
 from classifiers.tfidf.features import TextFeatures, TextFeatureSettings
 
 KNOWN, CONTEXT = "known", "context"
@@ -97,17 +98,13 @@ class RecordColumns:
 
     def token_matrix(self, records: Sequence[Record]) -> Any:
         """CSR float32 (n, T)."""
-        pointers, columns = [0], []
-        for record in records:
-            found = tokens(record)
-            known = {self._index[(t,)] for t in found if (t,) in self._index}
-            known |= {self._index[pair] for pair in pairs(found) if pair in self._index}
-            columns += sorted(known)
-            pointers.append(len(columns))
-        weight = np.array([1.0 if len(c) == 1 else _PAIR_WEIGHT for c in self.vocabulary] or [0.0])
-        index = np.asarray(columns, dtype=np.int32)
-        data = weight[index].astype(np.float32)
-        return csr_matrix((data, index, pointers), shape=(len(records), len(self.vocabulary)))
+        weights = [1.0 if len(column) == 1 else _PAIR_WEIGHT for column in self.vocabulary]
+        return one_hot(map(self._columns_of, records), weights)
+
+    def _columns_of(self, record: Record) -> set[int]:
+        found = tokens(record)
+        own = (*((token,) for token in found), *pairs(found))
+        return {self._index[column] for column in own if column in self._index}
 
     def visible(self, prop: str) -> NDArray[np.bool_]:
         """The token columns (T,) that may be looked at when `prop` is asked for."""

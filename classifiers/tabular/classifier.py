@@ -63,7 +63,7 @@ class TabularClassifier(Classifier):
         self.features = FeatureMap.learn(
             full.records, self.settings.museum if self.settings.numerals else None
         )
-        matrix, _ = self.features.matrix(full.records)
+        matrix = self.features.matrix(full.records)
         history: dict[str, Any] = {}
         for prop in self.properties:
             target, named = full.targets(prop)
@@ -123,7 +123,7 @@ class TabularClassifier(Classifier):
 
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """Batched; a record without any value that was seen in training is absent."""
-        table, _ = self.features.matrix(records)
+        table = self.features.matrix(records)
         nominal = np.arange(len(self.features.columns))
         found = {}
         for prop in self.properties:
@@ -142,7 +142,7 @@ class TabularClassifier(Classifier):
         booster, kept, index = self.boosters[prop], self.features.keep(prop), self.index_of(prop, value)
         if booster is None:
             return MemberExplanation(self.modality, self.name)
-        table, _ = self.features.matrix([record])
+        table = self.features.matrix([record])
         shares = booster.predict(xgb.DMatrix(table[:, kept]), pred_contribs=True, strict_shape=True)
         weights = np.asarray(shares)[0, index, :-1]
         names = np.asarray(self.features.names(), dtype=object)[kept]

@@ -18,10 +18,11 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from classifiers.base import FloatArray
 from classifiers.data import Record
+from classifiers.one_hot import one_hot
 from classifiers.stored import Stored
 
 KNOWN, CONTEXT = "known", "context"
@@ -107,26 +108,13 @@ class FeatureMap(Stored):
             [i for i in range(width) if i >= len(self.columns) or self.columns[i][:2] != own], np.intp
         )
 
-    def matrix(self, records: Sequence[Record]) -> tuple[Any, NDArray[np.bool_]]:
-        """CSR float32 (n, columns) and whether each record has any nominal value to go by (n,)."""
+    def matrix(self, records: Sequence[Record]) -> Any:
+        """CSR float32 (n, columns)."""
         index = {column: i for i, column in enumerate(self.columns)}
-        rows, columns, values = [], [], []
-        numbers = self._numbers(records)
-        for row, record in enumerate(records):
-            found = {index[c] for c in _nominal(record) if c in index}
-            rows += [row] * len(found)
-            columns += sorted(found)
-        values = [1.0] * len(rows)
-        has = np.zeros(len(records), dtype=bool)
-        has[np.asarray(rows, dtype=np.intp)] = True
-        r, c = np.nonzero(np.isfinite(numbers))
-        shape = (len(records), len(self.columns) + len(self.numeric))
-        data = np.concatenate([np.asarray(values), numbers[r, c]]).astype(np.float32)
-        where = (
-            np.concatenate([rows, r]).astype(np.int64),
-            np.concatenate([columns, c + len(self.columns)]).astype(np.int64),
-        )
-        return csr_matrix((data, where), shape=shape), has
+        found = ({index[c] for c in _nominal(record) if c in index} for record in records)
+        nominal = one_hot(found, [1.0] * len(self.columns))
+        numbers = csr_matrix(np.nan_to_num(self._numbers(records)).astype(np.float32))
+        return hstack([nominal, numbers], format="csr", dtype=np.float32)
 
     def _numbers(self, records: Sequence[Record]) -> FloatArray:
         """The numeric columns (n, numeric), NaN where a record has none; all above zero."""

@@ -88,8 +88,8 @@ def _one(
     given = flip(right, classes, rate, np.random.default_rng([seed, round(rate * 1000)]))
     features = FeatureMap.learn(train.records, material.museum or None)
     kept = features.keep(prop.name)
-    learn = features.matrix([train.records[int(i)] for i in rows])[0][:, kept]
-    ask = features.matrix(material.held_out)[0][:, kept]
+    learn = features.matrix([train.records[int(i)] for i in rows])[:, kept]
+    ask = features.matrix(material.held_out)[:, kept]
     fold = fold_of(len(rows), folds, seed)
     out = np.zeros((len(rows), classes))
     for k in range(folds):

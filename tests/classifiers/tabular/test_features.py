@@ -43,9 +43,9 @@ def test_numerals_of_any_text_are_few_and_finite(text: str) -> None:
 def test_a_record_with_several_values_has_several_ones() -> None:
     record = Record("urn:r", {"technique": ("urn:a", "urn:b")}, {"museum": ("urn:m",)})
     features = FeatureMap.learn([record] * 2)
-    table, present = features.matrix([record])
-    assert table.toarray()[0, : len(features.columns)].tolist() == [1.0, 1.0, 1.0]
-    assert present.tolist() == [True]
+    table = features.matrix([record, Record("urn:bare")]).toarray()[:, : len(features.columns)]
+    assert table.tolist() == [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    assert features.matrix([]).shape == (0, 5)
 
 
 def test_values_that_too_few_records_have_get_no_column() -> None:
@@ -67,7 +67,7 @@ def test_positions_keep_museums_apart_and_numbers_in_order() -> None:
     records = [record(house, n) for house in (0, 1) for n in range(100, 200)]
     features = FeatureMap.learn(records, "museum")
     column = len(features.columns) + features.numeric.index("record position")
-    position = features.matrix(records)[0].toarray()[:, column]
+    position = features.matrix(records).toarray()[:, column]
     assert (np.diff(position) > 0).all()
     assert position[100] - position[99] > 0.1
 
@@ -76,7 +76,7 @@ def test_of_an_unknown_or_hidden_museum_numerals_are_not_read() -> None:
     features = FeatureMap.learn(museum(100), "museum")
     known = next(r for r in museum(10) if r.pictures)
     for context in ({}, {"museum": ("urn:elsewhere",)}):
-        table, _ = features.matrix([Record(known.id, known.known, context, pictures=known.pictures)])
+        table = features.matrix([Record(known.id, known.known, context, pictures=known.pictures)])
         numbers = table.toarray()[0, len(features.columns) + 2 :]
         assert not numbers.any()
 
@@ -88,7 +88,7 @@ def test_without_a_museum_to_belong_to_there_are_no_numerals() -> None:
 def test_counts_tell_none_from_unknown() -> None:
     features = FeatureMap.learn(museum(10))
     bare, two = Record("urn:a"), Record("urn:b", pictures=(Picture("urn:1"), Picture("urn:2")))
-    counts = features.matrix([bare, two])[0].toarray()[:, len(features.columns)]
+    counts = features.matrix([bare, two]).toarray()[:, len(features.columns)]
     assert counts.tolist() == [1.0, 3.0]
 
 
@@ -96,7 +96,7 @@ def test_json_brings_back_the_same_columns() -> None:
     features = FeatureMap.learn(museum(100), "museum")
     again = FeatureMap.read(json.loads(json.dumps(features.to_json())))
     records = museum(20, seed=9)
-    assert np.array_equal(again.matrix(records)[0].toarray(), features.matrix(records)[0].toarray())
+    assert np.array_equal(again.matrix(records).toarray(), features.matrix(records).toarray())
 
 
 def test_a_damaged_map_is_refused() -> None:
@@ -112,5 +112,5 @@ def test_hostile_values_are_only_names_of_columns(name: str, value: str, url: st
     record = Record(value, {name: (value,)}, {"museum": (value,)}, pictures=(Picture(url),))
     features = FeatureMap.learn([record, record], "museum")
     again = FeatureMap.read(json.loads(json.dumps(features.to_json())))
-    table, _ = again.matrix([record])
+    table = again.matrix([record])
     assert np.isfinite(table.toarray()).all()
