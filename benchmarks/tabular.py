@@ -174,7 +174,10 @@ def show(result: dict[str, Any], names: Sequence[str]) -> None:
         print(f"\n{method}: trained in {said['seconds']:.0f} s, {said['records per second']:.0f} records/s")
         for figure in ("accuracy", "ece", "coverage", "selective_accuracy"):
             values = [said["as it is"]["properties"][n]["by"]["tabular"][figure] for n in names]
-            print(f"  {figure}".ljust(30) + "".join(f"{v:11.3f}" for v in values))
+            print(
+                f"  {figure}".ljust(30)
+                + "".join("          –" if v is None else f"{v:11.3f}" for v in values)
+            )
         for harder in ("known values hidden", "museum hidden", "trained without museum"):
             print(f"  mean macro-F1, {harder}".ljust(45) + f"{said[harder]['mean_macro_f1']['tabular']:.3f}")
     print("\nmacro-F1 where blocks of accession numbers were left out of training")

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classifiers.data import Record
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
 from enrich.learn.report.page import page
+from enrich.learn.training import train
 from tests.classifiers.museum import BASE, PROPERTIES
-from tests.learn.test_training import FakeWorkspace, write_splits
-from tests.two_modalities import MEMBERS, fused_model, told
+from tests.learn.test_training import PROFILE, FakeWorkspace, property_profile, write_splits
+from tests.two_modalities import FAST, fused_model, told
 
 RECORDS = told(240, seed=1)
-TRAINING = {
-    "records": 200,
-    "seed": 0,
-    "classes": {p.name: {c: 50 + i for i, c in enumerate(p.classes)} for p in PROPERTIES},
-    "left_out": {"place": {BASE + "place/<rare>": 3}},
-    "properties_left_out": ["colour"],
-    "members": [{"classifier": m.classifier, "settings": dict(m.settings)} for m in MEMBERS],
-}
+RARE = BASE + "time/<rare>"
+OWN = replace(PROFILE, properties=(*PROFILE.properties, property_profile("colour")))
+OPTIONS = {"tabular": FAST, "fusion": {"rounds": 8, "depth": 2, "folds": 2}}
+
+
+def workspace_of(records: list[Record]) -> Any:
+    """A museum of these records that learns from values and texts; nobody states a colour."""
+    made = FakeWorkspace(records, modalities=("tabular", "text"), folds=2, options=OPTIONS)
+    made.profile = OWN
+    return made
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "model"
-    fused_model().save(folder, training=TRAINING)
+    rare = [Record(f"{BASE}object/rare-{i}", {"time": (RARE,)}) for i in range(3)]
+    train(workspace_of([*told(200), *rare]), None, folder)
     return folder
 
 
@@ -43,8 +49,7 @@ def report(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(model: Path, folder: Path, **rest: Any) -> dict[str, Any]:
-    workspace: Any = FakeWorkspace(RECORDS)
-    return evaluate(workspace, model, write_splits(folder, RECORDS, dev=160), "dev", **rest)
+    return evaluate(workspace_of(RECORDS), model, write_splits(folder, RECORDS, dev=160), "dev", **rest)
 
 
 class Page(HTMLParser):
@@ -84,8 +89,8 @@ def test_every_class_is_in_the_page_and_those_left_out_are_named(report: Path) -
     for prop in PROPERTIES:
         for iri in prop.classes:
             assert f'title="{iri}"' in html
-    assert "Left out of training, with fewer than 1 values: 1" in html
-    assert "place/&lt;rare&gt;" in html
+    assert "Left out of training, with fewer than 5 values: 1" in html
+    assert "time/&lt;rare&gt;" in html
     assert "<rare>" not in html
     assert "nothing was learnt of: colour" in html
 
