@@ -1,9 +1,12 @@
-"""One whole run over every gap of the silk graph, on each kind of store: the same answers, facts untouched.
+"""One whole run over every gap of the silk graph, by `enrich run` on each kind of store, and by workers on each
+server: the same answers, candidate by candidate, and the facts untouched.
 
     python benchmarks/full_run.py [--model DIR] [--data DIR] [--objects N] [--stores memory disk oxigraph virtuoso]
+        [--no-workers]
 
 The model is a folder that `enrich train` wrote; without one, a tabular model is trained on the records that
-state a value. --objects N asks a made museum of N objects instead of the silk graph, as do missing data. Exits 1 when two stores disagree or a fact changed.
+state a value. --objects N asks a made museum of N objects instead of the silk graph, as do missing data. Exits 1
+when two runs disagree or a fact changed.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +34,14 @@ from enrich.demo.museum import write_museum
 from enrich.graph.loading import load_file
 from enrich.graph.stores import open_store
 from enrich.learn.training import train
+from enrich.runs.register import retract
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 from ontology.queries import named_query
 from tests import servers
+from tests.workers import museum as m
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
@@ -41,6 +51,7 @@ def main() -> int:
     parser.add_argument("--objects", type=int, help="of a made museum, instead of the data")
     parser.add_argument("--limit", type=int, help="records, at most")
     parser.add_argument("--stores", nargs="+", default=["memory", "disk", "oxigraph", "virtuoso"])
+    parser.add_argument("--no-workers", dest="workers", action="store_false", help="by enrich run alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="enrich-run-") as made:
         return compare(args, source(args, Path(made)))
@@ -70,52 +81,84 @@ def source(args: argparse.Namespace, folder: Path) -> Source:
 
 def compare(args: argparse.Namespace, source: Source) -> int:
     """Run on each kind of store, and tell whether all answered alike."""
-    told: dict[str, str] = {}
-    print("| store | load, s | run, s | records | predicted | abstained | failed | answers | facts |")
+    first = None
+    print("| store | by | run, s | records | predicted | abstained | failed | answers | facts |")
     print("|---|---|---|---|---|---|---|---|---|")
     whole = True
     for kind in args.stores:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="enrich-run-")))
-            row = run_on(kind, folder, source, args.limit, stack)
-        told[kind] = row["answers"]
-        same = row["answers"] == told[args.stores[0]]
-        whole = whole and same and row["facts"]
-        print(
-            f"| {kind} | {row['load']:.1f} | {row['run']:.1f} | {row['records']:,} | {row['predicted']:,} "
-            f"| {row['abstained']:,} | {row['failed']:,} | {'the same' if same else 'OTHERS'} "
-            f"| {'untouched' if row['facts'] else 'CHANGED'} |",
-            flush=True,
-        )
+            for row in runs_on(kind, folder, source, args, stack):
+                first = first or row["answers"]
+                same = row["answers"] == first
+                whole = whole and same and row["facts"]
+                print(
+                    f"| {kind} | {row['by']} | {row['seconds']:.1f} | {row['records']:,} | {row['predicted']:,} "
+                    f"| {row['abstained']:,} | {row['failed']:,} | {'the same' if same else 'OTHERS'} "
+                    f"| {'untouched' if row['facts'] else 'CHANGED'} |",
+                    flush=True,
+                )
     return 0 if whole else 1
 
 
-def run_on(kind: str, folder: Path, source: Source, limit: int | None, stack: ExitStack) -> dict[str, Any]:
-    """Load, run, and digest what the store then holds."""
-    store = opened(kind, folder, stack)
-    began = time.perf_counter()
+def runs_on(
+    kind: str, folder: Path, source: Source, args: argparse.Namespace, stack: ExitStack
+) -> Iterator[dict[str, Any]]:
+    """Load, run by each engine, and digest what the store then holds; the first run is taken back before."""
+    where = opened(kind, folder, stack)
+    store = stack.enter_context(open_store(**where))
     load_file(store, source.records)
-    loaded = time.perf_counter()
-    workspace = Workspace(Settings(profile=source.profile), store)
+    workspace = Workspace(Settings(profile=source.profile, run={"batch": 500}), store)  # type: ignore[arg-type]
     before = facts(workspace)
-    started = time.perf_counter()
-    summary = pipeline.run(workspace, source.model, limit=limit)
-    ended = time.perf_counter()
-    return {
-        **asdict(summary),
-        "load": loaded - began,
-        "run": ended - started,
-        "answers": answers(workspace),
-        "facts": facts(workspace) == before,
-    }
+    done = pipeline.run(workspace, source.model, limit=args.limit)
+    yield {**asdict(done), **found(workspace, before), "by": "enrich run"}
+    if args.workers and not store.exclusive:
+        retract(workspace, done.run or "")
+        job = by_workers(folder, where, source, args, stack)
+        seconds = (moment(job["ended"]) - moment(job["started"])).total_seconds()
+        predicted = {"seconds": seconds, "by": "two workers"}
+        yield {**job, **predicted, **found(workspace, before)}
 
 
-def opened(kind: str, folder: Path, stack: ExitStack) -> Any:
-    """An empty store of this kind, its server started when it needs one."""
+def found(workspace: Workspace, before: str) -> dict[str, Any]:
+    """What the store holds after a run."""
+    return {"answers": answers(workspace), "facts": facts(workspace) == before}
+
+
+def by_workers(
+    folder: Path, where: dict[str, Any], source: Source, args: argparse.Namespace, stack: ExitStack
+) -> dict[str, Any]:
+    """A job that a worker with two processes does, as `enrich job` shows it when it is done."""
+    server, broker = m.redis_server(folder / "redis")
+    stack.enter_context(m.running(server))
+    lines = [f'{key} = "{value}"' for key, value in where.items() if isinstance(value, str)]
+    (folder / "enrich.toml").write_text(
+        f'profile = "{source.profile}"\n[store]\n' + "\n".join(lines) + f'\n[workers]\nbroker = "{broker}"\n'
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ENRICH_")}
+    museum = m.Museum(folder, {**environment, "PYTHONPATH": str(ROOT)})
+    stack.callback(museum.end)
+    museum.worker(2)
+    limit = [] if args.limit is None else ["--limit", str(args.limit)]
+    job = museum.json("queue", "--model", str(source.model.resolve()), *limit)["job"]
+    while True:
+        told: dict[str, Any] = museum.json("job", job)
+        if told["state"] != "running":
+            return told
+        time.sleep(1)
+
+
+def moment(text: str) -> datetime:
+    """A time of the register."""
+    return datetime.fromisoformat(text)
+
+
+def opened(kind: str, folder: Path, stack: ExitStack) -> dict[str, Any]:
+    """Where an empty store of this kind is, its server started when it needs one."""
     if kind in ("memory", "disk"):
-        return stack.enter_context(open_store(path=folder / "store" if kind == "disk" else None))
+        return {"path": folder / "store" if kind == "disk" else None}
     server = {"oxigraph": servers.oxigraph, "virtuoso": servers.virtuoso}[kind]
-    return stack.enter_context(open_store(**asdict(stack.enter_context(server(folder / "store")))))
+    return asdict(stack.enter_context(server(folder / "store")))
 
 
 def answers(workspace: Any) -> str:
