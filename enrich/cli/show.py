@@ -125,7 +125,7 @@ def show(
     """Show a record's answers with their whole provenance.
 
     For each answer: its candidates, the evidence of each modality, the models with their digests, the run,
-    the reviews, and what it supersedes. With --explain also each modality's say in the fusion, the words and
+    the reviews, and what it supersedes. With --explain also each modality's part in the fusion, the words and
     values that mattered, and a saliency picture for each picture."""
     if not explain and (model is not None or out is not None):
         raise InputError("--model and --out go with --explain")

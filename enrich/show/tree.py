@@ -90,17 +90,17 @@ def _add_evidence(tree: Tree, evidence: Mapping[str, Any], names: Mapping[str, s
 
 
 def _add_explanation(tree: Tree, told: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """Each voice's say, then what each modality went by."""
+    """The part of each modality in the fusion, then what each went by."""
     branch = tree.add(_line(f"why {_name(told['value'], names)}", style="bold"))
     if told["input_changed"]:
         branch.add(_line("the record has changed since: this is how the model sees it now", style="yellow"))
     if told["fusion"]:
-        fusion = branch.add(_line("each voice's say in the fusion, log-odds"))
+        fusion = branch.add(_line("each member's part in the fusion, log-odds"))
         for said in told["fusion"]:
             fusion.add(_line(f"{said['weight']:+.2f}  {said['name']}"))
     for member in told["modalities"]:
         if member["absent"] is not None:
-            branch.add(_line(f"{member['modality']} was not heard: {member['absent']}"))
+            branch.add(_line(f"{member['modality']} was not used: {member['absent']}"))
             continue
         went_by = branch.add(_line(f"{member['modality']} gives it {member['probability']:.3f}, going by"))
         for said in member.get("contributions", ()):

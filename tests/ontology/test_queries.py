@@ -165,6 +165,16 @@ def test_evidence_tells_what_each_modality_alone_said() -> None:
     }
 
 
+def test_evidence_that_a_modality_saw_and_said_nothing_of_is_told_too() -> None:
+    store = loaded()
+    usage = f"<{NAMES.base}usage/p6>"
+    store.update(f"DELETE WHERE {{ GRAPH ?g {{ {usage} <https://w3id.org/enrich/ns#value> ?v }} }}")
+
+    rows = answers(store, "evidence", record=object_(1))
+
+    assert ("p6", "ImageModality", None) in columns(rows, "prediction", "modality", "value")
+
+
 def test_lineage_leads_from_a_prediction_to_the_ingredients_of_its_model() -> None:
     rows = answers(STORE, "lineage", prediction=prediction("p6"))
 

@@ -78,7 +78,7 @@ def test_every_current_answer_is_explained(made: tuple[Workspace, Path, str]) ->
 def test_the_tree_tells_it_with_names(made: tuple[Workspace, Path, str]) -> None:
     data = explained(made)
     text = drawn(data)
-    assert text.count("each voice's say in the fusion") == len(data["predictions"])
+    assert text.count("each member's part in the fusion") == len(data["predictions"])
     assert "text gives it" in text
     assert "type is" in text
     assert "has changed" not in text
