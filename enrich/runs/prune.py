@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pyoxigraph import NamedNode
 
 from enrich.graph.stores.base import Store
-from enrich.runs.export.run_file import shard as shard_quads
+from enrich.runs.export.run_graphs import shard as shard_quads
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.shards import counts_of, held_answers, narrowed
 from enrich.runs.superseded import superseded

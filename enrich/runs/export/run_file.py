@@ -7,20 +7,19 @@ the same bytes from any store. One shard is in memory at a time. The file appear
 from __future__ import annotations
 
 import gzip
-import io
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
-from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, parse, serialize
+from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, serialize
 
 from enrich.errors import InputError, RunError
 from enrich.graph.stores.base import Store
-from ontology.terms import ENR, PREFIXES, RDF, Names, values_block
+from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
+from enrich.runs.export.silknow import statements
+from ontology.terms import ENR, PREFIXES, RDF, Names
 
 Form = Literal["trig", "nq", "silknow"]
 FORMS: tuple[Form, ...] = ("trig", "nq", "silknow")
@@ -31,32 +30,6 @@ _SUFFIXES = {
     ".ttl": RdfFormat.TURTLE,
     ".nt": RdfFormat.N_TRIPLES,
 }
-
-
-@dataclass
-class ExportReport:
-    """What an export wrote: `written` counts quads (statements in the form silknow), `left_out` counts
-    answers by why they are not in the file (only the form silknow leaves any out)."""
-
-    run: NamedNode
-    form: str
-    target: Path
-    graphs: int = 0
-    predictions: int = 0
-    written: int = 0
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain JSON values."""
-        return {
-            "run": self.run.value,
-            "form": self.form,
-            "target": str(self.target),
-            "graphs": self.graphs,
-            "predictions": self.predictions,
-            "written": self.written,
-            "left_out": dict(self.left_out),
-        }
 
 
 def export_run(store: Store, names: Names, run: NamedNode, form: Form, target: Path) -> ExportReport:
@@ -71,8 +44,6 @@ def export_run(store: Store, names: Names, run: NamedNode, form: Form, target: P
     rdf_format = _format(form, target)
     report = ExportReport(run, form, target)
     if form == "silknow":
-        from enrich.runs.export.silknow import statements
-
         _check_state(store, names, run, {ENR.Active}, "only an active run is shown to readers")
         quads = statements(store, names, run, report)
     else:
@@ -120,44 +91,6 @@ def _whole(store: Store, names: Names, run: NamedNode, report: ExportReport) -> 
             report.written += 1
             report.predictions += quad.predicate == RDF.type and quad.object == ENR.Prediction
             yield quad
-
-
-def register(store: Store, names: Names, run: NamedNode) -> list[Quad]:
-    """What the register says of a run, its software, its models and what those were made of, sorted."""
-    found: dict[NamedNode, list[Quad]] = {}
-    frontier = {run}
-    while frontier:
-        rows = values_block(["s"], [[term] for term in sorted(frontier, key=str)])
-        query = f"SELECT ?s ?p ?o WHERE {{ {rows} GRAPH {names.runs} {{ ?s ?p ?o }} }}"
-        found |= {term: [] for term in frontier}
-        for subject, predicate, obj in store.select(query):
-            if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode) and obj is not None:
-                found[subject].append(Quad(subject, predicate, obj, names.runs))
-        reached = {q.object for term in frontier for q in found[term] if isinstance(q.object, NamedNode)}
-        frontier = {term for term in reached if term not in found and _described(names, term)}
-    first = sorted(found.pop(run), key=str)
-    return first + sorted((quad for quads in found.values() for quad in quads), key=str)
-
-
-def _described(names: Names, term: NamedNode) -> bool:
-    """Whether a term may be described in the register for a run's sake: ours, neither a graph nor a run."""
-    ours = names.owns(term) and not term.value.startswith(names.graph_prefix)
-    return ours and not term.value.startswith(names.base + "run/")
-
-
-def shards(store: Store, names: Names, run: NamedNode) -> list[NamedNode]:
-    """The graphs of a run, in the order of their numbers."""
-    rows = store.select(f"SELECT ?g WHERE {{ GRAPH {names.runs} {{ {run} {ENR.graph} ?g }} }}")
-    graphs = {graph for (graph,) in rows if isinstance(graph, NamedNode)}
-    return sorted(graphs, key=lambda graph: [(len(n), n) for n in re.split(r"(\d+)", graph.value)])
-
-
-def shard(store: Store, graph: NamedNode) -> list[Quad]:
-    """The quads of one graph, sorted."""
-    buffer = io.BytesIO()
-    store.dump(buffer, graph)
-    triples = parse(buffer.getvalue(), format=RdfFormat.N_TRIPLES)
-    return sorted((Quad(t.subject, t.predicate, t.object, graph) for t in triples), key=str)
 
 
 @contextmanager

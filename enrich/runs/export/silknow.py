@@ -12,17 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store, Term
+from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
 from enrich.runs.reviews import moment
 from enrich.runs.superseded import superseded
 from ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
-
-if TYPE_CHECKING:
-    from enrich.runs.export.run_file import ExportReport
 
 PREDICTIONS = NamedNode("http://data.silknow.org/predictions")
 """The graph in which the explorer looks for predictions."""
@@ -36,8 +33,6 @@ def statements(store: Store, names: Names, run: NamedNode, report: ExportReport)
     Left out are answers to whose gaps a newer active run has one or a curator turned down, abstentions and
     failures, and all but the surest value of a property of a node (the first shard that has one wins).
     """
-    from enrich.runs.export.run_file import register, shard, shards
-
     about = _by_subject(register(store, names, run))
     time = (about[run].get(PROV.endedAtTime) or about[run][PROV.startedAtTime])[0]
     agent, description = _agent(names, run, about)
