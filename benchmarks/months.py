@@ -44,7 +44,7 @@ from enrich.workspace import Workspace  # noqa: E402
 from tests.museums import dummy_model, museum  # noqa: E402
 
 GAPS, A_NIGHT = 113, 6
-COUNTED = ("select", "ask", "construct", "update", "insert", "replace_graph", "write_graph", "drop", "graphs")
+COUNTED = ("select", "ask", "construct", "update", "insert", "write_graph", "drop", "graphs")
 
 
 def main() -> None:
