@@ -17,6 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SMALL: dict[str, tuple[str, ...]] = {
+    "answers": ("--records", "40"),
+    "months": ("--nights", "2", "--models", "2"),
     "architecture": ("--pictures", "40", "--epochs", "1", "--backbone", "test_resnet", "--figure", "out.png"),
     "collections_text": ("--records", "300"),
     "full_run": ("--objects", "200", "--stores", "memory", "disk"),

@@ -318,10 +318,13 @@ def many_gaps(numbers: list[int], processes: int) -> None:
             bench.add(generated(range(200, 200 + number), whole=False))
             records, seconds, watch = by_workers(bench.made, bench.broker, processes, seconds=6 * 3600)
             assert records == number, (records, number)
-            most = [size / 1e6 for size in (watch.redis_bytes[0], max(watch.redis_bytes))]
+            sizes = watch.redis_bytes or [0]
+            most = [size / 1e6 for size in (sizes[0], max(sizes))]
             pace = ", ".join(f"{4000 * part / records:.2f}" for part in quarters(watch.done))
             size = max(1, len(watch.planner) // 4)
-            memory = ", ".join(f"{max(watch.planner[i * size : (i + 1) * size]):.0f}" for i in range(4))
+            memory = ", ".join(
+                f"{max(watch.planner[i * size : (i + 1) * size], default=0):.0f}" for i in range(4)
+            )
             print(
                 f"| {number:,} | {seconds:.0f} | {1000 * seconds / records:.2f} | {pace} | {memory} | "
                 f"{most[0]:.1f}, {most[1]:.1f} |",

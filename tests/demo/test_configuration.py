@@ -18,7 +18,7 @@ from enrich.workspace import Workspace
 def test_all_three_modalities_are_learnt(tmp_path: Path) -> None:
     settings = load_settings(write_settings(tmp_path))
     assert settings.train.modalities == MODALITIES
-    assert settings.media.mirrors == {IMAGES: "images"}
+    assert settings.media.mirrors == {IMAGES: Path("images")}
     assert settings.decision.target_precision == 0.9
 
 

@@ -21,7 +21,7 @@ class Proxy:
     def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
         self.tls = tls
-        self.mode = PASS
+        self._mode = PASS
         self.refused = 0
         self.every = 1
         """In the mode ERROR, of so many connections one is refused."""
@@ -33,6 +33,18 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
         self._ended = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def mode(self) -> str:
+        """How new connections are treated. A change ends those that there are: clients keep theirs open."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        self._mode = mode
+        for connection in list(self._passing):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while not self._ended.is_set():
