@@ -16,6 +16,7 @@ from pyoxigraph import NamedNode
 
 from classifiers.model.description import ModelDescription
 from enrich.cli.common import Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.errors import BrokerError, SettingsError
 from enrich.graph.record_files import read_records
 from enrich.runs.request import JOB, make_request, open_run
@@ -105,25 +106,15 @@ def health(
 
 def queue(
     model: ModelFolder,
-    properties: Annotated[
-        list[str] | None,
-        typer.Option("--property", metavar="P", help="Answer this property only; may be repeated."),
-    ] = None,
-    records: Annotated[
-        Path | None,
-        typer.Option(
-            "--records", metavar="FILE", help="Only these: an IRI per line, or a table with a record column."
-        ),
-    ] = None,
+    properties: Properties = None,
+    records: RecordsFile = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
             "--where", metavar="NAME=IRI", help="Only records with this context, such as museum=IRI."
         ),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")
-    ] = None,
+    limit: Limit = None,
     priority: Annotated[
         int,
         typer.Option("--priority", min=0, max=9, help="The highest goes first; all pass the nightly run."),

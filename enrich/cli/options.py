@@ -10,6 +10,17 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
 ModelFolder = Annotated[Path, typer.Option("--model", metavar="DIR", help="The model folder.")]
+Properties = Annotated[
+    list[str] | None,
+    typer.Option("--property", metavar="P", help="Answer this property only; may be repeated."),
+]
+RecordsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--records", metavar="FILE", help="Only these: an IRI per line, or a table with a record column."
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")]
 
 CONFIG: ContextVar[Path | None] = ContextVar("config", default=None)
 """The settings file that --config named."""

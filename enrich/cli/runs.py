@@ -11,6 +11,7 @@ from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.graph.record_files import read_records
 from enrich.runs.export.run_file import export_run
 from enrich.runs.register import find, list_runs
@@ -26,19 +27,9 @@ EXAMPLES = {
 
 def run(
     model: ModelFolder,
-    properties: Annotated[
-        list[str] | None,
-        typer.Option("--property", metavar="P", help="Answer this property only; may be repeated."),
-    ] = None,
-    records: Annotated[
-        Path | None,
-        typer.Option(
-            "--records", metavar="FILE", help="Only these: an IRI per line, or a table with a record column."
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")
-    ] = None,
+    properties: Properties = None,
+    records: RecordsFile = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """Answer the open gaps, all visible at once at the end."""
