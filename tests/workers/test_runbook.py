@@ -46,6 +46,10 @@ FOLLOWED = {
     ],
     "EnrichManyFailures": ["test_runbook.test_a_run_taken_back_leaves_its_gaps_open"],
     "EnrichStalled": ["test_chaos.test_everything_lost_and_resumed"],
+    "What is kept, and pruning": [
+        "../cli/test_prune.test_a_dry_run_says_what_would_go_and_drops_nothing",
+        "../cli/test_prune.test_answers_of_several_runs_are_dropped_only_with_yes",
+    ],
     "Backups": ["test_runbook.test_a_store_restored_in_the_middle_of_a_run"],
     "Several museums on one Redis": ["test_shared_redis.test_two_museums_do_their_own_work"],
     "Upgrades": ["test_runbook.test_a_link_turned_to_a_newer_model_is_used_by_the_next_run"],
@@ -63,7 +67,7 @@ def test_every_entry_is_followed_by_tests_that_are_there() -> None:
     entries = re.findall(r"^##+ (.+)$", runbook, re.MULTILINE)
     assert set(entries) - {"Runbook"} == set(FOLLOWED)
     for tests in FOLLOWED.values():
-        for module, name in (test.split(".") for test in tests):
+        for module, _, name in (test.rpartition(".") for test in tests):
             assert f"def {name}(" in (HERE / f"{module}.py").read_text(encoding="utf-8"), name
 
 
