@@ -10,6 +10,7 @@ import typer
 from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
+from enrich.answering.observer import Observer
 from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
 from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.graph.record_files import read_records
@@ -25,6 +26,15 @@ EXAMPLES = {
 }
 
 
+class Told(Observer):
+    """Says on stderr what a person should know of a run while it goes on."""
+
+    def log(self, level: str, event: str, **fields: object) -> None:
+        """One line for a warning or an error."""
+        if level != "info":
+            say(f"{event}: {', '.join(f'{name} {value}' for name, value in fields.items())}")
+
+
 def run(
     model: ModelFolder,
     properties: Properties = None,
@@ -36,7 +46,13 @@ def run(
     with open_workspace() as workspace, Bars("answering") as bars:
         chosen = None if records is None else [record.value for record in read_records(records)]
         summary = pipeline.run(
-            workspace, model, properties=tuple(properties or ()), records=chosen, limit=limit, progress=bars
+            workspace,
+            model,
+            properties=tuple(properties or ()),
+            records=chosen,
+            limit=limit,
+            progress=bars,
+            observer=Told(),
         )
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")

@@ -9,6 +9,7 @@ import pytest
 
 from enrich.answering.run import RunSummary
 from enrich.cli import main
+from enrich.cli.runs import Told
 from enrich.media.pictures import PictureTally
 
 TALLY = PictureTally(120, {"login": 2, "no answer": 5}, {"missing": 4}, {"a.example": "5 failures in a row"})
@@ -41,3 +42,17 @@ def test_json_has_them_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
         "refused": {"missing": 4},
         "open_circuits": {"a.example": "5 failures in a row"},
     }
+
+
+def test_a_warning_of_a_run_is_said_and_its_progress_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told()
+    told.log("info", "run active", run="https://r.example/1")
+    told.log(
+        "error",
+        "record quarantined",
+        record="https://o.example/7",
+        reason="killed its worker process 3 times",
+    )
+    said = capsys.readouterr().err
+    assert "record quarantined: record https://o.example/7, reason killed its worker process 3 times" in said
+    assert "run active" not in said
