@@ -28,7 +28,8 @@ from enrich.workspace import Workspace
 from ontology.terms import CRM, ENR
 from tests import servers
 
-ENRICH = [sys.executable, "-m", "enrich"]
+PROGRAMS = {"POISON": "tests.workers.poisoned", "CLOCK_SHIFT": "tests.workers.shifted"}
+"""What runs as `enrich` when such a variable is in its environment."""
 BASE = "https://data.example.org/enrich/"
 PATIENCE = 4
 """A machine that does much else is not a fault: each wait ends as soon as what it waits for is there."""
@@ -104,10 +105,11 @@ class Museum:
 
     def enrich(self, *words: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
+        environment = {**self.environment, **extra}
         done = subprocess.run(
-            [*ENRICH, *words],
+            [*_enrich(environment), *words],
             cwd=self.folder,
-            env={**self.environment, **extra},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=120 * PATIENCE,
@@ -123,12 +125,13 @@ class Museum:
 
     def start(self, *words: str, **extra: str) -> subprocess.Popen[bytes]:
         """Start a process of the service, in a process group of its own."""
+        environment = {**self.environment, **extra}
         log = self.folder / f"{words[0]}-{len(self.processes)}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [*ENRICH, *words],
+                [*_enrich(environment), *words],
                 cwd=self.folder,
-                env={**self.environment, **extra},
+                env=environment,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -140,6 +143,19 @@ class Museum:
         """Start a worker; it is up when it answers."""
         words = ("worker", "--concurrency", str(concurrency), "--name", f"w{len(self.processes)}@test")
         return self.start(*words, **extra)
+
+    @contextmanager
+    def slowed(self, seconds: float) -> Iterator[None]:
+        """While in here, a batch takes so many seconds more in each process that was started in here: long enough
+        for a damage to be done in the middle of a run on any machine."""
+        file = self.folder / "slow"
+        file.write_text(str(seconds))
+        self.environment["POISON"] = f"slow={file}"
+        try:
+            yield
+        finally:
+            file.unlink()
+            del self.environment["POISON"]
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL a process with all its children, at once."""
@@ -230,6 +246,11 @@ class Museum:
         outcomes = Counter(outcome for *_, outcome in answers)
         assert outcomes["Failed"] == failed
         return outcomes
+
+
+def _enrich(environment: dict[str, str]) -> list[str]:
+    found = [program for variable, program in PROGRAMS.items() if variable in environment]
+    return [sys.executable, "-m", *found[:1]] if found else [sys.executable, "-m", "enrich"]
 
 
 def facts_digest(store: Store) -> str:

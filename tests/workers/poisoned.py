@@ -1,6 +1,7 @@
-"""`enrich` with a dummy classifier that ends its process at certain records, as a broken library would.
+"""`enrich` with a dummy classifier that ends its process at certain records, as a broken library would, or is slow.
 
-POISON names them: `segfault=IRI IRI …`, `hang=IRI …`, or `raise=IRI …`.
+POISON names them: `segfault=IRI IRI …`, `hang=IRI …`, or `raise=IRI …`. With `slow=FILE`, all that is predicted
+takes as many seconds more as the file says, until it is gone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from classifiers.data import Record
@@ -23,6 +26,9 @@ harmless = DummyClassifier.predict
 
 def predict(self: DummyClassifier, records: Sequence[Record]) -> Any:
     """As ever, but for the poison."""
+    if how == "slow":
+        with suppress(FileNotFoundError):
+            time.sleep(float(Path(listed).read_text()))
     if poison.intersection(record.id for record in records):
         if how == "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
