@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -44,24 +44,26 @@ class Settings(BaseSettings):
         frozen=True,
         validate_default=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
-    profile: str = Field(
-        default="silknow", description="Name of a profile, or the path of a profile's TOML file."
-    )
-    base: Annotated[Iri, AfterValidator(base_iri)] = Field(
-        default="https://data.example.org/enrich/",
-        description="Start of every IRI that we make, graphs included.",
-    )
-    actor: Iri = Field(
-        default="https://data.example.org/actor/museum",
-        description="The institution on whose behalf predictions are made.",
-    )
-    store: StoreSettings = Field(default=StoreSettings(), description="Where the graph is.")
-    train: TrainSettings = Field(default=TrainSettings(), description="How the classifiers learn.")
-    decision: DecisionSettings = Field(default=DecisionSettings(), description="When to answer.")
-    run: RunSettings = Field(default=RunSettings(), description="How a run goes through the gaps.")
-    media: MediaSettings = Field(default=MediaSettings(), description="Where pictures come from.")
-    workers: WorkersSettings = Field(default=WorkersSettings(), description="Broker and schedule.")
+    profile: str = "silknow"
+    """Name of a profile, or the path of a profile's TOML file."""
+    base: Annotated[Iri, AfterValidator(base_iri)] = "https://data.example.org/enrich/"
+    """Start of every IRI that we make, graphs included."""
+    actor: Iri = "https://data.example.org/actor/museum"
+    """The institution on whose behalf predictions are made."""
+    store: StoreSettings = StoreSettings()
+    """Where the graph is."""
+    train: TrainSettings = TrainSettings()
+    """How the classifiers learn."""
+    decision: DecisionSettings = DecisionSettings()
+    """When to answer."""
+    run: RunSettings = RunSettings()
+    """How a run goes through the gaps."""
+    media: MediaSettings = MediaSettings()
+    """Where pictures come from."""
+    workers: WorkersSettings = WorkersSettings()
+    """Broker and schedule."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _source: Path | None = PrivateAttr(default=None)

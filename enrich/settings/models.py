@@ -41,41 +41,36 @@ Seconds = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """One table of enrich.toml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class StoreSettings(Section):
     """Where the graph is: a folder (the embedded store), or the addresses of a SPARQL 1.1 server."""
 
-    path: Path = Field(
-        default=Path("store"),
-        description="Folder of the embedded store, relative to enrich.toml; unused when query_url is set.",
-    )
-    query_url: Iri | None = Field(
-        default=None, description="SPARQL query address of a server; selects the remote store."
-    )
-    update_url: Iri | None = Field(
-        default=None, description="SPARQL update address; the query address when not given."
-    )
-    graph_store_url: Iri | None = Field(
-        default=None,
-        description="SPARQL Graph Store address, where the server has one: whole graphs load faster.",
-    )
-    auth: Literal["none", "basic", "digest", "bearer"] = Field(
-        default="none", description="How to authenticate: none, basic, digest or bearer."
-    )
-    user: str | None = Field(default=None, description="User name, for basic and digest.")
-    password: SecretStr | None = Field(default=None, description="Password, for basic and digest.")
-    token: SecretStr | None = Field(default=None, description="Token, for bearer.")
-    services: Names = Field(
-        default=(), description="Servers that a query file may ask by SERVICE, by their full addresses."
-    )
-    timeout: Seconds = Field(
-        default=60.0, description="Seconds to wait for the server before giving a request up."
-    )
-    retries: int = Field(
-        default=4, ge=0, description="How often a request that may succeed later is tried again."
-    )
+    path: Path = Path("store")
+    """Folder of the embedded store, relative to enrich.toml; unused when query_url is set."""
+    query_url: Iri | None = None
+    """SPARQL query address of a server; selects the remote store."""
+    update_url: Iri | None = None
+    """SPARQL update address; the query address when not given."""
+    graph_store_url: Iri | None = None
+    """SPARQL Graph Store address, where the server has one: whole graphs load faster."""
+    auth: Literal["none", "basic", "digest", "bearer"] = "none"
+    """How to authenticate: none, basic, digest or bearer."""
+    user: str | None = None
+    """User name, for basic and digest."""
+    password: SecretStr | None = None
+    """Password, for basic and digest."""
+    token: SecretStr | None = None
+    """Token, for bearer."""
+    services: Names = ()
+    """Servers that a query file may ask by SERVICE, by their full addresses."""
+    timeout: Seconds = 60.0
+    """Seconds to wait for the server before giving a request up."""
+    retries: int = Field(default=4, ge=0)
+    """How often a request that may succeed later is tried again."""
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:
@@ -91,179 +86,125 @@ class StoreSettings(Section):
 class TrainSettings(Section):
     """How the classifiers learn."""
 
-    modalities: Names = Field(
-        default=("tabular",),
-        description="What to learn from: any of tabular, text and image, and dummy for tests.",
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of everything that is drawn at random in training.")
-    folds: int = Field(
-        default=5, ge=2, description="Folds of the out-of-fold predictions that calibrate and fuse."
-    )
-    gamma: float = Field(
-        default=2.0, ge=0, le=10, description="Focusing parameter of the focal loss; 0 is cross-entropy."
-    )
-    hide_known: Share = Field(
-        default=0.3,
-        description="Share of the other properties' known values hidden at random while learning.",
-    )
-    options: Mapping[str, Mapping[str, Any]] = Field(
-        default_factory=dict, description="Settings of one classifier, as a table: [train.options.tabular]."
-    )
+    modalities: Names = ("tabular",)
+    """What to learn from: any of tabular, text and image, and dummy for tests."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of everything that is drawn at random in training."""
+    folds: int = Field(default=5, ge=2)
+    """Folds of the out-of-fold predictions that calibrate and fuse."""
+    gamma: float = Field(default=2.0, ge=0, le=10)
+    """Focusing parameter of the focal loss; 0 is cross-entropy."""
+    hide_known: Share = 0.3
+    """Share of the other properties' known values hidden at random while learning."""
+    options: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """Settings of one classifier, as a table: [train.options.tabular]."""
 
 
 class DecisionSettings(Section):
     """When a prediction is sure enough to be written."""
 
-    target_precision: Share = Field(
-        default=0.9, description="Precision that the thresholds are set for, on data that was not trained on."
-    )
-    thresholds: Mapping[str, Share] = Field(
-        default_factory=dict, description="A threshold given for a property, instead of the computed one."
-    )
-    candidates: int = Field(
-        default=5, ge=1, le=100, description="Ranked candidates kept with each prediction, at most."
-    )
+    target_precision: Share = 0.9
+    """Precision that the thresholds are set for, on data that was not trained on."""
+    thresholds: Mapping[str, Share] = Field(default_factory=dict)
+    """A threshold given for a property, instead of the computed one."""
+    candidates: int = Field(default=5, ge=1, le=100)
+    """Ranked candidates kept with each prediction, at most."""
 
 
 class RunSettings(Section):
     """How a run goes through the gaps."""
 
-    batch: int = Field(
-        default=500, ge=1, le=10_000, description="Records read, predicted and written together."
-    )
-    shard: int = Field(default=2_000, ge=1, le=20_000, description="Predictions in one named graph, at most.")
-    lease: Seconds = Field(
-        default=1800.0,
-        description="Seconds without a finished batch after which another process may take a run for dead.",
-    )
-    validate_shapes: bool = Field(
-        default=True, description="Check every prediction against the shapes before writing."
-    )
-    keep_days: int = Field(
-        default=90,
-        ge=0,
-        description="Days for which superseded answers and retracted runs are kept; then enrich prune drops them.",
-    )
+    batch: int = Field(default=500, ge=1, le=10_000)
+    """Records read, predicted and written together."""
+    shard: int = Field(default=2_000, ge=1, le=20_000)
+    """Predictions in one named graph, at most."""
+    lease: Seconds = 1800.0
+    """Seconds without a finished batch after which another process may take a run for dead."""
+    validate_shapes: bool = True
+    """Check every prediction against the shapes before writing."""
+    keep_days: int = Field(default=90, ge=0)
+    """Days for which superseded answers and retracted runs are kept; then enrich prune drops them."""
 
 
 class MediaSettings(Section):
     """Where pictures may come from, and how much of them is read. Times are seconds."""
 
-    mirrors: Mapping[str, Path] = Field(
-        default_factory=dict,
-        description="URL prefixes and the local folders (relative to enrich.toml) that hold the same pictures.",
-    )
-    allow: Names = Field(
-        default=(),
-        description="Hosts or networks (CIDR) to fetch from although their addresses are not public.",
-    )
-    cache: Path = Field(
-        default=Path(".cache/media"), description="Folder of fetched pictures, relative to enrich.toml."
-    )
-    cache_bytes: int = Field(
-        default=10_000_000_000, ge=0, description="Size that the cache is kept under, in bytes."
-    )
-    cache_age: Seconds = Field(
-        default=90 * 86400.0, description="Seconds after which a picture of the cache is fetched again."
-    )
-    size: int = Field(
-        default=448,
-        ge=16,
-        le=4096,
-        description="Shorter side that an image server is asked for, pixels.",
-    )
-    per_record: int = Field(default=8, ge=1, description="Pictures looked at per record, at most.")
-    max_bytes: int = Field(
-        default=50_000_000, ge=1000, description="Bytes read of one picture before it is refused."
-    )
-    max_pixels: int = Field(
-        default=80_000_000, ge=1000, description="Pixels of one picture before it is refused."
-    )
-    timeout: Seconds = Field(
-        default=20.0, description="Seconds for one picture, from the first byte asked to the last."
-    )
-    connect_timeout: Seconds = Field(
-        default=5.0, description="Seconds for the address of a host, and for a connection to it."
-    )
-    header_timeout: Seconds = Field(default=10.0, description="Seconds from the request to the last header.")
-    max_wait: Seconds = Field(
-        default=30.0,
-        description="Longest Retry-After that is waited for; then the host is not asked for so long.",
-    )
-    retries: int = Field(
-        default=2, ge=0, description="Further tries after an answer that says the server is busy or failed."
-    )
-    parallel: int = Field(default=8, ge=1, le=64, description="Pictures fetched at the same time.")
-    ahead: int = Field(
-        default=64, ge=0, description="Pictures fetched ahead of the record being looked at, at most."
-    )
-    host_failures: int = Field(
-        default=5,
-        ge=1,
-        description="Failures in a row after which a host is not asked for 5 minutes; ten times as many errors.",
-    )
-    ca_file: Path | None = Field(
-        default=None,
-        description="Certificates (PEM) to trust instead of the system's, relative to enrich.toml.",
-    )
-    user_agent: str = Field(
-        default="enrich (pictures for a museum's knowledge graph)",
-        description="How requests for pictures introduce themselves.",
-    )
+    mirrors: Mapping[str, Path] = Field(default_factory=dict)
+    """URL prefixes and the local folders (relative to enrich.toml) that hold the same pictures."""
+    allow: Names = ()
+    """Hosts or networks (CIDR) to fetch from although their addresses are not public."""
+    cache: Path = Path(".cache/media")
+    """Folder of fetched pictures, relative to enrich.toml."""
+    cache_bytes: int = Field(default=10_000_000_000, ge=0)
+    """Size that the cache is kept under, in bytes."""
+    cache_age: Seconds = 90 * 86400.0
+    """Seconds after which a picture of the cache is fetched again."""
+    size: int = Field(default=448, ge=16, le=4096)
+    """Shorter side that an image server is asked for, pixels."""
+    per_record: int = Field(default=8, ge=1)
+    """Pictures looked at per record, at most."""
+    max_bytes: int = Field(default=50_000_000, ge=1000)
+    """Bytes read of one picture before it is refused."""
+    max_pixels: int = Field(default=80_000_000, ge=1000)
+    """Pixels of one picture before it is refused."""
+    timeout: Seconds = 20.0
+    """Seconds for one picture, from the first byte asked to the last."""
+    connect_timeout: Seconds = 5.0
+    """Seconds for the address of a host, and for a connection to it."""
+    header_timeout: Seconds = 10.0
+    """Seconds from the request to the last header."""
+    max_wait: Seconds = 30.0
+    """Longest Retry-After that is waited for; then the host is not asked for so long."""
+    retries: int = Field(default=2, ge=0)
+    """Further tries after an answer that says the server is busy or failed."""
+    parallel: int = Field(default=8, ge=1, le=64)
+    """Pictures fetched at the same time."""
+    ahead: int = Field(default=64, ge=0)
+    """Pictures fetched ahead of the record being looked at, at most."""
+    host_failures: int = Field(default=5, ge=1)
+    """Failures in a row after which a host is not asked for 5 minutes; ten times as many errors."""
+    ca_file: Path | None = None
+    """Certificates (PEM) to trust instead of the system's, relative to enrich.toml."""
+    user_agent: str = "enrich (pictures for a museum's knowledge graph)"
+    """How requests for pictures introduce themselves."""
 
 
 class WorkersSettings(Section):
     """The nightly service: broker, schedule and limits. The commands that need no broker do not read it."""
 
-    broker: str = Field(
-        default="redis://127.0.0.1:6379/0",
-        repr=False,
-        description="Address of the Redis broker: redis://, rediss:// or unix://.",
-    )
-    concurrency: int = Field(default=1, ge=1, description="Worker processes on this machine.")
-    model: Path | None = Field(
-        default=None, description="Model folder of the nightly run, relative to enrich.toml."
-    )
-    schedule: str | None = Field(
-        default=None, description="When the nightly run starts: a crontab of five fields."
-    )
-    timezone: str = Field(default="UTC", description="Time zone of the schedule and of the blackout windows.")
-    blackout: Names = Field(
-        default=(),
-        description="Windows in which the nightly run rests, such as 08:00-18:00 or mon,tue 08:00-18:00.",
-    )
-    properties: Names = Field(
-        default=(),
-        description="Properties that the nightly run answers; empty for all that the model learned.",
-    )
-    batch_pictures: int = Field(
-        default=2_000, ge=1, description="Pictures in one batch, at most, as far as per_record tells."
-    )
-    in_flight: int = Field(
-        default=16, ge=1, description="Batches waiting or in work at the same time, at most."
-    )
-    visibility_timeout: Seconds = Field(
-        default=900.0, description="Seconds after which a message of a dead worker is given to another."
-    )
-    time_limit: Seconds = Field(
-        default=600.0, description="Seconds after which a task is killed; below visibility_timeout."
-    )
-    soft_shutdown: Seconds = Field(
-        default=30.0, description="Seconds that a worker told to stop has for finishing its batches."
-    )
-    tend_every: Seconds = Field(
-        default=10.0, description="Seconds between two looks at what was lost and has to be sent again."
-    )
-    kills: int = Field(
-        default=3, ge=1, description="Worker processes that a batch may kill before it is bisected."
-    )
-    queue: str = Field(default="enrich", min_length=1, description="Queue of the planning and closing tasks.")
-    batch_queue: str = Field(
-        default="enrich",
-        min_length=1,
-        description="Queue of the batches; another one sends them to GPU workers.",
-    )
-    metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of a worker's Prometheus metrics; 0 for none."
-    )
-    metrics_host: str = Field(default="127.0.0.1", description="Address that the metrics are served on.")
+    broker: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    """Address of the Redis broker: redis://, rediss:// or unix://."""
+    concurrency: int = Field(default=1, ge=1)
+    """Worker processes on this machine."""
+    model: Path | None = None
+    """Model folder of the nightly run, relative to enrich.toml."""
+    schedule: str | None = None
+    """When the nightly run starts: a crontab of five fields."""
+    timezone: str = "UTC"
+    """Time zone of the schedule and of the blackout windows."""
+    blackout: Names = ()
+    """Windows in which the nightly run rests, such as 08:00-18:00 or mon,tue 08:00-18:00."""
+    properties: Names = ()
+    """Properties that the nightly run answers; empty for all that the model learned."""
+    batch_pictures: int = Field(default=2_000, ge=1)
+    """Pictures in one batch, at most, as far as per_record tells."""
+    in_flight: int = Field(default=16, ge=1)
+    """Batches waiting or in work at the same time, at most."""
+    visibility_timeout: Seconds = 900.0
+    """Seconds after which a message of a dead worker is given to another."""
+    time_limit: Seconds = 600.0
+    """Seconds after which a task is killed; below visibility_timeout."""
+    soft_shutdown: Seconds = 30.0
+    """Seconds that a worker told to stop has for finishing its batches."""
+    tend_every: Seconds = 10.0
+    """Seconds between two looks at what was lost and has to be sent again."""
+    kills: int = Field(default=3, ge=1)
+    """Worker processes that a batch may kill before it is bisected."""
+    queue: str = Field(default="enrich", min_length=1)
+    """Queue of the planning and closing tasks."""
+    batch_queue: str = Field(default="enrich", min_length=1)
+    """Queue of the batches; another one sends them to GPU workers."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port of a worker's Prometheus metrics; 0 for none."""
+    metrics_host: str = "127.0.0.1"
+    """Address that the metrics are served on."""
