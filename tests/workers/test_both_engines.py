@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -44,12 +43,11 @@ def test_enrich_run_killed_again_and_again_ends_whole(museum: Museum) -> None:
     museum.check()
 
 
-def test_enrich_run_isolates_poison_as_workers_do(museum: Museum, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enrich_run_isolates_poison_as_workers_do(museum: Museum) -> None:
     """Given a record that ends its process, when the run is started again each time, then that record alone
     fails, by name."""
     gaps = sorted(m.open_gaps(museum.folder, museum.store()))
     poison = gaps[len(gaps) // 2][0]
-    monkeypatch.setattr(m, "ENRICH", [sys.executable, "-m", "tests.workers.poisoned"])
     for _ in range(20):
         done = museum.enrich(*RUN, check=False, POISON=f"segfault={poison}")
         if done.returncode == 0:
@@ -60,11 +58,10 @@ def test_enrich_run_isolates_poison_as_workers_do(museum: Museum, monkeypatch: p
     assert {(r, n) for _, r, n, outcome in m.answers_of(museum.store()) if outcome == "Failed"} == lost
 
 
-def test_enrich_run_has_the_same_time_limit(museum: Museum, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enrich_run_has_the_same_time_limit(museum: Museum) -> None:
     """Given a record that takes for ever, then its batch is bisected when its time is up, within one run."""
     gaps = sorted(m.open_gaps(museum.folder, museum.store()))
     poison = gaps[0][0]
-    monkeypatch.setattr(m, "ENRICH", [sys.executable, "-m", "tests.workers.poisoned"])
     done = museum.enrich(*RUN, POISON=f"hang={poison}", ENRICH_WORKERS__TIME_LIMIT="2")
     lost = {gap for gap in gaps if gap[0] == poison}
     assert f'"failed": {len(lost)}' in done.stdout
@@ -129,18 +126,16 @@ def test_a_worker_stopped_for_longer_than_its_messages_wait(museum: Museum) -> N
     museum.check()
 
 
-def test_clocks_two_hours_apart(museum: Museum, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clocks_two_hours_apart(museum: Museum) -> None:
     """Given a worker whose clock is two hours ahead and an operator whose is two behind, then leases go by the
     store's clock: a run under way is not taken for dead, and each gap is answered once."""
     small_batches(museum)
-    monkeypatch.setattr(m, "ENRICH", [sys.executable, "-m", "tests.workers.shifted"])
     museum.worker(1, CLOCK_SHIFT="7200")
     job = museum.json("queue", "--model", "model", CLOCK_SHIFT="-7200")["job"]
     m.wait_for(lambda: museum.job(job)["answered"], 60, "work to begin")
     own = museum.enrich(*RUN, check=False, CLOCK_SHIFT="-7200")
     assert own.returncode in (0, UNDER_WAY), own.stderr
     museum.wait_for_job(job)
-    monkeypatch.undo()
     museum.check()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -99,17 +98,15 @@ def test_a_stopped_night_says_why_and_does_not_keep_the_next_from_starting(museu
 @slow
 @pytest.mark.timeout(400)
 def test_a_quarantined_record_is_tried_again_when_its_data_has_changed(
-    museum: Museum, monkeypatch: pytest.MonkeyPatch
+    museum: Museum,
 ) -> None:
     gaps = sorted(m.open_gaps(museum.folder, museum.store()))
     poison = gaps[0][0]
-    with monkeypatch.context() as patch:
-        patch.setattr(m, "ENRICH", [sys.executable, "-m", "tests.workers.poisoned"])
-        for _ in range(20):
-            done = museum.enrich("run", "--model", "model", check=False, POISON=f"segfault={poison}")
-            if done.returncode == 0:
-                break
-            assert done.returncode == -signal.SIGSEGV, done.stderr
+    for _ in range(20):
+        done = museum.enrich("run", "--model", "model", check=False, POISON=f"segfault={poison}")
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGSEGV, done.stderr
     lost = {gap for gap in gaps if gap[0] == poison}
     museum.check(failed=len(lost))
     assert museum.json("run", "--model", "model")["run"] is None, (
