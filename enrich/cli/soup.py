@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -17,14 +17,13 @@ from classifiers.soup.comparison import compare as measure_networks
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.report import numbers_json, write_analysis, write_comparison
-from classifiers.soup.scores import METRICS, log_odds, score
-from classifiers.soup.selection import METHODS, make_soup
+from classifiers.soup.scores import Metric, log_odds, score
+from classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import SettingsError
 from enrich.soup.pictures import Source
 from enrich.soup.training import open_evaluation, recipe_settings, side_of, train_seeds
 
-SCHEDULES = ("restarts", "cosine", "constant")
 FULL_NAMES = ("coatnet_0_rw_224", "resnet50", "densenet121", "vit_base_patch16_224")
 
 Pictures = Annotated[
@@ -60,7 +59,8 @@ Rate = Annotated[
 ]
 Gamma = Annotated[float, typer.Option("--gamma", help="Focus of the focal loss; 0 is cross-entropy.")]
 Schedule = Annotated[
-    str, typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant.")
+    Literal["restarts", "cosine", "constant"],
+    typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant."),
 ]
 Weights = Annotated[str, typer.Option("--weights", help="none, hub, or a local safetensors file.")]
 Disk = Annotated[int, typer.Option("--disk", help="Cap on a trajectory's folder in MiB; the worst go first.")]
@@ -69,7 +69,7 @@ From = Annotated[
     list[Path],
     typer.Option("--from", metavar="DIR", help="A trajectory, or a folder of them; may be repeated."),
 ]
-By = Annotated[str, typer.Option("--metric", help="What chooses: accuracy, macro_f1 or loss.")]
+By = Annotated[Metric, typer.Option("--metric", help="What chooses: accuracy, macro_f1 or loss.")]
 
 soup = typer.Typer(rich_markup_mode=None, help="Average the checkpoints of a training, and see what it does.")
 
@@ -105,7 +105,7 @@ def train(
     What was killed goes on from its last epoch when the command is given again.
     """
     source = Source(pictures, splits, prop, divide_seed)
-    training = _training(epochs, batch, rate, schedule)
+    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
     settings = recipe_settings(
         gamma, training, backbone=backbone, weights=weights, size=size, crop=crop, disk=disk
     )
@@ -136,7 +136,7 @@ def cook(
     splits: Splits = None,
     prop: Property = None,
     method: Annotated[
-        str, typer.Option("--method", help="uniform, greedy, pruned, window or learned.")
+        Method, typer.Option("--method", help="uniform, greedy, pruned, window or learned.")
     ] = "greedy",
     metric: By = "macro_f1",
     divide_seed: DivideSeed = 0,
@@ -148,11 +148,9 @@ def cook(
     The pictures are those of the training: some take batch norm's statistics anew, the selecting ones
     choose, the scoring ones only judge. To use the soup: soup = "DIR" under [train.options.image].
     """
-    _among("--method", method, METHODS)
-    _among("--metric", metric, METRICS)
     source = Source(pictures, splits, prop, divide_seed)
     with _opened("averaging", trajectories, source, threads) as (split, evaluator, bars):
-        made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)  # type: ignore[arg-type]
+        made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)
         vote = log_odds(evaluator.vote(evaluator.pool.members, split.scoring), split.scoring)
         logits = {
             "soup": evaluator.run(made.weights, split.scoring),
@@ -191,7 +189,8 @@ def analyse(
     splits: Splits = None,
     prop: Property = None,
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="Soups to make; may be repeated. Otherwise all five.")
+        list[str] | None,
+        typer.Option("--method", help="Soups to make; may be repeated. Otherwise all five."),
     ] = None,
     metric: By = "macro_f1",
     replicates: Annotated[
@@ -202,10 +201,11 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Measure bias and variance, distances, lines and calibration of members, soups and their vote."""
-    chosen = _chosen(method or METHODS, metric)
-    source = Source(pictures, splits, prop, divide_seed)
+    source, methods = Source(pictures, splits, prop, divide_seed), _known(method or METHODS)
     with _opened("analysing", trajectories, source, threads) as (split, evaluator, bars):
-        found = measure(evaluator, split, prop=prop, replicates=replicates, progress=bars, **chosen)
+        found = measure(
+            evaluator, split, prop=prop, metric=metric, methods=methods, replicates=replicates, progress=bars
+        )
         page = write_analysis(found, out)
     if as_json:
         write_json(numbers_json(found.numbers))
@@ -262,10 +262,10 @@ def compare(
 
     Intervals are over seeds and pictures, tests are paired over seeds (0, 1 and 2 unless given).
     """
-    chosen = _chosen(method or ("uniform", "greedy"), metric)
     source = Source(pictures, splits, prop, divide_seed)
-    training = _training(epochs, batch, rate, schedule)
+    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
     common: dict[str, Any] = {"weights": weights, "size": size, "crop": crop, "disk": disk}
+    chosen: dict[str, Any] = {"metric": metric, "methods": _known(method or ("uniform", "greedy"))}
     networks = {
         name: recipe_settings(gamma, training, backbone=name, **common) for name in backbones or FULL_NAMES
     }
@@ -297,23 +297,12 @@ def _write_networks(found: Mapping[str, Any]) -> None:
     write_table(heads, rows, numbers=(2, 3, 4, 5, 6))
 
 
-def _training(epochs: int, batch: int, rate: float, schedule: str) -> dict[str, Any]:
-    """What the command line says of a training run; SettingsError for a schedule that there is not."""
-    _among("--schedule", schedule, SCHEDULES)
-    return {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
-
-
-def _chosen(methods: Sequence[str], metric: str) -> dict[str, Any]:
-    """The soups to make and what chooses, as arguments; SettingsError for one that there is not."""
+def _known(methods: Sequence[str]) -> tuple[Method, ...]:
+    """The soups to make; SettingsError for one that there is not."""
     for name in methods:
-        _among("--method", name, METHODS)
-    _among("--metric", metric, METRICS)
-    return {"methods": tuple(methods), "metric": metric}
-
-
-def _among(option: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise SettingsError(f"{option} is {value!r}; there are: {', '.join(known)}")
+        if name not in METHODS:
+            raise SettingsError(f"--method is {name!r}; there are: {', '.join(METHODS)}")
+    return tuple(methods)  # type: ignore[arg-type]
 
 
 @contextmanager

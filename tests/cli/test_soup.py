@@ -126,11 +126,17 @@ def test_analysis_and_comparison_write_their_reports(
         (["cook", "soup", "--from", "gone", "--pictures", "gone"], "no trajectory in gone"),
         (
             ["cook", "soup", "--from", "x", "--pictures", "x", "--method", "stew"],
-            "there are: uniform, greedy",
+            "is not one of 'uniform', 'greedy'",
         ),
-        (["analyse", "out", "--from", "x", "--pictures", "x", "--metric", "luck"], "there are: accuracy"),
+        (
+            ["analyse", "out", "--from", "x", "--pictures", "x", "--metric", "luck"],
+            "is not one of 'accuracy'",
+        ),
         (["train", "runs", "--pictures", "gone", "--size", "32"], "gone has no labels.csv"),
-        (["train", "runs", "--pictures", "x", "--schedule", "slow"], "there are: restarts, cosine, constant"),
+        (
+            ["train", "runs", "--pictures", "x", "--schedule", "slow"],
+            "is not one of 'restarts', 'cosine', 'constant'",
+        ),
         (["train", "runs", "--pictures", "gone", "--size", "3"], "size is 0 or from 16 to 1024"),
     ],
 )
