@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import update_bn
 
 from classifiers.base import ClassifierError
 from classifiers.neural.networks import ImageNetwork
@@ -18,39 +19,30 @@ STATISTICS_PICTURES = 1024
 """Training pictures from which batch norm's statistics are taken anew."""
 
 
-class Sum:
-    """A weighted sum of weights in float64; `mean` divides it. Members can be added and taken away."""
+def average(members: Iterable[tuple[Mapping[str, Tensor], float]]) -> dict[str, Tensor]:
+    """The mean of weights with shares, summed in float64; each tensor in the kind it came in (integers rounded).
 
-    def __init__(self) -> None:
-        self.total: dict[str, Tensor] = {}
-        self.kinds: dict[str, torch.dtype] = {}
-        self.weight = 0.0
-
-    def add(self, weights: Mapping[str, Tensor], share: float = 1.0) -> None:
-        """Add a member `share` times; ClassifierError when its tensors are not those of the others."""
-        if not self.total:
-            self.kinds = {k: t.dtype for k, t in weights.items()}
-            self.total = {k: torch.zeros(t.shape, dtype=torch.float64) for k, t in weights.items()}
-        if set(weights) != set(self.total):
-            odd = sorted(set(weights) ^ set(self.total))[0]
-            raise ClassifierError(f"members cannot be averaged: {odd!r} is not in all of them")
+    Raises ClassifierError for no member, and for members whose tensors differ in name or shape.
+    """
+    total: dict[str, Tensor] = {}
+    kinds: dict[str, torch.dtype] = {}
+    whole = 0.0
+    for weights, share in members:
+        if not total:
+            kinds = {k: t.dtype for k, t in weights.items()}
+            total = {k: torch.zeros(t.shape, dtype=torch.float64) for k, t in weights.items()}
+        if odd := sorted(set(weights) ^ set(total)):
+            raise ClassifierError(f"members cannot be averaged: {odd[0]!r} is not in all of them")
         for key, tensor in weights.items():
-            if tensor.shape != self.total[key].shape:
-                shapes = f"{tuple(tensor.shape)} and {tuple(self.total[key].shape)}"
+            if tensor.shape != total[key].shape:
+                shapes = f"{tuple(tensor.shape)} and {tuple(total[key].shape)}"
                 raise ClassifierError(f"members cannot be averaged: {key!r} has the shapes {shapes}")
-            self.total[key] += tensor.double() * share
-        self.weight += share
-
-    def mean(self) -> dict[str, Tensor]:
-        """The average, each tensor in the kind it came in (whole numbers are rounded)."""
-        if not self.weight:
-            raise ClassifierError("there is nothing to average")
-        found = {}
-        for key, tensor in self.total.items():
-            kind = self.kinds[key]
-            mean = tensor / self.weight
-            found[key] = mean.to(kind) if kind.is_floating_point else mean.round().to(kind)
-        return found
+            total[key] += tensor.double() * share
+        whole += share
+    if not whole:
+        raise ClassifierError("there is nothing to average")
+    means = {k: tensor / whole for k, tensor in total.items()}
+    return {k: (m if kinds[k].is_floating_point else m.round()).to(kinds[k]) for k, m in means.items()}
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
@@ -71,23 +63,10 @@ def renew_statistics(
     The statistics of averaged weights are not the average of the statistics (Izmailov et al. 2018,
     section 3.3). Pictures are cropped as in training; the same ones every time, so that soups compare.
     """
-    layers = batch_norms(network)
-    if not layers:
+    if not batch_norms(network):
         return
     rows = np.sort(np.random.default_rng(0).permutation(len(learn))[:most])
     generator = torch.Generator().manual_seed(0)
-    before = [layer.momentum for layer in layers]
-    was_training = network.training
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average over the batches
-    network.eval()
-    for layer in layers:
-        layer.train()
-    with torch.inference_mode():
-        for part in np.array_split(rows, max(1, len(rows) // 128)):
-            pixels = crops(learn, torch.from_numpy(part), size, settings.augment, generator)
-            network(pixels.to(next(network.parameters()).device))
-    for layer, momentum in zip(layers, before, strict=True):
-        layer.momentum = momentum
-    network.train(was_training)
+    parts = map(torch.from_numpy, np.array_split(rows, max(1, len(rows) // 128)))
+    batches = (crops(learn, part, size, settings.augment, generator) for part in parts)
+    update_bn(batches, network, next(network.parameters()).device)

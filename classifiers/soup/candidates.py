@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit
+from classifiers.soup.pictures import PictureSet, PictureSplit
 from classifiers.soup.pool import Member, Weights
-from classifiers.soup.scores import Metric, log_odds, probabilities, score
+from classifiers.soup.scores import Metric, probabilities, score
 from classifiers.soup.selection import METHODS, Method, Soup, make_soup, rank
 
 BEST, VOTE = "best member", "vote"
@@ -53,30 +56,23 @@ def candidates(
 ) -> list[Candidate]:
     """The best member, a soup by each method, and the vote of all members, in this order."""
     best = rank(evaluator, split.selection, metric, progress)[0][0]
-    made = [_of_weights(evaluator, split, BEST, (best,), evaluator.weights(best))]
+    weights = evaluator.weights(best)
+    made = [_candidate(BEST, split, (best,), partial(evaluator.run, weights), weights)]
     for method in methods:
         soup = make_soup(evaluator, split.selection, method, metric=metric, seed=seed, progress=progress)
-        made.append(_of_weights(evaluator, split, method, soup.members, soup.weights, soup))
-    return [*made, _vote(evaluator, split)]
+        answer = partial(evaluator.run, soup.weights)
+        made.append(_candidate(method, split, soup.members, answer, soup.weights, soup))
+    return [*made, _candidate(VOTE, split, evaluator.pool.members, evaluator.vote)]
 
 
-def _vote(evaluator: Evaluator, split: PictureSplit) -> Candidate:
-    members, parts = evaluator.pool.members, (split.selection, split.scoring)
-    p = [evaluator.vote(members, pictures) for pictures in parts]
-    scores = [score(log_odds(q, pictures), pictures).json() for q, pictures in zip(p, parts, strict=True)]
-    return Candidate(VOTE, members, None, p[0], p[1], scores[0], scores[1])
-
-
-def _of_weights(
-    evaluator: Evaluator,
-    split: PictureSplit,
+def _candidate(
     name: str,
+    split: PictureSplit,
     members: tuple[Member, ...],
-    weights: Weights,
+    answer: Callable[[PictureSet], Tensor],
+    weights: Weights | None = None,
     soup: Soup | None = None,
 ) -> Candidate:
-    parts = (split.selection, split.scoring)
-    logits = [evaluator.run(weights, pictures) for pictures in parts]
-    p = [probabilities(found, pictures) for found, pictures in zip(logits, parts, strict=True)]
-    scores = [score(found, pictures).json() for found, pictures in zip(logits, parts, strict=True)]
+    asked = [(answer(pictures), pictures) for pictures in (split.selection, split.scoring)]
+    p, scores = [probabilities(*one) for one in asked], [score(*one).json() for one in asked]
     return Candidate(name, members, weights, p[0], p[1], scores[0], scores[1], soup)

@@ -108,7 +108,7 @@ def _candidate(results: Sequence[Result], name: str, view: PropertyView) -> dict
         "inferences": [c.inferences for c in made],
         "ece": float(np.mean([s["before"]["ece"] for s in sure])),
         "ece_calibrated": float(np.mean([s["after"]["ece"] for s in sure])),
-        "against_best": None if name == BEST else paired(right, _right(results, BEST, view)).json(),
+        "against_best": None if name == BEST else paired(right, _right(results, BEST, view)),
         "bias_variance_over_seeds": decompose(np.stack([view.select(c.scoring) for c in made]), view.truth)
         if several
         else None,
@@ -128,7 +128,7 @@ def _against_first(results: Mapping[str, Sequence[Result]], view: PropertyView) 
         best = _right(results[other], BEST, view)
         for name in results[first][0].candidates:
             test = paired(_right(results[first], name, view), best)
-            found.append({"one": f"{first}, {name}", "other": f"{other}, {BEST}", **test.json()})
+            found.append({"one": f"{first}, {name}", "other": f"{other}, {BEST}", **test})
     return found
 
 

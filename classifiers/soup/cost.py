@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
@@ -50,20 +50,24 @@ def inference_cost(
     """
     some = pictures.subset(np.arange(min(most, len(pictures))))
 
-    def timed(weights: Weights) -> Callable[[], float]:
-        def seconds() -> float:
-            evaluator.network.load_state_dict(weights)
-            began = time.process_time()
-            run(evaluator.network, some, evaluator.pool.size, batch=16)
-            return time.process_time() - began
+    def seconds(weights: Weights) -> float:
+        evaluator.network.load_state_dict(weights)
+        began = time.process_time()
+        run(evaluator.network, some, evaluator.pool.size, batch=16)
+        return time.process_time() - began
 
-        return seconds
+    def turn(number: int, other: Weights) -> tuple[float, float]:
+        """The member's time and the other's, who goes first every second time."""
+        if number % 2:
+            return seconds(member), seconds(other)
+        second = seconds(other)
+        return seconds(member), second
 
-    timed(member)(), timed(soup)()
-    turns = [_turn(r, timed(member), timed(soup)) for r in range(rounds)]
+    seconds(member), seconds(soup)
+    turns = [turn(r, soup) for r in range(rounds)]
     ballots, vote_flops = [], 0.0
     for r, weights in enumerate(voters):
-        ballots.append(_turn(r, timed(member), timed(weights)))
+        ballots.append(turn(r, weights))
         vote_flops += operations(evaluator, some, weights)
     vote = sum(b for _, b in ballots)
     per_picture = 1000.0 / len(some)
@@ -87,11 +91,3 @@ def operations(evaluator: Evaluator, pictures: PictureSet, weights: Weights) -> 
     with FlopCounterMode(display=False) as counter:
         run(evaluator.network, pictures.subset(np.arange(1)), evaluator.pool.size)
     return float(counter.get_total_flops())
-
-
-def _turn(number: int, one: Callable[[], float], other: Callable[[], float]) -> tuple[float, float]:
-    """Both results; every second time the other goes first."""
-    if number % 2:
-        return one(), other()
-    second = other()
-    return one(), second

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from classifiers.base import FloatArray
 from classifiers.neural.networks import ImageNetwork
 from classifiers.neural.optimisation import pick_device
-from classifiers.soup.averaging import Sum, renew_statistics
+from classifiers.soup.averaging import average, renew_statistics
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.pool import CheckpointPool, Member, Weights
-from classifiers.soup.scores import Score, probabilities, score
+from classifiers.soup.scores import Score, log_odds, probabilities, score
 from classifiers.soup.trajectory import build, run
 
 KEPT = 1024**3
@@ -52,10 +51,7 @@ class Evaluator:
         weighed.sort(key=lambda pair: pair[0].sha256)
         if len({m.sha256 for m, _ in weighed}) == 1:
             return dict(self.weights(weighed[0][0]))
-        total = Sum()
-        for member, share in weighed:
-            total.add(self.weights(member), share)
-        self.network.load_state_dict(total.mean())
+        self.network.load_state_dict(average((self.weights(m), share) for m, share in weighed))
         renew_statistics(self.network, self.learn, self.pool.size, self.pool.settings)
         return {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
 
@@ -75,8 +71,7 @@ class Evaluator:
             self._logits[key] = pictures, self.run(self.weights(member), pictures)
         return self._logits[key][1]
 
-    def vote(self, members: Sequence[Member], pictures: PictureSet) -> FloatArray:
-        """Soft voting: the mean of the members' probabilities (n, ΣK). It costs an inference per member."""
-        answers = [probabilities(self.member_logits(m, pictures), pictures) for m in members]
-        mean: FloatArray = np.mean(answers, axis=0)
-        return mean
+    def vote(self, pictures: PictureSet) -> Tensor:
+        """Soft voting of all members: logits (n, ΣK) of their mean probabilities. It costs an inference per member."""
+        answers = [probabilities(self.member_logits(m, pictures), pictures) for m in self.pool.members]
+        return log_odds(np.mean(answers, axis=0), pictures)

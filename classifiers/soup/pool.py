@@ -27,8 +27,7 @@ Weights = dict[str, Tensor]
 class Member:
     """One checkpoint. `name` tells it in reports (seed 0, epoch 7), `sha256` is the digest of its weights' file.
 
-    `state` is the file's time of change and size when it was verified, `metrics` those of its epoch on the
-    selection pictures of training.
+    `state` is the file's time of change and size when it was verified.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Member:
     sha256: str
     trajectory: str
     epoch: int
-    metrics: Mapping[str, float]
     state: tuple[int, int] = (0, 0)
 
     def weights(self) -> Weights:
@@ -138,7 +136,6 @@ def read_trajectory(folder: Path, most: int | None = None) -> Trajectory:
     about, seen = opened.json(ABOUT), opened.json(SEEN)
     try:
         name = f"{about['backbone']} seed {about['seed']}"
-        history = {int(e["epoch"]): e["held_out"] for e in about["epochs"]}
         return Trajectory(
             folder=folder,
             name=name,
@@ -149,7 +146,7 @@ def read_trajectory(folder: Path, most: int | None = None) -> Trajectory:
             ),
             size=int(about["size"]),
             members=tuple(
-                Member(f"{name} epoch {e}", path, digests[path], name, e, history[e], states[e])
+                Member(f"{name} epoch {e}", path, digests[path], name, e, states[e])
                 for e, path in files.items()
             ),
             seen={str(p): tuple(map(str, d)) for p, d in seen.items()},

@@ -12,21 +12,10 @@ from torch import Tensor
 
 from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.neural.networks import ImageNetwork
-from classifiers.soup.pictures import PictureSet, PictureSplit, PropertyView
+from classifiers.soup.pictures import PictureSplit, PropertyView
+from classifiers.soup.trajectory import run
 
 RIDGE = 1e-3
-
-
-def features(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128) -> Tensor:
-    """What the body sees in the middle of every picture, (n, width) float32."""
-    network.eval()
-    device = next(network.parameters()).device
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(pictures), batch):
-            pixels = pictures.middle(slice(start, start + batch), size)
-            found.append(network.features(pixels.to(device)).float().cpu())
-    return torch.cat(found).clone()
 
 
 def head_replicates(
@@ -41,8 +30,8 @@ def head_replicates(
 ) -> FloatArray:
     """Probabilities (replicates, n, K) of the scoring pictures, by a head fitted on each bootstrap sample."""
     view, target = PropertyView.of(split.learn, prop), PropertyView.of(split.scoring, prop)
-    x = features(network, split.learn, size)[torch.from_numpy(view.rows)]
-    z = features(network, split.scoring, size)[torch.from_numpy(target.rows)]
+    x = run(network, split.learn, size, features=True)[torch.from_numpy(view.rows)]
+    z = run(network, split.scoring, size, features=True)[torch.from_numpy(target.rows)]
     mean, spread = x.mean(dim=0), x.std(dim=0).clamp(min=1e-6)
     x, z = (x - mean) / spread, (z - mean) / spread
     truth = torch.from_numpy(view.truth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +12,6 @@ from classifiers.base import ClassifierError, FloatArray
 
 Interval = list[float]
 """A mean and the middle 95 % of its bootstrap draws: [value, low, high]."""
-
-
-@dataclass(frozen=True)
-class Paired:
-    """The mean difference over seeds, its interval over pictures and seeds, and Student's paired test.
-
-    `p` is two-sided; with three seeds (two degrees of freedom) only a large and steady difference is
-    below 0.05. `wins` counts the seeds with a difference above 0. `p` is NaN for fewer than two seeds and
-    where all seeds differ by the same.
-    """
-
-    difference: Interval
-    t: float
-    p: float
-    wins: int
-    seeds: int
-
-    def json(self) -> dict[str, object]:
-        """By name."""
-        return asdict(self)
 
 
 def over_pictures(values: FloatArray, *, draws: int, seed: int = 0) -> Interval:
@@ -63,8 +43,13 @@ def _interval(values: FloatArray, means: FloatArray) -> Interval:
     return [float(values.mean()), float(low), float(high)]
 
 
-def paired(one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int = 0) -> Paired:
-    """`one` minus `other`, both (seeds, pictures) with the same seeds and pictures in the same order."""
+def paired(one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int = 0) -> dict[str, Any]:
+    """`one` minus `other`, both (seeds, pictures) with the same seeds and pictures in the same order.
+
+    The mean `difference` with its interval over pictures and seeds, the `wins` among the seeds, and Student's
+    paired test: `t` and two-sided `p`. With three seeds (two degrees of freedom) only a large and steady
+    difference is below 0.05; p is NaN for fewer than two seeds and where all seeds differ by the same.
+    """
     if one.shape != other.shape:
         raise ClassifierError(
             f"a paired test needs the same seeds and pictures, not {one.shape} and {other.shape}"
@@ -74,4 +59,5 @@ def paired(one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int 
     t, p = np.nan, np.nan
     if len(by_seed) > 1 and by_seed.std(ddof=1) >= 1e-12:
         t, p = stats.ttest_1samp(by_seed, 0.0)
-    return Paired(over_seeds(gap, seed=seed), float(t), float(p), int((by_seed > 0).sum()), len(by_seed))
+    found = {"difference": over_seeds(gap, seed=seed), "t": float(t), "p": float(p)}
+    return found | {"wins": int((by_seed > 0).sum()), "seeds": len(by_seed)}

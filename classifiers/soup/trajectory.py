@@ -169,13 +169,19 @@ def crops(
     return changed.contiguous(memory_format=torch.channels_last)
 
 
-def run(network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128) -> Tensor:
-    """Logits (n, ΣK) float32 of the middle of every picture, in evaluation mode, on the CPU."""
+def run(
+    network: ImageNetwork, pictures: PictureSet, size: int, batch: int = 128, *, features: bool = False
+) -> Tensor:
+    """Logits (n, ΣK) float32 of the middle of every picture, in evaluation mode, on the CPU.
+
+    With `features` what the body sees instead, (n, width).
+    """
     network.eval()
     device = next(network.parameters()).device
-    found = [torch.zeros(0, pictures.target.shape[1])]
+    found = [torch.zeros(0, network.width if features else pictures.target.shape[1])]
     with torch.inference_mode():
         for start in range(0, len(pictures), batch):
-            pixels = pictures.middle(slice(start, start + batch), size)
-            found.append(network(pixels.to(device))[0].float().cpu())
+            pixels = pictures.middle(slice(start, start + batch), size).to(device)
+            answer = network.features(pixels) if features else network(pixels)[0]
+            found.append(answer.float().cpu())
     return torch.cat(found)

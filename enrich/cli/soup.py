@@ -17,7 +17,7 @@ from classifiers.soup.comparison import compare as measure_networks
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.report import numbers_json, write_analysis, write_comparison
-from classifiers.soup.scores import Metric, log_odds, score
+from classifiers.soup.scores import Metric, score
 from classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import SettingsError
@@ -151,11 +151,10 @@ def cook(
     source = Source(pictures, splits, prop, divide_seed)
     with _opened("averaging", trajectories, source, threads) as (split, evaluator, bars):
         made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)
-        vote = log_odds(evaluator.vote(evaluator.pool.members, split.scoring), split.scoring)
         logits = {
             "soup": evaluator.run(made.weights, split.scoring),
             "best member": evaluator.member_logits(made.best, split.scoring),
-            "vote": vote,
+            "vote": evaluator.vote(split.scoring),
         }
         scoring = {name: score(found, split.scoring).json() for name, found in logits.items()}
         digest = write_soup(out, evaluator, made, scoring)

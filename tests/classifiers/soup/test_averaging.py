@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
-from classifiers.soup.averaging import Sum, batch_norms, renew_statistics
+from classifiers.soup.averaging import average, batch_norms, renew_statistics
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSplit
 
@@ -20,50 +20,44 @@ def weights(seed: int) -> dict[str, torch.Tensor]:
     return {"a": torch.randn(3, 4, generator=generator), "count": torch.tensor(seed)}
 
 
-def average(
-    members: Sequence[dict[str, torch.Tensor]], shares: Sequence[float] | None = None
-) -> dict[str, torch.Tensor]:
-    total = Sum()
-    for member, share in zip(members, shares or [1.0] * len(members), strict=True):
-        total.add(member, share)
-    return total.mean()
+def mean_of(members: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return average((member, 1.0) for member in members)
 
 
 @given(st.integers(0, 1000), st.integers(1, 9))
 @settings(max_examples=30, deadline=None)
 def test_the_average_of_a_checkpoint_with_itself_is_the_checkpoint(seed: int, times: int) -> None:
     one = weights(seed)
-    mean = average([one] * times)
+    mean = mean_of([one] * times)
     assert all(torch.equal(mean[k], one[k]) and mean[k].dtype == one[k].dtype for k in one)
 
 
 @given(st.permutations(range(6)))
 @settings(max_examples=30, deadline=None)
 def test_the_order_does_not_matter(order: list[int]) -> None:
-    mean, other = average([weights(i) for i in range(6)]), average([weights(i) for i in order])
+    mean, other = mean_of([weights(i) for i in range(6)]), mean_of([weights(i) for i in order])
     torch.testing.assert_close(mean["a"], other["a"], rtol=0, atol=1e-7)
 
 
 def test_float32_is_summed_in_float64() -> None:
     # In float32 the small one would vanish beside the large one.
-    mean = average([{"a": torch.tensor([1e8])}, {"a": torch.tensor([1.0])}, {"a": torch.tensor([-1e8])}])
+    mean = mean_of([{"a": torch.tensor([1e8])}, {"a": torch.tensor([1.0])}, {"a": torch.tensor([-1e8])}])
     assert float(mean["a"]) == pytest.approx(1 / 3)
 
 
 def test_shares_weigh() -> None:
-    mean = average([{"a": torch.tensor([0.0])}, {"a": torch.tensor([4.0])}], [0.75, 0.25])
+    mean = average([({"a": torch.tensor([0.0])}, 0.75), ({"a": torch.tensor([4.0])}, 0.25)])
     assert float(mean["a"]) == 1.0
 
 
 def test_what_differs_is_refused() -> None:
-    total = Sum()
-    total.add({"a": torch.zeros(2)})
+    one = {"a": torch.zeros(2)}
     with pytest.raises(ClassifierError, match="'b' is not in all of them"):
-        total.add({"a": torch.zeros(2), "b": torch.zeros(1)})
+        mean_of([one, {"a": torch.zeros(2), "b": torch.zeros(1)}])
     with pytest.raises(ClassifierError, match=r"'a' has the shapes \(3,\) and \(2,\)"):
-        total.add({"a": torch.zeros(3)})
+        mean_of([one, {"a": torch.zeros(3)}])
     with pytest.raises(ClassifierError, match="nothing to average"):
-        Sum().mean()
+        average([])
 
 
 def test_statistics_are_taken_anew_and_the_same_every_time(evaluator: Evaluator, split: PictureSplit) -> None:

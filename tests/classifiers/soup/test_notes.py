@@ -20,7 +20,7 @@ def pool(*runs: str, weights: str = "none", rates: tuple[float, ...] = (1e-3,)) 
     """Trainings with two checkpoints each, of the epochs 0 and 9."""
     trajectories = []
     for i, name in enumerate(runs):
-        members = tuple(Member(f"{name} epoch {e}", Path(), f"{i}{e}" * 32, name, e, {}) for e in (0, 9))
+        members = tuple(Member(f"{name} epoch {e}", Path(), f"{i}{e}" * 32, name, e) for e in (0, 9))
         settings = TrajectorySettings(
             weights=weights, training=recipe().replace(learning_rate=rates[i % len(rates)])
         )

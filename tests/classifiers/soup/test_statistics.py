@@ -37,15 +37,15 @@ def test_the_paired_test_is_students() -> None:
     one, other = random.random((4, 50)), random.random((4, 50))
     found = paired(one, other)
     wanted = stats.ttest_rel(one.mean(axis=1), other.mean(axis=1))
-    assert (found.t, found.p) == (pytest.approx(wanted.statistic), pytest.approx(wanted.pvalue))
-    assert found.difference[0] == pytest.approx((one - other).mean())
-    assert found.wins == int((one.mean(axis=1) > other.mean(axis=1)).sum())
+    assert (found["t"], found["p"]) == (pytest.approx(wanted.statistic), pytest.approx(wanted.pvalue))
+    assert found["difference"][0] == pytest.approx((one - other).mean())
+    assert found["wins"] == int((one.mean(axis=1) > other.mean(axis=1)).sum())
 
 
 def test_what_cannot_be_tested_has_no_p() -> None:
     same = np.ones((3, 10))
-    assert np.isnan(paired(same, same).p)
-    assert np.isnan(paired(np.ones((1, 10)), np.zeros((1, 10))).p)
+    assert np.isnan(paired(same, same)["p"])
+    assert np.isnan(paired(np.ones((1, 10)), np.zeros((1, 10)))["p"])
     with pytest.raises(ClassifierError, match="same seeds and pictures"):
         paired(np.ones((3, 10)), np.ones((2, 10)))
     with pytest.raises(ClassifierError, match="nothing to draw from"):
