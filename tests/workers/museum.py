@@ -144,18 +144,15 @@ class Museum:
         words = ("worker", "--concurrency", str(concurrency), "--name", f"w{len(self.processes)}@test")
         return self.start(*words, **extra)
 
-    @contextmanager
-    def slowed(self, seconds: float) -> Iterator[None]:
-        """While in here, a batch takes so many seconds more in each process that was started in here: long enough
+    def slow(self, seconds: float) -> None:
+        """A batch takes so many seconds more in each process started from now on, until told to hurry: long enough
         for a damage to be done in the middle of a run on any machine."""
-        file = self.folder / "slow"
-        file.write_text(str(seconds))
-        self.environment["POISON"] = f"slow={file}"
-        try:
-            yield
-        finally:
-            file.unlink()
-            del self.environment["POISON"]
+        (self.folder / "slow").write_text(str(seconds))
+        self.environment["POISON"] = f"slow={self.folder / 'slow'}"
+
+    def hurry(self) -> None:
+        """Batches take no longer than they need."""
+        (self.folder / "slow").unlink()
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL a process with all its children, at once."""

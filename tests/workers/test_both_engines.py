@@ -100,10 +100,12 @@ def test_a_job_stopped_in_the_middle_and_enrich_run_over_all(museum: Museum) -> 
     and the job goes on, then the job adds nothing."""
     small_batches(museum)
     museum.environment["ENRICH_RUN__LEASE"] = "2"
+    museum.slow(0.1)
     worker = museum.worker(1)
     job = museum.json("queue", "--model", "model")["job"]
     m.wait_for(lambda: museum.job(job)["answered"], 60, "work to begin")
     museum.kill(worker)
+    museum.hurry()
     time.sleep(3)
     museum.json(*RUN)
     museum.worker(1)
@@ -115,10 +117,12 @@ def test_a_worker_stopped_for_longer_than_its_messages_wait(museum: Museum) -> N
     """Given a worker that stands still for longer than the visibility time-out and is let go again, then what it
     had begun counts once."""
     small_batches(museum)
+    museum.slow(0.1)
     stopped = museum.worker(1)
     job = museum.json("queue", "--model", "model")["job"]
     m.wait_for(lambda: museum.job(job)["answered"], 60, "work to begin")
     os.killpg(stopped.pid, signal.SIGSTOP)
+    museum.hurry()
     museum.worker(1)
     time.sleep(8)
     os.killpg(stopped.pid, signal.SIGCONT)
@@ -167,6 +171,7 @@ def test_answers_lost_and_requests_delivered_twice(
 def test_enrich_run_is_paused_resumed_and_cancelled_by_the_same_verbs(museum: Museum) -> None:
     """Given a run of its own process, then `enrich pause`, `resume` and `cancel` do to it what they do to jobs."""
     small_batches(museum)
+    museum.slow(0.1)
     own = museum.start(*RUN)
     m.wait_for(lambda: [job for job in museum.jobs() if job["answered"]], 60, "the run to be under way")
     (job,) = museum.jobs()

@@ -39,6 +39,7 @@ def no_run_is_seen(museum: Museum) -> None:
 def test_workers_killed_for_a_whole_run(museum: Museum, capsys: pytest.CaptureFixture[str]) -> None:
     """Given two workers under a supervisor, when one process after another is killed, then all is done."""
     chance = random.Random(5)
+    museum.slow(0.2)
     supervised = [museum.worker(2)]
     job = museum.json("queue", "--model", "model")["job"]
     kills = 0
@@ -58,6 +59,7 @@ def test_workers_killed_for_a_whole_run(museum: Museum, capsys: pytest.CaptureFi
             chance.choice(children).send_signal(signal.SIGKILL)
         kills += 1
         assert kills < 80, "the run did not get on"
+    assert kills, "the run ended before any damage was done"
     last = time.monotonic()
     museum.wait_for_job(job, 60)
     museum.check()
@@ -67,6 +69,7 @@ def test_workers_killed_for_a_whole_run(museum: Museum, capsys: pytest.CaptureFi
 
 def test_planner_killed(museum: Museum, capsys: pytest.CaptureFixture[str]) -> None:
     """Given a planner that is killed in the middle, then the plan is taken up, and no record is planned twice."""
+    museum.slow(0.2)
     worker = museum.worker(1)
     job = museum.json("queue", "--model", "model")["job"]
     m.wait_for(lambda: museum.job(job)["batches_left"], 60, "the first batches of the plan")
@@ -75,6 +78,7 @@ def test_planner_killed(museum: Museum, capsys: pytest.CaptureFixture[str]) -> N
     no_run_is_seen(museum)
     museum.worker(2)
     m.wait_for(lambda: began(museum, job), 60, "work to go on")
+    museum.hurry()
     with capsys.disabled():
         print(f"\nwork goes on {time.monotonic() - killed:.1f} s after the planner was killed")
     museum.wait_for_job(job)
@@ -85,10 +89,12 @@ def test_redis_restarted_then_wiped(
     museum: Museum, broker: tuple[Server, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Given a Redis that keeps nothing, when it is restarted, and later emptied, then the run goes on."""
+    museum.slow(0.2)
     museum.worker(2)
     job = museum.json("queue", "--model", "model")["job"]
     m.wait_for(lambda: began(museum, job), 60, "the first batches")
     broker[0].end(signal.SIGKILL)
+    museum.hurry()
     time.sleep(3)
     broker[0].start()
     back = time.monotonic()
@@ -107,10 +113,12 @@ def test_redis_restarted_then_wiped(
 
 def test_everything_lost_and_resumed(museum: Museum, broker: tuple[Server, str]) -> None:
     """Given a run whose workers and messages are all gone, when it is resumed, then only the rest is done."""
+    museum.slow(0.2)
     worker = museum.worker(1)
     job = museum.json("queue", "--model", "model")["job"]
     m.wait_for(lambda: began(museum, job, 0.2), 60, "a part to be done")
     museum.kill(worker)
+    museum.hurry()
     redis.Redis.from_url(broker[1]).flushall()
     shards = {g.value for g in museum.store().graphs() if "/graph/run/" in g.value}
     before = museum.job(job)
@@ -143,6 +151,7 @@ def test_store_fails_hangs_and_goes_down(
             "ENRICH_STORE__GRAPH_STORE_URL": f"{before_store.url}/store",
         }
         try:
+            museum.slow(0.2)
             museum.worker(2)
             job = museum.json("queue", "--model", "model")["job"]
             m.wait_for(lambda: began(museum, job), 60, "the first batches")

@@ -140,9 +140,11 @@ def test_a_store_restored_in_the_middle_of_a_run(
     """Given a backup that was made while a run wrote, when it is restored, then nothing of that run is seen; once it
     is cancelled, the next run answers every gap."""
     small_batches(museum)
+    museum.slow(0.2)
     own = museum.start("run", "--model", "model", "--json")
     m.wait_for(lambda: [job for job in museum.jobs() if job["answered"]], 60, "the run to be under way")
     graph[0].end()
+    museum.hurry()
     shutil.copytree(tmp_path / "store", tmp_path / "backup")
     graph[0].start()
     assert own.wait(120) in (0, 3)

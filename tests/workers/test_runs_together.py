@@ -100,6 +100,7 @@ def test_two_operators_at_once_are_told_of_one_run(museum: Museum) -> None:
 def test_a_job_overtakes_the_nightly_run(museum: Museum) -> None:
     """Given a nightly run under way, when a job is queued, then it is done first, and no gap twice."""
     nightly_settings(museum, "0 2 * * *")
+    museum.slow(0.1)
     worker = museum.worker(1, ENRICH_RUN__BATCH="2")
     settings = load_settings(museum.folder / "enrich.toml")
     make_app(settings).send_task("enrich.nightly")
@@ -110,6 +111,7 @@ def test_a_job_overtakes_the_nightly_run(museum: Museum) -> None:
     museum.wait_for_job(job, 60)
     kinds = {found["kind"]: found for found in museum.jobs()}
     assert kinds["nightly"]["state"] == "running", "the nightly run was done before the job"
+    museum.hurry()
     assert kinds["job"]["answered"] > 0
     museum.wait_for_job(kinds["nightly"]["job"])
     museum.check(runs=2)
@@ -129,12 +131,14 @@ def small_batches(museum: Museum) -> None:
 def test_cancel_and_retract_during_a_run(museum: Museum) -> None:
     """Given runs under way, when one is cancelled and one retracted, then nothing of them is left or seen."""
     small_batches(museum)
+    museum.slow(0.1)
     museum.worker(2)
     for verb in ("cancel", "retract"):
         said = museum.json("queue", "--model", "model")
         m.wait_for(lambda job=said["job"]: museum.job(job)["answered"], 60, "work to begin")
         museum.enrich(verb, said["run"])
         assert museum.job(said["job"])["state"] == "cancelled"
+    museum.hurry()
     done = museum.json("queue", "--model", "model")["job"]
     museum.wait_for_job(done)
     m.wait_for(lambda: not museum.logs("unforeseen"), 1, "no surprise")
