@@ -32,7 +32,7 @@ from classifiers.soup.pool import pool_members, read_trajectory
 from classifiers.soup.reading import read_folder
 from classifiers.soup.report import write_analysis, write_comparison
 from classifiers.soup.selection import Method
-from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory import TrajectorySettings
 from classifiers.soup.trajectory_folder import train_trajectory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -55,7 +55,7 @@ def settings_of(
         size=64,
         crop=1.0,
         loss=LossSettings(gamma=0.0, balance=0.0),
-        training=recipe().replace(
+        training=TrajectorySettings().training.replace(
             epochs=epochs, batch=64, learning_rate=1e-3, precision=precision, schedule=schedule
         ),
     )

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from classifiers.base import ClassifierError
+from classifiers.errors import ClassifierError
+from classifiers.neural.weights import read_tensors
 
 NETWORK = "network.safetensors"
 STATE = "state.safetensors"
@@ -63,8 +63,9 @@ def read(root: Path, epoch: int) -> Checkpoint:
     """Read a checkpoint; ClassifierError when it does not parse."""
     folder = folder_of(root, epoch)
     try:
-        return Checkpoint(epoch, load_file(folder / NETWORK), load_file(folder / STATE), record(root, epoch))
-    except (OSError, ValueError, SafetensorError) as error:
+        network, state = read_tensors(folder / NETWORK), read_tensors(folder / STATE)
+        return Checkpoint(epoch, network, state, record(root, epoch))
+    except (OSError, ValueError, ClassifierError) as error:
         raise ClassifierError(f"checkpoint {folder} cannot be read ({error}); delete it to go on") from error
 
 
@@ -72,15 +73,6 @@ def record(root: Path, epoch: int) -> dict[str, Any]:
     """What a checkpoint says of its epoch and of those before it. OSError or ValueError for none."""
     found: dict[str, Any] = json.loads((folder_of(root, epoch) / RECORD).read_text(encoding="utf-8"))
     return found
-
-
-def read_network(root: Path, epoch: int) -> dict[str, Tensor]:
-    """Only the weights of an epoch's network."""
-    try:
-        weights: dict[str, Tensor] = load_file(folder_of(root, epoch) / NETWORK)
-    except (OSError, SafetensorError) as error:
-        raise ClassifierError(f"checkpoint {folder_of(root, epoch)} cannot be read ({error})") from error
-    return weights
 
 
 def prune(root: Path, keep: set[int]) -> None:

@@ -92,8 +92,8 @@ class NeuralClassifier(Classifier):
         """Rows and network outputs of the records' items, in batches of bounded size."""
 
     @abstractmethod
-    def samples(self) -> tuple[tuple[str, ...], dict[str, dict[int, str]], list[Arrays]]:
-        """Input names, their dynamic axes, and inputs of at least two sizes, for the export."""
+    def samples(self) -> tuple[dict[str, dict[int, str]], list[Arrays]]:
+        """The inputs' dynamic axes by name, and inputs of at least two sizes, for the export."""
 
     @abstractmethod
     def own_config(self, folder: Path) -> dict[str, Any]:
@@ -104,10 +104,6 @@ class NeuralClassifier(Classifier):
         """The network of a model folder, its weights still to be filled."""
 
     # What they share.
-
-    def batch_count(self, data: LabelledRecords) -> int:
-        """How many batches an epoch has, for the schedule."""
-        return len(data.chunks(range(len(data)), self.settings.training.batch))
 
     def finished(self) -> dict[str, Any]:
         """What else the history of a training says."""
@@ -162,13 +158,13 @@ class NeuralClassifier(Classifier):
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """See Classifier.predict; a record with no usable item is absent."""
         logits, present = self.logits(records)
-        return head.distributions(logits, present, self.properties)
+        return head.distributions(logits, present, self.head_properties())
 
     def logits(self, records: Sequence[Record]) -> tuple[Tensor, NDArray[np.bool_]]:
         """Aggregated logits (n, ΣK) of records, and which of them had anything to look at (n,)."""
         self.network.eval()
         self.failed = {}
-        n, total = len(records), sum(len(p.classes) for p in self.properties)
+        n, total = len(records), sum(len(p.classes) for p in self.head_properties())
         owners: list[int] = []
         logits, attention = [torch.zeros(0, total)], [torch.zeros(0, 1)]
         for rows, (item_logits, item_attention) in self.outputs(records):
@@ -177,9 +173,7 @@ class NeuralClassifier(Classifier):
             attention.append(item_attention)
         owner = torch.tensor(owners, dtype=torch.long)
         answer = head.aggregate(torch.cat(logits), torch.cat(attention), owner, n, self.settings.aggregate)
-        present: NDArray[np.bool_] = (
-            np.bincount(owners, minlength=n) > 0 if owners else np.zeros(n, dtype=bool)
-        )
+        present: NDArray[np.bool_] = np.bincount(np.array(owners, dtype=np.intp), minlength=n) > 0
         for row in torch.nonzero(~torch.isfinite(answer).all(dim=1))[:, 0].tolist():
             self.failed[records[row].id] = f"the {self.name} network's output is not a number"
             present[row] = False
@@ -192,8 +186,7 @@ class NeuralClassifier(Classifier):
         if self.settings.runtime in ("torch", "bfloat16"):
             return {**config, "onnx": {"reason": f"runtime is {self.settings.runtime}"}}
         network = self.network.to("cpu")
-        names, axes, samples = self.samples()
-        config["onnx"] = onnx_runtime.export(network, folder, names, axes, samples)
+        config["onnx"] = onnx_runtime.export(network, folder, *self.samples())
         network.to(self.device)
         return config
 
@@ -288,7 +281,7 @@ class NeuralTask:
         return self.classifier.layers()
 
     def steps(self) -> int:
-        return self.classifier.batch_count(self.data)
+        return len(self.data.chunks(range(len(self.data)), self.classifier.settings.training.batch))
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         return self.classifier.training_batches(self.data, generator)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, features
 
-from classifiers.base import ClassifierError
+from classifiers.errors import ClassifierError, one_line
 from classifiers.neural.cache import ArrayCache
 from classifiers.neural.formats import (
     DECODER_BYTES,
@@ -90,7 +90,7 @@ def decode(
         except _BROKEN as error:
             if not (_format(image) == "JPEG" and _lacks_only_its_end(data, max_pixels)):
                 name = f"{_format(image)} picture of {image.width} × {image.height}"
-                raise ClassifierError(f"{name} cannot be decoded: {_one_line(error)}") from error
+                raise ClassifierError(f"{name} cannot be decoded: {one_line(error)}") from error
     with _open(_ended(data), max_pixels) as image:
         return _pixels(image, size)
 
@@ -109,7 +109,7 @@ class DecodedPictures(ArrayCache):
         try:
             state = path.stat()
         except OSError as error:
-            raise ClassifierError(f"picture cannot be read: {_one_line(error)}") from error
+            raise ClassifierError(f"picture cannot be read: {one_line(error)}") from error
         key = (str(path), state.st_mtime_ns, state.st_size, size)
         known = self.get(key)
         return known if known is not None else self.put(key, decode(path, size, max_pixels=max_pixels))
@@ -122,7 +122,7 @@ def _content(data: Path | bytes, max_bytes: int) -> bytes:
                 # read() reserves as much memory as it is told to read
                 data = file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)
         except OSError as error:
-            raise ClassifierError(f"picture cannot be read: {_one_line(error)}") from error
+            raise ClassifierError(f"picture cannot be read: {one_line(error)}") from error
     if len(data) > max_bytes:
         raise ClassifierError(f"picture is larger than {max_bytes} bytes")
     return data
@@ -138,7 +138,7 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
     except Image.DecompressionBombError as error:
         raise ClassifierError(f"picture has more than {max_pixels} pixels") from error
     except _BROKEN as error:
-        raise ClassifierError(f"picture has a broken header: {_one_line(error)}") from error
+        raise ClassifierError(f"picture has a broken header: {one_line(error)}") from error
     refuse_large(image.size, max_pixels // DECODER_BYTES.get(_format(image), 1))
     if isinstance(image, TiffImagePlugin.TiffImageFile):  # its tiles can be far larger than the picture
         tile = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
@@ -257,7 +257,3 @@ def _to_bytes(values: NDArray[np.generic]) -> UInt8Array:
     grey *= 255.0 / max(high - low, 1e-12)
     scaled: UInt8Array = np.rint(grey).astype(np.uint8)
     return scaled
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-from classifiers.base import ClassifierError
+from classifiers.errors import ClassifierError, one_line
 from classifiers.neural import libraries
 from classifiers.neural.weights import load_body
 from classifiers.settings import ClassifierSettings, Count
@@ -80,10 +80,9 @@ def load(name: str) -> Encoder:
             source, local_files_only=local, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
         where = f"from the folder {source}" if local else "from the hub"
         raise ClassifierError(
-            f"encoder {name!r} cannot be loaded {where} ({reason}); set encoder to a local folder "
+            f"encoder {name!r} cannot be loaded {where} ({one_line(error)}); set encoder to a local folder "
             "with config.json, tokenizer.json and model.safetensors, or to scratch"
         ) from error
     config = json.loads(body.config.to_json_string(use_diff=False))
@@ -103,8 +102,7 @@ def rebuild(config: Mapping[str, Any], tokenizer: Path) -> Encoder:
         kind = settings.pop("model_type")
         body = library.AutoModel.from_config(library.AutoConfig.for_model(kind, **settings))
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ClassifierError(f"the encoder of config.json cannot be built: {reason}") from error
+        raise ClassifierError(f"the encoder of config.json cannot be built: {one_line(error)}") from error
     return Encoder(_bare(body), read_tokenizer(tokenizer), {"model_type": kind, **settings})
 
 
@@ -153,7 +151,7 @@ def read_tokenizer(file: Path) -> Any:
     try:
         return _plain(Tokenizer.from_file(str(file)))
     except Exception as error:
-        raise ClassifierError(f"{file} is not a tokenizer: {' '.join(str(error).split())[:200]}") from error
+        raise ClassifierError(f"{file} is not a tokenizer: {one_line(error)}") from error
 
 
 def _plain(tokenizer: Any) -> Any:

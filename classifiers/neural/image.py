@@ -39,8 +39,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class ImageSettings(ClassifierSettings):
-    """The network over a record's pictures."""
+class PictureSettings(ClassifierSettings):
+    """A network over pictures and how it is trained."""
 
     backbone: str = "resnet50"
     """A name of timm."""
@@ -50,20 +50,8 @@ class ImageSettings(ClassifierSettings):
     """Pixels of the square that the network looks at, 16 or more; 0 takes the backbone's own."""
     crop: float = Field(default=0.9, ge=0.1, le=1)
     """Share of a picture's shorter side that is looked at."""
-    pictures: int = Field(default=1, ge=1, le=64)
-    """Pictures of a record that a training step samples; prediction looks at all, up to `most`."""
-    most: Count = 1000
-    """Pictures of a record that are looked at, at most."""
-    aggregate: Aggregate = "mean"
-    """How the logits of several pictures become one answer."""
-    predict_batch: int = Field(default=16, ge=1, le=4096)
-    """Pictures in a prediction batch."""
-    cache: int = Field(default=512, ge=0)
-    """Memory for decoded pictures in training, MiB."""
     device: str = "auto"
     """Where it runs: auto, cpu or cuda."""
-    runtime: Runtime = "auto"
-    """What answers: ONNX Runtime or torch; `bfloat16` is for processors with AMX, about 1e-2 off."""
     heads: HeadSettings = HeadSettings()
     """Shape of the heads."""
     loss: LossSettings = LossSettings()
@@ -79,6 +67,23 @@ class ImageSettings(ClassifierSettings):
         if 0 < size < 16:
             raise ValueError("size is 0 or from 16 to 1024 pixels")
         return size
+
+
+class ImageSettings(PictureSettings):
+    """The network over a record's pictures."""
+
+    pictures: int = Field(default=1, ge=1, le=64)
+    """Pictures of a record that a training step samples; prediction looks at all, up to `most`."""
+    most: Count = 1000
+    """Pictures of a record that are looked at, at most."""
+    aggregate: Aggregate = "mean"
+    """How the logits of several pictures become one answer."""
+    predict_batch: int = Field(default=16, ge=1, le=4096)
+    """Pictures in a prediction batch."""
+    cache: int = Field(default=512, ge=0)
+    """Memory for decoded pictures in training, MiB."""
+    runtime: Runtime = "auto"
+    """What answers: ONNX Runtime or torch; `bfloat16` is for processors with AMX, about 1e-2 off."""
 
 
 @cache
@@ -154,7 +159,7 @@ class ImageClassifier(NeuralClassifier):
     def _network_of(self, weights: str, size: int) -> ImageNetwork:
         s = self.settings
         body, width, self.size = build_backbone(s.backbone, size, weights=weights)
-        network = ImageNetwork(body, width, self.properties, s.heads, s.aggregate)
+        network = ImageNetwork(body, width, self.head_properties(), s.heads, s.aggregate)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def own_config(self, folder: Path) -> dict[str, Any]:  # noqa: ARG002
@@ -166,11 +171,11 @@ class ImageClassifier(NeuralClassifier):
             raise ClassifierError(f"config.json: size is {size!r}, expected 16 to 1024 pixels")
         return self._network_of("none", size)
 
-    def samples(self) -> tuple[tuple[str, ...], dict[str, dict[int, str]], list[Arrays]]:
+    def samples(self) -> tuple[dict[str, dict[int, str]], list[Arrays]]:
         generator = np.random.default_rng(0)
         shapes = ((2, 3, self.size, self.size), (3, 3, self.size, self.size))
         inputs: list[Arrays] = [(generator.random(shape, dtype=np.float32),) for shape in shapes]
-        return ("pixels",), {"pixels": {0: "items"}}, inputs
+        return {"pixels": {0: "items"}}, inputs
 
     def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
         """Shuffled records, some pictures of each, cropped and changed at random."""

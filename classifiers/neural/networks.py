@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
 from classifiers.data import Property
+from classifiers.errors import ClassifierError, one_line
 from classifiers.neural import libraries
 from classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
 from classifiers.neural.weights import load_body
@@ -25,13 +25,16 @@ class MultitaskNetwork(nn.Module):
     `attention` is learned only where records are aggregated by it, and zero elsewhere.
     """
 
-    body: nn.Module
-
     def __init__(
-        self, width: int, properties: Sequence[Property], heads: HeadSettings, aggregate: Aggregate
+        self,
+        body: nn.Module,
+        width: int,
+        properties: Sequence[Property],
+        heads: HeadSettings,
+        aggregate: Aggregate,
     ) -> None:
         super().__init__()
-        self.width = width
+        self.body, self.width = body, width
         self.heads = MultitaskHeads(width, properties, heads)
         self.attention = nn.Linear(width, 1) if aggregate == "attention" else None
 
@@ -71,8 +74,7 @@ class ImageNetwork(MultitaskNetwork):
         heads: HeadSettings,
         aggregate: Aggregate,
     ) -> None:
-        super().__init__(width, properties, heads, aggregate)
-        self.body = body
+        super().__init__(body, width, properties, heads, aggregate)
         config = getattr(body, "pretrained_cfg", None) or {}
         for name, default in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(config.get(name) or default).view(3, 1, 1))
@@ -102,17 +104,7 @@ class ImageNetwork(MultitaskNetwork):
 class TextNetwork(MultitaskNetwork):
     """A transformers encoder under the heads; takes token numbers and their mask, both (m, length) int64."""
 
-    def __init__(
-        self,
-        body: nn.Module,
-        width: int,
-        properties: Sequence[Property],
-        heads: HeadSettings,
-        aggregate: Aggregate,
-        pooling: Pooling,
-    ) -> None:
-        super().__init__(width, properties, heads, aggregate)
-        self.body, self.pooling = body, pooling
+    pooling: Pooling = "mean"
 
     def features(self, *inputs: Tensor) -> Tensor:
         if len(inputs) == 1:  # features kept from an earlier pass through a frozen encoder
@@ -167,7 +159,7 @@ def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.M
 
 
 def _why_not_created(name: str, size: int, weights: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:200]
+    reason = one_line(error)
     if weights == "hub":
         return (
             f"weights of backbone {name!r} could not be had from the hub ({reason}); "

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
+from classifiers.errors import ClassifierError, one_line
 from classifiers.neural.optimisation import autocast
 
 FILE = "model.onnx"
@@ -81,48 +81,37 @@ class OnnxRunner:
 
 
 def export(
-    network: nn.Module,
-    folder: Path,
-    names: Sequence[str],
-    dynamic: Mapping[str, Mapping[int, str]],
-    samples: Sequence[Arrays],
+    network: nn.Module, folder: Path, inputs: Mapping[str, dict[int, str]], samples: Sequence[Arrays]
 ) -> dict[str, Any]:
     """Export `network` to folder/model.onnx, compare it with torch on `samples`, and say what came of it.
 
-    The first sample traces the graph; the others should have other sizes. Returns {"file", "difference"}, or
-    {"reason"} when it could not be exported or differs by more than TOLERANCE: then there is no file, and
-    torch does the work.
+    `inputs` are the dynamic axes of each by name. The first sample traces the graph; the others should have
+    other sizes. Returns {"file", "difference"}, or {"reason"} when it could not be exported or differs by more
+    than TOLERANCE: then there is no file, and torch does the work.
     """
     path = folder / FILE
     try:
-        _trace(network, path, names, dynamic, samples[0])
+        _trace(network, path, inputs, samples[0])
         difference = largest_difference(network, OnnxRunner(path, "check"), samples)
     except Exception as error:  # noqa: BLE001 - exporters raise of every kind; the reason is kept and shown
         path.unlink(missing_ok=True)
-        return {"reason": f"export failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        return {"reason": f"export failed: {type(error).__name__}: {one_line(error)}"}
     if not difference <= TOLERANCE:
         path.unlink()
         return {"reason": f"export differs from torch by {difference:.2g}, more than {TOLERANCE:g}"}
     return {"file": FILE, "difference": difference}
 
 
-def _trace(
-    network: nn.Module,
-    path: Path,
-    names: Sequence[str],
-    dynamic: Mapping[str, Mapping[int, str]],
-    sample: Arrays,
-) -> None:
-    axes = {name: dict(a) for name, a in dynamic.items()} | {name: {0: "items"} for name in OUTPUTS}
+def _trace(network: nn.Module, path: Path, inputs: Mapping[str, dict[int, str]], sample: Arrays) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of every shape test; `samples` checks them
         torch.onnx.export(
             network.eval(),
             tuple(torch.from_numpy(a) for a in sample),
             str(path),
-            input_names=list(names),
+            input_names=list(inputs),
             output_names=list(OUTPUTS),
-            dynamic_axes=axes,
+            dynamic_axes={**inputs, **{name: {0: "items"} for name in OUTPUTS}},
             opset_version=18,
             dynamo=False,  # a second instead of ten, and no further package; outputs are compared anyway
         )
@@ -153,7 +142,7 @@ def pick(
         try:
             return OnnxRunner(folder / FILE, "a CPU, and the export equals torch")
         except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base
-            reason = f"ONNX Runtime refused the export: {' '.join(str(error).split())[:200]}"
+            reason = f"ONNX Runtime refused the export: {one_line(error)}"
     if wanted == "onnx":
         raise ClassifierError(f"runtime onnx was asked for, but: {reason}")
     return TorchRunner(network, device, reason)

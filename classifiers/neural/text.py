@@ -148,7 +148,9 @@ class TextClassifier(NeuralClassifier):
         pad = int(encoder.config.get("pad_token_id") or 0)
         self.encoder = encoder
         self.tokens = Tokens(encoder.tokenizer, limit, pad, s.languages)
-        return TextNetwork(encoder.body, encoder.width, self.properties, s.heads, s.aggregate, s.pooling)
+        network = TextNetwork(encoder.body, encoder.width, self.properties, s.heads, s.aggregate)
+        network.pooling = s.pooling
+        return network
 
     def own_config(self, folder: Path) -> dict[str, Any]:
         self.encoder.tokenizer.save(str(folder / TOKENIZER))
@@ -173,7 +175,7 @@ class TextClassifier(NeuralClassifier):
     def layers(self) -> list[list[nn.Parameter]]:
         return [self.network.head_parameters()] if self.settings.frozen else self.network.layers()
 
-    def samples(self) -> tuple[tuple[str, ...], dict[str, dict[int, str]], list[Arrays]]:
+    def samples(self) -> tuple[dict[str, dict[int, str]], list[Arrays]]:
         generator = np.random.default_rng(0)
         vocabulary = self.encoder.tokenizer.get_vocab_size()
         lengths = ([9, 5], [min(24, self.tokens.limit), 3, 17], [4])
@@ -182,7 +184,7 @@ class TextClassifier(NeuralClassifier):
             for of_batch in lengths
         ]
         axes = {0: "items", 1: "length"}
-        return ("ids", "mask"), {"ids": axes, "mask": axes}, inputs
+        return {"ids": axes, "mask": axes}, inputs
 
     def training_batches(self, data: LabelledRecords, generator: torch.Generator) -> Iterator[Batch]:
         """Shuffled records in batches of about equal length, in shuffled order."""

@@ -21,6 +21,7 @@ from classifiers.neural.optimisation import (
     rate_factor,
     set_rates,
 )
+from classifiers.neural.weights import read_tensors
 
 
 class Task(Protocol):
@@ -201,7 +202,7 @@ class _Run:
                 parameter.requires_grad_(True)
         if self.best < 0 or self.best == len(self.history) - 1:
             return
-        weights = (
-            checkpoints.read_network(self.folder, self.best) if self.folder is not None else self.best_weights
-        )
+        weights = self.best_weights
+        if self.folder is not None:
+            weights = read_tensors(checkpoints.folder_of(self.folder, self.best) / checkpoints.NETWORK)
         self.task.network.load_state_dict(weights)

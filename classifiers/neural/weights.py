@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
+from classifiers.errors import ClassifierError, one_line
 
 FILE = "model.safetensors"
 
@@ -62,24 +62,27 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         )
     found: dict[str, Tensor] = {}
     for file in files:
-        try:
-            found |= load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise ClassifierError(f"{file} is not a safetensors file: {error}") from error
+        found |= read_tensors(file)
     return found
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name; ClassifierError when it cannot be read as one."""
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ClassifierError(f"{file} cannot be read as safetensors: {error}") from error
+    return tensors
 
 
 def load_network(network: nn.Module, file: Path) -> None:
     """Fill a whole network from a model folder; ClassifierError unless every weight fits and is a number."""
-    try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ClassifierError(f"{file} cannot be read as safetensors: {error}") from error
+    weights = read_tensors(file)
     broken = [k for k, v in weights.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
     if broken:
         raise ClassifierError(f"{file} holds weights that are not numbers, first in {broken[0]!r}")
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error

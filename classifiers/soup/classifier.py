@@ -111,13 +111,8 @@ class SoupClassifier(ImageClassifier):
 
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """See Classifier.predict; absent as well where the record's value was learned from its picture."""
-        asked, self.properties = self.properties, self.learned
-        try:
-            learned = super().predict(records)
-        finally:
-            self.properties = asked
-        answers = {}
-        for prop in asked:
+        learned, answers = super().predict(records), {}
+        for prop in self.properties:
             if prop.name not in learned:
                 answers[prop.name] = Distribution.absent(prop, len(records))
                 continue
@@ -157,11 +152,7 @@ class SoupClassifier(ImageClassifier):
             for name, classes in learned.items()
         )
         self.seen = {str(name): frozenset(map(str, digests)) for name, digests in seen.items()}
-        asked, self.properties = self.properties, self.learned
-        try:
-            return super().rebuild(folder, config)
-        finally:
-            self.properties = asked
+        return super().rebuild(folder, config)
 
     @classmethod
     def of(cls, evaluator: Evaluator, soup: Soup) -> Self:

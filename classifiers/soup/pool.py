@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
 
 from classifiers.base import ClassifierError
@@ -16,6 +15,7 @@ from classifiers.data import Property
 from classifiers.model.manifest import MANIFEST, ModelFolderError
 from classifiers.model.verified import open_folder
 from classifiers.neural.checkpoints import NETWORK, epochs, folder_of
+from classifiers.neural.weights import read_tensors
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.trajectory import TrajectorySettings
 from classifiers.soup.trajectory_folder import ABOUT, SEEN
@@ -41,11 +41,7 @@ class Member:
         """The weights; ClassifierError when the file has changed since it was verified."""
         if file_state(self.path) != self.state:
             raise ClassifierError(f"{self.path} was altered after its SHA-256 was verified")
-        try:
-            weights: Weights = load_file(self.path)
-        except (OSError, SafetensorError) as error:
-            raise ClassifierError(f"{self.path} cannot be read as safetensors: {error}") from error
-        return weights
+        return read_tensors(self.path)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor, from the file's header."""

@@ -7,10 +7,9 @@ or MixUp, focal loss or cross-entropy). The loop is that of every neural classif
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import field_validator
 from torch import Tensor, nn
 
 from classifiers.base import ClassifierError
@@ -19,9 +18,10 @@ from classifiers.neural import augment
 from classifiers.neural import heads as head
 from classifiers.neural.augment import AugmentSettings
 from classifiers.neural.heads import HeadSettings, LossSettings
+from classifiers.neural.image import PictureSettings
 from classifiers.neural.networks import ImageNetwork, build_backbone
 from classifiers.neural.optimisation import TrainingSettings, pick_device
-from classifiers.settings import ClassifierSettings, Count
+from classifiers.settings import Count
 from classifiers.soup import small
 from classifiers.soup.pictures import PictureSet
 from classifiers.soup.scores import score
@@ -29,9 +29,17 @@ from classifiers.soup.scores import score
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
-def recipe() -> TrainingSettings:
-    """The paper's schedule: every layer at the same rate, restarts every three epochs, no early stop."""
-    return TrainingSettings(
+class TrajectorySettings(PictureSettings):
+    """How a trajectory is trained: every layer at the same rate, restarts every three epochs, no early stop."""
+
+    backbone: str = "coatnet_0_rw_224"
+    weights: str = "none"
+    disk: Count = 20_000
+    """Cap on the folder, MiB: beyond it the worst checkpoints are deleted, and named."""
+    heads: HeadSettings = HeadSettings(neck=0)
+    loss: LossSettings = LossSettings(gamma=2.0, balance=0.0)
+    augment: AugmentSettings = AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5)
+    training: TrainingSettings = TrainingSettings(
         epochs=50,
         learning_rate=1e-4,
         weight_decay=1e-3,
@@ -44,38 +52,12 @@ def recipe() -> TrainingSettings:
         keep="all",
     )
 
-
-class TrajectorySettings(ClassifierSettings):
-    """How a trajectory is trained."""
-
-    backbone: str = "coatnet_0_rw_224"
-    """A name of timm."""
-    weights: str = "none"
-    """`hub`, `none`, or a local safetensors file or folder."""
-    size: int = Field(default=0, ge=0, le=1024)
-    """Pixels of the square that the network looks at, 16 or more; 0 takes the backbone's own."""
-    crop: float = Field(default=0.9, ge=0.1, le=1)
-    """Share of a picture's shorter side that is measured on."""
-    device: str = "auto"
-    """Where it runs: auto, cpu or cuda."""
-    disk: Count = 20_000
-    """Cap on the folder, MiB: beyond it the worst checkpoints are deleted, and named."""
-    heads: HeadSettings = HeadSettings(neck=0)
-    """Shape of the heads."""
-    loss: LossSettings = LossSettings(gamma=2.0, balance=0.0)
-    """The loss."""
-    augment: AugmentSettings = AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5)
-    """What is changed at random in training."""
-    training: TrainingSettings = recipe()
-    """The training run."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if 0 < self.size < 16:
-            raise ValueError("size is 0 or from 16 to 1024 pixels")
-        if self.training.keep != "all":
+    @field_validator("training")
+    @classmethod
+    def _keeps_all(cls, training: TrainingSettings) -> TrainingSettings:
+        if training.keep != "all":
             raise ValueError("training.keep is all: a soup needs every checkpoint")
-        return self
+        return training
 
     def side(self, size: int) -> int:
         """Width of the decoded pictures for a network that looks at `size` pixels."""

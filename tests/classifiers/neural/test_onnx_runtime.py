@@ -39,7 +39,7 @@ class Stubborn(Small):
 
 def test_the_export_equals_torch_and_takes_any_batch(tmp_path: Path) -> None:
     network = Small()
-    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    told = onnx_runtime.export(network, tmp_path, AXES, SAMPLES)
     assert told["file"] == "model.onnx"
     assert told["difference"] < 1e-6
     runner = onnx_runtime.pick(network, tmp_path, told, CPU, "auto")
@@ -51,7 +51,7 @@ def test_the_export_equals_torch_and_takes_any_batch(tmp_path: Path) -> None:
 
 def test_an_export_that_differs_is_thrown_away_with_the_reason(tmp_path: Path) -> None:
     network = Stubborn()
-    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    told = onnx_runtime.export(network, tmp_path, AXES, SAMPLES)
     assert "differs from torch by" in told["reason"]
     assert list(tmp_path.iterdir()) == []
     runner = onnx_runtime.pick(network, tmp_path, told, CPU, "auto")
@@ -59,13 +59,13 @@ def test_an_export_that_differs_is_thrown_away_with_the_reason(tmp_path: Path) -
 
 
 def test_a_network_that_cannot_be_exported_says_why(tmp_path: Path) -> None:
-    told = onnx_runtime.export(Small(), tmp_path, ["pixels"], AXES, [(np.zeros((2, 9), dtype=np.float32),)])
+    told = onnx_runtime.export(Small(), tmp_path, AXES, [(np.zeros((2, 9), dtype=np.float32),)])
     assert told["reason"].startswith("export failed: RuntimeError")
 
 
 def test_torch_is_used_where_onnx_cannot_be_and_says_why(tmp_path: Path) -> None:
     network = Small()
-    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    told = onnx_runtime.export(network, tmp_path, AXES, SAMPLES)
     assert onnx_runtime.pick(network, tmp_path, told, CPU, "torch").reason == "asked for"
     assert (
         onnx_runtime.pick(network, tmp_path, told, torch.device("cuda"), "auto").reason
@@ -80,7 +80,7 @@ def test_torch_is_used_where_onnx_cannot_be_and_says_why(tmp_path: Path) -> None
 
 def test_bfloat16_is_torch_in_half_the_precision_when_asked_for(tmp_path: Path) -> None:
     network = Small()
-    told = onnx_runtime.export(network, tmp_path, ["pixels"], AXES, SAMPLES)
+    told = onnx_runtime.export(network, tmp_path, AXES, SAMPLES)
     half = onnx_runtime.pick(network, tmp_path, told, CPU, "bfloat16")
     assert (half.kind, half.reason) == ("torch", "bfloat16 was asked for")
     difference = onnx_runtime.largest_difference(network, half, SAMPLES)

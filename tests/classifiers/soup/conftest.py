@@ -19,7 +19,7 @@ from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.pictures import PictureSet, PictureSplit
 from classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
 from classifiers.soup.reading import read_folder
-from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory import TrajectorySettings
 from classifiers.soup.trajectory_folder import train_trajectory
 
 SIDE = 32
@@ -84,7 +84,7 @@ def tiny(
         heads=HeadSettings(neck=neck, dropout=0.0),
         loss=LossSettings(gamma=0.0, balance=0.0),
         augment=AugmentSettings(cutmix=1.0, mixup=0.2, mix=0.5),
-        training=recipe().replace(epochs=epochs, batch=24, learning_rate=rate),
+        training=TrajectorySettings().training.replace(epochs=epochs, batch=24, learning_rate=rate),
     )
 
 

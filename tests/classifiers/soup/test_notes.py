@@ -11,7 +11,7 @@ from classifiers.data import Property
 from classifiers.soup.notes import Ranked, notes_on
 from classifiers.soup.pool import CheckpointPool, Member, Trajectory
 from classifiers.soup.scores import Score
-from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory import TrajectorySettings
 
 LABEL = (Property("label", ("urn:a", "urn:b")),)
 
@@ -22,7 +22,8 @@ def pool(*runs: str, weights: str = "none", rates: tuple[float, ...] = (1e-3,)) 
     for i, name in enumerate(runs):
         members = tuple(Member(f"{name} epoch {e}", Path(), f"{i}{e}" * 32, name, e) for e in (0, 9))
         settings = TrajectorySettings(
-            weights=weights, training=recipe().replace(learning_rate=rates[i % len(rates)])
+            weights=weights,
+            training=TrajectorySettings().training.replace(learning_rate=rates[i % len(rates)]),
         )
         trajectories.append(Trajectory(Path(), name, {}, settings, LABEL, 32, members, {}))
     everyone = tuple(m for t in trajectories for m in t.members)

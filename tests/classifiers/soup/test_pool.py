@@ -53,7 +53,7 @@ def test_no_weights_are_read_or_hashed_to_pool_checkpoints(
 ) -> None:
     trajectory = read_trajectory(runs / "seed-0")
     assert [m.sha256 for m in trajectory.members] == [file_digest(m.path) for m in trajectory.members]
-    monkeypatch.setattr(module, "load_file", lambda _path: pytest.fail("weights were read"))
+    monkeypatch.setattr(module, "read_tensors", lambda _path: pytest.fail("weights were read"))
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("a file was hashed"))
     pool = pool_members([trajectory])
     assert pool.members[0].shapes()["mean"] == (3, 1, 1)

@@ -14,7 +14,7 @@ from classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
 from classifiers.neural.optimisation import rate_factor
 from classifiers.soup.pictures import PictureSplit
 from classifiers.soup.pool import Trajectory, read_trajectory
-from classifiers.soup.trajectory import TrajectorySettings, recipe
+from classifiers.soup.trajectory import TrajectorySettings
 from classifiers.soup.trajectory_folder import train_trajectory
 from tests.classifiers.soup.conftest import tiny, trained
 
@@ -100,7 +100,7 @@ def test_the_cap_on_disk_takes_the_worst_and_names_them(tmp_path: Path, split: P
 
 
 def test_the_recipe_restarts_every_three_epochs() -> None:
-    said = recipe()
+    said = TrajectorySettings().training
     assert (said.weight_decay, said.clip, said.learning_rate) == (1e-3, 1.0, 1e-4)
     assert [round(rate_factor(said, step, 10), 3) for step in (0, 15, 30, 45, 60)] == [
         1.0,
