@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from sklearn.preprocessing import normalize
 
 from classifiers.base import ClassifierError, FloatArray
 from classifiers.data import Property
-from classifiers.fusion.columns import Columns, RecordColumns
+from classifiers.fusion.columns import KNOWN, Columns, RecordColumns
 from classifiers.tfidf.linear import Linear, fit_linear
 
 LINEAR, NEIGHBOURS = "linear", "neighbours"
@@ -35,18 +36,30 @@ class JointModel:
     """Fitted on one property. `gain` (T, K) has rows of zero for pairs and hidden tokens.
 
     `near` (m, words + T) are the training records that vote, rows of length one; `votes` (m, K) their
-    targets; `words` the text columns they are compared by.
+    targets.
     """
 
     property: Property
-    sources: Mapping[tuple[str, str], NDArray[np.intp]]
-    visible: NDArray[np.bool_]
-    singles: NDArray[np.bool_]
-    words: NDArray[np.bool_]
+    layout: RecordColumns
     linear: Linear
     gain: NDArray[np.float32]
     near: Any
     votes: NDArray[np.float32]
+
+    @cached_property
+    def visible(self) -> NDArray[np.bool_]:
+        """The token columns (T,) that may be looked at."""
+        return self.layout.visible(self.property.name)
+
+    @cached_property
+    def compared(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The text and the token columns by which records are compared."""
+        return self.layout.words(), self.visible & self.layout.singles()
+
+    @cached_property
+    def sources(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+        """The columns of single tokens, by the property or context they belong to; the own property's are hidden."""
+        return {s: rows for s, rows in self.layout.sources().items() if s != (KNOWN, self.property.name)}
 
     @classmethod
     def fit(
@@ -60,17 +73,16 @@ class JointModel:
         seed: int = 0,
     ) -> Self:
         """`columns` and `target` (n, K) of records that name at least one class."""
-        visible, singles, words = layout.visible(prop.name), layout.singles(), layout.words()
-        sources = {s: rows for s, rows in layout.sources().items() if s != ("known", prop.name)}
+        visible = layout.visible(prop.name)
+        shown = visible & layout.singles()
         linear = fit_linear(columns.both(visible, TOKEN_WEIGHT), target, prop.many, cost=cost, seed=seed)
-        gain = np.where((visible & singles)[:, None], _gain(columns.token, target), 0.0)
+        gain = np.where(shown[:, None], _gain(columns.token, target), 0.0)
         gain = gain.astype(np.float16).astype(np.float32)  # as it is stored
         kept = np.arange(len(target))
         if len(kept) > _MOST_NEIGHBOURS:
             kept = np.sort(np.random.default_rng(seed).choice(kept, _MOST_NEIGHBOURS, replace=False))
-        near = _for_comparison(columns.take(kept), words, visible & singles)
-        votes = target[kept].astype(np.float32)
-        return cls(prop, sources, visible, singles, words, linear, gain, near, votes)
+        near = _for_comparison(columns.take(kept), layout.words(), shown)
+        return cls(prop, layout, linear, gain, near, target[kept].astype(np.float32))
 
     def evidence(self, columns: Columns) -> dict[str, FloatArray]:
         """(n, K) of each kind: `linear` scores, `neighbours` votes (0 to 1), and a gain per source.
@@ -79,7 +91,7 @@ class JointModel:
         """
         found = {
             LINEAR: self.linear.scores(columns.both(self.visible, TOKEN_WEIGHT)),
-            NEIGHBOURS: self._vote(_for_comparison(columns, self.words, self.visible & self.singles)),
+            NEIGHBOURS: self._vote(_for_comparison(columns, *self.compared)),
         }
         for (kind, name), rows in self.sources.items():
             has = columns.token[:, rows]
@@ -123,8 +135,7 @@ class JointModel:
     ) -> Self:
         """Raises ClassifierError when the arrays do not fit the columns or the labels."""
         classes, tokens = len(prop.classes), len(layout.vocabulary)
-        words = layout.words()
-        width = int(words.sum()) + tokens
+        width = int(layout.words().sum()) + tokens
         try:
             linear = Linear(arrays["weights"], arrays["bias"])
             gain = arrays["lift"].astype(np.float32)
@@ -139,10 +150,7 @@ class JointModel:
         shapes = (linear.weights.shape, linear.bias.shape, gain.shape, votes.shape[1:])
         if shapes != ((len(layout), classes), (classes,), (tokens, classes), (classes,)):
             raise ClassifierError(f"{folder}: the fusion of {prop.name} is of another size than its labels")
-        sources = {s: rows for s, rows in layout.sources().items() if s != ("known", prop.name)}
-        return cls(
-            prop, sources, layout.visible(prop.name), layout.singles(), words, linear, gain, near, votes
-        )
+        return cls(prop, layout, linear, gain, near, votes)
 
 
 def _gain(token: Any, target: FloatArray) -> FloatArray:

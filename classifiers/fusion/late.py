@@ -32,7 +32,7 @@ from classifiers.model.calibration import fit_calibrator
 from classifiers.model.calibrator import Calibrator, read_calibrator
 from classifiers.priors import read_priors
 from classifiers.probability import log_odds
-from classifiers.settings import ClassifierSettings, Count, Gamma, Positive
+from classifiers.settings import Count, Positive
 from classifiers.tabular.boosting import read_booster
 from classifiers.tfidf.features import TextFeatureSettings
 from classifiers.tfidf.linear import linear_probabilities
@@ -40,17 +40,9 @@ from classifiers.tfidf.linear import linear_probabilities
 JOINT = "whole.safetensors"
 
 
-class LateFusionSettings(ClassifierSettings):
+class LateFusionSettings(Boosting):
     """Trees over the members' predictions and over a joint model of the record."""
 
-    rounds: Count = 150
-    """Trees."""
-    depth: Count = 4
-    """Depth of a tree, at most."""
-    eta: Positive = 0.1
-    """Learning rate of the trees."""
-    gamma: Gamma = 1.0
-    """Focusing parameter of the focal loss; 0 is cross-entropy. `train.gamma` does not reach it."""
     hide_known: float = Field(default=0.3, ge=0, le=1)
     """Share of training records seen a second time with known values hidden."""
     whole_record: bool = True
@@ -180,8 +172,7 @@ class LateFusion(Fuser):
             table = table.join(self._table(prop, by, who, hidden, start))
             targets = np.vstack([targets, target[who]])
             weight = np.concatenate([weight, np.full(len(who), 0.5)])
-        trees = Boosting(s.rounds, s.depth, s.eta, s.gamma)
-        return start, boost(table, targets, weight, prop.many, trees, seed)
+        return start, boost(table, targets, weight, prop.many, s, seed)
 
     def _table(
         self,

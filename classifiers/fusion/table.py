@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from classifiers.base import Distribution, FloatArray
 from classifiers.probability import log_odds, probabilities_of
+from classifiers.settings import ClassifierSettings, Count, Gamma, Positive
 from classifiers.tabular.focal_loss import focal_sigmoid, focal_softmax
 
 _ROWS_AT_ONCE = 500_000
@@ -85,14 +86,17 @@ class Table:
         return Table(self.names, values, np.concatenate([self.base, other.base]))
 
 
-@dataclass(frozen=True)
-class Boosting:
-    """Settings of the trees; see LateFusionSettings."""
+class Boosting(ClassifierSettings):
+    """The trees."""
 
-    rounds: int
-    depth: int
-    eta: float
-    gamma: float
+    rounds: Count = 150
+    """Trees."""
+    depth: Count = 4
+    """Depth of a tree, at most."""
+    eta: Positive = 0.1
+    """Learning rate of the trees."""
+    gamma: Gamma = 1.0
+    """Focusing parameter of the focal loss; 0 is cross-entropy. `train.gamma` does not reach it."""
 
 
 def boost(

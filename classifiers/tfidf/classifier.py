@@ -20,7 +20,7 @@ from classifiers.data import Dataset, Property, Record
 from classifiers.explain.explanation import MemberExplanation
 from classifiers.settings import Positive
 from classifiers.tfidf.features import TextFeatures, TextFeatureSettings
-from classifiers.tfidf.linear import ABSENT, Linear, fit_linear, linear_probabilities
+from classifiers.tfidf.linear import Linear, fit_linear, linear_probabilities
 from classifiers.tfidf.words import word_contributions
 
 WEIGHTS = "linear.safetensors"
@@ -74,10 +74,8 @@ class TfidfClassifier(Classifier):
         for i, prop in enumerate(self.properties):
             target, named = everyone.targets(prop)
             rows = np.flatnonzero(named & learnable)
-            self.linear[prop.name] = (
-                fit_linear(columns[rows], target[rows], prop.many, cost=self.settings.cost, seed=seed)
-                if len(rows)
-                else _empty(len(self.features), len(prop.classes))
+            self.linear[prop.name] = fit_linear(
+                columns[rows], target[rows], prop.many, cost=self.settings.cost, seed=seed
             )
             progress("tfidf", i + 1, len(self.properties))
         return {"texts": {"records": int(learnable.sum()), "columns": len(self.features)}}
@@ -146,7 +144,3 @@ def read_linear(arrays: Mapping[str, Any], key: str, columns: int, prop: Propert
             f"{folder}: the weights of {prop.name} are not {columns} columns by {size} classes"
         )
     return Linear(weights.astype(np.float16), bias.astype(np.float32))
-
-
-def _empty(columns: int, classes: int) -> Linear:
-    return Linear(np.zeros((columns, classes), np.float16), np.full(classes, ABSENT, np.float32))

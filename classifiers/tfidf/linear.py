@@ -59,9 +59,11 @@ def fit_linear(columns: Any, target: FloatArray, many: bool, *, cost: float = 1.
     if many:
         for k in range(classes):
             yes = target[:, k] > 0
+            if not yes.any():
+                continue
             if yes.all():
                 bias[k] = -ABSENT
-            elif yes.any():
+            else:
                 found = _fitted(cost, seed, wide, yes)
                 weights[:, k], bias[k] = found.coef_[0], found.intercept_[0]
         return Linear(weights, bias)
