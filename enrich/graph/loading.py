@@ -19,7 +19,7 @@ from enrich.errors import InputError
 from enrich.graph.files import open_bytes
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import named, one_line
-from enrich.graph.turtle_recovery import salvage
+from enrich.graph.turtle_recovery import Salvage
 from enrich.graph.xml_recovery import BoundedEntities, line_of_error, line_of_text, without_bad_iris
 
 FORMATS = {
@@ -263,8 +263,10 @@ def _reading(path: Path, stream: BinaryIO, rdf_format: RdfFormat, recovering: bo
         return _Reading(iter(ox.parse(BoundedEntities(stream, path), rdf_format)))  # type: ignore[arg-type]
     if not recovering:
         return _Reading(iter(ox.parse(stream, rdf_format)))
-    quads, account = salvage(stream)
-    return _Reading(quads, account.dropped.total, account.sentences, lambda: account.lost_directives)
+    account = Salvage()
+    return _Reading(
+        account.quads(stream), account.dropped.total, account.sentences, lambda: account.lost_directives
+    )
 
 
 def _bad_iris(path: Path, dropped: Counter[str]) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyoxigraph import Literal, NamedNode
@@ -32,7 +32,7 @@ class PatternCount:
     records: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class ProfileReport:
     """What a profile finds in a graph.
 
@@ -42,12 +42,12 @@ class ProfileReport:
 
     profile: str
     graphs: tuple[str, ...]
-    records: int
-    patterns: tuple[PatternCount, ...]
-    classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    outside: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    outside_total: Mapping[str, int] = field(default_factory=dict)
-    advice: tuple[str, ...] = ()
+    records: int = 0
+    patterns: list[PatternCount] = field(default_factory=list)
+    classes: dict[str, dict[str, int]] = field(default_factory=dict)
+    outside: dict[str, dict[str, int]] = field(default_factory=dict)
+    outside_total: dict[str, int] = field(default_factory=dict)
+    advice: list[str] = field(default_factory=list)
 
     @property
     def fits(self) -> bool:
@@ -55,27 +55,9 @@ class ProfileReport:
         found = {p.name for p in self.patterns if p.kind == "class" and p.records}
         return self.records > 0 and all(p.name in found for p in self.patterns if p.kind == "class")
 
-    @property
-    def empty(self) -> tuple[PatternCount, ...]:
-        """The patterns that match nothing."""
-        return tuple(p for p in self.patterns if not p.records and p.kind != "several")
-
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        return {
-            "profile": self.profile,
-            "fits": self.fits,
-            "graphs": list(self.graphs),
-            "records": self.records,
-            "patterns": [
-                {"kind": p.kind, "name": p.name, "pattern": p.pattern, "records": p.records}
-                for p in self.patterns
-            ],
-            "classes": {name: dict(counts) for name, counts in self.classes.items()},
-            "outside": {name: dict(counts) for name, counts in self.outside.items()},
-            "outside_total": dict(self.outside_total),
-            "advice": list(self.advice),
-        }
+        return {"profile": self.profile, "fits": self.fits} | asdict(self)
 
 
 def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport:
@@ -84,7 +66,7 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
     records = check.records()
     if not records:
         check.explain_no_records()
-        return check.report(0)
+        return check.report
     for prop in profile.properties:
         check.property(prop)
     for text in profile.texts:
@@ -98,7 +80,7 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
             check.path("context", context.name, context.path)
     for path in profile.labels:
         check.path("label", "", path, "isLiteral(?end)")
-    return check.report(records)
+    return check.report
 
 
 class _Check:
@@ -110,32 +92,17 @@ class _Check:
         self._graphs = reader.graphs
         self._from = reader.dataset
         self._typed = f"?record a {profile.record_class} ."
-        self._patterns: list[PatternCount] = []
-        self._classes: dict[str, dict[str, int]] = {}
-        self._outside: dict[str, dict[str, int]] = {}
-        self._outside_total: dict[str, int] = {}
-        self._advice: list[str] = []
+        self.report = ProfileReport(profile.name, tuple(graph.value for graph in self._graphs))
+        self._advice = self.report.advice
         self._numbers: dict[str, int] = {}
 
-    def report(self, records: int) -> ProfileReport:
-        return ProfileReport(
-            self._profile.name,
-            tuple(graph.value for graph in self._graphs),
-            records,
-            tuple(self._patterns),
-            self._classes,
-            self._outside,
-            self._outside_total,
-            tuple(self._advice),
-        )
-
     def count(self, kind: str, name: str, pattern: str, records: int) -> int:
-        self._patterns.append(PatternCount(kind, name, pattern, records))
+        self.report.patterns.append(PatternCount(kind, name, pattern, records))
         return records
 
     def records(self) -> int:
-        found = self._number("")
-        return self.count("records", "", f"a {short(self._profile.record_class)}", found)
+        self.report.records = self._number("")
+        return self.count("records", "", f"a {short(self._profile.record_class)}", self.report.records)
 
     def path(self, kind: str, name: str, path: Path, test: str = "") -> None:
         """Count the records that a path leads on from; say what is there instead when it does not."""
@@ -151,28 +118,22 @@ class _Check:
         key = f"[properties.{prop.name}]"
         node = "node" if prop.node else "record"
         to_node = path_triples("record", prop.node, "node")
-        steps = [("node", _shown(prop.node), to_node, "node", "record", prop.node)] if prop.node else []
+        steps = [("node", _shown(prop.node), to_node, "", "record")] if prop.node else []
         if prop.node_class is not None:
             to_node += f" ?{node} a {prop.node_class} ."
-            steps.append(("node", f"a {short(prop.node_class)}", to_node, "node_class", "", ()))
+            steps.append(("node_class", f"a {short(prop.node_class)}", to_node, "", ""))
         to_object = f"{to_node} ?{node} {prop.predicate} ?object ."
-        steps.append(("predicate", short(prop.predicate), to_object, "predicate", to_node, ()))
+        steps.append(("predicate", short(prop.predicate), to_object, to_node, node))
         to_value = f"{to_object} {path_triples('object', prop.value, 'value')}"
         value = "value" if prop.value else "object"
-        steps.append(
-            ("value", _shown(prop.value), f"{to_value} FILTER(isIRI(?{value}))", "value", to_object, ())
-        )
-        for kind, shown, pattern, setting, _, _ in steps:
-            if not self.count(kind, prop.name, shown, self._number(pattern)):
-                around = {
-                    "node": ("", "record"),
-                    "predicate": (to_node, node),
-                    "value": (to_object, "object"),
-                }
+        found = f"{to_value} FILTER(isIRI(?{value}))"
+        steps.append(("value", _shown(prop.value), found, to_object, "object"))
+        for setting, shown, pattern, before, start in steps:
+            if not self.count(setting.removesuffix("_class"), prop.name, shown, self._number(pattern)):
                 if setting == "node_class":
                     self._advice.append(f"{key} node_class: no node is {shown}; change it or leave it out.")
                 else:
-                    self._advise(f"{key} {setting}: {shown} matches nothing", *around[setting])
+                    self._advise(f"{key} {setting}: {shown} matches nothing", before, start)
                 self.count("class", prop.name, "", 0)
                 return
         self._values(prop, to_value, value, key)
@@ -188,7 +149,7 @@ class _Check:
                 outside[term.value] += number
             else:
                 counts[target] += number
-        self._classes[prop.name] = dict(counts.most_common())
+        self.report.classes[prop.name] = dict(counts.most_common())
         within = self._with_class(
             pattern, value, [term for term in raw if term.value not in outside], classes
         )
@@ -201,8 +162,8 @@ class _Check:
         self, prop: PropertyProfile, key: str, counts: Counter[str], outside: Counter[str], several: int
     ) -> None:
         if outside:
-            self._outside[prop.name] = dict(outside.most_common(SHOWN))
-            self._outside_total[prop.name] = outside.total()
+            self.report.outside[prop.name] = dict(outside.most_common(SHOWN))
+            self.report.outside_total[prop.name] = outside.total()
             first, number = outside.most_common(1)[0]
             self._advice.append(
                 f"{key}: {len(outside):,} values of {outside.total():,} records reach no class, first "

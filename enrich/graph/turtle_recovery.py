@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import IO
 
-from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+from pyoxigraph import NamedNode, Quad, RdfFormat, parse
 
 BATCH = 256
 """Statements that are parsed together; only a batch that holds a bad one is parsed one by one."""
 REMEMBERED = 1_000_000
 """Digests kept to recognise repeated statements, about 85 bytes each; then the memory starts afresh."""
-EXAMPLES = 5
 LONGEST = 4_000_000
 """Characters after which a statement without an end is given up."""
 
@@ -38,73 +37,6 @@ _FRESH_START = re.compile(r"(?:<|_:|[A-Za-z][\w.-]*:|\[|@)")
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """One dropped statement: its first line's number, why, and how it begins."""
-
-    line: int
-    reason: str
-    message: str
-    text: str
-
-
-@dataclass
-class SalvageAccount:
-    """What was read, kept and dropped; it fills while the quads are streamed.
-
-    `statements` counts Turtle statements, directives aside; `duplicates` are those read before word for
-    word; `dropped` and `dropped_lines` count lost statements and their lines by reason; `examples` are the first few
-    losses of each reason; `lost_directives` counts prefixes and bases that do not parse.
-    """
-
-    lines: int = 0
-    statements: int = 0
-    kept: int = 0
-    quads: int = 0
-    duplicates: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    dropped_lines: Counter[str] = field(default_factory=Counter)
-    examples: list[Loss] = field(default_factory=list)
-    lost_directives: int = 0
-    remembered_all: bool = True
-
-    def drop(self, line: int, lines: int, reason: str, message: str, text: str) -> None:
-        """Count a lost statement."""
-        self.dropped[reason] += 1
-        self.dropped_lines[reason] += lines
-        if sum(loss.reason == reason for loss in self.examples) < EXAMPLES:
-            shown = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())[:120]
-            self.examples.append(Loss(line, reason, message, shown))
-
-    def sentences(self) -> list[str]:
-        """The account in words, a sentence for each thing that a person should know."""
-        said = [
-            f"{self.lines:,} lines hold {self.statements:,} statements; "
-            f"{self.kept:,} different ones were kept as {self.quads:,} triples."
-        ]
-        if self.duplicates:
-            partly = "" if self.remembered_all else "At least "
-            said.append(
-                f"{partly}{self.duplicates:,} statements repeat an earlier one and were merged with it."
-            )
-        for reason, count in sorted(self.dropped.items()):
-            first = next(loss for loss in self.examples if loss.reason == reason)
-            said.append(
-                f"{count:,} statements ({self.dropped_lines[reason]:,} lines) were dropped: {reason}; "
-                f"the first at line {first.line}: {first.message}"
-            )
-        return said
-
-
-def salvage(text_stream: IO[bytes]) -> tuple[Iterator[Quad], SalvageAccount]:
-    """The quads of a Turtle document that can be read, and the account, which fills as they are.
-
-    Never raises for what the document holds.
-    """
-    account = SalvageAccount()
-    return _Salvage(account).quads(text_stream), account
-
-
-@dataclass(frozen=True, slots=True)
 class _Statement:
     line: int
     text: str
@@ -114,14 +46,54 @@ class _Statement:
         return self.text.count("\n") + (not self.text.endswith("\n"))
 
 
-class _Salvage:
-    def __init__(self, account: SalvageAccount) -> None:
-        self._account = account
-        self._header: dict[str, str] = {}
-        self._header_text = ""
-        self._seen: set[bytes] = set()
+@dataclass
+class Salvage:
+    """What was read, kept and dropped; it fills while the quads are streamed.
+
+    `statements` counts Turtle statements, directives aside; `duplicates` are those read before word for
+    word; `dropped` and `dropped_lines` count lost statements and their lines by reason, `first` tells where
+    the first of each was and what was wrong; `lost_directives` counts prefixes and bases that do not parse.
+    """
+
+    lines: int = 0
+    statements: int = 0
+    kept: int = 0
+    triples: int = 0
+    duplicates: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_lines: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+    lost_directives: int = 0
+    remembered_all: bool = True
+    _header: dict[str, str] = field(default_factory=dict)
+    _header_text: str = ""
+    _seen: set[bytes] = field(default_factory=set)
+
+    def sentences(self) -> list[str]:
+        """The account in words, a sentence for each thing that a person should know."""
+        said = [
+            f"{self.lines:,} lines hold {self.statements:,} statements; "
+            f"{self.kept:,} different ones were kept as {self.triples:,} triples."
+        ]
+        if self.duplicates:
+            partly = "" if self.remembered_all else "At least "
+            said.append(
+                f"{partly}{self.duplicates:,} statements repeat an earlier one and were merged with it."
+            )
+        for reason, count in sorted(self.dropped.items()):
+            said.append(
+                f"{count:,} statements ({self.dropped_lines[reason]:,} lines) were dropped: {reason}; "
+                f"the first at {self.first[reason]}"
+            )
+        return said
+
+    def _drop(self, statement: _Statement, reason: str, message: str) -> None:
+        self.dropped[reason] += 1
+        self.dropped_lines[reason] += statement.lines
+        self.first.setdefault(reason, f"line {statement.line}: {message}")
 
     def quads(self, stream: IO[bytes]) -> Iterator[Quad]:
+        """The quads of a Turtle document that can be read. Never raises for what the document holds."""
         batch: list[_Statement] = []
         for statement in _statements(self._lines(stream)):
             if _DIRECTIVE.fullmatch(statement.text):
@@ -136,7 +108,7 @@ class _Salvage:
 
     def _lines(self, stream: IO[bytes]) -> Iterator[str]:
         for raw in stream:
-            self._account.lines += 1
+            self.lines += 1
             yield raw.decode("utf-8", "surrogateescape")
 
     def _changes(self, directive: _Statement) -> bool:
@@ -149,21 +121,21 @@ class _Salvage:
         try:
             list(_parsed(text, ""))
         except (SyntaxError, ValueError) as error:
-            self._account.lost_directives += 1
-            self._account.drop(directive.line, directive.lines, SYNTAX, _message(error), directive.text)
+            self.lost_directives += 1
+            self._drop(directive, SYNTAX, _message(error))
             return
         self._header, self._header_text = header, text
 
     def _is_new(self, statement: _Statement) -> bool:
-        self._account.statements += 1
+        self.statements += 1
         source = self._header_text + statement.text
         digest = blake2b(source.encode("utf-8", "surrogateescape"), digest_size=16).digest()
         if digest in self._seen:
-            self._account.duplicates += 1
+            self.duplicates += 1
             return False
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
-            self._account.remembered_all = False
+            self.remembered_all = False
         self._seen.add(digest)
         return True
 
@@ -176,7 +148,7 @@ class _Salvage:
             for statement in batch:
                 yield from self._one(statement)
         else:
-            self._account.kept += len(batch)
+            self.kept += len(batch)
             yield from self._counted(quads)
         batch.clear()
 
@@ -194,23 +166,23 @@ class _Salvage:
         except (SyntaxError, ValueError) as error:
             pieces = list(_pieces(statement))
             if len(pieces) > 1:
-                self._account.statements += len(pieces) - 1
+                self.statements += len(pieces) - 1
                 for piece in pieces:
                     yield from self._one(piece)
                 return
-            self._account.drop(statement.line, statement.lines, *_why(error, statement.text), statement.text)
+            self._drop(statement, *_why(error, statement.text))
             return
         relative = [iri for quad in quads for iri in _relative(quad)]
         if relative:
             message = f"<{relative[0]}> is relative, and the document has no base"
-            self._account.drop(statement.line, statement.lines, RELATIVE, message, statement.text)
+            self._drop(statement, RELATIVE, message)
             return
-        self._account.kept += 1
+        self.kept += 1
         yield from self._counted(quads)
 
     def _counted(self, quads: Iterable[Quad]) -> Iterator[Quad]:
         for quad in quads:
-            self._account.quads += 1
+            self.triples += 1
             yield quad
 
 
@@ -220,15 +192,13 @@ def _parsed(header: str, text: str) -> Iterable[Quad]:
 
 
 def _relative(quad: Quad) -> list[str]:
-    names = (_relative_name(term) for term in (quad.subject, quad.predicate, quad.object))
-    return [name for name in names if name is not None]
-
-
-def _relative_name(term: NamedNode | BlankNode | Literal | Triple) -> str | None:
-    """What a relative IRI read before it was resolved against nowhere; None for any other term."""
-    if isinstance(term, NamedNode) and term.value.startswith("x-relative:"):
-        return term.value.removeprefix(_NOWHERE)
-    return None
+    """What its relative IRIs read before they were resolved against nowhere."""
+    terms = (quad.subject, quad.predicate, quad.object)
+    return [
+        term.value.removeprefix(_NOWHERE)
+        for term in terms
+        if isinstance(term, NamedNode) and term.value.startswith("x-relative:")
+    ]
 
 
 def _why(error: Exception, text: str) -> tuple[str, str]:

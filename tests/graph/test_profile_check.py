@@ -158,7 +158,7 @@ def test_a_profile_that_finds_no_value_does_not_fit() -> None:
     report = check(PROFILE.replace("crm:P45_consists_of", "crm:P46_is_composed_of"))
 
     assert not report.fits
-    assert [p.name for p in report.empty if p.kind == "predicate"] == ["material"]
+    assert [p.name for p in report.patterns if p.kind == "predicate" and not p.records] == ["material"]
 
 
 def test_an_empty_store_is_told_to_be_loaded() -> None:
