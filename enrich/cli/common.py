@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -80,70 +80,44 @@ class Bars:
     """
 
     def __init__(self, what: str) -> None:
-        self._stages: dict[str, tuple[int, int, str]] = {what: (0, 0, "")}
-        self._first: str | None = what
-        self._tasks: dict[str, TaskID] = {}
-        self._shown: Progress | None = None
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(SHOW_AFTER, self._show) if sys.stderr.isatty() else None
-
-    @property
-    def wanted(self) -> bool:
+        self.wanted = sys.stderr.isatty()
         """Whether there is a terminal to show bars on."""
-        return self._timer is not None
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not self.wanted,
+        )
+        self._what: TaskID | None = self._bars.add_task(what, total=None)
+        self._stages: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(SHOW_AFTER, self._bars.start)
+        self._timer.daemon = True
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Say how far a stage has come; total 0 when it is not known."""
-        if self._timer is None:
+        if not self.wanted:
             return
         with self._lock:
-            self._stages[stage] = (done, total, note)
-            if self._shown is not None:
-                self._draw()
+            if self._what is not None:
+                self._bars.remove_task(self._what)
+                self._what = None
+            if stage not in self._stages:
+                self._stages[stage] = self._bars.add_task(stage, total=total or None)
+        said = f"{stage} ({note})" if note else stage
+        self._bars.update(self._stages[stage], description=said, completed=done, total=total or None)
 
-    def _show(self) -> None:
-        with self._lock:
-            self._shown = _progress()
-            self._shown.start()
-            self._draw()
-
-    def _draw(self) -> None:
-        shown = self._shown
-        if shown is None:
-            return
-        if self._first is not None and len(self._stages) > 1:
-            del self._stages[self._first]
-            if self._first in self._tasks:
-                shown.remove_task(self._tasks.pop(self._first))
-            self._first = None
-        for stage, (done, total, note) in self._stages.items():
-            if stage not in self._tasks:
-                self._tasks[stage] = shown.add_task(stage, total=total or None)
-            said = f"{stage} ({note})" if note else stage
-            shown.update(self._tasks[stage], description=said, completed=done, total=total or None)
-
-    def __enter__(self) -> Bars:
-        if self._timer is not None:
-            self._timer.daemon = True
+    def __enter__(self) -> Self:
+        if self.wanted:
             self._timer.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._timer is not None:
+        if self.wanted:
             self._timer.cancel()
-        with self._lock:
-            if self._shown is not None:
-                self._shown.stop()
-
-
-def _progress() -> Progress:
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+            self._timer.join()
+            self._bars.stop()

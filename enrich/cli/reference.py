@@ -14,6 +14,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from classifiers.registry import BACK_ENDS, CLASSIFIERS, DEFAULTS, FUSERS, classifier_class, fuser_class
+from classifiers.tables import Table
 from enrich import errors
 from enrich.cli import main
 from enrich.cli.app import verbs
@@ -87,13 +88,8 @@ def _settings() -> Iterator[str]:
 
 
 def _table(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
-    for i, (key, kind, default, meaning) in enumerate(rows):
-        if i == 0:
-            yield "| key | kind | default | meaning |"
-            yield "|---|---|---|---|"
-        shown = f"`{default}`" if default else ""
-        yield f"| `{key}` | {kind} | {shown} | {meaning} |"
-    yield ""
+    cells = [(f"`{key}`", kind, f"`{default}`" if default else "", text) for key, kind, default, text in rows]
+    yield Table(("key", "kind", "default", "meaning"), cells).markdown() if cells else ""
 
 
 def _classifiers() -> Iterator[str]:
@@ -135,13 +131,10 @@ def _queries() -> Iterator[str]:
     yield ""
     yield "`enrich query NAME`; a parameter is given as `--set record=IRI`."
     yield ""
-    yield "| query | parameters | what it answers |"
-    yield "|---|---|---|"
-    for name in query_names():
-        query = named_query(name)
-        asked = ", ".join(f"`{p}`" for p in query.parameters if p not in OWN)
-        yield f"| `{name}` | {asked} | {query.description} |"
-    yield ""
+    found = [named_query(name) for name in query_names()]
+    asked = [", ".join(f"`{p}`" for p in q.parameters if p not in OWN) for q in found]
+    rows = [(f"`{q.name}`", names, q.description) for q, names in zip(found, asked, strict=True)]
+    yield Table(("query", "parameters", "what it answers"), rows).markdown()
 
 
 def _exit_codes() -> Iterator[str]:
