@@ -32,7 +32,6 @@ class DummyClassifier(Classifier):
         progress: Progress = no_progress,
         resume: Path | None = None,
     ) -> Mapping[str, Any]:
-        """Counts."""
         del seed, resume
         self.properties = train.properties
         full = Dataset([*train.records, *held_out.records], train.properties)
@@ -42,7 +41,6 @@ class DummyClassifier(Classifier):
         return {}
 
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
-        """The same row for every record."""
         n = len(records)
         return {
             p.name: Distribution(

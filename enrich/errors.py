@@ -26,26 +26,18 @@ class EnrichError(Exception):
 
 
 class SettingsError(EnrichError):
-    """A setting, an option or an environment variable is wrong."""
-
     exit_code = 2
 
 
 class ProfileError(EnrichError):
-    """A profile does not parse, or does not fit the graph."""
-
     exit_code = 2
 
 
 class InputError(EnrichError):
-    """A file, an IRI or a literal that cannot be used."""
-
     exit_code = 2
 
 
 class StoreError(EnrichError):
-    """The triplestore refused, failed or is held by another process."""
-
     exit_code = 3
 
 
@@ -62,24 +54,16 @@ class ResultTruncated(StoreError):
 
 
 class ModelError(EnrichError):
-    """A model folder is incomplete, altered or does not fit."""
-
     exit_code = 4
 
 
 class ValidationError(EnrichError):
-    """RDF that does not conform to the shapes, and was not written."""
-
     exit_code = 5
 
 
 class RunError(EnrichError):
-    """No such run, or it is not in a state that allows what was asked."""
-
     exit_code = 6
 
 
 class BrokerError(EnrichError):
-    """No broker answers."""
-
     exit_code = 7

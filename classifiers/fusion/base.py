@@ -102,13 +102,11 @@ class PassThrough(Fuser):
         return dict(next(iter(by.values())))
 
     def write(self, folder: Path) -> Mapping[str, Any]:
-        """Nothing to write."""
         del folder
         return {}
 
     @classmethod
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Nothing to read."""
         del folder, config
         fuser = cls()
         fuser.properties = properties

@@ -66,7 +66,6 @@ class EarlyFusion(Fuser):
     def fit(
         self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress
     ) -> Mapping[str, Any]:
-        """See Fuser.fit."""
         self.properties, self.modalities = dataset.properties, tuple(sorted(by))
         self.layout, columns = RecordColumns.learn(dataset.records, self.settings.features)
         generator = torch.Generator().manual_seed(seed)

@@ -64,7 +64,6 @@ class HybridFusion(Fuser):
         seed: int = 0,
         progress: Progress = no_progress,
     ) -> dict[str, Distribution]:
-        """See Fuser.cross_fit."""
         self.properties, self._kept = dataset.properties, None
         with_early = self._with_early(dataset, by, fold, seed, progress)
         return self.late.cross_fit(dataset, with_early, fold, seed=seed, progress=progress)

@@ -122,7 +122,6 @@ class ImageClassifier(NeuralClassifier):
 
     @property
     def network(self) -> ImageNetwork:
-        """The network; ClassifierError before `fit` or `read`."""
         return cast(ImageNetwork, super().network)
 
     def has_items(self, record: Record) -> bool:

@@ -113,7 +113,6 @@ class TextClassifier(NeuralClassifier):
 
     @property
     def network(self) -> TextNetwork:
-        """The network; ClassifierError before `fit` or `read`."""
         return cast(TextNetwork, super().network)
 
     def build(self, train: Dataset, resume: Path | None) -> TextNetwork:

@@ -120,11 +120,9 @@ class TrajectoryTask:
             )
 
     def mode(self, *, frozen: bool) -> None:  # noqa: ARG002
-        """Training mode; nothing is frozen."""
         self.network.train()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Focal loss (or cross-entropy) of a batch."""
         pixels, target, named = (t.to(self.device) for t in batch)
         logits = self.network(pixels.contiguous(memory_format=torch.channels_last))[0]
         loss: Tensor = self.criterion(logits.float(), target, named)

@@ -95,7 +95,6 @@ class TfidfClassifier(Classifier):
         return {p.name: Distribution.of(p, np.concatenate(found[p.name]), present) for p in self.properties}
 
     def why_absent(self, record: Record) -> str:
-        """See Classifier.why_absent."""
         return "no text with a word that it knows" if record.texts else "the record has no text"
 
     def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:

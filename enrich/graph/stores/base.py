@@ -58,12 +58,10 @@ class Store(Protocol):
     @property
     def exclusive(self) -> bool:
         """Whether no other process can write to the store while this one holds it."""
-        ...
 
     @property
     def paged(self) -> bool:
         """Whether the server caps its answers: `select_by_key` then goes page by page, in the order of the key."""
-        ...
 
     def select(self, query: str) -> Rows:
         """Stream the solutions. Raises ResultTruncated, at the end at the latest, when the server cut the answer.
@@ -72,7 +70,6 @@ class Store(Protocol):
         reading, as StoreUnavailable. Read a stream in the
         thread that asked for it, and without long pauses: a remote server may hang up.
         """
-        ...
 
     def select_by_key(self, query: str, key: str, page: int | None = None) -> Rows:
         """Stream all solutions of a SELECT whose variable `key` is an IRI, whatever the server's cap.
@@ -82,15 +79,12 @@ class Store(Protocol):
         (rows in no order); a capped server, or any remote one when `page` is given, is asked page by
         page, in the order of the key. A key with as many rows as a page raises ResultTruncated.
         """
-        ...
 
     def ask(self, query: str) -> bool:
         """Whether the pattern has a solution."""
-        ...
 
     def construct(self, query: str) -> Iterator[Quad]:
         """Stream the triples of a CONSTRUCT (as quads of the default graph)."""
-        ...
 
     def update(self, update: str, *, idempotent: bool = False) -> None:
         """Run a SPARQL update, in one transaction where the store has them.
@@ -98,7 +92,6 @@ class Store(Protocol):
         `idempotent` says that running it twice is the same as once: a remote store then tries again
         when it cannot know whether the first try was carried out.
         """
-        ...
 
     def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:
         """Add quads: nothing is added twice, and a blank node is one node within a call.
@@ -107,14 +100,12 @@ class Store(Protocol):
         server takes, so a failure may leave a part written; the same call again completes it. `bulk` is
         for files: quads are read as a stream and not all held in memory.
         """
-        ...
 
     def objection(self, quad: Quad) -> str | None:
         """Why this store would lose or alter the quad, which `insert` refuses; None when it holds it.
 
         Numbers and dates are kept by value: "01"^^xsd:integer may come back as "1".
         """
-        ...
 
     def write_graph(self, graph: NamedNode, triples: bytes) -> None:
         """Add N-Triples without blank nodes to a graph: the fast way to write a shard.
@@ -122,7 +113,6 @@ class Store(Protocol):
         Not one transaction: a failure may leave a part, so nothing may name the graph before this returns.
         The same call again completes it.
         """
-        ...
 
     def fingerprint(self, graph: NamedNode | DefaultGraph) -> str | None:
         """SHA-256 of the graph's N-Triples as the store orders them: the same digest, the same triples.
@@ -130,37 +120,30 @@ class Store(Protocol):
         Streamed, in constant memory. None where it cannot be told: a server without a Graph Store address,
         or one that gives only a part of the graph. A graph written anew may have another digest.
         """
-        ...
 
     def drop(self, graph: NamedNode) -> None:
         """Drop a named graph; no error when there is none."""
-        ...
 
     def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
         """Write N-Quads (or the N-Triples of one graph), in no particular order.
 
         A remote store writes its named graphs only, and renames blank nodes page by page.
         """
-        ...
 
     def count(self, graph: NamedNode | None = None) -> int:
         """Triples in a graph, or quads in the store (a remote one counts its named graphs only)."""
-        ...
 
     def graphs(self, *, beside: str | None = None) -> list[NamedNode]:
         """The named graphs that hold something, sorted; not those a server keeps for itself.
 
         Those whose IRI begins with `beside` (ours, say) are left out, however many they are.
         """
-        ...
 
     def health(self) -> Health:
         """Whether the store answers and can be written to; never raises."""
-        ...
 
     def close(self) -> None:
         """Let the store go."""
-        ...
 
     def __enter__(self) -> Self: ...
 

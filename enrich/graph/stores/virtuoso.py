@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
+from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad
 
 IRI_BYTES = 1800
 """Virtuoso cuts an IRI after 1,899 bytes without a word; a longer one would become another."""
-
-ROWS = 10_000
-"""Its default cap on rows (ResultSetMaxRows), which it announces only once it has cut something."""
 
 OWN_GRAPHS = (
     "http://www.openlinksw.com/",
@@ -56,7 +53,7 @@ def objection(quad: Quad) -> str | None:
             if term.value.lower().startswith("nodeid:"):
                 return f"Virtuoso takes nodeID IRIs for blank nodes: {term.value[:80]}"
     value = quad.object
-    if isinstance(value, BlankNode | NamedNode) or not isinstance(value, Literal):
+    if not isinstance(value, Literal):
         return None
     datatype = value.datatype.value
     if datatype.startswith(_XSD):
