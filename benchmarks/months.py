@@ -87,7 +87,7 @@ def months(nights: int, models: int, *, pruned: bool) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder, open_store() as store:
         first = dummy_model(museum(120), Path(folder) / "m0")
         folders = [first, *(version(first, n) for n in range(1, models))]
-        workspace = Workspace(Settings(profile="linked-art"), store)
+        workspace = Workspace(Settings(profile="linked-art", run={"kept_facts": f"{folder}/facts"}), store)
         add(workspace, objects, GAPS)
         rows = []
         for number in range(models + nights):

@@ -21,6 +21,14 @@ STORES = [
 ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _facts_are_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What runs keep of the facts is not put into the repository."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENRICH_RUN__KEPT_FACTS", str(tmp_path_factory.mktemp("facts")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def oxigraph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """An Oxigraph server for the whole session."""

@@ -13,6 +13,7 @@ from pyoxigraph import NamedNode
 
 from classifiers.model.model import Model
 from enrich.answering.batch import Batcher
+from enrich.answering.kept_facts import KeptFacts
 from enrich.answering.models import Models
 from enrich.answering.observer import Observer
 from enrich.errors import RunError
@@ -86,6 +87,11 @@ class Context:
     def register(self) -> Register:
         """The register of runs."""
         return Register(self.store, self.names)
+
+    @cached_property
+    def kept_facts(self) -> KeptFacts:
+        """The facts as the last runs found them."""
+        return KeptFacts(self.settings.locate(self.settings.run.kept_facts))
 
     def plan(self, run: NamedNode) -> Plan:
         """The plan of a run."""

@@ -10,7 +10,7 @@ from itertools import islice
 from pyoxigraph import NamedNode, Quad
 
 from enrich.answering.context import Context, RunWork
-from enrich.answering.open_gaps import fingerprint
+from enrich.answering.kept_facts import fingerprint
 from enrich.errors import RunError, StoreError
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.graph.stores.pieces import ntriples

@@ -6,18 +6,17 @@ have changed since the model's answers were last compared with their inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
-from pyoxigraph import DefaultGraph, NamedNode
+from pyoxigraph import NamedNode
 
-from classifiers.digest import text_digest
 from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
-from enrich.graph.reading import Reader, triple
+from enrich.graph.reading import triple
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
-from enrich.runs.request import Request, parse_where, requested_runs
+from enrich.runs.request import parse_where, requested_runs
 
 CHUNK = 200
 """Records read at a time to see which of their gaps are open."""
@@ -49,33 +48,25 @@ def open_gaps(
     elif request.where:
         yield from _read(context, work, filter(fresh, _records_where(work)), looked, later)
     else:
-        answered = AnsweredGaps(context.answers(work), inputs_unchanged=_compared(context, request, facts))
+        answered = AnsweredGaps(context.answers(work), _changed(context, work, facts))
         yield from _unanswered(context, work, answered, fresh, looked, later)
     yield from later
 
 
-def fingerprint(reader: Reader) -> str | None:
-    """The digest of all facts and vocabularies as they are now; None when the store cannot tell."""
-    parts = []
-    graphs: list[NamedNode | DefaultGraph] = [*reader.store.graphs(beside=reader.names.base), DefaultGraph()]
-    for graph in graphs:
-        digest = reader.store.fingerprint(graph)
-        if digest is None:
-            return None
-        parts.append(f"{graph} {digest}")
-    return text_digest("\n".join(parts))
-
-
-def _compared(context: Context, request: Request, facts: str | None) -> bool:
-    """Whether an active run of the same model looked at every gap while the facts were what they are now."""
+def _changed(context: Context, work: RunWork, facts: str | None) -> Collection[str] | None:
+    """The records that may have changed since an active run of the same model looked at every gap; None when
+    that is not known."""
     if facts is None:
-        return False
-    return any(
-        known.request.digest == request.digest
-        and known.request.profile == request.profile
-        and set(request.properties) <= set(known.request.properties)
-        for known in requested_runs(context.register.active_on(facts))
-    )
+        return None
+    for before in dict.fromkeys([facts, *context.kept_facts.kept()]):
+        if any(
+            known.request.digest == work.request.digest
+            and known.request.profile == work.request.profile
+            and set(work.request.properties) <= set(known.request.properties)
+            for known in requested_runs(context.register.active_on(before))
+        ):
+            return () if before == facts else context.kept_facts.changed(work.workspace.reader, before, facts)
+    return None
 
 
 def _unanswered(

@@ -10,7 +10,7 @@ from itertools import islice
 from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
-from enrich.answering.open_gaps import fingerprint, open_gaps
+from enrich.answering.open_gaps import open_gaps
 from enrich.graph.gaps import GapRow, Seen
 from enrich.runs.plan import Plan
 
@@ -49,7 +49,9 @@ def make_plan(
     if standing.planned:
         return PlanResult(True)
     until = None if seconds is None else time.monotonic() + seconds
-    facts = standing.facts or (fingerprint(work.workspace.reader) if work.request.looks_at_all else None)
+    facts = standing.facts
+    if facts is None and work.request.looks_at_all:
+        facts = context.kept_facts.take(work.workspace.reader)
     if facts and not standing.facts:
         plan.note_facts(facts)
     planning = _Planning(context, work, plan, added, until)

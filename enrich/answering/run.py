@@ -18,7 +18,7 @@ from enrich.answering.batch_work import LOST, WAITING, do_batch
 from enrich.answering.context import Context
 from enrich.answering.finalize import finalize, forget, tidy
 from enrich.answering.observer import Observer
-from enrich.answering.open_gaps import fingerprint, open_gaps
+from enrich.answering.open_gaps import open_gaps
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import SOFT, TimeUp, time_limit
 from enrich.errors import EnrichError, InputError, RunError, StoreError, StoreUnavailable
@@ -124,7 +124,7 @@ class _InProcess:
         context = self.context
         self._check_lease()
         work = context.new_work(self.request, None)
-        facts = fingerprint(work.workspace.reader) if self.request.looks_at_all else None
+        facts = context.kept_facts.take(work.workspace.reader) if self.request.looks_at_all else None
         named = iter(records or ())
         rows = open_gaps(context, work, named, facts, fresh=lambda _: True, looked=lambda _: None)
         first = next(rows, None)

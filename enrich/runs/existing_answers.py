@@ -184,15 +184,17 @@ class AnsweredGaps:
     Of 10⁷ gaps two being taken for one is 3 in 10⁶ likely.
     """
 
-    def __init__(self, answers: ExistingAnswers, *, inputs_unchanged: bool = False) -> None:
-        """`inputs_unchanged` says that no fact has changed since all answers of the model were compared."""
+    def __init__(self, answers: ExistingAnswers, changed: Collection[str] | None = None) -> None:
+        """`changed` are the records that may have changed since all answers of the model were compared; None says
+        that any may have."""
         ranks = {run: n for n, (run, _) in enumerate(sorted(answers._runs.items(), key=lambda r: r[1].rank))}
         keys, states = array("Q"), array("Q")
         for record, name, answer in answers.all():
             if answers.closes_always(answer):
                 state = CLOSED
             elif answers.by_model(answer):
-                state = CLOSED if inputs_unchanged and answer.seen is None else TO_COMPARE
+                same = changed is not None and answer.seen is None and record not in changed
+                state = CLOSED if same else TO_COMPARE
             else:
                 state = ABSENT
             keys.append(_key(record, name))

@@ -122,6 +122,9 @@ class RunSettings(Section):
     """Seconds without a finished batch after which another process may take a run for dead."""
     validate_shapes: bool = True
     """Check every prediction against the shapes before writing."""
+    kept_facts: Path = Path(".cache/facts")
+    """Folder of the facts as the last runs found them, relative to enrich.toml: the next run finds by them which
+    records have changed."""
     keep_days: int = Field(default=90, ge=0)
     """Days for which superseded answers and retracted runs are kept; then enrich prune drops them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -88,4 +89,27 @@ def test_the_thirtieth_night_asks_what_the_second_did(tmp_path: Path) -> None:
         assert done.records == 1
         asked.append(counting.asked.total())
     assert max(asked[-5:]) <= max(asked[:5]), asked
+    workspace.store.close()
+
+
+def test_of_an_edit_only_what_it_reaches_is_read(tmp_path: Path) -> None:
+    workspace = museum(60, open_store(path=tmp_path / "store"))
+    model = dummy_model(workspace, tmp_path / "m")
+    first, _ = night(workspace, model)
+    graph = NamedNode(workspace.reader.graphs[0].value)
+    edited, other = [s.iri for s in workspace.reader.read_all() if s.missing][:2]
+    workspace.store.insert([Quad(edited, RDFS.label, Literal("a new title"), graph)])
+
+    again, counting = night(workspace, model)
+
+    assert (first.records > 1, again.records) == (True, 1)
+    read = [query for query in counting.queries if "VALUES (?record)" in query]
+    assert read
+    assert all(str(edited) in query and str(other) not in query for query in read)
+
+    workspace.store.insert([Quad(other, RDFS.label, Literal("a new title"), graph)])
+    shutil.rmtree(workspace.settings.locate(workspace.settings.run.kept_facts))
+    third, counting = night(workspace, model)
+    assert third.records == 1
+    assert any(str(edited) in query for query in counting.queries), "all are compared where no facts were kept"
     workspace.store.close()

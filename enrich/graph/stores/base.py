@@ -114,8 +114,10 @@ class Store(Protocol):
         The same call again completes it.
         """
 
-    def fingerprint(self, graph: NamedNode | DefaultGraph) -> str | None:
+    def fingerprint(self, graph: NamedNode | DefaultGraph, copy: IO[bytes] | None = None) -> str | None:
         """SHA-256 of the graph's N-Triples as the store orders them: the same digest, the same triples.
+
+        They are written to `copy` too; what cannot be written there is left out, and the file's own digest tells.
 
         Streamed, in constant memory. None where it cannot be told: a server without a Graph Store address,
         or one that gives only a part of the graph. A graph written anew may have another digest.

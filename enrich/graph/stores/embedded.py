@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Self, cast
@@ -118,8 +118,8 @@ class EmbeddedStore:
             write = self.store.bulk_load if len(triples) >= BULK_BYTES else self.store.load
             write(triples, ox.RdfFormat.N_TRIPLES, to_graph=graph)
 
-    def fingerprint(self, graph: NamedNode | DefaultGraph) -> str | None:
-        digest = Digest()
+    def fingerprint(self, graph: NamedNode | DefaultGraph, copy: IO[bytes] | None = None) -> str | None:
+        digest = Digest(copy)
         with self._errors():
             self.store.dump(cast(IO[bytes], digest), ox.RdfFormat.N_TRIPLES, from_graph=graph)
         return digest.sha256.hexdigest()
@@ -193,15 +193,19 @@ class EmbeddedStore:
 
 
 class Digest:
-    """A file to write to that keeps the SHA-256 and the number of lines of what was written."""
+    """A file to write to that keeps the SHA-256 and the number of lines of what was written, and hands it on."""
 
-    def __init__(self) -> None:
+    def __init__(self, copy: IO[bytes] | None = None) -> None:
         self.sha256 = sha256()
         self.lines = 0
+        self._copy = copy
 
     def write(self, data: bytes) -> int:
         self.sha256.update(data)
         self.lines += data.count(b"\n")
+        if self._copy is not None:
+            with suppress(OSError):
+                self._copy.write(data)
         return len(data)
 
     def flush(self) -> None:

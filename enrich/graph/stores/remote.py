@@ -169,7 +169,7 @@ class RemoteStore:
         for batch in line_batches(triples, graph, lines=self._lines, size=self._size):
             self._write(batch)
 
-    def fingerprint(self, graph: NamedNode | DefaultGraph) -> str | None:
+    def fingerprint(self, graph: NamedNode | DefaultGraph, copy: IO[bytes] | None = None) -> str | None:
         if not self.graph_store_url:
             return None
         there = self._triples(graph)
@@ -177,7 +177,10 @@ class RemoteStore:
             return Digest().sha256.hexdigest()  # a server answers 404 for such a graph
 
         def read(body: Body) -> Digest | None:
-            digest = Digest()
+            digest = Digest(copy)
+            if copy is not None:  # another try
+                copy.seek(0)
+                copy.truncate()
             with body:
                 if body.media_type != "application/n-triples" or not body.framed:
                     return None
