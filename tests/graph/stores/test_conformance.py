@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pyoxigraph as ox
 import pytest
-from pyoxigraph import BlankNode, Literal, NamedNode, Quad
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
 
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores import PAGE_TOKEN, Store
@@ -120,7 +120,7 @@ def sorted_by_text(quads: Iterable[Quad]) -> list[Quad]:
 def test_dump_and_load_again_is_the_same(store: Store) -> None:
     quads = [*numbered(200), Quad(subject(1), Q, Literal("é\n\t\"\\", language="en"), G2)]  # fmt: skip
     store.insert(quads)
-    whole, one = io.BytesIO(), io.BytesIO()
+    whole, one = io.io.BytesIO(), io.BytesIO()
     store.dump(whole)
     store.dump(one, G2)
     assert parsed(whole.getvalue(), ox.RdfFormat.N_QUADS) == sorted_by_text(quads)
@@ -254,4 +254,14 @@ def test_a_fingerprint_is_of_what_a_graph_holds(store: Store) -> None:
 
 
 def test_an_empty_graph_has_a_fingerprint_too(store: Store) -> None:
+    store.insert(numbered(9))
     assert store.fingerprint(G2) == sha256(b"").hexdigest()
+    assert store.fingerprint(DefaultGraph()) == sha256(b"").hexdigest()
+
+
+def test_the_triples_that_a_fingerprint_is_of_are_copied(store: Store) -> None:
+    store.insert(numbered(900))
+    copy = io.BytesIO()
+    digest = store.fingerprint(G1, copy)
+    assert digest == sha256(copy.getvalue()).hexdigest()
+    assert len(copy.getvalue().splitlines()) == 900
