@@ -21,7 +21,6 @@ from classifiers.data import Dataset, Property, Record
 from classifiers.neural import heads as head
 from classifiers.neural import onnx_runtime
 from classifiers.neural.checkpoints import plain
-from classifiers.neural.heads import CROSS_ENTROPY
 from classifiers.neural.networks import MultitaskNetwork
 from classifiers.neural.onnx_runtime import Arrays, Outputs, Runner, TorchRunner
 from classifiers.neural.optimisation import pick_device
@@ -275,7 +274,6 @@ class NeuralTask:
         settings = classifier.settings
         weights = head.class_weights(data.target, data.named, classifier.properties, settings.loss.balance)
         self.criterion = head.FocalLoss(classifier.properties, settings.loss, weights).to(self.device)
-        self.plain = head.FocalLoss(classifier.properties, CROSS_ENTROPY)
 
     def layers(self) -> list[list[nn.Parameter]]:
         return self.classifier.layers()
@@ -301,7 +299,6 @@ class NeuralTask:
         return loss
 
     def evaluate(self) -> dict[str, float]:
-        """Held-out macro-F1 per property, their mean as `score`, and the plain cross-entropy as `loss`."""
         if not len(self.held_out):
             return {}
         logits, present = self.classifier.logits(self.held_out.dataset.records)
@@ -309,5 +306,4 @@ class NeuralTask:
         target, named = self.held_out.target[rows], self.held_out.named[rows]
         if not bool(named.any()):
             return {}
-        scores = head.held_out_scores(logits[rows], target, named, self.classifier.properties)
-        return {**scores, "loss": float(self.plain(logits[rows], target, named))}
+        return head.held_out_scores(logits[rows], target, named, self.classifier.properties)

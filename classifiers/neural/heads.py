@@ -183,14 +183,20 @@ def held_out_scores(
 ) -> dict[str, float]:
     """Macro-F1 of the first candidate per property (see metrics.macro_f1) and their mean as `score`.
 
-    For early stopping. Properties that nobody names are left out.
+    Also the mean `accuracy`, and the plain cross-entropy as `loss`. Properties that nobody names are left out;
+    where nobody names any, the figures are NaN.
     """
     scores: dict[str, float] = {}
+    hits = []
     for p, (prop, part) in enumerate(zip(properties, slices(properties), strict=True)):
         rows = named[:, p]
         if bool(rows.any()):
             wanted = target[rows, part].double().cpu().numpy()
             first = logits[rows, part].argmax(dim=1).cpu().numpy()
             scores[prop.name] = macro_f1((wanted > 0).astype(np.float64), first, wanted.sum(axis=0))
-    scores["score"] = float(np.mean(list(scores.values()))) if scores else 0.0
-    return scores
+            hits.append(float((wanted[np.arange(len(first)), first] > 0).mean()))
+    if not hits:
+        return dict.fromkeys(("score", "accuracy", "loss"), float("nan"))
+    loss = FocalLoss(properties, CROSS_ENTROPY)(logits, target, named)
+    means = {"score": np.mean(list(scores.values())), "accuracy": np.mean(hits), "loss": loss}
+    return scores | {name: float(value) for name, value in means.items()}

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from classifiers import probability
 from classifiers.base import FloatArray
-from classifiers.model.metrics import macro_f1
-from classifiers.neural.heads import CROSS_ENTROPY, FocalLoss, slices
+from classifiers.neural.heads import held_out_scores, slices
 from classifiers.probability import probabilities_of
 from classifiers.soup.pictures import PictureSet
 
@@ -38,19 +37,15 @@ class Score:
         return asdict(self)
 
 
+def scores_of(logits: Tensor, pictures: PictureSet) -> dict[str, float]:
+    """See heads.held_out_scores."""
+    return held_out_scores(logits, pictures.target, pictures.named, pictures.properties)
+
+
 def score(logits: Tensor, pictures: PictureSet) -> Score:
     """How good logits (n, ΣK) are for the pictures."""
-    hits, f1 = [], []
-    for p, part in enumerate(slices(pictures.properties)):
-        rows = pictures.named[:, p]
-        if not bool(rows.any()):
-            continue
-        wanted = (pictures.target[rows, part] > 0).double().numpy()
-        first = logits[rows, part].argmax(dim=1).numpy()
-        hits.append(float(wanted[np.arange(len(first)), first].mean()))
-        f1.append(macro_f1(wanted, first, wanted.sum(axis=0)))
-    loss = float(FocalLoss(pictures.properties, CROSS_ENTROPY)(logits, pictures.target, pictures.named))
-    return Score(float(np.mean(hits)), float(np.mean(f1)), loss) if hits else Score(*[float("nan")] * 3)
+    found = scores_of(logits, pictures)
+    return Score(found["accuracy"], found["score"], found["loss"])
 
 
 def probabilities(logits: Tensor, pictures: PictureSet) -> FloatArray:

@@ -24,7 +24,7 @@ from classifiers.neural.optimisation import TrainingSettings, pick_device
 from classifiers.settings import Count
 from classifiers.soup import small
 from classifiers.soup.pictures import PictureSet
-from classifiers.soup.scores import score
+from classifiers.soup.scores import scores_of
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -129,15 +129,9 @@ class TrajectoryTask:
         return loss
 
     def evaluate(self) -> dict[str, float]:
-        """Macro-F1 per property and their mean as `score`, accuracy, and plain cross-entropy, on selection."""
         if not len(self.selection):
             return {}
-        logits = run(self.image_network, self.selection, self.size)
-        found = score(logits, self.selection)
-        f1 = head.held_out_scores(
-            logits, self.selection.target, self.selection.named, self.selection.properties
-        )
-        return {**f1, "accuracy": found.accuracy, "loss": found.loss}
+        return scores_of(run(self.image_network, self.selection, self.size), self.selection)
 
 
 def crops(

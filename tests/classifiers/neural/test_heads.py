@@ -146,4 +146,12 @@ def test_held_out_scores_take_any_of_a_records_values_for_a_hit() -> None:
     target = torch.tensor([[0.5, 0.5, 0, 0, 0], [0, 0, 1, 0, 0]])
     named = torch.tensor([[True, False], [True, False]])
     logits = torch.tensor([[0, 1.0, 0, 0, 0], [0, 0, 1.0, 0, 0]])
-    assert held_out_scores(logits, target, named, BOTH) == {"one": 1.0, "score": 1.0}
+    found = held_out_scores(logits, target, named, BOTH)
+    assert (found["one"], found["score"], found["accuracy"]) == (1.0, 1.0, 1.0)
+    assert "many" not in found
+
+
+def test_what_nobody_names_has_no_score() -> None:
+    nobody = torch.zeros(1, 2, dtype=torch.bool)
+    found = held_out_scores(torch.zeros(1, 5), torch.zeros(1, 5), nobody, BOTH)
+    assert all(np.isnan(value) for value in found.values())

@@ -49,7 +49,7 @@ def test_every_backbone_family_trains(split: tuple[Dataset, Dataset]) -> None:
     for backbone in ("test_vit", "test_coatnet"):
         classifier = ImageClassifier(**IMAGE | {"backbone": backbone, "training": {"epochs": 1, "batch": 12}})
         history = classifier.fit(*split, seed=1)
-        assert set(history["epochs"][0]["held_out"]) == {"colour", "extra", "score", "loss"}
+        assert set(history["epochs"][0]["held_out"]) == {"colour", "extra", "score", "accuracy", "loss"}
 
 
 def test_a_record_without_a_usable_picture_is_absent(
