@@ -67,7 +67,7 @@ class Distribution:
 
 
 class Configured:
-    """What the registry knows of a classifier or a fuser before one is made."""
+    """What classifiers and fusers share: a name and settings in the registry, and a place in a model folder."""
 
     name: ClassVar[str]
     """What the registry and settings call it, such as 'tabular' or 'late'."""
@@ -77,6 +77,7 @@ class Configured:
     used a second thread until then. Torch and ONNX Runtime start threads at once, which no fork survives."""
 
     settings: Any
+    properties: tuple[Property, ...] = ()
 
     def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
         """From settings, or from JSON values by name; ClassifierError names a wrong one."""
@@ -86,11 +87,25 @@ class Configured:
     def prepare(self) -> None:
         """Set what it holds before it has learned anything."""
 
+    @classmethod
+    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
+        """Build it from a verified model folder; ClassifierError when anything does not fit."""
+        try:
+            made = cls(**config.get("settings", {}))
+            made.properties = properties
+            made.restore(folder, config)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ClassifierError(f"{folder}: {cls.name} cannot be read: {error!r}") from error
+        return made
+
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Take what `write` left, with the settings and the properties known."""
+
 
 class Classifier(Configured, ABC):
     """One modality that learns several properties of a record at once.
 
-    A subclass implements `fit`, `predict`, `write` and `read`, and may `explain`. `predict` never
+    A subclass implements `fit`, `predict`, `write` and `restore`, and may `explain`. `predict` never
     looks at the known value of the property it predicts: it hides it itself, so that training and answering
     see the same thing. The registry holds one line for each.
     """
@@ -103,8 +118,6 @@ class Classifier(Configured, ABC):
     """Settings of a whole training that it takes, by the name of its own: {"gamma": "loss.gamma"}."""
     option_names: ClassVar[tuple[str, ...] | None] = None
     """Its settings that a training may name; None for all."""
-
-    properties: tuple[Property, ...] = ()
 
     @abstractmethod
     def fit(
@@ -128,11 +141,6 @@ class Classifier(Configured, ABC):
     @abstractmethod
     def write(self, folder: Path) -> Mapping[str, Any]:
         """Write the weights into `folder` and return the settings for config.json (JSON values only)."""
-
-    @classmethod
-    @abstractmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Build the classifier from a verified model folder; ClassifierError when anything does not fit."""
 
     @classmethod
     def training_settings(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
+from classifiers.base import Classifier, Distribution, FloatArray, Progress, no_progress
+from classifiers.data import Dataset, Record
 from classifiers.priors import class_priors, read_priors
 
 
@@ -54,12 +54,5 @@ class DummyClassifier(Classifier):
         del folder
         return {"priors": {name: prior.tolist() for name, prior in self.priors.items()}}
 
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Raises ClassifierError when the priors do not fit the labels."""
-        if "priors" not in config:
-            raise ClassifierError(f"{folder}: the priors cannot be read")
-        made = cls()
-        made.properties = properties
-        made.priors = {p.name: read_priors(config["priors"], p, folder) for p in properties}
-        return made
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.priors = {p.name: read_priors(config["priors"], p, folder) for p in self.properties}

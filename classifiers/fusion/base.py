@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import ClassifierError, Configured, Distribution, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
+from classifiers.data import Dataset, Record
 from classifiers.explain.explanation import Contribution
 from classifiers.probability import log_odds
 
@@ -26,8 +26,6 @@ class Fuser(Configured, ABC):
     calibration and thresholds are taken from, and then fits it once on all of them. A record in which
     every modality is absent must come out absent.
     """
-
-    properties: tuple[Property, ...] = ()
 
     @abstractmethod
     def fit(
@@ -74,11 +72,6 @@ class Fuser(Configured, ABC):
     def write(self, folder: Path) -> Mapping[str, Any]:
         """Write the weights into `folder` and return the settings for config.json (JSON values only)."""
 
-    @classmethod
-    @abstractmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Build the fuser from a verified folder; ClassifierError when anything does not fit."""
-
 
 class PassThrough(Fuser):
     """With a single member there is nothing to fuse: its calibrated answer is the answer."""
@@ -104,10 +97,3 @@ class PassThrough(Fuser):
     def write(self, folder: Path) -> Mapping[str, Any]:
         del folder
         return {}
-
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        del folder, config
-        fuser = cls()
-        fuser.properties = properties
-        return fuser

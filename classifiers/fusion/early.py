@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -207,21 +207,12 @@ class EarlyFusion(Fuser):
         save_file(arrays, folder / WEIGHTS)
         return {"settings": self.settings.to_json(), "modalities": list(self.modalities)}
 
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Raises ClassifierError when the weights do not fit the columns or the labels."""
-        try:
-            made = cls(**config["settings"])
-            made.modalities = tuple(map(str, config["modalities"]))
-        except (KeyError, TypeError) as error:
-            raise ClassifierError(f"{folder}: the early fusion cannot be read: {error!r}") from error
-        arrays = read_arrays(folder / WEIGHTS)
-        made.properties = properties
-        made.layout = RecordColumns.read(folder, made.settings.features)
-        made.arrays = {name: a.astype(np.float32) for name, a in arrays.items()}
-        wanted = {name: tuple(w.shape) for name, w in made._start(torch.Generator()).items()}
-        if wanted != {name: a.shape for name, a in made.arrays.items()}:
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.modalities = tuple(map(str, config["modalities"]))
+        self.layout = RecordColumns.read(folder, self.settings.features)
+        self.arrays = {name: a.astype(np.float32) for name, a in read_arrays(folder / WEIGHTS).items()}
+        wanted = {name: tuple(w.shape) for name, w in self._start(torch.Generator()).items()}
+        if wanted != {name: a.shape for name, a in self.arrays.items()}:
             raise ClassifierError(
                 f"{folder}: the early fusion is of another size than its columns and labels"
             )
-        return made

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import ClassifierError, Distribution, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
+from classifiers.base import Distribution, Progress, no_progress
+from classifiers.data import Dataset, Record
 from classifiers.folds import fold_of, out_of_fold
 from classifiers.fusion.base import ByModality, Fuser
 from classifiers.fusion.early import EarlyFusion, EarlyFusionSettings
@@ -91,15 +91,6 @@ class HybridFusion(Fuser):
         (folder / EARLY).mkdir()
         return {"late": dict(self.late.write(folder)), EARLY: dict(self.early.write(folder / EARLY))}
 
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Raises ClassifierError when either part cannot be read."""
-        made = cls()
-        try:
-            late, early = config["late"], config[EARLY]
-        except (KeyError, TypeError) as error:
-            raise ClassifierError(f"{folder}: the hybrid fusion cannot be read: {error!r}") from error
-        made.late = LateFusion.read(folder, late, properties)
-        made.early = EarlyFusion.read(folder / EARLY, early, properties)
-        made.properties = properties
-        return made
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.late = LateFusion.read(folder, config["late"], self.properties)
+        self.early = EarlyFusion.read(folder / EARLY, config[EARLY], self.properties)

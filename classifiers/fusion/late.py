@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from pydantic import Field
 from safetensors.numpy import save_file
 
 from classifiers.arrays import read_arrays
-from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
+from classifiers.base import Distribution, FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
 from classifiers.explain.explanation import Contribution
 from classifiers.folds import fold_of, out_of_fold
@@ -273,27 +273,18 @@ class LateFusion(Fuser):
             "note": self._note(),
         }
 
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Raises ClassifierError when files are damaged or do not fit the labels."""
-        try:
-            made = cls(**config["settings"])
-            made.properties = properties
-            made.modalities = tuple(map(str, config["modalities"]))
-            for prop in properties:
-                made.priors[prop.name] = read_priors(config["priors"], prop, folder)
-                made.starts[prop.name] = read_calibrator(config["starts"][prop.name], len(prop.classes))
-            boosted, joint = set(config["boosted"]), bool(config["whole_record"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ClassifierError(f"{folder}: the late fusion cannot be read: {error!r}") from error
-        if joint:
-            made.layout = RecordColumns.read(folder, made.settings.features)
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.modalities = tuple(map(str, config["modalities"]))
+        for prop in self.properties:
+            self.priors[prop.name] = read_priors(config["priors"], prop, folder)
+            self.starts[prop.name] = read_calibrator(config["starts"][prop.name], len(prop.classes))
+        if config["whole_record"]:
+            self.layout = RecordColumns.read(folder, self.settings.features)
             arrays = read_arrays(folder / JOINT)
-            for i, prop in enumerate(properties):
+            for i, prop in enumerate(self.properties):
                 own = {name.partition(".")[2]: a for name, a in arrays.items() if name.startswith(f"{i}.")}
-                made.joint[prop.name] = JointModel.restore(prop, made.layout, own, folder)
-        made.boosters = {
-            p.name: read_booster(folder / f"{i}.ubj", p) if p.name in boosted else None
-            for i, p in enumerate(properties)
+                self.joint[prop.name] = JointModel.restore(prop, self.layout, own, folder)
+        self.boosters = {
+            p.name: read_booster(folder / f"{i}.ubj", p) if p.name in config["boosted"] else None
+            for i, p in enumerate(self.properties)
         }
-        return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -119,19 +119,11 @@ class TfidfClassifier(Classifier):
         save_file(arrays, folder / WEIGHTS)
         return {"settings": self.settings.to_json(), "columns": len(self.features)}
 
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
-        """Raises ClassifierError when the weights do not fit the vocabulary or the labels."""
-        try:
-            made = cls(**config["settings"])
-        except (KeyError, TypeError) as error:
-            raise ClassifierError(f"{folder}: the tfidf classifier cannot be read: {error!r}") from error
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:  # noqa: ARG002
         arrays = read_arrays(folder / WEIGHTS)
-        made.properties = properties
-        made.features = TextFeatures.read(folder, made.settings)
-        for i, prop in enumerate(properties):
-            made.linear[prop.name] = read_linear(arrays, str(i), len(made.features), prop, folder)
-        return made
+        self.features = TextFeatures.read(folder, self.settings)
+        for i, prop in enumerate(self.properties):
+            self.linear[prop.name] = read_linear(arrays, str(i), len(self.features), prop, folder)
 
 
 def read_linear(arrays: Mapping[str, Any], key: str, columns: int, prop: Property, folder: Path) -> Linear:
