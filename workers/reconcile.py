@@ -6,6 +6,7 @@ whole of Redis. It is done every few seconds by the workers, and after whatever 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,7 +117,8 @@ def in_process(context: WorkerContext, open_: Sequence[Run], lease: Lease) -> Ru
     """The run that holds the lease in a process of its own, while that process may be alive."""
     for run in open_:
         if lease.run is not None and run.run == lease.run.value and lease.holder is not None:
-            return run if context.register.alive(run) and not lease.holder.dead(float("inf")) else None
+            gone = lease.holder.dead(math.inf, context.register.clock())
+            return run if context.register.alive(run) and not gone else None
     return None
 
 

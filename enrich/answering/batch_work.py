@@ -69,8 +69,8 @@ class _BatchWork:
 
     def do(self) -> str:
         """Answer it, bisect it when it is too much for its process, or quarantine its only record."""
-        limit = self.context.settings.workers.time_limit
-        dead = [a for a in self.batch.attempts if a.dead(limit)]
+        limit, now = self.context.settings.workers.time_limit, self.context.register.clock()
+        dead = [a for a in self.batch.attempts if a.dead(limit, now)]
         if len(dead) >= tolerated(self.batch, self.context.settings.workers.kills):
             return self._isolate(f"killed its worker process {len(dead)} times")
         attempt = self._begin()
@@ -87,7 +87,7 @@ class _BatchWork:
             raise
 
     def _begin(self) -> Attempt:
-        attempt = Attempt.here()
+        attempt = Attempt.here(self.context.register.clock())
         self.plan.attempt(self.batch.name, attempt)
         return attempt
 

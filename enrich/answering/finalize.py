@@ -18,6 +18,7 @@ from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
+from enrich.runs.request import NIGHTLY, OF_A_NIGHT
 from enrich.runs.shards import HeldAnswer, counts_of, held_answers, held_counts, narrowed, noted_counts
 
 COUNTED = ("records", "predicted", "abstained", "failed")
@@ -47,6 +48,8 @@ def finalize(context: Context, run: NamedNode) -> bool:
         total.update(counts)
     facts = standing.facts if work.request.looks_at_all else None
     register.activate(run, total, facts=facts, condition=lease.holds(context.names))
+    if work.request.kind == NIGHTLY:
+        register.withdraw_empty(OF_A_NIGHT, run)
     forget(context, run)
     context.observer.log("info", "run active", run=run.value, **total)
     return True

@@ -103,7 +103,7 @@ class _InProcess:
         self.context = context
         self.request = request
         self.progress = progress
-        self.holder = Attempt.here()
+        self.holder = Attempt.here(context.register.clock())
         self.run: NamedNode | None = None
         self.rows: Iterator[GapRow] | None = None
         """The open gaps of a new run."""
@@ -152,7 +152,7 @@ class _InProcess:
         holder = next((r for r in context.register.runs(OPEN) if r.run == lease.run.value), None)
         if holder is None or not context.register.alive(holder):
             return lease
-        if lease.holder is not None and lease.holder.dead(math.inf):
+        if lease.holder is not None and lease.holder.dead(math.inf, context.register.clock()):
             return lease
         standing = context.plan(lease.run).standing()
         if standing.paused or standing.failure:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -23,13 +23,13 @@ class Attempt:
     pid: int
     born: str
     at: int
-    """Unix time, seconds."""
+    """Unix time by the store's clock, seconds."""
 
     @classmethod
-    def here(cls) -> Self:
-        """An attempt of this process, now."""
+    def here(cls, now: datetime) -> Self:
+        """An attempt of this process, now by the store's clock."""
         pid = os.getpid()
-        return cls(secrets.token_hex(4), _host(), pid, process_birth(pid) or "0", int(time.time()))
+        return cls(secrets.token_hex(4), _host(), pid, process_birth(pid) or "0", int(now.timestamp()))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -40,12 +40,12 @@ class Attempt:
     def __str__(self) -> str:
         return f"{self.token} {self.host} {self.pid} {self.born} {self.at}"
 
-    def dead(self, time_limit: float) -> bool:
+    def dead(self, time_limit: float, now: datetime) -> bool:
         """Whether its process has surely ended: it is gone from this machine, or past the time limit
-        (seconds) after which any would have been killed."""
+        (seconds) after which any would have been killed, by the store's clock."""
         born = process_birth(self.pid) if self.host == _host() else UNSEEN
         if born == UNSEEN:
-            return time.time() - self.at > time_limit + 60
+            return now.timestamp() - self.at > time_limit + 60
         return born != self.born
 
 

@@ -238,6 +238,17 @@ class Register:
         """Take a run that has written nothing out of the register, as if it had not been opened."""
         self.store.update(f"DELETE WHERE {{ GRAPH {self.names.runs} {{ {run} ?p ?o }} }}", idempotent=True)
 
+    def withdraw_empty(self, like: str, but: NamedNode) -> None:
+        """Take the active runs that answered nothing, and whose request has these words, out of the register, but
+        for one: it would hold one more for every night without a gap."""
+        self.store.update(
+            f"DELETE {{ GRAPH {self.names.runs} {{ ?run ?p ?o }} }} WHERE {{ GRAPH {self.names.runs} {{ "
+            f"?run {ENR.runState} {ENR.Active} ; {ENR.records} 0 ; {ENR.request} ?request ; ?p ?o "
+            f"FILTER(?run != {but} && CONTAINS(?request, {Literal(like)})) "
+            f"FILTER NOT EXISTS {{ ?run {ENR.graph} ?shard }} }} }}",
+            idempotent=True,
+        )
+
     def _rest(self, run: NamedNode) -> None:
         """A run that is no longer open is no longer alive."""
         alive = f"GRAPH {self.names.runs} {{ {run} {ENR.aliveUntil} ?until }}"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NIGHTLY, JOB, RUN = "nightly", "job", "run"
 """Kinds of runs: opened by the schedule, queued for workers, or made by `enrich run` in its own process."""
+OF_A_NIGHT = json.dumps({"kind": NIGHTLY})[1:-1]
+"""What the text of a nightly run's request holds, and of no other."""
 DEFAULT_PRIORITY = 5
 
 
@@ -199,7 +201,7 @@ def last_nightly(register: Register) -> RequestedRun | None:
     """The nightly run that was opened last, whatever became of it."""
     query = (
         f"SELECT ?run WHERE {{ GRAPH {register.names.runs} {{ ?run {ENR.request} ?request ; {ENR.order} ?order "
-        f"""FILTER(CONTAINS(?request, '"kind": "{NIGHTLY}"')) }} }} ORDER BY DESC(?order) DESC(?run) LIMIT 1"""
+        f"FILTER(CONTAINS(?request, {Literal(OF_A_NIGHT)})) }} }} ORDER BY DESC(?order) DESC(?run) LIMIT 1"
     )
     for (run,) in register.store.select(query):
         if isinstance(run, NamedNode):

@@ -234,7 +234,8 @@ def begun_elsewhere(workspace: Workspace, model: Path, properties: Sequence[str]
     run, _ = open_run(
         workspace, described, make_request(workspace, RUN, model, described, properties=properties)
     )
-    there = replace(Attempt.here(), host="another-machine")
+    now = runs.Register(workspace.store, workspace.names).clock()
+    there = replace(Attempt.here(now), host="another-machine")
     assert grant_lease(workspace.store, workspace.names, run, holder=there).run == run
     return run
 

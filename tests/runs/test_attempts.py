@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,41 +14,52 @@ import pytest
 from enrich.runs import attempts
 from enrich.runs.attempts import UNSEEN, Attempt, process_birth
 
-HERE = "from enrich.runs.attempts import Attempt; print(Attempt.here())"
+NOW = datetime.now(UTC)
+HERE = """
+from datetime import UTC, datetime
+from enrich.runs.attempts import Attempt
+print(Attempt.here(datetime.now(UTC)))
+"""
 
 
 def test_this_process_is_not_dead() -> None:
-    attempt = Attempt.here()
+    attempt = Attempt.here(NOW)
     assert Attempt.parse(str(attempt)) == attempt
-    assert not attempt.dead(0)
+    assert not attempt.dead(0, NOW)
 
 
 def test_a_process_that_ended_is_dead_at_once() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     born = process_birth(child.pid)
     assert born is not None
-    attempt = Attempt("t", Attempt.here().host, child.pid, born, int(time.time()))
-    assert not attempt.dead(1000)
+    attempt = Attempt("t", Attempt.here(NOW).host, child.pid, born, int(NOW.timestamp()))
+    assert not attempt.dead(1000, NOW)
     child.communicate(b"\n")
-    assert attempt.dead(1000)
-    assert Attempt("t", attempt.host, os.getpid(), "1", int(time.time())).dead(1000), "a number used again"
+    assert attempt.dead(1000, NOW)
+    assert Attempt("t", attempt.host, os.getpid(), "1", int(NOW.timestamp())).dead(1000, NOW), (
+        "a number used again"
+    )
 
 
 def test_elsewhere_only_time_tells() -> None:
-    now = int(time.time())
-    assert not Attempt("t", "elsewhere", 1, "1", now - 50).dead(10)
-    assert Attempt("t", "elsewhere", 1, "1", now - 100).dead(10)
+    """Given the store's time, then this machine's is of no account."""
+    later = NOW + timedelta(days=1)
+    assert not Attempt("t", "elsewhere", 1, "1", int(later.timestamp())).dead(10, later)
+    assert Attempt("t", "elsewhere", 1, "1", int(NOW.timestamp())).dead(10, later)
+    now = int(NOW.timestamp())
+    assert not Attempt("t", "elsewhere", 1, "1", now - 50).dead(10, NOW)
+    assert Attempt("t", "elsewhere", 1, "1", now - 100).dead(10, NOW)
 
 
 def test_of_a_process_that_runs_and_is_hidden_only_time_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a process of another user under `hidepid`, then it is not taken for dead."""
-    now, host = int(time.time()), Attempt.here().host
+    now, host = int(NOW.timestamp()), Attempt.here(NOW).host
     monkeypatch.setattr(attempts, "Path", lambda _: Path("/nowhere/stat"))
     monkeypatch.setattr(attempts, "_host", lambda: host)
     assert process_birth(os.getpid()) == UNSEEN
-    assert not Attempt("t", host, os.getpid(), "1", now).dead(10)
-    assert Attempt("t", host, os.getpid(), "1", now - 100).dead(10)
-    assert Attempt("t", host, 4_000_000, "1", now).dead(10), "none has this number"
+    assert not Attempt("t", host, os.getpid(), "1", now).dead(10, NOW)
+    assert Attempt("t", host, os.getpid(), "1", now - 100).dead(10, NOW)
+    assert Attempt("t", host, 4_000_000, "1", now).dead(10, NOW), "none has this number"
 
 
 def test_containers_with_one_name_and_one_boot_are_told_apart() -> None:
@@ -59,7 +70,7 @@ def test_containers_with_one_name_and_one_boot_are_told_apart() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False) if unshare else None
     if done is None or done.returncode:
         pytest.skip("a namespace of process numbers cannot be made here")
-    there, here = Attempt.parse(done.stdout.strip()), Attempt.here()
+    there, here = Attempt.parse(done.stdout.strip()), Attempt.here(NOW)
     assert there.host != here.host
     assert there.host.rpartition("/")[0] == here.host.rpartition("/")[0], "one machine, one boot"
-    assert not there.dead(10)
+    assert not there.dead(10, NOW)

@@ -114,7 +114,7 @@ def test_a_planner_that_was_overtaken_adds_nothing(plan: Plan) -> None:
 
 
 def test_attempts_are_noted_and_taken_back(plan: Plan) -> None:
-    first, second = Attempt.here(), Attempt.here()
+    first, second = Attempt.here(UNTIL), Attempt.here(UNTIL)
     plan.attempt("0", first)
     plan.attempt("0", second)
     plan.attempt("9", second)

@@ -72,6 +72,20 @@ def test_a_run_goes_from_open_to_active_to_retracted(store: Store) -> None:
     assert store.count(NAMES.shard(NAMES.run_id(run), 1)) == 0
 
 
+def test_of_runs_like_it_that_answered_nothing_only_one_stays(store: Store) -> None:
+    register = Register(store, NAMES)
+    runs = [opened(register, run_id=f"r{n}") for n in range(4)]
+    shard(register, runs[0], 0, 3)
+    for run, records in zip(runs[:3], (2, 0, 0), strict=True):
+        register.activate(run, {"records": records, "predicted": 0, "abstained": 0, "failed": 0})
+
+    register.withdraw_empty('"limit": 7', runs[2])
+    assert len(register.runs()) == 4
+    register.withdraw_empty('"limit": null', runs[2])
+
+    assert [NamedNode(run.run) for run in register.runs()] == [runs[0], runs[2], runs[3]]
+
+
 def shard(register: Register, run: NamedNode, number: int, size: int) -> NamedNode:
     """A shard that the register names, as a batch of a plan leaves it."""
     graph = register.names.shard(register.names.run_id(run), number)

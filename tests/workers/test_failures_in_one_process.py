@@ -27,7 +27,7 @@ from workers.context import WorkerContext
 def dead_attempts(service: WorkerContext, run: NamedNode, name: str, number: int) -> None:
     """Note attempts of processes that have ended."""
     for token in range(number):
-        here = Attempt.here()
+        here = Attempt.here(service.register.clock())
         service.plan(run).attempt(name, Attempt(f"dead{token}", here.host, 4_000_000, "1", here.at))
 
 
@@ -171,7 +171,7 @@ def test_what_does_not_count_is_swept(service: WorkerContext, queue: Queue) -> N
     queue.reconcile()
     queue.one()
     name = queue.messages[0][2]
-    lost = Attempt.here()
+    lost = Attempt.here(service.register.clock())
     service.plan(run).attempt(name, lost)
     graph = service.plan(run).shard(name, lost.token)
     service.store.insert([Quad(record(0), ENR.about, record(0), graph)])

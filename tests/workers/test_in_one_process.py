@@ -222,7 +222,7 @@ def test_workers_wait_while_a_run_of_its_own_process_is_under_way(
     service: WorkerContext, queue: Queue
 ) -> None:
     run = ask(service)
-    other = begun_elsewhere(service, Attempt.here())
+    other = begun_elsewhere(service, Attempt.here(service.register.clock()))
     assert queue.reconcile() == other.value
     assert not queue.messages
     service.register.retract(other)
@@ -231,7 +231,7 @@ def test_workers_wait_while_a_run_of_its_own_process_is_under_way(
 
 def test_a_run_whose_own_process_died_is_not_waited_for(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    here = Attempt.here()
+    here = Attempt.here(service.register.clock())
     begun_elsewhere(service, Attempt("dead", here.host, 4_000_000, "1", here.at))
     assert queue.reconcile() == run.value
 
@@ -243,6 +243,23 @@ def begun_elsewhere(service: WorkerContext, holder: Attempt) -> NamedNode:
     run, _ = open_run(service.workspace, model, make_request(service.workspace, RUN, folder, model))
     assert grant_lease(service.store, service.names, run, holder=holder).run == run
     return run
+
+
+def test_of_nights_with_nothing_open_the_register_keeps_the_last(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given the last one, then its night is not begun again, and the service is known to be alive."""
+    job = ask(service)
+    queue.all()
+    for day in (1, 2, 3):
+        slot = datetime(2026, 1, day, tzinfo=UTC)
+        monkeypatch.setattr("workers.tasks.last_slot", lambda *_, slot=slot: slot)
+        night = run_nightly(service, queue)  # type: ignore[arg-type]
+        queue.all()
+        assert state(service, NamedNode(night)) == "done"
+        assert [j.run for j in list_jobs(service.workspace)] == [job.value, night]
+    assert run_nightly(service, queue) == night  # type: ignore[arg-type]
+    assert answered(service) == EVERYTHING
 
 
 def test_the_nightly_run_rests_in_its_windows(tmp_path: Path, redis_url: str) -> None:

@@ -53,7 +53,7 @@ def test_the_state_of_each_open_run(service: WorkerContext, queue: Queue) -> Non
 
 def test_runs_wait_while_another_process_has_one_under_way(service: WorkerContext) -> None:
     ask(service)
-    other = begun_elsewhere(service, Attempt.here())
+    other = begun_elsewhere(service, Attempt.here(service.register.clock()))
     tell(service)
     assert told("enrich_runs", state="waiting") == 1
     service.register.retract(other)
