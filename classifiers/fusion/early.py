@@ -23,7 +23,7 @@ from classifiers.data import Dataset, Property, Record
 from classifiers.fusion.base import ByModality, Fuser
 from classifiers.fusion.columns import Columns, RecordColumns, gated
 from classifiers.fusion.rows import present_in, present_rows
-from classifiers.neural.focal_loss import focal_loss
+from classifiers.neural.heads import focal_loss
 from classifiers.probability import log_odds, probabilities_of
 from classifiers.settings import ClassifierSettings, Count, Gamma, Positive, Share
 from classifiers.tfidf.features import TextFeatureSettings

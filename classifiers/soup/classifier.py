@@ -21,10 +21,9 @@ from classifiers.model.verified import read_json
 from classifiers.neural.augment import centre_crop
 from classifiers.neural.image import ImageClassifier, ImageSettings
 from classifiers.neural.networks import ImageNetwork
-from classifiers.soup import small
 from classifiers.soup.evaluation import Evaluator
 from classifiers.soup.selection import Soup
-from classifiers.soup.trajectory import build
+from classifiers.soup.trajectory import build, register_densenet
 from classifiers.soup.trajectory_folder import SEEN
 
 
@@ -143,7 +142,7 @@ class SoupClassifier(ImageClassifier):
         return {**super().own_config(folder), "learned": labels_json(self.learned), "many": many}
 
     def rebuild(self, folder: Path, config: Mapping[str, Any]) -> ImageNetwork:
-        small.register()
+        register_densenet()
         seen, learned, many = read_json(folder / SEEN), config.get("learned"), config.get("many")
         if not (isinstance(learned, Mapping) and isinstance(many, Mapping) and isinstance(seen, Mapping)):
             raise ClassifierError("config.json does not say what the soup has learned")

@@ -87,7 +87,7 @@ VERBS = {
     "runs": Verb("enrich.cli.runs:runs", "Run"),
     "retract": Verb("enrich.cli.runs:retract", "Run"),
     "export": Verb("enrich.cli.runs:export", "Run"),
-    "prune": Verb("enrich.cli.prune:prune", "Run"),
+    "prune": Verb("enrich.cli.runs:prune", "Run"),
     "query": Verb("enrich.cli.show:query", "Look"),
     "show": Verb("enrich.cli.show:show", "Look"),
     "jobs": Verb("enrich.cli.jobs:jobs", "Service"),

@@ -21,8 +21,7 @@ from classifiers.soup.scores import Metric, score
 from classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import SettingsError
-from enrich.soup.pictures import Source
-from enrich.soup.training import open_evaluation, recipe_settings, side_of, train_seeds
+from enrich.soup import Source, open_evaluation, recipe_settings, side_of, train_seeds
 
 FULL_NAMES = ("coatnet_0_rw_224", "resnet50", "densenet121", "vit_base_patch16_224")
 

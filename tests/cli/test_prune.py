@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from enrich.cli import main
-from enrich.cli import prune as verb
+from enrich.cli import runs as verb
 from enrich.graph.stores import open_store
 from tests.runs.made_runs import NAMES, add_run
 

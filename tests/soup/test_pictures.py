@@ -14,9 +14,9 @@ from PIL import Image
 
 from classifiers.base import no_progress
 from classifiers.data import Dataset, Picture, Property, Record
+from enrich import soup as module
 from enrich.errors import InputError, SettingsError
-from enrich.soup import pictures as module
-from enrich.soup.pictures import Source
+from enrich.soup import Source
 
 COLOUR = Property("colour", ("urn:label:green", "urn:label:red"))
 

@@ -1,1 +1,0 @@
-"""Checkpoint soups trained on pictures of the graph or of a folder."""
