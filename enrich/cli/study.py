@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from classifiers.base import Progress
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.learn.training import model_spec
 from enrich.show.tables import print_table
@@ -49,13 +49,11 @@ def gamma(
     as_json: Json = False,
 ) -> None:
     """Ask how rare classes fare as the focal loss's γ grows, with and without class weights."""
-
-    def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+    with _gathered(splits, split, records, seed) as (workspace, material, bars):
         member = model_spec(workspace, ("tabular",)).members[0]
         asked = sorted({0.0, *gammas}) if gammas else GAMMAS
-        return gamma_study(material, member, gammas=asked, progress=progress)
-
-    _answer(ask, splits, split, out, records, seed, as_json)
+        found = gamma_study(material, member, gammas=asked, progress=bars)
+    _show(found, out, as_json)
 
 
 def noise(
@@ -71,11 +69,9 @@ def noise(
     as_json: Json = False,
 ) -> None:
     """Ask what wrong labels cost, and whether label smoothing or confident learning helps."""
-
-    def ask(_workspace: Workspace, material: Material, progress: Progress) -> Study:
-        return noise_study(material, rates=sorted({0.0, *rate}) if rate else RATES, progress=progress)
-
-    _answer(ask, splits, split, out, records, seed, as_json)
+    with _gathered(splits, split, records, seed) as (_, material, bars):
+        found = noise_study(material, rates=sorted({0.0, *rate}) if rate else RATES, progress=bars)
+    _show(found, out, as_json)
 
 
 def fusion(
@@ -91,11 +87,9 @@ def fusion(
     as_json: Json = False,
 ) -> None:
     """Compare late, early and hybrid fusion on the same members, folds and records."""
-
-    def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
-        return fusion_study(material, model_spec(workspace, modality), progress=progress)
-
-    _answer(ask, splits, split, out, records, seed, as_json)
+    with _gathered(splits, split, records, seed) as (workspace, material, bars):
+        found = fusion_study(material, model_spec(workspace, modality), progress=bars)
+    _show(found, out, as_json)
 
 
 def transfer(
@@ -115,27 +109,23 @@ def transfer(
     as_json: Json = False,
 ) -> None:
     """Train on all museums but one and test on that one; on every museum in turn."""
-
-    def ask(workspace: Workspace, material: Material, progress: Progress) -> Study:
+    with _gathered(splits, split, records, seed) as (workspace, material, bars):
         member = model_spec(workspace, (modality,)).members[0]
-        return transfer_study(material, member, context=context, least=least, progress=progress)
+        found = transfer_study(material, member, context=context, least=least, progress=bars)
+    _show(found, out, as_json)
 
-    _answer(ask, splits, split, out, records, seed, as_json)
 
-
-def _answer(
-    ask: Callable[[Any, Any, Any], Study],
-    splits: Path,
-    split: str,
-    out: Path,
-    records: int | None,
-    seed: int,
-    as_json: bool,
-) -> None:
-    """Gather the records, ask, write the files, and show the table and the conclusion."""
+@contextmanager
+def _gathered(
+    splits: Path, split: str, records: int | None, seed: int
+) -> Iterator[tuple[Workspace, Material, Bars]]:
+    """The records of a study, with progress shown while it goes on."""
     with open_workspace() as workspace, Bars("studying") as bars:
-        material = gather(workspace, splits, split, records=records, seed=seed, progress=bars)
-        found = ask(workspace, material, bars)
+        yield workspace, gather(workspace, splits, split, records=records, seed=seed, progress=bars), bars
+
+
+def _show(found: Study, out: Path, as_json: bool) -> None:
+    """Write the files, and show the table and the conclusion."""
     written = found.write(out)
     if as_json:
         write_json(found.to_json())
