@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,6 +35,17 @@ class Stored(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """JSON values that `read` reads back."""
         return self.model_dump(mode="json")
+
+
+def json_values(value: Any) -> Any:
+    """The same with mappings and lists alone, NumPy's numbers as Python's, and null for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(k): json_values(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(v) for v in value]
+    if hasattr(value, "item") and not hasattr(value, "__len__"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _dumped(value: Any) -> Any:

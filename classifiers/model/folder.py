@@ -16,6 +16,7 @@ from classifiers.model.card import classifier_card
 from classifiers.model.manifest import MANIFEST, ModelFolderError, staged
 from classifiers.model.verified import VerifiedFolder, load_verified
 from classifiers.registry import classifier_class
+from classifiers.stored import json_values
 
 FORMAT = 1
 """Version of the layout; a folder of a later version is refused."""
@@ -35,19 +36,8 @@ class LoadedModel:
 def write_json(path: Path, value: Any) -> None:
     """Deterministic JSON; NaN becomes null."""
     path.write_text(
-        json.dumps(clean(value), indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+        json.dumps(json_values(value), indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
     )
-
-
-def clean(value: Any) -> Any:
-    """The same value with every number that JSON cannot write as null."""
-    if isinstance(value, Mapping):
-        return {str(k): clean(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(v) for v in value]
-    if hasattr(value, "item") and not hasattr(value, "__len__"):
-        value = value.item()
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
 
 
 def labels_json(properties: tuple[Property, ...]) -> dict[str, list[str]]:

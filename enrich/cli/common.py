@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from classifiers.stored import json_values
 from classifiers.tables import Table
 from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
@@ -42,19 +43,8 @@ def open_workspace() -> Iterator[Workspace]:
 
 def write_json(data: Any) -> None:
     """JSON on stdout, keys in the order given; NaN is not JSON and becomes null."""
-    sys.stdout.write(json.dumps(_plain(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
-
-
-def _plain(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_plain(value) for value in data]
-    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
-        return None
-    if data is None or isinstance(data, str | int | float | bool):
-        return data
-    return str(data)
+    text = json.dumps(json_values(data), ensure_ascii=False, indent=2, allow_nan=False, default=str)
+    sys.stdout.write(text + "\n")
 
 
 def say(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from classifiers.data import Dataset, Record
 from classifiers.model.metrics import Indices
 from classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from classifiers.registry import classifier_class
+from classifiers.stored import json_values
 from classifiers.tables import Table
 from enrich.errors import InputError
 from enrich.graph.labels import class_names
@@ -45,7 +45,7 @@ class Study:
     def to_json(self) -> dict[str, Any]:
         """JSON values: the table by column names, the setting, figures, plotted points and the conclusion."""
         table = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-        found: dict[str, Any] = plain(
+        found: dict[str, Any] = json_values(
             {
                 "study": self.name,
                 "question": self.question,
@@ -71,17 +71,6 @@ class Study:
         paths[1].write_text(f"{self.table().markdown()}\n{self.conclusion}\n", encoding="utf-8")
         save(panels_figure(self.panels), paths[2])
         return paths
-
-
-def plain(data: Any) -> Any:
-    """The same as JSON values; what is not a finite number becomes None."""
-    if isinstance(data, Mapping):
-        return {str(k): plain(v) for k, v in data.items()}
-    if isinstance(data, list | tuple):
-        return [plain(v) for v in data]
-    if isinstance(data, float | np.floating):
-        return float(data) if math.isfinite(data) else None
-    return int(data) if isinstance(data, np.integer) else data
 
 
 @dataclass(frozen=True)
