@@ -13,7 +13,6 @@ import os
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -52,20 +51,10 @@ _BROKEN: tuple[type[Exception], ...] = (
 """What Pillow's decoders raise on a damaged file."""
 
 
-@dataclass(frozen=True, slots=True)
-class PictureInfo:
-    """What the header says. Width and height are in pixels as stored, before any EXIF rotation."""
-
-    format: str
-    width: int
-    height: int
-    mode: str
-
-
-def inspect(data: bytes | Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> PictureInfo:
-    """Read the header of a picture, allocating no pixels; ClassifierError says why it is refused."""
+def inspect(data: bytes | Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> str:
+    """Pillow's name of a picture's format, by its header alone; ClassifierError says why it is refused."""
     with _open(_content(data, max_bytes), max_pixels) as image:
-        return PictureInfo(_format(image), image.width, image.height, image.mode)
+        return _format(image)
 
 
 def decode(

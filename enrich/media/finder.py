@@ -13,7 +13,7 @@ from PIL import Image
 from classifiers.base import ClassifierError
 from classifiers.data import Picture
 from classifiers.digest import file_digest
-from classifiers.neural.decoding import FORMATS, PictureInfo, decode, inspect
+from classifiers.neural.decoding import FORMATS, decode, inspect
 from classifiers.neural.formats import MEDIA_TYPES
 from enrich.errors import SettingsError
 from enrich.media import iiif
@@ -55,7 +55,7 @@ class PictureFinder:
         url = trimmed(picture.url)
         local = self._mirrors.find(url)
         if local is not None:
-            return "mirror", _had(picture, local, file_digest(local), self._check(local).format)
+            return "mirror", _had(picture, local, file_digest(local), self._check(local))
         request = iiif.recognise(url)
         sized = f"{url}#{self.settings.size}"
         for key in (sized,) if request else (url, sized):
@@ -83,7 +83,7 @@ class PictureFinder:
                 self._put_together(what, part)
             part.flush()
             path = Path(part.name)
-            format, sha256 = self._check(path).format, file_digest(path)
+            format, sha256 = self._check(path), file_digest(path)
             return _had(picture, self._cache.keep(path, key, sha256, format), sha256, format)
 
     def _from_service(
@@ -130,16 +130,16 @@ class PictureFinder:
         except (Refusal, ValueError):
             return None
 
-    def _check(self, path: Path) -> PictureInfo:
-        """Read the header, then the whole picture, so that a damaged one is refused here. Raises Refusal."""
+    def _check(self, path: Path) -> str:
+        """The format, once the whole picture was read, so that a damaged one is refused here. Raises Refusal."""
         limits = {"max_pixels": self.settings.max_pixels, "max_bytes": self.settings.max_bytes}
         try:
-            info = inspect(path, **limits)
+            found = inspect(path, **limits)
             with self._decoders:
                 decode(path, 1, **limits)
         except ClassifierError as error:
             raise Refusal(str(error), Kind.CONTENT) from error
-        return info
+        return found
 
 
 def _had(picture: Picture, path: Path, sha256: str, format: str) -> Picture:

@@ -83,11 +83,6 @@ class PictureSource:
         """Close the connections that are kept open."""
         self.fetcher.close()
 
-    @property
-    def open_circuits(self) -> dict[str, str]:
-        """Hosts that are not asked for a while, each with its failures."""
-        return self.fetcher.circuits.open()
-
     def tally(self) -> PictureTally:
         """What became of the pictures until now."""
         with self._lock:
@@ -95,7 +90,7 @@ class PictureSource:
             had = sum(self.counts[where] for where in HAD)
         may_come = {kind.value: n for kind, n in kinds.items() if kind.may_come}
         refused = {kind.value: n for kind, n in kinds.items() if not kind.may_come}
-        return PictureTally(had, may_come, refused, self.open_circuits)
+        return PictureTally(had, may_come, refused, self.fetcher.circuits.open())
 
     def get(self, picture: Picture) -> Picture:
         """The picture with its local file, digest and format, or with the reason why there is none."""

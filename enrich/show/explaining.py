@@ -59,20 +59,18 @@ def explain_shown(
             f"they are by: {', '.join(sorted(by_model))}"
         )
     subject = _subject(workspace, loaded, shown["record"])
-    wanted = [(a["property"], _explained_value(a)) for a in answers]
-    asked = [(name, value) for name, value in wanted if value is not None]
+    asked = [(a, value) for a in answers if (value := _explained_value(a)) is not None]
+    wanted = [(answer["property"], value) for answer, value in asked]
     try:
-        found = dict(zip(asked, explain(loaded, subject.record, asked, most=most), strict=True))
+        found = explain(loaded, subject.record, wanted, most=most)
     except ClassifierError as error:
         raise ModelError(f"explaining: {error}") from error
-    for answer, (name, value) in zip(answers, wanted, strict=True):
-        explanation = None if value is None else found[name, value]
-        answer["explanation"] = (
-            None if explanation is None else _told(explanation, out or FOLDER, shown["record"])
-        )
-        if answer["explanation"] is not None:
-            same = answer["input"] == input_digest(subject.record, name)
-            answer["explanation"]["input_changed"] = not same
+    for answer in answers:
+        answer["explanation"] = None
+    for (answer, _), explanation in zip(asked, found, strict=True):
+        changed = answer["input"] != input_digest(subject.record, answer["property"])
+        told = _told(explanation, out or FOLDER, shown["record"])
+        answer["explanation"] = told | {"input_changed": changed}
     shown["labels"] |= labels(workspace.store, set(iris(shown)) - set(shown["labels"]))
     return shown
 

@@ -165,7 +165,7 @@ def test_a_host_that_comes_back_is_asked_again_within_the_run(
         web.default = lambda handler: handler.reply(200, picture())
         clock.now += HALF_OPEN_AFTER
         assert all(source.get(Picture(web.url(f"/{n}.jpg"))).path for n in range(30))
-        assert source.open_circuits == {}
+        assert source.tally().open_circuits == {}
     with PictureSource(few) as another_run:
         assert another_run.open_circuits == {}
 

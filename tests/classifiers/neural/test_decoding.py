@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from classifiers.base import ClassifierError
-from classifiers.neural.decoding import FORMATS, MAX_ASPECT, DecodedPictures, PictureInfo, decode, inspect
+from classifiers.neural.decoding import FORMATS, MAX_ASPECT, DecodedPictures, decode, inspect
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255, 255)
 
@@ -46,7 +46,7 @@ def assert_corners(array: NDArray[np.uint8], tolerance: int = 30) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_accepted_formats_are_decoded(format: str) -> None:
     data = as_file(corners(), format)
-    assert inspect(data) == PictureInfo(format, 120, 80, "P" if format == "GIF" else "RGB")
+    assert inspect(data) == format
     array = decode(data, 40)
     assert array.shape == (40, 60, 3)
     assert array.dtype == np.uint8
@@ -67,7 +67,8 @@ def test_other_formats_are_refused(format: str) -> None:
 )
 def test_cmyk_becomes_rgb(format: str, options: dict[str, Any]) -> None:
     data = as_file(corners().convert("CMYK"), format, **options)
-    assert inspect(data).mode == "CMYK"
+    with Image.open(BytesIO(data)) as written:
+        assert written.mode == "CMYK"
     assert_corners(decode(data, 40))
 
 
@@ -247,7 +248,7 @@ def test_a_jpeg_that_lacks_pixels_keeps_its_reason(options: dict[str, Any], size
 
 def test_a_jpeg_with_pictures_behind_it_is_a_jpeg() -> None:
     data = as_file(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", (120, 80), BLUE)])
-    assert inspect(data).format == "JPEG"
+    assert inspect(data) == "JPEG"
     assert_corners(decode(data, 40))
 
 
