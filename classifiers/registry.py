@@ -70,11 +70,9 @@ def _load(kind: str, table: Mapping[str, str], name: str) -> Any:
 
 def build_classifier(name: str, settings: Mapping[str, Any]) -> Classifier:
     """A classifier with these settings. Raises ClassifierError for an unknown name or setting."""
-    kind = classifier_class(name)
-    return kind(kind.settings_class.read(settings, name))
+    return classifier_class(name)(**settings)
 
 
 def build_fuser(name: str, settings: Mapping[str, Any]) -> Fuser:
     """A fuser with these settings. Raises ClassifierError for an unknown name or setting."""
-    kind = fuser_class(name)
-    return kind(kind.settings_class.read(settings, name))
+    return fuser_class(name)(**settings)

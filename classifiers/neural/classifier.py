@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from classifiers.neural.weights import load_network
 from classifiers.settings import ClassifierSettings
 
 WEIGHTS = "model.safetensors"
+Network = TypeVar("Network", bound=MultitaskNetwork)
 Runtime = Literal["auto", "onnx", "torch", "bfloat16"]
 """What answers. `bfloat16` is torch in half the precision, about 1e-2 off: for CPUs with AMX, when asked for."""
 
@@ -43,7 +44,7 @@ class Batch:
     named: Tensor
 
 
-class NeuralClassifier(Classifier):
+class NeuralClassifier(Classifier, Generic[Network]):
     """A multitask network over the items of a record. Back ends say what items are and how they are batched.
 
     `failed` maps what could not be used in the last `predict` (a picture's path, a record) to the reason.
@@ -55,11 +56,11 @@ class NeuralClassifier(Classifier):
         super().__init__(settings, **values)
         self.device = pick_device(self.settings.device)
         self.failed: dict[str, str] = {}
-        self._network: MultitaskNetwork | None = None
+        self._network: Network | None = None
         self._runner: Runner | None = None
 
     @property
-    def network(self) -> MultitaskNetwork:
+    def network(self) -> Network:
         """The network; ClassifierError before `fit` or `read`."""
         if self._network is None:
             raise ClassifierError(f"the {self.name} classifier has not been trained or loaded yet")
@@ -79,7 +80,7 @@ class NeuralClassifier(Classifier):
         """Whether the record has anything this modality can look at."""
 
     @abstractmethod
-    def build(self, train: Dataset, resume: Path | None) -> MultitaskNetwork:
+    def build(self, train: Dataset, resume: Path | None) -> Network:
         """The network to train, for `self.properties`."""
 
     @abstractmethod
@@ -99,7 +100,7 @@ class NeuralClassifier(Classifier):
         """What else `rebuild` needs, as JSON; further files go into the folder."""
 
     @abstractmethod
-    def rebuild(self, folder: Path, config: Mapping[str, Any]) -> MultitaskNetwork:
+    def rebuild(self, folder: Path, config: Mapping[str, Any]) -> Network:
         """The network of a model folder, its weights still to be filled."""
 
     # What they share.
@@ -266,7 +267,7 @@ class NeuralTask:
     """A neural classifier as the training loop sees it."""
 
     def __init__(
-        self, classifier: NeuralClassifier, data: LabelledRecords, held_out: LabelledRecords
+        self, classifier: NeuralClassifier[Any], data: LabelledRecords, held_out: LabelledRecords
     ) -> None:
         self.classifier, self.data, self.held_out = classifier, data, held_out
         self.network: nn.Module = classifier.trained()

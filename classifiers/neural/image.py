@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ def shared_pictures() -> DecodedPictures:
     return DecodedPictures(128 * 1024 * 1024)
 
 
-class ImageClassifier(NeuralClassifier):
+class ImageClassifier(NeuralClassifier[ImageNetwork]):
     """Items are a record's pictures that have a local file; one that does not decode costs only itself.
 
     `pictures` holds the decoded ones and can be replaced by another store.
@@ -119,10 +119,6 @@ class ImageClassifier(NeuralClassifier):
         """How many pictures did not decode."""
         self._kept = None
         return {"pictures_failed": len(self._broken)}
-
-    @property
-    def network(self) -> ImageNetwork:
-        return cast(ImageNetwork, super().network)
 
     def has_items(self, record: Record) -> bool:
         return any(p.path is not None for p in record.pictures)

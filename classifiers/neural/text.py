@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ FEATURES = ArrayCache(256 * 1024 * 1024)
 """Features of token sequences by frozen encoders: the folds of a cross-validation share them."""
 
 
-class TextClassifier(NeuralClassifier):
+class TextClassifier(NeuralClassifier[TextNetwork]):
     """Items are a record's texts, joined into one sequence or read one by one."""
 
     name: ClassVar[str] = "text"
@@ -110,10 +110,6 @@ class TextClassifier(NeuralClassifier):
         column = self.column_of(prop, value)
         found = word_shares(self.network, self.tokens, record, column, join=self.settings.join)
         return MemberExplanation(self.modality, self.name, unit="share", contributions=tuple(found))
-
-    @property
-    def network(self) -> TextNetwork:
-        return cast(TextNetwork, super().network)
 
     def build(self, train: Dataset, resume: Path | None) -> TextNetwork:
         s = self.settings
@@ -224,11 +220,8 @@ class TextClassifier(NeuralClassifier):
         cached = s.frozen and isinstance(self.runner, TorchRunner) and bool(self._encoder_digest)
         for chosen in buckets([len(q) for q in sequences], most=s.predict_batch, tokens=s.predict_tokens):
             found = [sequences[i] for i in chosen]
-            rows = [owners[i] for i in chosen]
-            if cached:
-                yield rows, self.runner.run(self._features(found))
-            else:
-                yield rows, self.runner.run(*self.tokens.padded(found))
+            inputs = (self._features(found),) if cached else self.tokens.padded(found)
+            yield [owners[i] for i in chosen], self.runner.run(*inputs)
 
     def _features(self, sequences: list[list[int]]) -> NDArray[np.float32]:
         """Features (m, width) by the frozen encoder, from the cache where they are known."""
