@@ -3,6 +3,7 @@ visible all at once."""
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -41,7 +42,8 @@ def finalize(context: Context, run: NamedNode) -> bool:
     if not standing.planned or standing.pending or work is None or lease.run != run:
         return False
     check(context, work, run)
-    look_again(context, work, run, standing.facts)
+    if not look_again(context, work, run, standing.facts):
+        return False
     sweep(context, run)
     total: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
     for counts in work.checked.values():
@@ -76,11 +78,12 @@ def check(context: Context, work: RunWork, run: NamedNode) -> None:
         work.checked.update(held)
 
 
-def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | None) -> None:
+def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | None) -> bool:
     """Leave out what must not become current: answers to gaps that others have answered since, that a curator
     has settled, or that a fact fills by now, and answers about records that are no longer there.
 
-    Nothing is read when no run became active since this one was opened and no fact has changed.
+    Nothing is read when no run became active since this one was opened and no fact has changed. False when the
+    run was cancelled meanwhile, or another process closes it too.
     """
     reader = work.workspace.reader
     changed = facts is None or fingerprint(reader) != facts
@@ -88,13 +91,14 @@ def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | Non
     others = context.register.ended_since(began)
     reviews = context.reviews(work)
     if not changed and not others and not reviews.settled_gaps:
-        return
+        return True
     answers = ExistingAnswers(context.store, context.names, work.request.digest, run)
     for shard in sorted(work.checked):
         held = held_answers(context.store, NamedNode(shard))
         stale = _stale(context, work, answers, held, changed=changed, others=others)
-        if stale:
-            _narrow(context, work, run, shard, held, stale)
+        if stale and not _narrow(context, work, run, shard, held, stale):
+            return False
+    return True
 
 
 def _stale(
@@ -132,24 +136,28 @@ def _narrow(
     shard: str,
     held: Sequence[HeldAnswer],
     stale: set[tuple[NamedNode, str]],
-) -> None:
-    """Put a smaller shard in a shard's place, in one update of the register."""
+) -> bool:
+    """Put a smaller shard in a shard's place, in one update of the register; False when it is no longer the run's."""
     kept = [a for a in held if (a.record, a.property) not in stale]
     counts = counts_of(kept)
     graph = NamedNode(shard)
-    smaller = context.plan(run).shard("again", NamedNode(shard).value.rpartition("/")[2]) if kept else None
+    smaller = context.plan(run).shard("again", secrets.token_hex(8)) if kept else None
     if smaller is not None:
         query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} {PAGE_TOKEN}\n}}"
         quads = [Quad(s, p, o) for s, p, o in context.store.select_by_key(query, "s")]  # type: ignore[arg-type]
-        context.store.drop(smaller)
         kept_quads = narrowed(quads, [a.prediction for a in kept], context.names)
         context.store.write_graph(smaller, ntriples(kept_quads))
-    context.register.exchange_shard(run, graph, smaller, counts)
+    stands = context.register.none_retracted([run])
+    if not context.register.exchange_shard(run, graph, smaller, counts, stands):
+        if smaller is not None:
+            context.store.drop(smaller)
+        return False
     context.store.drop(graph)
     del work.checked[shard]
     if smaller is not None:
         work.checked[smaller.value] = Counter({name: n for name, n in counts.items() if n})
     context.observer.log("info", "answers left out", run=run.value, gaps=len(stale))
+    return True
 
 
 def _words(counts: Counter[str]) -> str:

@@ -146,6 +146,7 @@ def prune(
                 )
             with Bars("pruning"):
                 found = pruning.prune(workspace, days=days)
+                answers = found.answers.total()
     if as_json:
         write_json({**found.to_json(), "dry_run": dry_run})
         return

@@ -3,15 +3,15 @@
 The register keeps the runs with their counts, and says how many answers were pruned and when. Until it is
 pruned an answer comes back when the newer run is retracted. A shard that is superseded whole is dropped; of
 one that is in part the rest is written to a new graph, which the register names in the old one's place in one
-update. What a crash leaves unnamed is dropped by the next run.
+update, unless a run that superseded it was retracted meanwhile. What a crash leaves unnamed is dropped by the next run.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from enrich.graph.stores.base import Store
 from enrich.runs.export.run_graphs import shard as shard_quads
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.shards import counts_of, held_answers, narrowed
-from enrich.runs.superseded import superseded
+from enrich.runs.superseded import Superseded, superseded
 from ontology.terms import ENR, Names
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Pruning:
 
     before: datetime
     answers: Counter[str] = field(default_factory=Counter)
-    shards: dict[NamedNode, tuple[NamedNode, set[NamedNode]]] = field(default_factory=dict)
-    """Each shard of an active run with superseded answers: its run, and those predictions."""
+    shards: dict[NamedNode, list[Superseded]] = field(default_factory=dict)
+    """Each shard of an active run with superseded answers: those."""
     retracted: list[NamedNode] = field(default_factory=list)
     dropped: int = 0
     rewritten: int = 0
@@ -57,11 +57,9 @@ def to_prune(workspace: Workspace, moment: datetime | None = None, days: int | N
     store, names = workspace.store, workspace.names
     kept = workspace.settings.run.keep_days if days is None else days
     found = Pruning((moment or Register(store, names).clock()) - timedelta(days=kept))
-    by_shard: dict[NamedNode, tuple[NamedNode, set[NamedNode]]] = defaultdict()
     for answer in superseded(store, names, before=found.before):
-        by_shard.setdefault(answer.shard, (answer.run, set()))[1].add(answer.prediction)
+        found.shards.setdefault(answer.shard, []).append(answer)
         found.answers[answer.run.value] += 1
-    found.shards = dict(by_shard)
     for run, answers in _retracted(store, names, found.before):
         found.retracted.append(run)
         found.answers[run.value] += answers
@@ -77,13 +75,17 @@ def prune(workspace: Workspace, moment: datetime | None = None, days: int | None
         done.dropped += register.purge(run)
         _note(store, names, run, done.answers[run.value], register.clock())
     by_run: Counter[NamedNode] = Counter()
-    for graph, (run, predictions) in done.shards.items():
-        kept = _smaller(store, names, run, graph, predictions)
-        done.rewritten += kept
-        done.dropped += not kept
-        by_run[run] += len(predictions)
-    for run, answers in by_run.items():
-        _note(store, names, run, answers, register.clock())
+    for graph, answers in done.shards.items():
+        run = answers[0].run
+        left = _smaller(store, names, graph, answers)
+        if left is None:
+            done.answers -= Counter({run.value: len(answers)})
+            continue
+        done.rewritten += left
+        done.dropped += not left
+        by_run[run] += len(answers)
+    for run, pruned in by_run.items():
+        _note(store, names, run, pruned, register.clock())
     return done
 
 
@@ -98,20 +100,22 @@ def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[Named
     return sorted(((run, n) for run, n in rows if n), key=lambda row: row[0].value)
 
 
-def _smaller(
-    store: Store, names: Names, run: NamedNode, graph: NamedNode, predictions: Collection[NamedNode]
-) -> bool:
-    """Put a graph without these predictions in a shard's place; False when none is left, and so no graph."""
-    kept = [answer for answer in held_answers(store, graph) if answer.prediction not in predictions]
+def _smaller(store: Store, names: Names, graph: NamedNode, answers: Sequence[Superseded]) -> bool | None:
+    """Put a graph without these answers in a shard's place; False when none is left, and so no graph; None when
+    the shard stays: a run that superseded an answer, or its own, was retracted meanwhile, or the shard exchanged."""
+    register, run, gone = Register(store, names), answers[0].run, {a.prediction for a in answers}
+    kept = [answer for answer in held_answers(store, graph) if answer.prediction not in gone]
     new = None
-    counts: dict[str, int] = {}
     if kept:
         new = NamedNode(f"{re.sub(r'-p[0-9a-f]{8}$', '', graph.value)}-p{secrets.token_hex(4)}")
-        counts = counts_of(kept)
         quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
         lines = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads)
         store.write_graph(new, lines.encode())
-    Register(store, names).exchange_shard(run, graph, new, counts)
+    stands = register.none_retracted({run, *(a.by for a in answers)})
+    if not register.exchange_shard(run, graph, new, counts_of(kept) if kept else {}, stands):
+        if new is not None:
+            store.drop(new)
+        return None
     store.drop(graph)
     return new is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores import Store, open_store
+from enrich.runs import prune as pruning
 from enrich.runs.prune import prune, to_prune
 from enrich.runs.register import Register, timestamp
+from enrich.runs.register import retract as take_back
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 from ontology.terms import ENR, PROV, XSD
@@ -178,6 +181,49 @@ def test_a_crash_on_the_way_leaves_the_old_graph_or_the_new_one(
     assert current(store) == before
     prune(workspace(store), LATER, 90)
     assert current(store) == before
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {(1, "place"): ["a"]}], ids=["wholly superseded", "partly superseded"]
+)
+def test_a_newer_run_retracted_while_the_older_is_pruned_brings_its_answers_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch, others: dict[Gap, list[str]]
+) -> None:
+    old = add_run(store, "r1", {(0, "place"): ["a"], **others}, order=1)
+    new = add_run(store, "r2", {(0, "place"): ["b"]}, order=2)
+    meanwhile(monkeypatch, "held_answers", lambda: retract(store, new))
+    graphs = set(store.graphs())
+
+    done = prune(workspace(store), LATER, 90)
+
+    assert current(store) == {gap: (old, {"a"}) for gap in [(0, "place"), *others]}
+    assert (done.answers.total(), done.dropped, done.rewritten) == (0, 0, 0)
+    assert set(store.graphs()) == graphs
+
+
+def test_a_run_retracted_while_it_is_pruned_leaves_no_graph(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = add_run(store, "r1", {(0, "place"): ["a"], (1, "place"): ["a"]}, order=1)
+    new = add_run(store, "r2", {(0, "place"): ["b"]}, order=2)
+    meanwhile(monkeypatch, "narrowed", lambda: take_back(workspace(store), old.value))
+
+    prune(workspace(store), LATER, 90)
+
+    assert current(store) == {(0, "place"): (new, {"b"})}
+    assert {g for g in store.graphs() if "/run/" in g.value} == {NAMES.shard("r2", 0)}
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, harm: Callable[[], object]) -> None:
+    """Another process does something after this step of pruning a shard."""
+    whole = getattr(pruning, step)
+
+    def then(*given: Any) -> Any:
+        found = whole(*given)
+        harm()
+        return found
+
+    monkeypatch.setattr(pruning, step, then)
 
 
 def test_a_store_of_twenty_nights_is_smaller_after_pruning() -> None:
