@@ -61,18 +61,13 @@ class ExistingAnswers:
         self._own_rank: tuple[int, str] | None = None
         wanted = names.model(model_digest) if model_digest else None
         self._runs: dict[str, _CountedRun] = {}
-        query = (
-            f"SELECT ?run ?state ?model ?order WHERE {{ GRAPH {names.runs} {{ ?run {ENR.runState} ?state . "
-            f"OPTIONAL {{ ?run {PROV.used} ?model }} OPTIONAL {{ ?run {ENR.order} ?order }} }} }}"
-        )
-        for run, state, model, order in store.select(query):
-            if not isinstance(run, NamedNode):
-                continue
+        for run, said in _said_of_runs(store, names).items():
+            order = said.get(ENR.order)
             rank = (int(order.value) if isinstance(order, Literal) else 0, run.value)
             if run == own_run:
                 self._own_rank = rank
-            if state == ENR.Active or run == own_run or run in also:
-                self._runs[run.value] = _CountedRun(rank, wanted is None or model == wanted)
+            if said.get(ENR.runState) == ENR.Active or run == own_run or run in also:
+                self._runs[run.value] = _CountedRun(rank, wanted is None or said.get(PROV.used) == wanted)
 
     def current(self, records: Sequence[NamedNode]) -> dict[tuple[str, str], list[ExistingAnswer]]:
         """The current answers to these records' gaps, by (record, property name), of any model."""
@@ -219,3 +214,14 @@ class AnsweredGaps:
 
 def _key(record: str, name: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{record} {name}".encode(), digest_size=8).digest())
+
+
+def _said_of_runs(store: Store, names: Names) -> dict[NamedNode, dict[object, object]]:
+    """The state, model and order of every run. One pattern: Virtuoso expects joins with OPTIONAL to take for ever."""
+    wanted = values_block(["p"], ([p] for p in (ENR.runState, PROV.used, ENR.order)))
+    query = f"SELECT ?run ?p ?o WHERE {{ {wanted} GRAPH {names.runs} {{ ?run ?p ?o }} {PAGE_TOKEN}\n}}"
+    found: dict[NamedNode, dict[object, object]] = {}
+    for run, predicate, value in store.select_by_key(query, "run"):
+        if isinstance(run, NamedNode):
+            found.setdefault(run, {})[predicate] = value
+    return found

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode, Quad
 
+from enrich.graph.loading import load_file
+from enrich.graph.stores import open_store
 from enrich.graph.stores.base import Store
 from enrich.runs.attempts import Attempt
+from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.jobs import committed
-from enrich.runs.lease import Lease, current_lease, grant_lease
+from enrich.runs.lease import Lease, current_lease, grant_lease, lease_graph, release_lease
 from enrich.runs.plan import Batch, Plan
 from enrich.runs.register import OPEN, Register, Run
 from enrich.runs.request import JOB, Request, requested_runs
 from ontology.terms import ENR, Names
+from tests import servers
 
 NAMES = Names("https://data.example.org/enrich/")
 LEASE = timedelta(minutes=5)
@@ -88,6 +95,18 @@ def test_a_turn_that_was_given_away_and_back_does_not_count(plan: Plan) -> None:
     assert after.token > before.token
     assert not plan.commit("0", before, shard(plan, "aa"), COUNTS, UNTIL)
     assert plan.commit("0", after, shard(plan, "bb"), COUNTS, UNTIL)
+
+
+def test_of_two_who_saw_the_same_lease_one_gets_it(plan: Plan) -> None:
+    """From the very first lease on."""
+    other = open_run(plan.store)
+    before = current_lease(plan.store, NAMES)
+    for first, second in ((plan.run, other), (other, None)):
+        granted = grant_lease(plan.store, NAMES, first, before)
+        assert (granted.run, granted.token) == (first, before.token + 1)
+        assert grant_lease(plan.store, NAMES, second, before) == granted
+        assert plan.store.count(lease_graph(NAMES)) == 2, "its holder and its token"
+        before = granted
 
 
 def test_nothing_counts_in_a_run_that_was_retracted(plan: Plan) -> None:
@@ -190,3 +209,31 @@ def test_the_same_work_is_known_whatever_its_priority() -> None:
     first = Request(JOB, "m", "d", ("place",), priority=3)
     assert first.same_work(Request(JOB, "elsewhere", "d", ("place",), priority=9))
     assert not first.same_work(Request(JOB, "m", "d", ("time",)))
+
+
+@pytest.mark.slow
+@pytest.mark.virtuoso
+@pytest.mark.timeout(900)
+def test_a_plan_of_thousands_of_batches_over_many_facts_is_committed_under_debians_settings(
+    tmp_path: Path, museum_data: Path
+) -> None:
+    """Virtuoso refuses an update whose join it expects to take for ever, as soon as there are many facts."""
+    with (
+        servers.virtuoso(tmp_path / "virtuoso") as endpoint,
+        closing(open_store(**asdict(endpoint))) as store,
+    ):
+        load_file(store, museum_data / "silknow" / "records.nq.gz")
+        plan, batches, holder = Plan(store, NAMES, open_run(store)), 2_000, Attempt.here()
+        token = plan.begin()
+        assert all(plan.add(token, str(n), n, RECORDS, 5) for n in range(batches))
+        plan.complete(token)
+        lease = grant_lease(store, NAMES, plan.run, holder=holder)
+        for n in range(batches):
+            plan.attempt(str(n), holder)
+            assert n % 100 or ExistingAnswers(store, NAMES, "d" * 64, plan.run)
+            assert plan.commit(str(n), lease, plan.shard(str(n), "aa"), COUNTS, UNTIL)
+        assert plan.pending() == 0
+        assert committed(store, NAMES, plan.run) == {name: n * batches for name, n in COUNTS.items()}
+        Register(store, NAMES).activate(plan.run, COUNTS, condition=lease.holds(NAMES))
+        release_lease(store, NAMES, plan.run, holder)
+        assert current_lease(store, NAMES).run is None
