@@ -20,7 +20,15 @@ from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.request import NIGHTLY, OF_A_NIGHT
-from enrich.runs.shards import HeldAnswer, counts_of, held_answers, held_counts, narrowed, noted_counts
+from enrich.runs.shards import (
+    HeldAnswer,
+    counts_of,
+    exchange_shard,
+    held_answers,
+    held_counts,
+    narrowed,
+    noted_counts,
+)
 
 COUNTED = ("records", "predicted", "abstained", "failed")
 AT_ONCE = 20
@@ -147,8 +155,7 @@ def _narrow(
         quads = [Quad(s, p, o) for s, p, o in context.store.select_by_key(query, "s")]  # type: ignore[arg-type]
         kept_quads = narrowed(quads, [a.prediction for a in kept], context.names)
         context.store.write_graph(smaller, ntriples(kept_quads))
-    stands = context.register.none_retracted([run])
-    if not context.register.exchange_shard(run, graph, smaller, counts, stands):
+    if not exchange_shard(context.store, context.names, run, graph, smaller, counts):
         if smaller is not None:
             context.store.drop(smaller)
         return False

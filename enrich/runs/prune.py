@@ -21,7 +21,7 @@ from pyoxigraph import NamedNode
 from enrich.graph.stores.base import Store
 from enrich.runs.export.run_graphs import shard as shard_quads
 from enrich.runs.register import Register, number, timestamp
-from enrich.runs.shards import counts_of, held_answers, narrowed
+from enrich.runs.shards import counts_of, exchange_shard, held_answers, narrowed
 from enrich.runs.superseded import Superseded, superseded
 from ontology.terms import ENR, Names
 
@@ -103,7 +103,7 @@ def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[Named
 def _smaller(store: Store, names: Names, graph: NamedNode, answers: Sequence[Superseded]) -> bool | None:
     """Put a graph without these answers in a shard's place; False when none is left, and so no graph; None when
     the shard stays: a run that superseded an answer, or its own, was retracted meanwhile, or the shard exchanged."""
-    register, run, gone = Register(store, names), answers[0].run, {a.prediction for a in answers}
+    run, gone = answers[0].run, {a.prediction for a in answers}
     kept = [answer for answer in held_answers(store, graph) if answer.prediction not in gone]
     new = None
     if kept:
@@ -111,8 +111,8 @@ def _smaller(store: Store, names: Names, graph: NamedNode, answers: Sequence[Sup
         quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
         lines = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads)
         store.write_graph(new, lines.encode())
-    stands = register.none_retracted({run, *(a.by for a in answers)})
-    if not register.exchange_shard(run, graph, new, counts_of(kept) if kept else {}, stands):
+    counts = counts_of(kept) if kept else {}
+    if not exchange_shard(store, names, run, graph, new, counts, by={a.by for a in answers}):
         if new is not None:
             store.drop(new)
         return None

@@ -199,38 +199,6 @@ class Register:
             idempotent=True,
         )
 
-    def exchange_shard(
-        self,
-        run: NamedNode,
-        old: NamedNode,
-        new: NamedNode | None,
-        counts: Mapping[str, int],
-        condition: str = "",
-    ) -> bool:
-        """Name a smaller shard in the place of one, or none, in one update; the run's state is not changed.
-
-        False when nothing was exchanged: `condition` does not hold, or another process was first.
-        """
-        runs, named = self.names.runs, ""
-        if new is not None:
-            said = " ; ".join(f"{ENR[name]} {value}" for name, value in counts.items())
-            named = f"INSERT {{ GRAPH {runs} {{ {run} {ENR.graph} {new} . {new} {said} }} }} "
-        held = f"GRAPH {runs} {{ {run} {ENR.graph} {old} }}"
-        self.store.update(f"DELETE {{ {held} }} {named}WHERE {{ {held} {condition} }}", idempotent=True)
-        there = self.store.ask(f"ASK {{ GRAPH {runs} {{ {run} {ENR.graph} {new or old} }} }}")
-        if there != (new is not None):
-            return False
-        self.store.update(f"DELETE WHERE {{ GRAPH {runs} {{ {old} ?name ?count }} }}", idempotent=True)
-        return True
-
-    def none_retracted(self, runs: Iterable[NamedNode]) -> str:
-        """A filter that passes while none of these runs is retracted."""
-        among = ", ".join(str(run) for run in runs)
-        return (
-            f"FILTER NOT EXISTS {{ GRAPH {self.names.runs} {{ ?retracted {ENR.runState} {ENR.Retracted} "
-            f"FILTER(?retracted IN ({among})) }} }}"
-        )
-
     def renew(self, run: NamedNode, lease: timedelta) -> None:
         """Say that an open run is worked on, or waits for its turn."""
         alive = f"{run} {ENR.aliveUntil}"

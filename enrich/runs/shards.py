@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyoxigraph import Literal, NamedNode, Quad
@@ -80,6 +80,36 @@ def counts_of(answers: Iterable[HeldAnswer]) -> dict[str, int]:
     gaps = {(a.record, a.property): a.outcome for a in answers}
     by_outcome = Counter(gaps.values())
     return {"records": len({record for record, _ in gaps}), **{name: by_outcome[name] for name in OUTCOMES}}
+
+
+def exchange_shard(
+    store: Store,
+    names: Names,
+    run: NamedNode,
+    old: NamedNode,
+    new: NamedNode | None,
+    counts: Mapping[str, int],
+    by: Collection[NamedNode] = (),
+) -> bool:
+    """Name a smaller shard in the place of one, or none, in one update of the register.
+
+    False when nothing was exchanged: the run or one of `by` is retracted, or another process was first.
+    """
+    named = ""
+    if new is not None:
+        said = " ; ".join(f"{ENR[name]} {value}" for name, value in counts.items())
+        named = f"INSERT {{ GRAPH {names.runs} {{ {run} {ENR.graph} {new} . {new} {said} }} }} "
+    held = f"GRAPH {names.runs} {{ {run} {ENR.graph} {old} }}"
+    none_retracted = (
+        f"FILTER NOT EXISTS {{ GRAPH {names.runs} {{ ?retracted {ENR.runState} {ENR.Retracted} "
+        f"FILTER(?retracted IN ({', '.join(str(each) for each in {run, *by})})) }} }}"
+    )
+    store.update(f"DELETE {{ {held} }} {named}WHERE {{ {held} {none_retracted} }}", idempotent=True)
+    there = store.ask(f"ASK {{ GRAPH {names.runs} {{ {run} {ENR.graph} {new or old} }} }}")
+    if there != (new is not None):
+        return False
+    store.update(f"DELETE WHERE {{ GRAPH {names.runs} {{ {old} ?name ?count }} }}", idempotent=True)
+    return True
 
 
 def narrowed(quads: Collection[Quad], kept: Collection[NamedNode], names: Names) -> list[Quad]:

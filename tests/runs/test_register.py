@@ -21,6 +21,7 @@ from enrich.runs.register import (
     new_run_id,
     retract,
 )
+from enrich.runs.shards import exchange_shard
 from ontology.terms import ENR, Names
 from tests.museums import museum
 
@@ -110,8 +111,8 @@ def test_a_smaller_shard_takes_the_place_of_one_in_one_update(store: Store) -> N
     smaller = NAMES.shard(NAMES.run_id(run), 1)
     store.insert([Quad(old, ENR.predicted, Literal(3), NAMES.runs)])
 
-    register.exchange_shard(run, old, smaller, {"predicted": 2})
-    register.exchange_shard(run, old, smaller, {"predicted": 9})
+    exchange_shard(store, NAMES, run, old, smaller, {"predicted": 2})
+    exchange_shard(store, NAMES, run, old, smaller, {"predicted": 9})
 
     assert register.shards(run) == {smaller.value}
     assert not store.ask(f"ASK {{ GRAPH {NAMES.runs} {{ {old} ?p ?o }} }}")
