@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -58,7 +58,7 @@ class Watch:
     redis_bytes: list[int] = field(default_factory=list)
     planner: list[float] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
-    cores: float = 0.0
+    spent: tuple[float, ...] = ()
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Watch:
@@ -99,6 +99,11 @@ class Bench:
     broker: str
     server: Server
     loaded: Path
+
+    def store(self) -> psutil.Process:
+        """The process of the store."""
+        assert self.server.process is not None
+        return psutil.Process(self.server.process.pid)
 
     def keep(self) -> None:
         """Copy the store as it is now."""
@@ -163,19 +168,20 @@ def in_process(made: Museum) -> tuple[int, float]:
     return done.records, done.seconds
 
 
-def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200) -> tuple[int, float, Watch]:
+def by_workers(bench: Bench, processes: int, seconds: float = 7200) -> tuple[int, float, Watch]:
     """(records, seconds, memory) of a job done by one worker with so many processes: from when the job was
     entered in the register until it was active there."""
+    made, broker = bench.made, bench.broker
     worker = made.worker(processes)
     m.wait_for(lambda: made.logs("worker ready"), 120, "the worker")
     time.sleep(2)
     with Watch(broker, psutil.Process(worker.pid)) as watch:
         began = time.monotonic()
         job = made.json("queue", "--model", "model")["job"]
-        busy = Busy()
+        spent = Spent(psutil.Process(worker.pid), bench.store())
         while not made.logs("run active") and time.monotonic() < began + seconds:
             time.sleep(1)
-        watch.cores = busy.cores()
+        watch.spent = spent()
     found = made.job(job)
     if found["state"] != "done":
         raise SystemExit(f"the job is {found}")
@@ -191,20 +197,24 @@ def by_workers(made: Museum, broker: str, processes: int, seconds: float = 7200)
     return found["records"], taken, watch
 
 
-class Busy:
-    """How many of the machine's cores were busy, on average, since this was made."""
+class Spent:
+    """Seconds of processor that each of some processes took, with its children, since this was made: what other
+    programs do on the machine does not change them much."""
 
-    def __init__(self) -> None:
-        self.began, self.before = time.monotonic(), self._seconds()
+    def __init__(self, *processes: psutil.Process) -> None:
+        self.processes = processes
+        self.before = self._all()
 
-    @staticmethod
-    def _seconds() -> float:
-        times = psutil.cpu_times()
-        return float(sum(times) - times.idle - times.iowait)
+    def __call__(self) -> tuple[float, ...]:
+        return tuple(after - before for before, after in zip(self.before, self._all(), strict=True))
 
-    def cores(self) -> float:
-        """The average until now."""
-        return (self._seconds() - self.before) / (time.monotonic() - self.began)
+    def _all(self) -> list[float]:
+        each = [{process, *process.children(recursive=True)} for process in self.processes]
+        others = [set(self.processes) - {process} for process in self.processes]
+        return [
+            sum(sum(p.cpu_times()[:2]) for p in some - other)
+            for some, other in zip(each, others, strict=True)
+        ]
 
 
 def spin(_: int = 0) -> float:
@@ -225,45 +235,40 @@ def ceiling() -> float:
 
 def throughput(data: bytes, modality: str, batch: int, rounds: int) -> None:
     """In-process beside one and two worker processes; the median of some rounds."""
-    print(
-        "| how | records | seconds | records/s | beside in-process | cores busy | MB per process | MB of the parent |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    found: dict[int, list[tuple[int, float, Sequence[float], float, float]]] = {0: [], 1: [], 2: []}
+    ceilings = []
     with museum(data, batch, modality) as bench:
         bench.keep()
-        made, broker = bench.made, bench.broker
-        results: dict[str, list[tuple[int, float, float, float, float]]] = {
-            "in-process": [],
-            "1": [],
-            "2": [],
-        }
-        ratios, ceilings = [], []
         for _ in range(rounds):
             bench.renew()
-            busy = Busy()
-            records, seconds = in_process(made)
-            results["in-process"].append((records, seconds, busy.cores(), 0, 0))
+            spent = Spent(psutil.Process(), bench.store())
+            records, seconds = in_process(bench.made)
+            found[0].append((records, seconds, spent(), 0, 0))
             ceilings.append(ceiling())
             for processes in (1, 2):
                 bench.renew()
-                records, seconds, watch = by_workers(made, broker, processes)
-                results[str(processes)].append((records, seconds, watch.cores, watch.children, watch.parent))
-            one, two = (results[k][-1][1] for k in ("1", "2"))
-            ratios.append(one / two)
-        base = None
-        for how, found in results.items():
-            records, seconds, cores, child, parent = sorted(found, key=lambda row: row[1])[len(found) // 2]
-            rate = records / seconds
-            base = base or rate
-            name = how if how == "in-process" else f"{how} worker process{'es' if how == '2' else ''}"
-            print(
-                f"| {name} | {records:,} | {seconds:.1f} | {rate:.0f} | {rate / base:.2f} | "
-                f"{cores:.2f} | {child:.0f} | {parent:.0f} |",
-                flush=True,
-            )
+                records, seconds, watch = by_workers(bench, processes)
+                found[processes].append((records, seconds, watch.spent, watch.children, watch.parent))
+            print([rows[-1] for rows in found.values()], file=sys.stderr, flush=True)
     print(
-        f"\nTwo processes beside one: {median(ratios):.2f} times the records per second, where two that share "
-        f"nothing and only count did {median(ceilings):.2f} times."
+        "| run | records | seconds | records/s | beside in-process | ms of processor a record: ours | the store's | "
+        "MB per process | MB of the parent |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    base = None
+    for processes, rows in found.items():
+        records, seconds, (ours, store), child, parent = sorted(rows, key=lambda row: row[1])[len(rows) // 2]
+        rate = records / seconds
+        base = base or rate
+        name = ("in-process", "one worker process", "two worker processes")[processes]
+        print(
+            f"| {name} | {records:,} | {seconds:.1f} | {rate:.0f} | {rate / base:.2f} | {1000 * ours / records:.2f} | "
+            f"{1000 * store / records:.2f} | {child:.0f} | {parent:.0f} |",
+            flush=True,
+        )
+    ratios = [one[1] / two[1] for one, two in zip(found[1], found[2], strict=True)]
+    print(
+        f"\nTwo processes beside one: {', '.join(f'{ratio:.2f}' for ratio in ratios)} times the records per second, where "
+        f"two that share nothing and only count did {median(ceilings):.2f} times."
     )
 
 
@@ -276,7 +281,7 @@ def batches(data: bytes, sizes: list[int]) -> None:
             bench.keep()
             records, seconds = in_process(bench.made)
             bench.renew()
-            again, taken, _ = by_workers(bench.made, bench.broker, 1)
+            again, taken, _ = by_workers(bench, 1)
             alone, worker = 1000 * seconds / records, 1000 * taken / again
             print(f"| {size} | {alone:.2f} | {worker:.2f} | {worker - alone:+.2f} |", flush=True)
 
@@ -316,7 +321,7 @@ def many_gaps(numbers: list[int], processes: int) -> None:
         known = ox.serialize(generated(range(200), whole=True), format=ox.RdfFormat.N_QUADS) or b""
         with museum(known, 500, "dummy", lease=1800) as bench:
             bench.add(generated(range(200, 200 + number), whole=False))
-            records, seconds, watch = by_workers(bench.made, bench.broker, processes, seconds=6 * 3600)
+            records, seconds, watch = by_workers(bench, processes, seconds=6 * 3600)
             assert records == number, (records, number)
             sizes = watch.redis_bytes or [0]
             most = [size / 1e6 for size in (sizes[0], max(sizes))]
