@@ -15,6 +15,7 @@ from enrich.answering.batch_work import WAITING, do_batch
 from enrich.answering.finalize import finalize, sweep_orphans
 from enrich.answering.planner import make_plan
 from enrich.errors import RunError
+from enrich.graph.stores.base import Store
 from enrich.learn.training import train
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
@@ -161,7 +162,11 @@ def test_a_newer_model_takes_the_place_of_an_older_run_that_ended_first(
     assert newer.records == GAPS
 
 
-def test_a_fact_filled_in_meanwhile_is_not_answered(service: WorkerContext, queue: Queue) -> None:
+def test_a_fact_filled_in_meanwhile_is_not_answered(tmp_path: Path, redis_url: str, store: Store) -> None:
+    """On every kind of store the shards that held an answer to it are made smaller."""
+    store.insert(facts())
+    service = small_service(tmp_path, redis_url, store)
+    queue = Queue(service)
     job = begun(service, queue)
     place = load_profile("silknow").property("place")
     filled = [record(0), record(GAPS - 1)]
@@ -173,6 +178,10 @@ def test_a_fact_filled_in_meanwhile_is_not_answered(service: WorkerContext, queu
     assert answered(service) == sorted(set(EVERYTHING) - {r.value for r in filled})
     done = service.register.get(job)
     assert (done.records, (done.predicted or 0) + (done.abstained or 0)) == (GAPS - 2, GAPS - 2)
+    shards = {g.value for g in store.graphs() if g.value.startswith(f"{service.names.graph_prefix}run/")}
+    assert shards == service.register.shards(job)
+    assert any("/again-" in shard for shard in shards)
+    service.let_go_of_runs()
 
 
 def test_a_record_deleted_meanwhile_gets_no_answer(service: WorkerContext, queue: Queue) -> None:

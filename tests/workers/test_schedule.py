@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +15,7 @@ from enrich.errors import SettingsError, StoreUnavailable
 from enrich.settings.loading import Settings
 from enrich.settings.models import WorkersSettings
 from tests.workers.museum import redis_server, running
+from tests.workers.proxy import HANG, PASS, proxy
 from workers import schedule
 from workers.app import make_app
 from workers.schedule import NightlyScheduler, last_slot, nightly_crontab
@@ -137,6 +139,29 @@ def test_a_night_that_met_no_broker_is_asked_for_when_it_is_back(tmp_path: Path)
         assert sent(scheduler) == 0, "the broker has forgotten all"
         ticks(scheduler)
         assert sent(scheduler) >= 1
+
+
+@pytest.mark.usefixtures("no_wait")
+@pytest.mark.parametrize("how", ["open connections fall silent", "new ones are never answered"])
+def test_a_silent_redis_does_not_hold_beat_up(tmp_path: Path, how: str) -> None:
+    """Given a Redis that says nothing, then beat gives up within half a minute, and asks for the night when it speaks again."""
+    server, url = redis_server(tmp_path / "redis")
+    with running(server), proxy(int(url.rpartition(":")[2].partition("/")[0])) as between:
+        scheduler = beat(
+            tmp_path, f"redis://127.0.0.1:{between.port}/0", [datetime.now(UTC) - timedelta(days=1)]
+        )
+        ticks(scheduler)
+        if how == "new ones are never answered":
+            between.mode = HANG
+        else:
+            assert between.silence() >= 2
+        silent = monotonic()
+        ticks(scheduler, 1)
+        assert monotonic() - silent < 45
+        between.mode = PASS
+        before = sent(scheduler)
+        ticks(scheduler)
+        assert sent(scheduler) > before
 
 
 @pytest.mark.usefixtures("no_wait")
