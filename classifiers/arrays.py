@@ -1,7 +1,5 @@
 """Arrays of a model folder, as safetensors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

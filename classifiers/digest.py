@@ -1,7 +1,5 @@
 """SHA-256 digests, in hexadecimal."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

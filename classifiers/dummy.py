@@ -1,7 +1,5 @@
 """Class priors: the floor that any classifier must beat, and the stand-in for tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

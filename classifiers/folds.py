@@ -1,7 +1,5 @@
 """Folds, and predictions for records by what did not see them (Wolpert 1992, Stacked Generalization)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Nominal values as sparse columns: each value has a column of its own, and a record with several has several."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

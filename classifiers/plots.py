@@ -1,7 +1,5 @@
 """What every plot shares: a figure of panels, and its file, small enough for a repository."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

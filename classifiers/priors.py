@@ -1,7 +1,5 @@
 """The share of each class among the training values: what answers where nothing else can."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Names of classifiers and fusers: the one place where a new one is entered, imported only when asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points

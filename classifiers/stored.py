@@ -1,7 +1,5 @@
 """Values that are kept as JSON: frozen pydantic models, read with every key, type and range checked."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

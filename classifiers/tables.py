@@ -1,7 +1,5 @@
 """The one table: as Markdown here, and on a terminal by whoever draws one. Numbers have three digits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -14,8 +14,6 @@ EnrichError                 exit 1, the base
 └── BrokerError             exit 7: no broker answers
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 

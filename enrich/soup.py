@@ -1,7 +1,5 @@
 """Soups: pictures of a folder or of the graph, trajectories trained on them, and what was trained opened again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

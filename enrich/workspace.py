@@ -1,7 +1,5 @@
 """What every verb works on: the settings, and the store, profile, names and reader made from them when asked."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Self

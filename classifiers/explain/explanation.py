@@ -1,7 +1,5 @@
 """What an explanation holds. Contributions are signed: above zero they speak for the class, below against it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Why a model gave an answer: each modality's share in it, and what each classifier went by."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A saliency map drawn over its picture."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import numpy as np

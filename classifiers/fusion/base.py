@@ -1,7 +1,5 @@
 """The interface of what fuses several modalities, and the pass-through for when there is one."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path

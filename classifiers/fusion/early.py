@@ -4,8 +4,6 @@ Words, context and known values have an embedding each; their weighted sums are 
 other modalities predict, go through one shared layer, and a head per property answers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

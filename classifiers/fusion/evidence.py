@@ -1,7 +1,5 @@
 """What the joint model predicts of the training records without having seen them, pooled for the late fusion."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Its predictions are out of fold in training, like every other member's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

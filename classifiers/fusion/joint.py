@@ -6,8 +6,6 @@ together. Catalogues repeat themselves, so the training records most alike in wo
 frequent a class is among the records that share a value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -6,8 +6,6 @@ night the neighbours are missing too), a linear machine over words, context and 
 votes of the most similar records. All that is learnt from is out-of-fold (Wolpert 1992).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which records the modalities have a prediction for, and the predictions of some records."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

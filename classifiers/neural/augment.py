@@ -4,8 +4,6 @@ Every random number comes from the generator that is passed in, so a resumed run
 Sources: Szegedy et al. 2015 (crops), Yun et al. 2019 (CutMix), Zhang et al. 2018 (MixUp).
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Arrays that are kept in memory while they fit: decoded pictures, and features of texts."""
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable

@@ -1,7 +1,5 @@
 """Checkpoints of a training run: one folder per epoch of safetensors and JSON, complete or not there at all."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -6,8 +6,6 @@ the size is read from the header and checked before any pixel is allocated, and 
 refused whole rather than filled up with grey.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import struct

@@ -1,7 +1,5 @@
 """Text encoders: from the hub, from a local folder, packaged, or small and built from scratch."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

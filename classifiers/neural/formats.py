@@ -4,8 +4,6 @@ Decoders allocate by what a header says, some of them on opening. So sizes, scan
 bounded here, on the bytes alone.
 """
 
-from __future__ import annotations
-
 import struct
 
 from classifiers.base import ClassifierError

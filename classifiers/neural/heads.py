@@ -4,8 +4,6 @@ Source: Rei et al. 2022, section 4 (multitask heads, class-weighted focal loss, 
 Lin et al. 2017, *Focal Loss for Dense Object Detection*, section 3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal

@@ -1,7 +1,5 @@
 """The image classifier: any timm backbone, fine-tuned, over all the pictures of a record."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

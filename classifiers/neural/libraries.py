@@ -5,8 +5,6 @@ operators do not load, and importing it fails because it registers shapes for op
 Declaring their schemas first is enough: nothing here ever runs them.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 from typing import Any

@@ -1,7 +1,5 @@
 """The networks: a backbone or an encoder, with the heads of all properties on top."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

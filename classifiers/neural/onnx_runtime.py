@@ -1,7 +1,5 @@
 """ONNX Runtime as the fast path on a CPU: export, comparison with torch, and the choice between the two."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

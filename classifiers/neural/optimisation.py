@@ -1,7 +1,5 @@
 """How a network is optimised: settings, layer-wise learning rates, schedules and precision."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext

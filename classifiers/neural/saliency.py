@@ -1,7 +1,5 @@
 """What a network went by: a saliency map over a picture, the words of a text that mattered."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """The text classifier: any transformers encoder, frozen or fine-tuned, over all the texts of a record."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From a record's texts to token numbers: early truncation, a fair share for every text, batches by length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The training loop of every neural classifier: resumable after a kill, early stopping, best epoch kept."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Weights from safetensors files: pretrained ones are matched to a body by name, or refused with what is missing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The evidence on one pool: what averaging does to bias and variance, where the models lie, how sure they are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

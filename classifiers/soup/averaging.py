@@ -1,7 +1,5 @@
 """Averages the weights of checkpoints, and takes batch norm's statistics anew for the average."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

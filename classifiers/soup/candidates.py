@@ -1,7 +1,5 @@
 """What is compared: the best member, every soup and the vote of one pool, with their answers on held-out pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

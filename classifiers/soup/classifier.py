@@ -1,7 +1,5 @@
 """The soup as an image classifier: an ordinary model folder that never answers from memory."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Compares networks trained by one recipe and budget, and within each the best checkpoint with its soups."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What an answer costs: processor time and operations of one member, of a soup, and of the vote, on the same pictures."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 

@@ -4,8 +4,6 @@ The models are draws of one way of training: the members of a trajectory, the se
 of the training data. Labels are taken as noise-free, so noise stands within the bias.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp

@@ -1,7 +1,5 @@
 """Distances between models by what they answer, and maps of them in two dimensions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

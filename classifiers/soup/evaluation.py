@@ -1,7 +1,5 @@
 """Mixes members of a checkpoint pool into one network, and answers given pictures with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of the analysis and the comparison, as PNG files below 100 KB."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

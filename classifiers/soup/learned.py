@@ -1,7 +1,5 @@
 """Mixing shares by gradient descent on the selection pictures (Wortsman et al. 2022, appendix I)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

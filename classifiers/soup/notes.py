@@ -1,7 +1,5 @@
 """What a person should know of a soup: ties, duplicates, a soup of one, a collapse and its likely reason."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

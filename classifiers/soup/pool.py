@@ -1,7 +1,5 @@
 """The checkpoints of finished trajectories: verified, told apart by digest, and checked to fit each other."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

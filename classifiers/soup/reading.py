@@ -1,7 +1,5 @@
 """Reads labelled pictures: from a folder with labels.csv and archives, or those of the graph's records."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -4,8 +4,6 @@ Training the whole network on every replicate would cost as many trajectories; t
 that the last layer owes to the sample of training pictures, and says so.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """One self-contained HTML page of an analysis or a comparison, with the figures as PNG and the numbers as JSON."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from pathlib import Path

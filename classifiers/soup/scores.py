@@ -1,7 +1,5 @@
 """How good logits and probabilities are for a set of pictures."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Literal
 

@@ -5,8 +5,6 @@ long as it gets no worse. Window: the last checkpoints, as many as score best (I
 2022). Learned: see `learned`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal

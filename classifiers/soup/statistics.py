@@ -1,7 +1,5 @@
 """Intervals and paired tests for figures that were measured with several seeds on the same pictures."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

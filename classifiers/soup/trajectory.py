@@ -4,8 +4,6 @@ Recipe: Tran et al. 2026 (AdamW, cosine with warm restarts of T₀ = 3 epochs, r
 or MixUp, focal loss or cross-entropy). The loop is that of every neural classifier (neural.training).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

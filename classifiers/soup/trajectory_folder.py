@@ -3,8 +3,6 @@
 The loop is that of every neural classifier (neural.training).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import resource

@@ -5,8 +5,6 @@ scores become probabilities by the logistic function or softmax; the model that 
 on out-of-fold predictions (Platt 1999), which undoes the balancing of the classes.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -5,8 +5,6 @@ kind of object, so its words count as columns of their own. Sublinear term frequ
 within each field (Salton and Buckley 1988).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -6,8 +6,6 @@ is exactly what was measured. One after the other: LIBLINEAR's threads share one
 and the same seed would no longer give the same machine.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Exit codes: 0 done; 1 anything else; 2 a setting, option, profile or input file;
 5 the shapes; 6 a run; 7 the broker; 130 interrupted.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

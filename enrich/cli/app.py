@@ -5,8 +5,6 @@ module may hold EXAMPLES, a mapping of verbs to the example in their help. A new
 an entry point of the group `enrich.commands` in another package.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Callable, Mapping

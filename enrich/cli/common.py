@@ -1,7 +1,5 @@
 """What the verbs share: the workspace, output as JSON or tables, and progress on stderr."""
 
-from __future__ import annotations
-
 import json
 import sys
 import threading

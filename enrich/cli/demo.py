@@ -1,7 +1,5 @@
 """The verb demo: a museum of our own, from its gaps to one prediction's provenance."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

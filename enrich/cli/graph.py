@@ -1,7 +1,5 @@
 """Verbs that set a museum up: init, load, profile, gaps."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict

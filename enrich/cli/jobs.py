@@ -1,7 +1,5 @@
 """Verbs about jobs: jobs, job, cancel, pause, resume. They need the triplestore alone."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 from typing import Annotated

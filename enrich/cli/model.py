@@ -1,7 +1,5 @@
 """Verbs about what learns: train, evaluate, models."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """What every verb's command line has in common: options that mean the same, and the example in the help."""
 
-from __future__ import annotations
-
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated

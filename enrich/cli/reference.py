@@ -3,8 +3,6 @@
 Run as `python -m enrich.cli.reference FILE`; a test compares the file with what this would write.
 """
 
-from __future__ import annotations
-
 import inspect
 import io
 import os

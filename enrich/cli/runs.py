@@ -1,7 +1,5 @@
 """Verbs about runs: run, runs, retract, export, prune."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Verbs that look: query, show."""
 
-from __future__ import annotations
-
 import sys
 from itertools import islice
 from pathlib import Path

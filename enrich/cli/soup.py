@@ -1,7 +1,5 @@
 """Verbs about soups: soup train, soup cook, soup analyse, soup compare. Imported when one of them is named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path

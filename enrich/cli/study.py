@@ -1,7 +1,5 @@
 """Verbs of studies: study gamma, study noise, study fusion, study transfer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files as bytes: unpacked when the name ends in .gz, without a byte order mark, and in UTF-8."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import zlib

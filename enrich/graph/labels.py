@@ -1,7 +1,5 @@
 """What to call a class for a person: its label in the graph, else a short form of its IRI."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 

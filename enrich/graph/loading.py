@@ -1,7 +1,5 @@
 """Load RDF files into a store: checked first, then streamed, with an account of what was left out."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator

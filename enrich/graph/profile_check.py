@@ -1,7 +1,5 @@
 """Compares a profile with a graph: what each of its patterns finds, what lies outside, what to change."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """Reads the museum's records from the fact graphs, in batches, as a profile says."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Files that name records: lists of IRIs, and splits. Both may be compressed (.gz)."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator

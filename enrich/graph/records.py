@@ -1,7 +1,5 @@
 """A museum record as read from the graph: what the classifiers see, and where answers belong."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -6,8 +6,6 @@ before word for word is merged with it. Only a batch of statements is in memory 
 of each statement.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator

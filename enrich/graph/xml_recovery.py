@@ -1,8 +1,6 @@
 """Reads RDF/XML that is not quite right: entities that would fill the memory are refused, and a triple with an
 IRI that is none costs that triple only."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Which addresses may be connected to, and which hosts are allowed although their address is not public."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterable
 

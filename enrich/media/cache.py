@@ -10,8 +10,6 @@ Files appear whole or not at all (written apart, then renamed). An index entry w
 another length counts as absent.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """What is known of the hosts of a run: whose circuit is open because they fail, and who asked us to wait."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -6,8 +6,6 @@ address. Every read and write keeps to one deadline per request, so that a serve
 then cannot hold a connection for longer.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 import ssl

@@ -3,8 +3,6 @@
 Proxies named in the environment are not used: what they connect to could not be checked.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import ssl

@@ -1,7 +1,5 @@
 """Where one picture comes from: a mirror, the cache, its server, or a IIIF service; checked before it is given."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from io import BytesIO

@@ -4,8 +4,6 @@ Sources: IIIF Image API 2.1 and 3.0, sections 2 (URL syntax), 4.2 (size) and 4.7
 servers give only the sizes they list, and 403 and 501 are common answers to `full`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Sources: IIIF Image API 1.1, section 5; 2.1 and 3.0, section 5 (image informatio
 and `maxArea` are limits that a request above is refused for.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

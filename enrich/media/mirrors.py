@@ -1,7 +1,5 @@
 """Local folders that hold what URLs with a certain prefix would give."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote

@@ -1,7 +1,5 @@
 """Reads pictures ahead of the records being looked at, so that the model does not wait for the network."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -5,8 +5,6 @@ Refusal          a picture is not to be had; its kind tells whether it may come 
 └── ServerError  the host answered that it is busy or failed, or hung up
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from enrich.errors import EnrichError

@@ -4,8 +4,6 @@ Every key is a field below, with its meaning, default and unit; `docs/reference.
 Unknown keys are refused, so that a misspelt one is not silently ignored.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

@@ -1,7 +1,5 @@
 """The tables of enrich.toml and their keys: what each means, its default and its unit."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Explains the answers about a record anew, with the model that gave them: words, values, places in pictures."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path

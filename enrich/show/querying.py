@@ -1,7 +1,5 @@
 """Run a named query or a query file, read-only, and write its answer in a standard format as it streams."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """All that is known and predicted of one record: each answer with its whole provenance, as data and as a tree."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables on a terminal, with nothing of the graph that could harm it."""
 
-from __future__ import annotations
-
 import sys
 
 from rich import table

@@ -1,7 +1,5 @@
 """Other people's text made safe for a terminal: a literal of the graph may hold escape sequences."""
 
-from __future__ import annotations
-
 import unicodedata
 
 _KEPT = "\n\t"

@@ -1,7 +1,5 @@
 """A record's answers, their provenance and, where asked for, why they were given, drawn as a tree."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The protocol that every store follows, and the RDF terms that cross it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol, Self, runtime_checkable

@@ -1,7 +1,5 @@
 """How many rows a server gives at once: learned by a probe, so that an answer cut short is never believed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 

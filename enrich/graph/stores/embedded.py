@@ -1,7 +1,5 @@
 """The embedded store: Oxigraph in this process, on disk or in memory, through pyoxigraph."""
 
-from __future__ import annotations
-
 import gc
 import re
 from collections.abc import Iterable, Iterator

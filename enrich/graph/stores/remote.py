@@ -1,7 +1,5 @@
 """The remote store: any SPARQL 1.1 endpoint, with a Graph Store URL where it has one."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections import deque

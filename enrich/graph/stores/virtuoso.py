@@ -1,7 +1,5 @@
 """What Virtuoso 7.2.5 cannot hold faithfully, found by trying."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 
