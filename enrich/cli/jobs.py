@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated
 
 import typer
@@ -23,25 +24,14 @@ EXAMPLES = {
 }
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its run's IRI.")]
 FOLLOW_SECONDS = 2.0
+_FIGURES = attrgetter("started", "gaps", "answered", "failed", "remaining_seconds")
 
 
 def jobs(as_json: Json = False) -> None:
     """List the jobs, nightly ones too, the oldest first."""
     with open_workspace() as workspace:
         found = list_jobs(workspace)
-        rows = [
-            (
-                j.job,
-                j.kind,
-                _state(j, workspace),
-                j.started,
-                j.gaps,
-                j.answered,
-                j.failed,
-                j.remaining_seconds,
-            )
-            for j in found
-        ]
+        rows = [(j.job, j.kind, _state(j, workspace), *_FIGURES(j)) for j in found]
     if as_json:
         write_json([job.as_dict() for job in found])
         return

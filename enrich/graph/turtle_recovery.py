@@ -95,7 +95,7 @@ class Salvage:
         batch: list[_Statement] = []
         for statement in _statements(self._lines(stream)):
             if _DIRECTIVE.fullmatch(statement.text):
-                if self._changes(statement):
+                if self._header.get(_directive_key(statement.text)) != statement.text:
                     yield from self._flush(batch)
                     self._direct(statement)
             elif self._is_new(statement):
@@ -108,9 +108,6 @@ class Salvage:
         for raw in stream:
             self.lines += 1
             yield raw.decode("utf-8", "surrogateescape")
-
-    def _changes(self, directive: _Statement) -> bool:
-        return self._header.get(_directive_key(directive.text)) != directive.text
 
     def _direct(self, directive: _Statement) -> None:
         """Take a directive into the header of all that follows, if it is a valid one."""

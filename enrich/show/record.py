@@ -29,7 +29,8 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
     nodes, states, runs_of = _answers(store, names, record)
     if not states and subject.problem is not None:
         raise InputError(subject.problem)
-    register = _register(store, names, {*runs_of.values(), *_models(nodes.values())})
+    models = {m for said in nodes.values() for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
+    register = _register(store, names, {*runs_of.values(), *models})
     reviews = _reviews(store, names, list(states))
     answers = []
     for answer in states:
@@ -95,10 +96,6 @@ def _described(store: Store, graph: NamedNode, nodes: Iterable[NamedNode]) -> di
             if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode) and value is not None:
                 said[subject][predicate].append(value)
     return said
-
-
-def _models(nodes: Iterable[Statements]) -> set[NamedNode]:
-    return {m for said in nodes for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
 
 
 def _register(store: Store, names: Names, nodes: set[NamedNode]) -> dict[NamedNode, Statements]:

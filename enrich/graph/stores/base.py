@@ -145,6 +145,8 @@ class Store(Protocol):
     def close(self) -> None:
         """Let the store go."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, cast
 
 import pyoxigraph as ox
 from pyoxigraph import DefaultGraph, NamedNode, Quad
 
 from enrich.errors import QueryRefused, StoreError, StoreUnavailable
-from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Health, Row, Rows
+from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Health, Row, Rows, Store
 from ontology.sparql import clauses
 
 BULK_BYTES = 1_000_000
@@ -22,7 +22,7 @@ _FROM_NAMED = re.compile(r"FROM\s+NAMED\s+<([^>]*)>", re.IGNORECASE)
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
-class EmbeddedStore:
+class EmbeddedStore(Store):
     """Oxigraph on disk at `path`, or in memory when `path` is None.
 
     One process at a time holds a store on disk. With `read_only` the store is opened beside the process
@@ -163,12 +163,6 @@ class EmbeddedStore:
         finally:
             self._store = None
             gc.collect()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     @contextmanager
     def _errors(self, *, writing: bool = False) -> Iterator[None]:

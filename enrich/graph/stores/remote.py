@@ -4,7 +4,7 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import IO, Self, TypeVar, cast
+from typing import IO, TypeVar, cast
 from urllib.parse import urlencode
 
 import pyoxigraph as ox
@@ -12,7 +12,7 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
 
 from enrich.errors import EnrichError, InputError, QueryRefused, ResultTruncated, StoreError, StoreUnavailable
 from enrich.graph.stores import virtuoso
-from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Rows, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Rows, Store, Term
 from enrich.graph.stores.capping import PROBE_ROWS, RowCap
 from enrich.graph.stores.embedded import Digest, named, one_line
 from enrich.graph.stores.pieces import Batch, Graph, batches, line_batches
@@ -25,7 +25,7 @@ HEAD_ITEMS = 5_000
 """So many rows are read before the first is given out, so that a short answer cut off is asked again."""
 
 
-class RemoteStore:
+class RemoteStore(Store):
     """A SPARQL endpoint at `query_url`; read only when it has neither an update nor a graph store URL.
 
     JSON results are asked for: JSON says where it ends, so an answer cut short is never believed, and
@@ -201,12 +201,6 @@ class RemoteStore:
 
     def close(self) -> None:
         self.transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     # Within
 

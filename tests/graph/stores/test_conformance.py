@@ -120,7 +120,7 @@ def sorted_by_text(quads: Iterable[Quad]) -> list[Quad]:
 def test_dump_and_load_again_is_the_same(store: Store) -> None:
     quads = [*numbered(200), Quad(subject(1), Q, Literal("é\n\t\"\\", language="en"), G2)]  # fmt: skip
     store.insert(quads)
-    whole, one = io.io.BytesIO(), io.BytesIO()
+    whole, one = io.BytesIO(), io.BytesIO()
     store.dump(whole)
     store.dump(one, G2)
     assert parsed(whole.getvalue(), ox.RdfFormat.N_QUADS) == sorted_by_text(quads)
