@@ -42,7 +42,8 @@ class Record:
     """One museum object, as the classifiers see it.
 
     `known` maps a property's name to the classes that the facts give it (none when it is a gap);
-    `context` maps a context's name (museum, object type, …) to its raw values.
+    `context` maps a context's name (museum, object type, …) to its raw values. `outside` names the properties
+    of which the facts state a value that reaches no class: whatever is answered there is wrong.
     """
 
     id: str
@@ -50,23 +51,33 @@ class Record:
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: tuple[Text, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    outside: tuple[str, ...] = ()
 
     def without(self, *properties: str) -> Record:
         """The same record with the values of these properties hidden."""
         return replace(self, known={k: v for k, v in self.known.items() if k not in properties})
 
+    def without_contexts(self, names: Sequence[str]) -> Record:
+        """The same record with these contexts hidden."""
+        return replace(self, context={k: v for k, v in self.context.items() if k not in names})
+
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A property to predict: its name, its classes in order, and whether a record may have several."""
+    """A property to predict: its name, its classes in order, and whether a record may have several.
+
+    `broader` maps a value with too few records to the class that stands for it, a broader concept.
+    """
 
     name: str
     classes: tuple[str, ...]
     many: bool = False
+    broader: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def index(self) -> dict[str, int]:
-        """Class to column."""
-        return {c: i for i, c in enumerate(self.classes)}
+        """Class, or value that a class stands for, to column."""
+        columns = {c: i for i, c in enumerate(self.classes)}
+        return {**{value: columns[c] for value, c in self.broader.items()}, **columns}
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,12 @@ class Dataset:
                     target[row, index[value]] = 1.0
         named: NDArray[np.bool_] = target.sum(axis=1) > 0
         return target, named
+
+    def stated(self, prop: Property) -> NDArray[np.bool_]:
+        """The records (n,) that state a value, with a class or outside the classes."""
+        return np.array(
+            [bool(r.known.get(prop.name)) or prop.name in r.outside for r in self.records], dtype=bool
+        )
 
     def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Dataset:
         """The records of these rows, with the same properties."""

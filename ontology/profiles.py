@@ -217,7 +217,9 @@ class Profile:
 
     `facts` are glob patterns of graph IRIs, those that begin with `!` exclude; without any that includes,
     every graph is one of facts that is neither excluded nor ours. `museum` is the name of the context
-    that says which museum a record belongs to; `labels` are paths to a record's own name, best first;
+    that says which museum a record belongs to; `group` names the contexts whose values, taken together, say within
+    which records a property is recorded alike (a museum's collections or departments), the museum when it names none;
+    `labels` are paths to a record's own name, best first;
     `extends` names the profile of the package that this one started from.
     """
 
@@ -232,6 +234,7 @@ class Profile:
     images: tuple[ImageProfile, ...] = ()
     contexts: Annotated[tuple[ContextProfile, ...], BeforeValidator(_tables)] = ()
     museum: str = ""
+    group: tuple[str, ...] = ()
     labels: Paths = ()
 
     @model_validator(mode="after")
@@ -240,7 +243,15 @@ class Profile:
             raise ValueError("no property to predict; add a table such as [properties.place]")
         if self.museum and self.museum not in {context.name for context in self.contexts}:
             raise ValueError(f"museum names the context {self.museum!r}, which is not there; add it")
+        for name in self.group:
+            if name not in {context.name for context in self.contexts}:
+                raise ValueError(f"group names the context {name!r}, which is not there; add it")
         return self
+
+    @property
+    def grouped_by(self) -> tuple[str, ...]:
+        """The contexts that say which group a record belongs to."""
+        return self.group or ((self.museum,) if self.museum else ())
 
     def property(self, name: str) -> PropertyProfile:
         """The property of this name. Raises OntologyError when the profile has none."""

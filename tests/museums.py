@@ -48,14 +48,26 @@ def answer(
     present: bool = True,
     order: Sequence[int] | None = None,
     inside: Sequence[bool] | None = None,
+    reach: float | Sequence[float] = 0.5,
+    promised: float = 0.9,
+    regime: int = 0,
 ) -> Prediction:
-    """One record's answer about classes https://c.example/0, …"""
+    """One record's answer about classes https://c.example/0, …, which must reach `reach`."""
     k = len(probabilities)
     prop = Property("place", tuple(f"https://c.example/{i}" for i in range(k)), many)
     fused = Distribution(prop.classes, np.array([probabilities], float), np.array([present]), many)
     ranks = np.array([order if order is not None else np.argsort(-np.array(probabilities), kind="stable")])
-    sets = None if inside is None else np.array([inside])
-    return Prediction(prop, fused, {"tabular": fused}, ranks, sets, 0.9 if inside is not None else None)
+    return Prediction(
+        prop,
+        fused,
+        {"tabular": fused},
+        ranks,
+        sets=np.zeros((1, k), bool) if inside is None else np.array([inside]),
+        coverage=np.array([np.nan if inside is None else 0.9]),
+        thresholds=np.broadcast_to(np.asarray(reach, float), (1, k)),
+        promised=np.array([promised]),
+        regimes=np.array([regime], np.int8),
+    )
 
 
 def record(**known: tuple[str, ...]) -> Record:

@@ -7,26 +7,29 @@ from classifiers.base import ClassifierError
 from classifiers.data import Record
 from classifiers.explain.explanation import Contribution, Explanation, MemberExplanation
 from classifiers.model.model import Model, Prediction
+from classifiers.model.regimes import REGIMES
 
 
 def explain(
     model: Model, record: Record, wanted: Sequence[tuple[str, str]], *, most: int = 10
 ) -> list[Explanation]:
-    """Explain some (property, class) of one record; pictures must have been fetched.
+    """Explain some (property, class) of one record by the model of its regime; pictures must have been fetched.
 
     At most `most` contributions of each kind are given. Raises ClassifierError for a property or class that
     the model does not know.
     """
-    predictions = model.predict([record])
     found = []
     for name, value in wanted:
+        part = model.parts().get(REGIMES[int(model.regimes_of(name, [record])[0])], model)
+        shown = record.without_contexts(part.hides)
+        predictions = part.answer([record])
         if value not in (classes := model.property(name).classes):
             raise ClassifierError(f"the model knows no class {value!r} of {name}")
         k = classes.index(value)
         fused = predictions[name].fused
         probability = float(fused.probabilities[0, k]) if fused.present[0] else None
-        members = tuple(_member(model, m, record, predictions[name], k, most) for m in model.members)
-        fusion = explain_fusion(model, record, predictions, name, k)
+        members = tuple(_member(part, m, shown, predictions[name], k, most) for m in part.members)
+        fusion = explain_fusion(part, shown, predictions, name, k)
         found.append(Explanation(name, value, probability, fusion, members))
     return found
 

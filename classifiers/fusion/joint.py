@@ -155,7 +155,7 @@ def _gain(token: Any, target: FloatArray) -> FloatArray:
     """log P(class | token) − log P(class), smoothed towards zero as if by three more records."""
     has = token.copy()
     has.data[:] = 1.0
-    prior = np.maximum(target.mean(axis=0), 1e-6)
+    prior = np.maximum(target.sum(axis=0) / max(len(target), 1), 1e-6)
     count = np.asarray(has.sum(axis=0)).ravel()[:, None]
     together = np.asarray(has.T @ target)
     gain: FloatArray = np.log((together + _SMOOTHING * prior + 1e-9) / (count + _SMOOTHING) / prior)

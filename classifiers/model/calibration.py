@@ -4,6 +4,9 @@ Methods: none; temperature (Guo et al. 2017, section 4.2); vector scaling (ibid.
 per class, pulled towards no change; for independent classes this is Platt's 1999 scaling of each);
 isotonic (Zadrozny and Elkan 2002: one class against the rest, then renormalised). The one with the best
 cross-validated log loss is kept: temperature alone cannot undo class weighting.
+
+Records whose value lies outside the classes have a target of zeros. Of independent classes each learns from them;
+for a property with one value, how probable it is that the value is among the classes is learnt beside.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from classifiers.base import ClassifierError, FloatArray
 from classifiers.folds import fold_of
-from classifiers.model.calibrator import TINY, Calibrator, Method, Numbers
+from classifiers.model.calibrator import TINY, Calibrator, Method, Numbers, confidence_odds
 from classifiers.model.metrics import log_loss, target_shares
 from classifiers.probability import log_odds, probabilities_of
 
@@ -41,9 +45,15 @@ def fit_calibrator(
     nothing is learnt and the method is none. A single method is not compared with anything, so no losses
     are measured.
     """
-    n = len(probabilities)
     if not np.isfinite(probabilities).all():
         raise ClassifierError("calibration needs finite probabilities; leave absent records out")
+    inside = np.asarray(target.any(axis=1))
+    if not many and not inside.all():
+        within = fit_calibrator(
+            probabilities[inside], target[inside], methods=methods, folds=folds, seed=seed
+        )
+        return within.model_copy(update={"inside": _inside(within.apply(probabilities), inside)})
+    n = len(probabilities)
     if n < 10 * folds:
         return Calibrator(many=many)
     fold = fold_of(n, folds, seed)
@@ -58,6 +68,25 @@ def fit_calibrator(
         losses[method] = float(sum(parts) / n)
     best = min(methods, key=lambda m: (losses.get(m, 0.0), METHODS.index(m)))
     return _fit(best, probabilities, target, many, losses)
+
+
+def _inside(probabilities: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and bias of the probability that a value is among the classes, by the first candidate's log-odds.
+
+    The slope is never below zero, so that no order is turned round; both are pulled a little towards zero.
+    """
+    odds = confidence_odds(probabilities)
+
+    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
+        chance = expit(parameters[0] * odds + parameters[1])
+        error = chance - inside
+        value = (
+            -np.log(np.clip(np.where(inside, chance, 1 - chance), TINY, 1)).sum() + (parameters**2).sum() / 2
+        )
+        return float(value), np.array([(error * odds).sum(), error.sum()]) + parameters
+
+    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(0.0, 20.0), (-20.0, 20.0)])
+    return float(found.x[0]), float(found.x[1])
 
 
 def _fit(

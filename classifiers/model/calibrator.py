@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
+from scipy.special import expit, logit
 
 from classifiers.base import ClassifierError, FloatArray
 from classifiers.probability import log_odds, probabilities_of
@@ -25,6 +26,8 @@ class Calibrator(Stored):
 
     `slopes` and `biases` (K,) for temperature (one slope, no bias) and vector scaling; `steps` per class
     the (x, y) knots of the isotonic maps. `losses` is the cross-validated log loss of each method tried.
+    `inside`, where training records had values outside the classes, is the slope and bias on the log-odds of the
+    first candidate that give the probability that the value is one of the classes; a row sums to that.
     """
 
     method: Method = "none"
@@ -33,6 +36,7 @@ class Calibrator(Stored):
     biases: Numbers = ()
     steps: tuple[tuple[Numbers, Numbers], ...] = ()
     losses: Mapping[str, float] = {}
+    inside: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -49,6 +53,14 @@ class Calibrator(Stored):
 
     def apply(self, probabilities: FloatArray) -> FloatArray:
         """Calibrated probabilities (n, K); rows of NaN (absent) stay NaN."""
+        scaled = self._scaled(probabilities)
+        if self.inside is None or not scaled.size:
+            return scaled
+        slope, bias = self.inside
+        chance: FloatArray = expit(slope * confidence_odds(scaled) + bias)
+        return scaled * chance[:, None]
+
+    def _scaled(self, probabilities: FloatArray) -> FloatArray:
         if self.classes is None:
             return probabilities.copy()
         if self.classes != probabilities.shape[1]:
@@ -67,6 +79,12 @@ class Calibrator(Stored):
         mapped = np.clip(mapped, FLOOR, 1.0 - FLOOR)
         mapped[np.isnan(probabilities).any(axis=1)] = np.nan
         return mapped if self.many else mapped / mapped.sum(axis=1, keepdims=True)
+
+
+def confidence_odds(probabilities: FloatArray) -> FloatArray:
+    """The log-odds (n,) of the first candidates; NaN for absent rows."""
+    odds: FloatArray = logit(np.clip(probabilities.max(axis=1), TINY, 1 - TINY))
+    return odds
 
 
 def read_calibrator(data: Any, classes: int) -> Calibrator:

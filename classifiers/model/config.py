@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import ConfigDict
@@ -13,6 +14,8 @@ from classifiers.model.calibrator import Calibrator, Numbers
 from classifiers.model.conformal import ConformalSets
 from classifiers.model.folder import FORMAT, read_properties
 from classifiers.model.manifest import ModelFolderError
+from classifiers.model.regimes import Experience, Regime
+from classifiers.model.thresholds import Promise
 from classifiers.model.verified import VerifiedFolder
 from classifiers.stored import Stored
 
@@ -39,7 +42,11 @@ class FusionConfig(Stored):
 
 
 class ModelConfig(Stored):
-    """The whole file. Thresholds, offsets, calibrators and candidate sets are by property."""
+    """The whole file. Thresholds, offsets, calibrators, candidate sets and promises are by property.
+
+    `regimes` are the other regimes that have a folder of their own; `hides` the contexts that this one does not
+    see; `broader` maps by property the values that a broader class stands for.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -54,12 +61,22 @@ class ModelConfig(Stored):
     offsets: Mapping[str, Numbers]
     candidate_sets: Mapping[str, ConformalSets] = {}
     target_precision: float
+    promises: Mapping[str, Promise] = {}
+    hides: tuple[str, ...] = ()
+    regimes: tuple[Regime, ...] = ()
+    experience: Experience | None = None
+    broader: Mapping[str, Mapping[str, str]] = {}
     training: Mapping[str, Any] = {}
 
     def calibration(self) -> dict[str, str]:
         """How answers are calibrated, by property: those of the fusion, or of the only member."""
         chosen = self.calibrators.get(FUSION) or next((c for c in self.calibrators.values() if c), {})
         return {name: calibrator.method for name, calibrator in chosen.items()}
+
+
+def regime_folder(regime: Regime) -> str:
+    """The folder of a regime's model within the whole one."""
+    return regime.replace(" ", "-")
 
 
 def read_config(folder: VerifiedFolder) -> tuple[ModelConfig, tuple[Property, ...]]:
@@ -73,7 +90,9 @@ def read_config(folder: VerifiedFolder) -> tuple[ModelConfig, tuple[Property, ..
         raise ModelFolderError(str(error)) from error
     if not config.members:
         raise ModelFolderError(f"{folder.path}: the model has no members")
-    properties = read_properties(folder, values)
+    properties = tuple(
+        replace(p, broader=config.broader.get(p.name, {})) for p in read_properties(folder, values)
+    )
     for problem in _misfits(config, properties):
         raise ModelFolderError(f"{folder.path}: config.json: {problem}")
     return config, properties
@@ -93,6 +112,8 @@ def _misfits(config: ModelConfig, properties: tuple[Property, ...]) -> Iterator[
                 yield f"{where}the thresholds of {prop.name} are not {size} numbers"
             if len(holder.offsets.get(prop.name, prop.classes)) != size:
                 yield f"{where}the offsets of {prop.name} are not {size} numbers"
+        if any(stands not in prop.classes for stands in config.broader.get(prop.name, {}).values()):
+            yield f"broader maps a value of {prop.name} to what is no class"
         for modality, by_property in config.calibrators.items():
             calibrator = by_property.get(prop.name)
             if calibrator is not None and calibrator.classes not in (None, size):

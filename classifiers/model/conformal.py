@@ -33,8 +33,9 @@ class ConformalSets(Stored):
     size: float
 
     @classmethod
-    def fit(cls, probabilities: FloatArray, target: FloatArray, *, coverage: float = 0.9) -> Self:
-        """From held-out calibrated probabilities (n, K) and targets (n, K) with at least one value a row.
+    def fit(cls, probabilities: FloatArray, target: FloatArray, *, coverage: float = 0.9) -> Self | None:
+        """From held-out calibrated probabilities (n, K) and targets (n, K); a row of zeros has its value outside
+        the classes, and no set covers it. None when those alone are more than the promise lets be missed.
 
         With fewer records than the promise needs (9 for 90 %), every class is in. The rule is the same for
         properties with one value, for a record may name two of those as well.
@@ -45,13 +46,15 @@ class ConformalSets(Stored):
             raise ClassifierError(f"probabilities are {probabilities.shape}, targets {target.shape}")
         if not np.isfinite(probabilities).all():
             raise ClassifierError("conformal sets need finite probabilities; leave absent records out")
-        named = target.sum(axis=1) > 0
-        lowest = np.sort(np.where(target > 0, probabilities, np.inf).min(axis=1)[named])
+        named = target.any(axis=1)
+        lowest = np.sort(np.where(named, np.where(target > 0, probabilities, np.inf).min(axis=1), -1.0))
         n = len(lowest)
         rank = math.ceil((n + 1) * coverage - 1e-9)
         threshold = min(float(lowest[n - rank]), 1.0) if rank <= n else 0.0
+        if threshold < 0:
+            return None
         fitted = cls(coverage=coverage, threshold=threshold, records=n, size=0.0)
-        size = float(fitted.apply(probabilities[named]).sum(axis=1).mean()) if n else 0.0
+        size = float(fitted.apply(probabilities).sum(axis=1).mean()) if n else 0.0
         return fitted.model_copy(update={"size": size})
 
     def apply(self, probabilities: FloatArray) -> NDArray[np.bool_]:
@@ -70,7 +73,6 @@ class ConformalSets(Stored):
 
 
 def covered(sets: NDArray[np.bool_], target: FloatArray) -> float:
-    """Share of the records that name a class whose every named class is in the set; NaN for no records."""
-    named = np.asarray(target.sum(axis=1) > 0)
-    inside = np.asarray((sets | (target <= 0)).all(axis=1))
-    return float(inside[named].mean()) if named.any() else float("nan")
+    """Share of the records whose every named class is in the set, a value outside never; NaN for no records."""
+    inside = np.asarray((sets | (target <= 0)).all(axis=1) & target.any(axis=1))
+    return float(inside.mean()) if len(inside) else float("nan")

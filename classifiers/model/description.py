@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from classifiers.base import ClassifierError
 from classifiers.data import Property
-from classifiers.model.config import ModelConfig, read_config
+from classifiers.digest import file_digest
+from classifiers.model.config import ModelConfig, read_config, regime_folder
+from classifiers.model.manifest import MANIFEST
+from classifiers.model.regimes import Experience, Regime
+from classifiers.model.thresholds import Promise
 from classifiers.model.verified import VerifiedFolder, load_verified, read_json
 from classifiers.registry import classifier_class, fuser_class
 
@@ -25,13 +30,14 @@ class MemberDescription:
 @dataclass(frozen=True)
 class ModelDescription:
     """A model: its digest, the properties it predicts, its members by modality, how each property is
-    calibrated, and the account of its training."""
+    calibrated, the account of its training, and what it knew of where its records come from."""
 
     digest: str
     properties: tuple[Property, ...]
     members: Mapping[str, MemberDescription]
     calibration: Mapping[str, str]
     training: Mapping[str, Any]
+    experience: Experience | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -57,11 +63,27 @@ class ModelDescription:
             m: MemberDescription(member.classifier, member.digest, histories[m])
             for m, member in config.members.items()
         }
-        return cls(digest, properties, members, config.calibration(), config.training)
+        return cls(digest, properties, members, config.calibration(), config.training, config.experience)
+
+
+def promises_of(folder: Path, digest: str) -> dict[Regime, Mapping[str, Promise]]:
+    """What a model promises, by regime and property; nothing when the folder holds another model by now."""
+    try:
+        if file_digest(folder / MANIFEST) != digest:
+            return {}
+        config = _config(folder)
+        parts = {regime: _config(folder / regime_folder(regime)) for regime in config.regimes}
+    except (ClassifierError, OSError):
+        return {}
+    return {"seen": config.promises, **{regime: part.promises for regime, part in parts.items()}}
+
+
+def _config(folder: Path) -> ModelConfig:
+    return ModelConfig.read(read_json(folder / "config.json"), f"{folder}: config.json")
 
 
 def survives_fork(folder: Path) -> bool:
     """Whether all that a model is made of may be loaded before the process forks. Raises ClassifierError."""
-    config = ModelConfig.read(read_json(folder / "config.json"), f"{folder}: config.json")
+    config = _config(folder)
     members = all(classifier_class(member.classifier).fork_safe for member in config.members.values())
     return members and fuser_class(config.fusion.name).fork_safe

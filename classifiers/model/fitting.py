@@ -1,12 +1,14 @@
 """Fits a model: its members, their calibration, the fusion, the thresholds and the order of candidates.
 
 Everything that must not see its own training data comes from out-of-fold predictions on the training
-records; figures and thresholds are taken after cross-fitted calibration.
+records; figures and thresholds are taken after cross-fitted calibration. All of it is done once for each regime
+(see `classifiers.model.regimes`): with records, blocks or groups left out together, and without what says nothing
+about a block or a group that was never seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property
-from classifiers.folds import fold_count, fold_of, out_of_fold
+from classifiers.data import MODALITIES, Dataset, Property
+from classifiers.folds import Rows, fold_count, fold_of, out_of_fold
 from classifiers.fusion.base import Fuser, PassThrough
 from classifiers.fusion.rows import take
 from classifiers.model.calibration import fit_calibrator
@@ -24,10 +26,13 @@ from classifiers.model.calibrator import Calibrator
 from classifiers.model.config import FUSION, Threshold
 from classifiers.model.conformal import ConformalSets
 from classifiers.model.decision_rule import order_candidates, tune_offsets
-from classifiers.model.metrics import hits, score, threshold_for_precision
+from classifiers.model.metrics import score
 from classifiers.model.model import Member, Model, sane
-from classifiers.model.out_of_fold import MemberSpec, train_member
-from classifiers.registry import build_fuser
+from classifiers.model.out_of_fold import MemberSpec, Trained, train_member
+from classifiers.model.promises import decide_by, promise_table
+from classifiers.model.regimes import Experience, Regime, group_of, local_contexts, unit_folds
+from classifiers.model.thresholds import Promise, Unit
+from classifiers.registry import build_fuser, classifier_class
 
 By = dict[str, dict[str, Distribution]]
 
@@ -38,7 +43,8 @@ class ModelSpec:
 
     `fusion` None takes the late fusion for several members and the pass-through for one. `order` says how
     candidates are ranked: by 'macro_f1' (offsets tuned out of fold) or by 'probability'. `coverage` is
-    the promise of the conformal candidate sets, None for no sets.
+    the promise of the conformal candidate sets, None for no sets. `groups` are the contexts that say which group
+    a record belongs to; `regimes` those that are fitted beside "seen".
     """
 
     members: tuple[MemberSpec, ...]
@@ -48,6 +54,29 @@ class ModelSpec:
     target_precision: float = 0.9
     order: Literal["macro_f1", "probability"] = "macro_f1"
     coverage: float | None = 0.9
+    groups: tuple[str, ...] = ()
+    regimes: tuple[Regime, ...] = ("unseen block", "unseen group")
+
+
+@dataclass(frozen=True)
+class View:
+    """What one regime learns from: records with what it does not see hidden, and what is left out together.
+
+    `groups` (n,) are the records' groups, which the regime may not see; `units` (n,) is None where each record is left out by itself.
+    """
+
+    regime: Regime
+    dataset: Dataset
+    spec: ModelSpec
+    groups: Sequence[str]
+    hides: tuple[str, ...] = ()
+    units: Rows | None = None
+    unit: Unit = "record"
+
+    def folds(self, folds: int, seed: int) -> Rows:
+        if self.units is None:
+            return fold_of(len(self.dataset), folds, seed)
+        return unit_folds(self.units)(folds, seed)
 
 
 def fit_model(
@@ -60,35 +89,81 @@ def fit_model(
 ) -> Model:
     """Train every member and all that stands on them. Raises ClassifierError for a dataset that cannot teach."""
     _check(dataset, spec)
+    experience = Experience.learn(dataset, spec.groups)
+    seen, *others = views(dataset, spec, experience)
+    model = fit_view(seen, seed=seed, progress=progress, resume=resume).model
+    model.experience = experience
+    for view in others:
+        named = _in_regime(progress, view.regime)
+        model.regimes[view.regime] = fit_view(
+            view, seed=seed, progress=named, resume=resume, seen=model
+        ).model
+    model.metrics = {**model.metrics, "regimes": {r: m.metrics["promises"] for r, m in model.parts().items()}}
+    return model
+
+
+def views(dataset: Dataset, spec: ModelSpec, experience: Experience) -> list[View]:
+    """The regimes that the records can teach, "seen" first: blocks need numbers, groups another group."""
+    plain = replace(spec, members=tuple(_without_numerals(m) for m in spec.members))
+    blocks, groups = experience.block_units(dataset.records), experience.group_units(dataset.records)
+    names = [group_of(r, spec.groups) for r in dataset.records]
+    found = [View("seen", dataset, spec, names)]
+    if "unseen block" in spec.regimes and experience.knots:
+        found.append(View("unseen block", dataset, plain, names, (), blocks, "block"))
+    if "unseen group" in spec.regimes and groups.any():
+        hides = local_contexts(dataset, spec.groups)
+        bare = Dataset([r.without_contexts(hides) for r in dataset.records], dataset.properties)
+        found.append(View("unseen group", bare, plain, names, hides, groups, "group"))
+    return found
+
+
+def _without_numerals(member: MemberSpec) -> MemberSpec:
+    """The same without accession numbers, which are read only where the museum's context is named."""
+    own = classifier_class(member.classifier).shared.get("museum")
+    return member if own is None else replace(member, settings={**member.settings, own: None})
+
+
+def _in_regime(progress: Progress, regime: str) -> Progress:
+    return lambda stage, done, total: progress(f"{regime}: {stage}", done, total)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The model of one regime, and what it was decided by: calibrated out-of-fold predictions by property."""
+
+    model: Model
+    fused: Mapping[str, Distribution]
+
+
+def fit_view(
+    view: View,
+    *,
+    seed: int = 0,
+    progress: Progress = no_progress,
+    resume: Path | None = None,
+    seen: Model | None = None,
+) -> Fitted:
+    """Fit one regime; a member that looks at nothing that the regime hides is the one of `seen`."""
+    dataset, spec = view.dataset, view.spec
     members: dict[str, Member] = {}
     by: By = {}
     for member in spec.members:
-        fold = fold_of(len(dataset), member.folds or spec.folds, seed)
-        trained = train_member(dataset, member, fold, seed=seed, progress=progress, resume=resume)
+        fold = view.folds(member.folds or spec.folds, seed)
+        whole = _same_classifier(member, seen)
+        trained = train_member(
+            dataset, member, fold, seed=seed, progress=progress, resume=resume, whole=whole
+        )
         modality = trained.classifier.modality
         if modality in members:
             raise ClassifierError(f"two members of the modality {modality}; a model has one of each")
         calibrators, by[modality] = _calibrate(dataset, trained.predictions, fold, modality, seed, progress)
-        alone = _decide(dataset, spec, by[modality], seed)
-        members[modality] = Member(trained.classifier, "", calibrators, trained.history, *alone)
-    fold = fold_of(len(dataset), spec.folds, seed)
+        alone = _decide(view, by[modality], seed)
+        members[modality] = Member(trained.classifier, "", calibrators, trained.history, *alone[:2])
+    fold = view.folds(spec.folds, seed)
     fuser, fused, fusion_calibrators, history = _fuse(dataset, spec, by, fold, seed, progress)
-    if fuser.name == PassThrough.name:
-        only = next(iter(members.values()))
-        thresholds, offsets = dict(only.thresholds), dict(only.offsets)
-    else:
-        thresholds, offsets = _decide(dataset, spec, fused, seed)
-    sets = _candidate_sets(dataset, spec, fused)
+    thresholds, offsets, promises = _decide(view, fused, seed)
     progress("thresholds", 1, 1)
-    figures = {
-        prop.name: {
-            m: _figures(dataset, prop, by[m][prop.name], member.thresholds, member.offsets)
-            for m, member in members.items()
-        }
-        | {FUSION: _figures(dataset, prop, fused[prop.name], thresholds, offsets)}
-        for prop in dataset.properties
-    }
-    return Model(
+    model = Model(
         dataset.properties,
         members,
         fuser,
@@ -96,10 +171,27 @@ def fit_model(
         thresholds,
         offsets,
         spec.target_precision,
-        sets,
+        _candidate_sets(view, fused),
         history,
-        metrics={"out_of_fold": figures},
+        promises=promises,
+        hides=view.hides,
+        metrics={
+            "out_of_fold": _all_figures(dataset, by, fused, members, thresholds, offsets),
+            "promises": promise_table(
+                dataset, view.groups, fused, thresholds, offsets, promises, view.units, view.unit
+            ),
+        },
     )
+    return Fitted(model, fused)
+
+
+def _same_classifier(member: MemberSpec, seen: Model | None) -> Trained | None:
+    """What the regime "seen" trained, where it looks at texts or pictures alone."""
+    modality = classifier_class(member.classifier).modality
+    if seen is None or modality not in MODALITIES or modality == "tabular":
+        return None
+    own = seen.members[modality]
+    return Trained(own.classifier, own.history, {})
 
 
 def _check(dataset: Dataset, spec: ModelSpec) -> None:
@@ -126,8 +218,8 @@ def _calibrate(
     calibrators, found = {}, {}
     for i, prop in enumerate(dataset.properties):
         raw, _ = sane(predictions[prop.name], modality)
-        target, named = dataset.targets(prop)
-        use = named & raw.present
+        target, _ = dataset.targets(prop)
+        use = dataset.stated(prop) & raw.present
         chosen = fit_calibrator(raw.probabilities[use], target[use], prop.many, seed=seed)
         probabilities = chosen.apply(raw.probabilities)
         for k in range(fold_count(fold)):
@@ -167,60 +259,70 @@ def _fuse(
 
 
 def _decide(
-    dataset: Dataset, spec: ModelSpec, predictions: Mapping[str, Distribution], seed: int
-) -> tuple[dict[str, Threshold], dict[str, FloatArray]]:
-    """Thresholds and the offsets of the order, from calibrated out-of-fold answers."""
+    view: View, predictions: Mapping[str, Distribution], seed: int
+) -> tuple[dict[str, Threshold], dict[str, FloatArray], dict[str, Promise]]:
+    """Thresholds, the offsets of the order, and the promises, from calibrated out-of-fold answers."""
     thresholds: dict[str, Threshold] = {}
     offsets: dict[str, FloatArray] = {}
-    for prop in dataset.properties:
-        p, y = _usable(dataset, prop, predictions[prop.name])
+    promises: dict[str, Promise] = {}
+    for prop in view.dataset.properties:
+        use, p, y = _usable(view.dataset, prop, predictions[prop.name])
+        named = y.any(axis=1)
         offsets[prop.name] = np.zeros(len(prop.classes))
-        if spec.order == "macro_f1":
-            offsets[prop.name] = tune_offsets(p, y, seed=seed)
+        if view.spec.order == "macro_f1":
+            offsets[prop.name] = tune_offsets(p[named], y[named], seed=seed)
+        units = None if view.units is None else view.units[use]
         first = order_candidates(p, offsets[prop.name])[:, 0]
-        thresholds[prop.name] = _threshold(p, y, first, prop, spec.target_precision)
-    return thresholds, offsets
+        thresholds[prop.name], promises[prop.name] = decide_by(
+            p, y, first, prop.many, view.spec.target_precision, units, view.unit
+        )
+    return thresholds, offsets, promises
 
 
-def _candidate_sets(
-    dataset: Dataset, spec: ModelSpec, fused: Mapping[str, Distribution]
-) -> dict[str, ConformalSets]:
-    """Conformal sets per property; none without a coverage to promise or records to learn it from."""
-    sets = {}
-    for prop in dataset.properties:
-        p, y = _usable(dataset, prop, fused[prop.name])
-        if spec.coverage is not None and len(p):
-            sets[prop.name] = ConformalSets.fit(p, y, coverage=spec.coverage)
+def _candidate_sets(view: View, fused: Mapping[str, Distribution]) -> dict[str, ConformalSets]:
+    """Conformal sets per property; none without a coverage to promise or records to learn it from.
+
+    For a group that was never seen there are none: how well they cover differs from group to group.
+    """
+    sets: dict[str, ConformalSets] = {}
+    if view.spec.coverage is None or view.unit == "group":
+        return sets
+    for prop in view.dataset.properties:
+        _, p, y = _usable(view.dataset, prop, fused[prop.name])
+        if len(p) and (found := ConformalSets.fit(p, y, coverage=view.spec.coverage)) is not None:
+            sets[prop.name] = found
     return sets
 
 
-def _usable(dataset: Dataset, prop: Property, prediction: Distribution) -> tuple[FloatArray, FloatArray]:
-    """Probabilities and targets of the records that name a class and have a prediction."""
-    target, named = dataset.targets(prop)
-    use = named & prediction.present
-    return prediction.probabilities[use], target[use]
+def _usable(
+    dataset: Dataset, prop: Property, prediction: Distribution
+) -> tuple[Rows, FloatArray, FloatArray]:
+    """The records that state a value and have a prediction: their rows, probabilities and targets."""
+    target, _ = dataset.targets(prop)
+    use = np.flatnonzero(dataset.stated(prop) & prediction.present)
+    return use, prediction.probabilities[use], target[use]
 
 
-def _threshold(
-    p: FloatArray, y: FloatArray, first: NDArray[np.intp], prop: Property, precision: float
-) -> Threshold:
-    """One threshold on the first candidate; for many values one per class, on that class's own answers."""
-    if prop.many:
-        return tuple(
-            threshold_for_precision(p[:, k], y[:, k] > 0, precision) for k in range(len(prop.classes))
-        )
-    confidence = p[np.arange(len(first)), first]
-    return threshold_for_precision(confidence, hits(y, first), precision)
-
-
-def _figures(
+def _all_figures(
     dataset: Dataset,
-    prop: Property,
-    prediction: Distribution,
+    by: By,
+    fused: Mapping[str, Distribution],
+    members: Mapping[str, Member],
     thresholds: Mapping[str, Threshold],
     offsets: Mapping[str, FloatArray],
 ) -> dict[str, Any]:
-    """Out-of-fold figures of one property."""
-    p, y = _usable(dataset, prop, prediction)
-    first = order_candidates(p, offsets[prop.name])[:, 0]
-    return score(y, p, first, np.asarray(thresholds[prop.name]), prop.many)
+    """Out-of-fold figures of each property by modality, the fusion last."""
+
+    def figures(prop: Property, found: Distribution, reach: Any, order: FloatArray) -> dict[str, Any]:
+        _, p, y = _usable(dataset, prop, found)
+        first = order_candidates(p, order)[:, 0]
+        return score(y, p, first, np.asarray(reach), prop.many)
+
+    return {
+        prop.name: {
+            m: figures(prop, by[m][prop.name], member.thresholds[prop.name], member.offsets[prop.name])
+            for m, member in members.items()
+        }
+        | {FUSION: figures(prop, fused[prop.name], thresholds[prop.name], offsets[prop.name])}
+        for prop in dataset.properties
+    }

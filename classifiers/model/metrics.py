@@ -1,7 +1,8 @@
 """How good answers are: accuracy, F1, calibration error, Brier score, selective precision.
 
 A record may name several classes of a property, so truth is a target matrix (n, K) of 0 and 1. A first
-candidate is a hit when it is among the record's classes.
+candidate is a hit when it is among the record's classes. A record whose value lies outside the classes has a row
+of zeros: whatever is answered there is an error, of precision for the class that was answered.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def hits(target: FloatArray, first: Indices) -> Flags:
 
 
 def resolve_truth(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> Indices:
-    """One true class per record (n,): the first candidate on a hit, else the record's most frequent class.
+    """One true class per record (n,): the first candidate on a hit, else the record's most frequent class, K for
+    a value outside the classes.
 
     `frequency` (K,) ranks the classes; without it, how often the target names them.
     """
@@ -36,10 +38,10 @@ def resolve_truth(target: FloatArray, first: Indices, frequency: FloatArray | No
 
 
 def most_frequent_class(target: FloatArray, frequency: FloatArray | None = None) -> Indices:
-    """The most frequent of each record's classes (n,): what a miss counts against."""
+    """The most frequent of each record's classes (n,): what a miss counts against; K where it has none."""
     ranks = target.sum(axis=0) if frequency is None else frequency
     found: Indices = np.where(target > 0, ranks + 1.0, 0.0).argmax(axis=1)
-    return found
+    return np.where(target.any(axis=1), found, target.shape[1])
 
 
 def accuracy(target: FloatArray, first: Indices) -> float:
@@ -50,7 +52,7 @@ def accuracy(target: FloatArray, first: Indices) -> float:
 def _counts(truth: Indices, first: Indices, classes: int) -> tuple[Indices, Indices, Indices]:
     """How often each class (K,) is right, answered and true."""
     right = np.bincount(first[first == truth], minlength=classes)
-    return right, np.bincount(first, minlength=classes), np.bincount(truth, minlength=classes)
+    return right, np.bincount(first, minlength=classes), np.bincount(truth, minlength=classes)[:classes]
 
 
 def class_f1(truth: Indices, first: Indices, classes: int) -> FloatArray:
@@ -98,11 +100,11 @@ def per_class(
 
 
 def confusion(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> NDArray[np.int64]:
-    """Confusion matrix (K, K), rows true, columns answered."""
+    """Confusion matrix (K, K), rows true, columns answered, of the records with a class."""
     classes = target.shape[1]
     truth = resolve_truth(target, first, frequency)
-    flat = np.bincount(truth * classes + first, minlength=classes * classes)
-    return flat.reshape(classes, classes).astype(np.int64)
+    flat = (truth * classes + first)[truth < classes]
+    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
 def set_f1(target: FloatArray, answered: Flags) -> float:
@@ -138,12 +140,19 @@ def target_shares(target: FloatArray) -> FloatArray:
     return shares
 
 
+def with_rest(probabilities: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Probabilities and shares (n, K + 1): the last column for values outside the classes."""
+    rest = np.clip(1.0 - probabilities.sum(axis=1, keepdims=True), 0.0, 1.0)
+    none = (~target.any(axis=1, keepdims=True)).astype(float)
+    return np.hstack([probabilities, rest]), np.hstack([target_shares(target), none])
+
+
 def brier(probabilities: FloatArray, target: FloatArray, many: bool = False) -> float:
     """Mean over records of Σ_k (p_k − y_k)² (Brier 1950); for many values the mean over classes as well."""
     if not len(target):
         return float("nan")
-    truth = target if many else target_shares(target)
-    squares = (probabilities - truth) ** 2
+    shown, truth = (probabilities, target) if many else with_rest(probabilities, target)
+    squares = (shown - truth) ** 2
     return float(squares.mean() if many else squares.sum(axis=1).mean())
 
 
@@ -151,9 +160,10 @@ def log_loss(probabilities: FloatArray, target: FloatArray, many: bool = False) 
     """Mean negative log-likelihood, in nats; binary and averaged over classes for many values."""
     if not len(target):
         return float("nan")
-    p = np.clip(probabilities, 1e-15, 1.0)
     if not many:
-        return float(-(target_shares(target) * np.log(p)).sum(axis=1).mean())
+        shown, truth = with_rest(probabilities, target)
+        return float(-(truth * np.log(np.clip(shown, 1e-15, 1.0))).sum(axis=1).mean())
+    p = np.clip(probabilities, 1e-15, 1.0)
     q = np.clip(1.0 - probabilities, 1e-15, 1.0)
     return float(-(target * np.log(p) + (1.0 - target) * np.log(q)).mean())
 
@@ -172,19 +182,6 @@ def selective_curve(confidence: FloatArray, correct: Flags) -> tuple[FloatArray,
     return ordered[last], counted / max(len(order), 1), right / counted
 
 
-def threshold_for_precision(
-    confidence: FloatArray, correct: Flags, target: float, support: int = 20
-) -> float:
-    """The lowest threshold at which the answers given are right at least `target` of the time.
-
-    At least `support` records must reach it; NEVER when no threshold does. Records that are not to
-    decide are left out by the caller.
-    """
-    thresholds, coverage, precision = selective_curve(confidence, correct)
-    good = np.flatnonzero((precision >= target) & (coverage * len(confidence) >= support))
-    return float(thresholds[good[-1]]) if len(good) else NEVER
-
-
 def score(
     target: FloatArray,
     probabilities: FloatArray,
@@ -195,14 +192,16 @@ def score(
 ) -> dict[str, Any]:
     """The figures of one property and modality: every number of the model card's table.
 
-    `threshold` is one number, or one per class. A record is covered when the probability of its first
+    `threshold` is one number, one per class (K,), or one per record and class (n, K). A record is covered when the probability of its first
     candidate reaches the threshold; `selective_accuracy` is None when none is.
     """
     confidence = probabilities[np.arange(len(first)), first]
     correct = hits(target, first)
-    covered = confidence >= np.broadcast_to(np.asarray(threshold, dtype=float), target.shape[1:])[first]
+    reach = np.broadcast_to(np.asarray(threshold, dtype=float), target.shape)
+    covered = confidence >= reach[np.arange(len(first)), first]
     figures: dict[str, Any] = {
         "records": len(first),
+        "outside": int((~target.any(axis=1)).sum()),
         "accuracy": accuracy(target, first),
         "macro_f1": macro_f1(target, first, frequency),
         "ece": ece(confidence, correct),
@@ -212,7 +211,6 @@ def score(
         "selective_accuracy": float(correct[covered].mean()) if covered.any() else None,
     }
     if many:
-        answered = probabilities >= np.broadcast_to(np.asarray(threshold, dtype=float), target.shape[1:])
-        figures["set_f1"] = set_f1(target, answered)
+        figures["set_f1"] = set_f1(target, probabilities >= reach)
         figures["set_f1_half"] = set_f1(target, probabilities >= 0.5)
     return figures

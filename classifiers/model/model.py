@@ -23,12 +23,16 @@ from classifiers.model.config import (
     ModelConfig,
     Threshold,
     read_config,
+    regime_folder,
 )
 from classifiers.model.conformal import ConformalSets
 from classifiers.model.decision_rule import order_candidates
 from classifiers.model.description import ModelDescription
 from classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
 from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
+from classifiers.model.metrics import NEVER
+from classifiers.model.regimes import REGIMES, Experience, Regime
+from classifiers.model.thresholds import Promise
 from classifiers.model.verified import VerifiedFolder, load_verified
 from classifiers.registry import fuser_class
 
@@ -53,16 +57,21 @@ class Prediction:
     """What a model predicts of one property for a batch of n records; every probability is calibrated.
 
     `by` holds the prediction of each modality alone; `order` (n, K) the candidates, best first; `sets` (n, K)
-    the conformal candidate set that covers the truth `coverage` of the time, if there is one. `reasons` says,
-    by modality and row, why a member's prediction was left out although it had given one.
+    the conformal candidate set that covers the truth `coverage` (n,) of the time; NaN where there is none.
+    `regimes` (n,) is an index into REGIMES; `thresholds` (n, K) what a class must reach to be answered, and
+    `promised` (n,) the precision of the answers that do; NaN where none is promised. `reasons` says, by modality
+    and row, why a member's prediction was left out although it had given one.
     """
 
     property: Property
     fused: Distribution
     by: Mapping[str, Distribution]
     order: NDArray[np.intp]
-    sets: NDArray[np.bool_] | None = None
-    coverage: float | None = None
+    sets: NDArray[np.bool_]
+    coverage: FloatArray
+    thresholds: FloatArray
+    promised: FloatArray
+    regimes: NDArray[np.int8]
     reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def first(self) -> NDArray[np.intp]:
@@ -70,12 +79,39 @@ class Prediction:
         found: NDArray[np.intp] = self.order[:, 0]
         return found
 
+    def take(self, rows: NDArray[np.intp]) -> Prediction:
+        """The same for some of the records."""
+        at = {int(row): i for i, row in enumerate(rows)}
+        return replace(
+            self,
+            fused=self.fused.take(rows),
+            by={modality: alone.take(rows) for modality, alone in self.by.items()},
+            **{name: getattr(self, name)[rows] for name in _ROWS},
+            reasons={m: {at[i]: w for i, w in why.items() if i in at} for m, why in self.reasons.items()},
+        )
+
+    def promising(self, regime: int, nothing: bool) -> Prediction:
+        """The same as answers of a regime; with `nothing` they are not answered, and promise nothing."""
+        marked = replace(self, regimes=np.full(len(self.fused), regime, dtype=np.int8))
+        if not nothing:
+            return marked
+        none = np.full(len(self.fused), np.nan)
+        return replace(
+            marked,
+            sets=np.zeros_like(self.sets),
+            coverage=none,
+            thresholds=np.full_like(self.thresholds, NEVER),
+            promised=none,
+        )
+
 
 @dataclass
 class Model:
     """What `--model DIR` holds. `thresholds` has one number per property, one per class for many values.
 
-    A threshold above 1 means that the model always abstains there.
+    A threshold above 1 means that the model always abstains there. What it holds itself is for gaps of the regime
+    "seen"; `regimes` has a model for each other one, which does not see the contexts that it `hides`, and
+    `experience` says which gap belongs to which.
     """
 
     properties: tuple[Property, ...]
@@ -90,6 +126,20 @@ class Model:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    promises: Mapping[str, Promise] = field(default_factory=dict)
+    hides: tuple[str, ...] = ()
+    experience: Experience | None = None
+    regimes: dict[Regime, Model] = field(default_factory=dict)
+
+    def parts(self) -> dict[Regime, Model]:
+        """The model of each regime, this one for "seen"."""
+        return {"seen": self, **self.regimes}
+
+    def regimes_of(self, name: str, records: Sequence[Record]) -> NDArray[np.int8]:
+        """The regime of each record (n,) when asked for a property, as an index into REGIMES."""
+        if self.experience is None:
+            return np.zeros(len(records), dtype=np.int8)
+        return self.experience.regimes(name, records)
 
     def property(self, name: str) -> Property:
         """The property of this name. Raises ClassifierError when the model has none."""
@@ -105,30 +155,65 @@ class Model:
         return ModelDescription.made(self.digest, self.properties, self._config({}), histories)
 
     def predict(self, records: Sequence[Record]) -> dict[str, Prediction]:
-        """One prediction per property, rows in the order of `records`.
+        """One prediction per property, rows in the order of `records`, each by the model of its regime.
 
         A member whose numbers are not finite counts as absent for that record, with a reason; a record
         that no member could look at is absent from the fused prediction.
         """
+        regimes = {p.name: self.regimes_of(p.name, records) for p in self.properties}
+        found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {p.name: [] for p in self.properties}
+        for number, regime in enumerate(REGIMES):
+            rows = {name: np.flatnonzero(r == number) for name, r in regimes.items()}
+            asked = np.unique(np.concatenate([np.zeros(0, np.intp), *rows.values()]))
+            if not len(asked) and (number or len(records)):
+                continue
+            part = self.parts().get(regime, self)
+            answers = part.answer([records[int(i)] for i in asked])
+            for name, own in rows.items():
+                answer = answers[name].take(np.searchsorted(asked, own))
+                found[name].append((own, answer.promising(number, part is self and bool(number))))
+        return {p.name: _joined(found[p.name]) for p in self.properties}
+
+    def answer(self, records: Sequence[Record]) -> dict[str, Prediction]:
+        """The predictions of this regime's model, whatever regime the records belong to."""
+        shown = [r.without_contexts(self.hides) for r in records] if self.hides else records
         reasons: dict[str, dict[str, dict[int, str]]] = {}
         by = {
-            modality: self._cleaned(member.classifier.predict(records), modality, member.calibrators, reasons)
+            modality: self._cleaned(member.classifier.predict(shown), modality, member.calibrators, reasons)
             for modality, member in self.members.items()
         }
-        fused = self._cleaned(self.fuser.predict(records, by), FUSION, self.fusion_calibrators, reasons)
+        fused = self._cleaned(self.fuser.predict(shown, by), FUSION, self.fusion_calibrators, reasons)
         found = {}
         for prop in self.properties:
-            whole, sets = fused[prop.name], self.candidate_sets.get(prop.name)
-            found[prop.name] = Prediction(
-                prop,
-                whole,
-                {modality: alone[prop.name] for modality, alone in by.items()},
-                order_candidates(whole.probabilities, self.offsets.get(prop.name)),
-                None if sets is None else sets.apply(whole.probabilities) & whole.present[:, None],
-                None if sets is None else sets.coverage,
-                reasons.get(prop.name, {}),
-            )
+            alone = {modality: predictions[prop.name] for modality, predictions in by.items()}
+            found[prop.name] = self._prediction(prop, fused[prop.name], alone, reasons.get(prop.name, {}))
         return found
+
+    def _prediction(
+        self,
+        prop: Property,
+        fused: Distribution,
+        by: Mapping[str, Distribution],
+        reasons: Mapping[str, Mapping[int, str]],
+    ) -> Prediction:
+        n, sets, promise = len(fused), self.candidate_sets.get(prop.name), self.promises.get(prop.name)
+        inside = np.zeros(fused.probabilities.shape, dtype=bool)
+        if sets is not None:
+            inside = sets.apply(fused.probabilities) & fused.present[:, None]
+        reach = np.asarray(self.thresholds[prop.name], dtype=float)
+        kept = promise is not None and promise.kept
+        return Prediction(
+            prop,
+            fused,
+            by,
+            order_candidates(fused.probabilities, self.offsets.get(prop.name)),
+            inside,
+            np.full(n, np.nan if sets is None else sets.coverage),
+            np.tile(np.broadcast_to(reach, (len(prop.classes),)), (n, 1)),
+            np.full(n, self.target_precision if kept else np.nan),
+            np.zeros(n, dtype=np.int8),
+            reasons,
+        )
 
     def _cleaned(
         self,
@@ -159,20 +244,31 @@ class Model:
         if training is not None:
             self.training = training
         with staged(folder) as stage:
-            for modality, member in self.members.items():
-                (stage / modality).mkdir()
-                fill(stage / modality, member.classifier, metrics=member.history, training=self.training)
-                digest = write_manifest(stage / modality)
-                self.members[modality] = replace(member, digest=digest)
-            (stage / FUSION).mkdir()
-            config = self._config(self.fuser.write(stage / FUSION)).to_json()
-            write_json(stage / FUSION / "config.json", config["fusion"])
-            write_json(stage / "config.json", config)
-            write_json(stage / "labels.json", labels_json(self.properties))
-            write_json(stage / "metrics.json", self.metrics)
-            (stage / "README.md").write_text(model_card(config, self.metrics), encoding="utf-8")
+            self._write(stage)
+            for regime, part in self.regimes.items():
+                part.training = self.training
+                (stage / regime_folder(regime)).mkdir()
+                part._write(stage / regime_folder(regime), self)
+                part.digest = write_manifest(stage / regime_folder(regime))
         self.digest = file_digest(Path(folder) / MANIFEST)
         return self.digest
+
+    def _write(self, stage: Path, seen: Model | None = None) -> None:
+        """Everything of this regime; a classifier that is the one of `seen` is not written again."""
+        for modality, member in self.members.items():
+            if seen is not None and member.classifier is seen.members[modality].classifier:
+                self.members[modality] = replace(member, digest=seen.members[modality].digest)
+                continue
+            (stage / modality).mkdir()
+            fill(stage / modality, member.classifier, metrics=member.history, training=self.training)
+            self.members[modality] = replace(member, digest=write_manifest(stage / modality))
+        (stage / FUSION).mkdir()
+        config = self._config(self.fuser.write(stage / FUSION)).to_json()
+        write_json(stage / FUSION / "config.json", config["fusion"])
+        write_json(stage / "config.json", config)
+        write_json(stage / "labels.json", labels_json(self.properties))
+        write_json(stage / "metrics.json", self.metrics)
+        (stage / "README.md").write_text(model_card(config, self.metrics), encoding="utf-8")
 
     def _config(self, fusion: Mapping[str, Any]) -> ModelConfig:
         members = {
@@ -198,6 +294,11 @@ class Model:
             offsets=_numbers(self.offsets),
             candidate_sets=self.candidate_sets,
             target_precision=self.target_precision,
+            promises=self.promises,
+            hides=self.hides,
+            regimes=tuple(self.regimes),
+            experience=self.experience,
+            broader={p.name: p.broader for p in self.properties if p.broader},
             training=self.training,
         )
 
@@ -217,25 +318,12 @@ class Model:
             raise ModelFolderError(f"{folder.path}: {error}") from error
 
     @classmethod
-    def _read(cls, folder: VerifiedFolder) -> Self:
+    def _read(cls, folder: VerifiedFolder, seen: Model | None = None) -> Self:
         config, properties = read_config(folder)
-        members = {}
-        for modality, member in config.members.items():
-            loaded = read_classifier(folder.part(modality))
-            if loaded.digest != member.digest or loaded.classifier.properties != properties:
-                raise ModelFolderError(f"{folder.path}: {modality} is not the member this model was made of")
-            members[modality] = Member(
-                loaded.classifier,
-                loaded.digest,
-                config.calibrators.get(modality, {}),
-                loaded.metrics,
-                member.thresholds,
-                _arrays(member.offsets),
-            )
         fuser = fuser_class(config.fusion.name)
-        return cls(
+        made = cls(
             properties,
-            members,
+            {m: _read_member(folder, m, config, properties, seen) for m in config.members},
             fuser.read(folder.path / FUSION, config.fusion.settings, properties),
             config.calibrators.get(FUSION, {}),
             config.thresholds,
@@ -246,7 +334,82 @@ class Model:
             config.training,
             folder.json("metrics.json"),
             folder.digest,
+            config.promises,
+            config.hides,
+            config.experience,
         )
+        for regime in config.regimes:
+            part = cls._read(folder.part(regime_folder(regime)), made)
+            if part.properties != properties or set(part.members) != set(made.members):
+                raise ModelFolderError(f"{folder.path}: {regime_folder(regime)} is of another model")
+            made.regimes[regime] = part
+        return made
+
+
+def _read_member(
+    folder: VerifiedFolder,
+    modality: str,
+    config: ModelConfig,
+    properties: tuple[Property, ...],
+    seen: Model | None,
+) -> Member:
+    """A member from its folder, or the one of `seen` where the regime has none of its own."""
+    member = config.members[modality]
+    if seen is not None and f"{modality}/{MANIFEST}" not in folder.files:
+        if seen.members[modality].digest != member.digest:
+            raise ModelFolderError(f"{folder.path}: {modality} is not the member this model was made of")
+        classifier, digest, history = (
+            seen.members[modality].classifier, member.digest, seen.members[modality].history
+        )  # fmt: skip
+    else:
+        loaded = read_classifier(folder.part(modality))
+        classifier, digest, history = loaded.classifier, loaded.digest, loaded.metrics
+        if digest != member.digest or classifier.properties != properties:
+            raise ModelFolderError(f"{folder.path}: {modality} is not the member this model was made of")
+    return Member(
+        classifier,
+        digest,
+        config.calibrators.get(modality, {}),
+        history,
+        member.thresholds,
+        _arrays(member.offsets),
+    )
+
+
+_ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes")
+
+
+def _joined(parts: Sequence[tuple[NDArray[np.intp], Prediction]]) -> Prediction:
+    """Predictions of some rows each as one of all."""
+    if len(parts) == 1:
+        return parts[0][1]
+    back = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    found = [part for _, part in parts]
+    first = found[0]
+    reasons: dict[str, dict[int, str]] = {}
+    for rows, part in parts:
+        for modality, why in part.reasons.items():
+            reasons.setdefault(modality, {}).update({int(rows[i]): w for i, w in why.items()})
+    rows_of: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in found])[back] for name in _ROWS
+    }
+    return replace(
+        first,
+        fused=_stacked([p.fused for p in found], back),
+        by={m: _stacked([p.by[m] for p in found], back) for m in first.by},
+        **rows_of,
+        reasons=reasons,
+    )
+
+
+def _stacked(parts: Sequence[Distribution], back: NDArray[np.intp]) -> Distribution:
+    whole = Distribution(
+        parts[0].classes,
+        np.concatenate([p.probabilities for p in parts]),
+        np.concatenate([p.present for p in parts]),
+        parts[0].many,
+    )
+    return whole.take(back)
 
 
 def sane(raw: Distribution, modality: str) -> tuple[Distribution, dict[int, str]]:

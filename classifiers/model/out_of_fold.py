@@ -62,9 +62,10 @@ def dataset_digest(dataset: Dataset) -> str:
             {k: sorted(v) for k, v in record.context.items() if v},
             [[t.value, t.language] for t in record.texts],
             sorted([p.url, p.sha256 or ""] for p in record.pictures),
+            sorted(record.outside),
         ]
         lines.append(json.dumps(seen, sort_keys=True, ensure_ascii=False))
-    classes = [[p.name, list(p.classes), p.many] for p in dataset.properties]
+    classes = [[p.name, list(p.classes), p.many, dict(p.broader)] for p in dataset.properties]
     digest = hashlib.sha256(json.dumps(classes).encode())
     for line in sorted(lines):
         digest.update(line.encode("utf-8", "surrogatepass"))
@@ -79,13 +80,16 @@ def train_member(
     seed: int,
     progress: Progress,
     resume: Path | None = None,
+    whole: Trained | None = None,
 ) -> Trained:
-    """Fit once per fold on the others and predict it, then once on everything.
+    """Fit once per fold on the others and predict it, then once on everything, unless that is given as `whole`.
 
     With `resume`, a finished fold is read from that folder instead of being fitted again; what was kept
     for other records, settings or seeds is not used.
     """
     predictions = held_out_predictions(dataset, spec, fold, seed=seed, progress=progress, resume=resume)
+    if whole is not None:
+        return replace(whole, predictions=predictions)
     kept = None if resume is None else resume / _key(dataset, spec, fold, seed)
     classifier, history = _whole(dataset, spec, seed, _named(progress, "all records"), kept)
     return Trained(classifier, history, predictions)

@@ -9,11 +9,9 @@ known and was seen in training.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,41 +20,13 @@ from scipy.sparse import csr_matrix, hstack
 
 from classifiers.base import FloatArray
 from classifiers.data import Record
+from classifiers.numerals import NUMERALS, sources_of
 from classifiers.one_hot import one_hot
 from classifiers.stored import Stored
 
 KNOWN, CONTEXT = "known", "context"
 _COUNTS = ("pictures", "texts")
-_NUMERALS = 2
 _KNOTS = 2048
-_DIGEST = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}|[0-9a-f]{16,}", re.IGNORECASE)
-_NUMBERED = re.compile(r"[A-Za-z]{0,6}(\d{1,15})")
-
-
-def numerals(iri: str) -> tuple[float, ...]:
-    """The numbers in the last path segment of an IRI, at most two; none from UUIDs and digests.
-
-    >>> numerals("https://museum.example/objects/T001720_REV.jpg")
-    (1720.0,)
-    """
-    try:
-        path = urlsplit(iri).path
-    except ValueError:
-        return ()
-    segment = unquote(path.rstrip("/").rsplit("/", 1)[-1])[:200]
-    if _DIGEST.search(segment):
-        return ()
-    parts = re.split(r"[^A-Za-z0-9]+", re.sub(r"\.[A-Za-z]{2,5}$", "", segment))
-    found = [float(match[1]) for part in parts if (match := _NUMBERED.fullmatch(part))]
-    return tuple(found[:_NUMERALS])
-
-
-def _sources(record: Record) -> dict[str, tuple[float, ...]]:
-    """The numerals of a record, by where they stand."""
-    sources = {"record": numerals(record.id)}
-    if record.pictures:
-        sources["picture"] = numerals(min(picture.url for picture in record.pictures))
-    return sources
 
 
 class FeatureMap(Stored):
@@ -93,7 +63,7 @@ class FeatureMap(Stored):
         """Names of the numeric columns, which follow the one-hot columns."""
         names = [f"number of {what}" for what in _COUNTS]
         for source in sorted(self.knots):
-            names += [f"{source} numeral {i + 1}" for i in range(_NUMERALS)] + [f"{source} position"]
+            names += [f"{source} numeral {i + 1}" for i in range(NUMERALS)] + [f"{source} position"]
         return tuple(names)
 
     def names(self) -> tuple[str, ...]:
@@ -127,16 +97,16 @@ class FeatureMap(Stored):
             museum = next(iter(record.context.get(self.museum, ())), None) if self.museum else None
             if museum not in place:
                 continue
-            sources = _sources(record)
+            sources = sources_of(record)
             for s, source in enumerate(wanted):
                 found = sources.get(source, ())
-                start = len(_COUNTS) + s * (_NUMERALS + 1)
+                start = len(_COUNTS) + s * (NUMERALS + 1)
                 for i, value in enumerate(found):
                     table[row, start + i] = value + 1.0
                 knots = self.knots[source][place[museum]]
                 if found and knots:
                     share = float(np.interp(found[0], knots, np.linspace(0.0, 1.0, len(knots))))
-                    table[row, start + _NUMERALS] = 1.2 * place[museum] + 1.0 + share
+                    table[row, start + NUMERALS] = 1.2 * place[museum] + 1.0 + share
         return table
 
     @model_validator(mode="after")
@@ -164,7 +134,7 @@ def _learn_knots(
     found: dict[str, dict[str, list[float]]] = {}
     for record in records:
         for name in record.context.get(museum, ())[:1]:
-            for source, numbers in _sources(record).items():
+            for source, numbers in sources_of(record).items():
                 if numbers:
                     found.setdefault(source, {}).setdefault(name, []).append(numbers[0])
     knots = {}

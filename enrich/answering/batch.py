@@ -186,7 +186,7 @@ class Batcher:
         decision = decide(
             answer,
             row,
-            settings.thresholds.get(name, self.model.thresholds[name]),
+            settings.thresholds.get(name),
             rejected=self.reviews.rejected(subject.iri.value, name),
             most=settings.candidates,
         )

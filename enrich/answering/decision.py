@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
 from classifiers.model.model import Prediction
+from enrich.runs.expectation import TERMS
 from ontology.terms import ENR
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A class with its rank, from 1, and its calibrated probability."""
+    """A class with its rank, from 1, and its calibrated probability.
+
+    `broader` where it is a broader concept that stands for values with too few records.
+    """
 
     rank: int
     value: str
     probability: float
+    broader: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,9 @@ class Decision:
 
     `asserted` are the candidates that are asserted: one, or several where a property has many values;
     none when it abstained or failed, and then `reason` (a term of the ontology) says why, with `detail`
-    for a failure. `threshold` is the probability that had to be reached, None where there is none.
+    for a failure. `threshold` is the probability that had to be reached, None where there is none. `regime` (a
+    term of the ontology) says how near the records stood that taught the property, `promised` which precision is
+    promised for the answer there.
     """
 
     outcome: NamedNode
@@ -38,6 +45,8 @@ class Decision:
     reason: NamedNode | None = None
     detail: str | None = None
     coverage: float | None = None
+    regime: NamedNode | None = None
+    promised: float | None = None
 
     @classmethod
     def failed(cls, reason: NamedNode, detail: str) -> Decision:
@@ -48,47 +57,58 @@ class Decision:
 def decide(
     answer: Prediction,
     row: int,
-    thresholds: Sequence[float] | float,
+    threshold: float | None = None,
     *,
     rejected: frozenset[str] = frozenset(),
     most: int = 5,
 ) -> Decision:
     """Decide about one record of a batch.
 
-    `thresholds` is the probability to reach, one for all or one per class; above 1 it is never reached.
-    Values in `rejected` are not proposed again: they are left out of the candidates too.
-    At most `most` candidates are kept, but never fewer than the conformal set or the values asserted.
+    `threshold` is the probability to reach instead of the model's; nothing is promised then. Values in `rejected`
+    are not proposed again: they are left out of the candidates too. At most `most` candidates are kept, but never
+    fewer than the conformal set or the values asserted.
     """
+    regime = TERMS[answer.regimes[row]]
     if not answer.fused.present[row]:
-        return Decision(ENR.Abstained, 0.0, reason=ENR.NoEvidence)
+        return Decision(ENR.Abstained, 0.0, reason=ENR.NoEvidence, regime=regime)
     probabilities = answer.fused.probabilities[row]
     if not np.isfinite(probabilities).all():
         return Decision.failed(ENR.ClassifierFailure, "the classifiers gave no finite probability")
-    classes = answer.fused.classes
+    classes, prop = answer.fused.classes, answer.property
     order = [int(k) for k in answer.order[row] if classes[int(k)] not in rejected]
     if not order:
-        return Decision(ENR.Abstained, 0.0, reason=ENR.RejectedBefore)
-
-    def needed(k: int) -> float:
-        return float(thresholds if isinstance(thresholds, int | float) else thresholds[k])
-
-    ranked = [Candidate(r, classes[k], _share(probabilities[k])) for r, k in enumerate(order, 1)]
-    sure = [c for c, k in zip(ranked, order, strict=True) if probabilities[k] >= needed(k)]
-    asserted = tuple(sure) if answer.property.many else tuple(c for c in sure if c.rank == 1)
-    in_set = 0 if answer.sets is None else int(sum(bool(answer.sets[row, k]) for k in order))
+        return Decision(ENR.Abstained, 0.0, reason=ENR.RejectedBefore, regime=regime)
+    needed = answer.thresholds[row] if threshold is None else np.full(len(classes), threshold)
+    broad = set(prop.broader.values())
+    ranked = [
+        Candidate(r, classes[k], _share(probabilities[k]), classes[k] in broad)
+        for r, k in enumerate(order, 1)
+    ]
+    sure = [c for c, k in zip(ranked, order, strict=True) if probabilities[k] >= needed[k]]
+    asserted = tuple(sure) if prop.many else tuple(c for c in sure if c.rank == 1)
+    in_set = int(answer.sets[row, order].sum())
     kept = max(most, in_set, max((c.rank for c in asserted), default=0))
-    first = needed(order[0])
-    best_was_rejected = classes[int(answer.order[row][0])] in rejected
-    reason = ENR.RejectedBefore if best_was_rejected else ENR.BelowThreshold
+    first, coverage, promised = float(needed[order[0]]), answer.coverage[row], answer.promised[row]
     return Decision(
         outcome=ENR.Predicted if asserted else ENR.Abstained,
         confidence=(asserted or ranked)[0].probability,
         candidates=tuple(ranked[:kept]),
         asserted=asserted,
         threshold=_share(first) if first <= 1 else None,
-        reason=None if asserted else reason,
-        coverage=answer.coverage if answer.sets is not None else None,
+        reason=None if asserted else _why_not(answer, row, needed, rejected),
+        coverage=None if np.isnan(coverage) else float(coverage),
+        regime=regime,
+        promised=None if np.isnan(promised) or threshold is not None or not asserted else float(promised),
     )
+
+
+def _why_not(
+    answer: Prediction, row: int, needed: NDArray[np.float64], rejected: frozenset[str]
+) -> NamedNode:
+    """The reason of an abstention."""
+    if answer.fused.classes[int(answer.order[row][0])] in rejected:
+        return ENR.RejectedBefore
+    return ENR.OutsideExperience if (needed > 1).all() else ENR.BelowThreshold
 
 
 def _share(probability: float) -> float:

@@ -7,15 +7,18 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 
 from pyoxigraph import NamedNode, Quad
 
+from classifiers.model.description import promises_of
 from enrich.answering.context import Context, RunWork
 from enrich.answering.kept_facts import fingerprint
 from enrich.errors import RunError, StoreError
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.graph.stores.pieces import ntriples
 from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.expectation import expectations, to_text
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
@@ -57,7 +60,10 @@ def finalize(context: Context, run: NamedNode) -> bool:
     for counts in work.checked.values():
         total.update(counts)
     facts = standing.facts if work.request.looks_at_all else None
-    register.activate(run, total, facts=facts, condition=lease.holds(context.names))
+    promises = promises_of(Path(work.request.model), work.request.digest)
+    shards = [NamedNode(shard) for shard in sorted(register.shards(run))]
+    expected = to_text(expectations(context.store, shards, promises))
+    register.activate(run, total, facts=facts, expected=expected, condition=lease.holds(context.names))
     if work.request.kind == NIGHTLY:
         register.withdraw_empty(OF_A_NIGHT, run)
     forget(context, run)

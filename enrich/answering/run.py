@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from enrich.errors import EnrichError, InputError, RunError, StoreError, StoreUn
 from enrich.graph.gaps import GapRow
 from enrich.media.pictures import PictureTally
 from enrich.runs.attempts import Attempt
+from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
 from enrich.runs.register import OPEN, Run
 from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
@@ -54,6 +55,7 @@ class RunSummary:
     seconds: float
     resumed: bool = False
     pictures: PictureTally | None = None
+    expected: Mapping[str, Expectation] = field(default_factory=dict)
 
 
 def run(
@@ -198,6 +200,7 @@ class _InProcess:
             failed=done.failed or 0,
             seconds=round(time.monotonic() - began, 3),
             resumed=resumed,
+            expected=from_text(done.expected),
         )
 
     def release(self) -> None:

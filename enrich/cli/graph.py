@@ -14,6 +14,7 @@ from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.loading import LoadReport, load_file
 from enrich.graph.profile_check import ProfileReport, check_profile
+from enrich.learn.forecast import Forecast, forecast
 from enrich.settings.loading import write_initial
 from ontology.profiles import load_profile, profile_names
 from ontology.terms import named_node
@@ -88,14 +89,17 @@ def gaps(
     """Count the records that lack a value, by property.
 
     Missing: the facts hold no value in a class that can be reached. Open: missing, and neither accepted by a
-    curator nor answered by the model (by any current prediction, when no model is named).
+    curator nor answered by the model (by any current prediction, when no model is named). With --model also what
+    it will answer and promise, by group and property.
     """
-    with open_workspace() as workspace, Bars("counting"):
+    with open_workspace() as workspace, Bars("counting") as bars:
         digest = open_folder(model).digest if model is not None else None
         report = count_gaps(workspace, model_digest=digest)
+        expected = forecast(workspace, model, bars) if model is not None else []
     if as_json:
         properties = {n: {"missing": g.missing, "open": g.open} for n, g in report.properties.items()}
-        write_json({"records": report.records, "properties": properties})
+        forecasts = {"forecast": [asdict(f) for f in expected]} if model is not None else {}
+        write_json({"records": report.records, "properties": properties, **forecasts})
         return
     rows = [
         (name, found.missing, _share(found.missing, report.records), found.open)
@@ -104,6 +108,26 @@ def gaps(
     write_table(
         ("property", "missing", "share", "open"), rows, f"{report.records:,} records", numbers=(1, 2, 3)
     )
+    if model is not None:
+        _show_forecast(expected)
+
+
+def _show_forecast(expected: Sequence[Forecast]) -> None:
+    """By group and property, what the model will answer and what it promises."""
+    rows = [
+        (
+            f.property,
+            f.group or "–",
+            f.regime,
+            f.labelled,
+            f.gaps,
+            f.answered,
+            "nothing" if f.promised is None else f.promised,
+        )
+        for f in sorted(expected, key=lambda f: (f.property, f.group, f.regime))
+    ]
+    heads = ("property", "group", "regime", "values learned", "gaps", "expected answers", "promised")
+    write_table(heads, rows, "what the model will do", numbers=(3, 4, 5))
 
 
 def _share(part: int, whole: int) -> str:

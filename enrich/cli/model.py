@@ -1,13 +1,17 @@
 """Verbs about what learns: train, evaluate, models."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.model_folders import find_models
+from enrich.learn.promise_check import check_promise as try_promise
+from enrich.learn.split_records import read_records_of
+from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
 
 Splits = Annotated[
@@ -20,6 +24,8 @@ Splits = Annotated[
 
 EXAMPLES = {
     "train": "enrich train --splits splits.tsv.gz --model model",
+    "split": "enrich split splits.tsv --by group --dev 0.2",
+    "check-promise": "enrich check-promise --property technique --figures figures",
     "evaluate": "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
     "enrich evaluate --model model --splits splits.tsv.gz --report report",
     "models": "enrich models . --json",
@@ -27,11 +33,21 @@ EXAMPLES = {
 
 
 def train(
-    splits: Splits,
     model: ModelFolder,
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            "--splits",
+            metavar="FILE",
+            help="Columns record and split; otherwise a tenth is kept for figures, in whole blocks.",
+        ),
+    ] = None,
     modality: Annotated[
         list[str] | None,
-        typer.Option("--modality", help="Learn from this only; may be repeated. Otherwise train.modalities."),
+        typer.Option(
+            "--modality",
+            help="Learn from this only; may be repeated. Otherwise train.modalities, or all that there are.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of train.seed.")] = None,
     as_json: Json = False,
@@ -42,7 +58,110 @@ def train(
     if as_json:
         write_json(trained)
     else:
-        say(f"wrote {model}; next: enrich evaluate --model {model} --splits {splits} --split dev")
+        show_training(trained)
+        say(f"wrote {model}; next: enrich gaps --model {model}, then enrich run --model {model}")
+
+
+def show_training(trained: dict[str, Any]) -> None:
+    """What was learned from, what was left out and why, and what is promised."""
+    rows = [
+        (regime, name, p["coverage"], p["precision"], p["target"] if p["threshold"] <= 1 else "nothing")
+        for regime, by in trained["promises"].items()
+        for name, p in by.items()
+    ]
+    write_table(("regime", "property", "coverage", "precision", "promised"), rows, "held out", numbers=(2, 3))
+    say(
+        f"learned from {trained['records']:,} records of {trained['groups']:,} groups, by "
+        f"{', '.join(trained['modalities'])}"
+    )
+    for modality, why in trained["without"].items():
+        say(f"without {modality}: {why}")
+    for why, names in trained["left_out"].items():
+        if names:
+            say(f"nothing was learned of {', '.join(names)}: {why} with enough values")
+
+
+def split(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; also .gz; - is stdout.")],
+    by: Annotated[
+        Literal["record", "group", "block"],
+        typer.Option("--by", help="What stays together: nothing, a group, or a block of accession numbers."),
+    ] = "block",
+    dev: Annotated[float, typer.Option("--dev", min=0, max=1, help="Share of the records.")] = 0.2,
+    test: Annotated[float, typer.Option("--test", min=0, max=1, help="Share of the records.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn at random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write splits of the records: train, dev and test."""
+    if dev + test >= 1:
+        raise InputError(f"--dev {dev} and --test {test} leave nothing to train on")
+    shares = {name: share for name, share in (("dev", dev), ("test", test)) if share}
+    with open_workspace() as workspace, Bars("reading") as bars:
+        records, skipped = read_records_of(workspace, None, bars)
+        found = split_records(records, workspace.profile.grouped_by, by, shares, seed)
+    write_splits(target, found)
+    counts = {name: len(own) for name, own in found.items()}
+    if as_json:
+        write_json({"file": str(target), "splits": counts, "skipped": skipped})
+        return
+    say(f"wrote {target}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
+
+
+def check_promise(
+    modality: Annotated[
+        list[str] | None,
+        typer.Option("--modality", help="Learn from this only; may be repeated. Otherwise as enrich train."),
+    ] = None,
+    properties: Annotated[
+        list[str] | None,
+        typer.Option("--property", metavar="P", help="Hide this property only; may be repeated."),
+    ] = None,
+    least: Annotated[
+        int, typer.Option("--least", min=20, help="Values that a group needs to be hidden.")
+    ] = 100,
+    blocks: Annotated[bool, typer.Option("--blocks/--no-blocks", help="Hide accession numbers too.")] = True,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="DIR", help="Write a plot into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Hide the values of whole groups, train anew, and compare. Slow."""
+    with open_workspace() as workspace, Bars("hiding") as bars:
+        found = try_promise(
+            workspace,
+            modalities=modality,
+            properties=tuple(properties or ()),
+            least=least,
+            blocks=blocks,
+            folder=figures,
+            progress=bars,
+        )
+    if as_json:
+        write_json(found)
+        return
+    rows = [
+        (k["kind"], k["property"], k["group"], k["asked"], k["first_right"], k["answered"],
+         k["right"] / k["asserted"] if k["asserted"] else None, "nothing" if k["promised"] is None else k["promised"])
+        for k in found["hidden"]
+    ]  # fmt: skip
+    heads = (
+        "hidden",
+        "property",
+        "group",
+        "asked",
+        "first right",
+        "answered",
+        "right when answered",
+        "promised",
+    )
+    write_table(heads, rows, numbers=(3, 4, 5, 6))
+    for kind, s in found["summary"].items():
+        share = (
+            f"{s['precision']:.3f} right ({s['low']:.3f} to {s['high']:.3f})"
+            if s["answered"]
+            else "no answer"
+        )
+        say(f"{kind}: {s['answered']:,} of {s['asked']:,} answered, {share}; promised {found['target']:.2f}")
 
 
 def evaluate(
@@ -96,18 +215,31 @@ def evaluate(
 
 def show_evaluation(result: dict[str, Any]) -> None:
     """The figures of an evaluation as a table."""
-    figures = ("accuracy", "macro_f1", "ece", "coverage", "selective_accuracy")
+    figures = ("outside", "accuracy", "macro_f1", "ece", "coverage", "selective_accuracy")
     rows = [
         (name, found["records"], by, *(measured.get(f) for f in figures))
         for name, found in result["properties"].items()
         for by, measured in found["by"].items()
     ]
-    heads = ("property", "records", "by", "accuracy", "macro-F1", "ECE", "coverage", "selective accuracy")
-    write_table(heads, rows, f"split {result['split']}", numbers=(1, 3, 4, 5, 6, 7))
+    heads = ("property", "records", "by", "outside", "accuracy", "macro-F1", "ECE", "coverage", "precision")
+    write_table(heads, rows, f"split {result['split']}", numbers=(1, 3, 4, 5, 6, 7, 8))
+    show_regimes(result["properties"])
     means = ", ".join(
         f"{by} {value:.3f}" for by, value in result["mean_macro_f1"].items() if value is not None
     )
     write_table(("mean macro-F1",), [(means,)])
+
+
+def show_regimes(properties: dict[str, Any]) -> None:
+    """What was promised beside what was kept, by property and regime."""
+    rows = [
+        (name, regime, r["records"], r["answered"] / r["records"], r["precision"], r["promised"])
+        for name, found in properties.items()
+        for regime, r in found["regimes"].items()
+    ]
+    write_table(
+        ("property", "regime", "records", "coverage", "precision", "promised"), rows, numbers=(2, 3, 4, 5)
+    )
 
 
 def models(

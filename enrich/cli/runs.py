@@ -1,9 +1,10 @@
 """Verbs about runs: run, runs, retract, export, prune."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from pyoxigraph import NamedNode
@@ -15,6 +16,7 @@ from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.errors import InputError
 from enrich.graph.record_files import read_records
 from enrich.runs import prune as pruning
+from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.export.run_file import export_run
 from enrich.runs.register import find, list_runs
 from enrich.runs.register import retract as take_back
@@ -59,10 +61,14 @@ def run(
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
         pictures = summary.pictures and asdict(summary.pictures)
-        write_json({name: getattr(summary, name) for name in fields} | {"pictures": pictures})
+        regimes = {regime: asdict(found) for regime, found in summary.expected.items()}
+        write_json(
+            {name: getattr(summary, name) for name in fields} | {"pictures": pictures, "regimes": regimes}
+        )
         return
     rows = [(summary.records, summary.predicted, summary.abstained, summary.failed, f"{summary.seconds:.1f}")]
     write_table(("records", "predicted", "abstained", "failed", "seconds"), rows, numbers=(0, 1, 2, 3, 4))
+    _show_expected(summary.expected)
     if summary.pictures is not None:
         say(f"pictures: {summary.pictures.text}")
     if summary.run is None:
@@ -71,15 +77,41 @@ def run(
         say(f"run {summary.run}; see: enrich query predictions")
 
 
+def _show_expected(expected: Mapping[str, Expectation]) -> None:
+    """How many values were asserted in each regime, and how many of them are expected to be right."""
+    if expected:
+        rows = [(regime, e.abstained, e.answered, expected_right(e)) for regime, e in expected.items()]
+        write_table(("regime", "abstained", "values", "expected right"), rows, numbers=(1, 2, 3))
+
+
+def expected_right(e: Expectation) -> str:
+    """`912 (904 to 920)`, and how many values were asserted without a promise."""
+    promised = f"{e.expected:,.0f} ({e.low:,.0f} to {e.high:,.0f})" if e.answered > e.unpromised else "–"
+    return promised + (f", {e.unpromised:,} without a promise" if e.unpromised else "")
+
+
 def runs(as_json: Json = False) -> None:
     """List the runs of the register, retracted ones too."""
     with open_workspace() as workspace:
         found = list_runs(workspace)
     if as_json:
-        write_json([asdict(run) for run in found])
+        write_json([{**asdict(r), "expected": _regimes(r.expected)} for r in found])
         return
-    rows = [(r.run, r.state, r.started, r.predicted, r.abstained, r.failed) for r in found]
-    write_table(("run", "state", "started", "predicted", "abstained", "failed"), rows, numbers=(3, 4, 5))
+    rows = [
+        (r.run, r.state, r.started, r.predicted, r.abstained, r.failed, _expected_of(r.expected))
+        for r in found
+    ]
+    heads = ("run", "state", "started", "predicted", "abstained", "failed", "expected right, by regime")
+    write_table(heads, rows, numbers=(3, 4, 5))
+
+
+def _regimes(text: str | None) -> dict[str, Any]:
+    return {regime: asdict(e) for regime, e in from_text(text).items()}
+
+
+def _expected_of(text: str | None) -> str:
+    found = {regime: e for regime, e in from_text(text).items() if e.answered}
+    return "; ".join(f"{regime}: {expected_right(e)} of {e.answered:,}" for regime, e in found.items())
 
 
 def retract(

@@ -36,6 +36,6 @@ def write_settings(folder: Path, *, pictures: bool = True) -> Path:
     write_initial(folder, "linked-art", force=True)
     file = folder / FILE_NAME
     learning = _LEARNING if pictures else _LEARNING.replace(', "image"]', "]")
-    text = file.read_text(encoding="utf-8").replace('modalities = ["tabular"]\n', learning)
+    text = file.read_text(encoding="utf-8").replace("[train]\n", f"[train]\n{learning}")
     file.write_text(text + _MEDIA, encoding="utf-8")
     return file

@@ -10,7 +10,7 @@ from pyoxigraph import NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
-from ontology.profiles import PropertyProfile, path_text
+from ontology.profiles import PropertyProfile, Step, path_text
 from ontology.terms import SKOS, values_block
 
 _PER_QUERY = 200
@@ -66,6 +66,44 @@ class ClassMap:
                 "values from: load the vocabulary, or take `scheme` out of the profile"
             )
         return cls(members)
+
+
+HIERARCHY = ((Step(SKOS.broader),), (Step(SKOS.member, inverse=True),))
+"""How a vocabulary says that a concept is narrower than another, where the profile says nothing else."""
+_DEEPEST = 6
+
+
+def broader_concepts(
+    prop: PropertyProfile, values: Iterable[str], store: Store, *datasets: str
+) -> dict[str, tuple[str, ...]]:
+    """By value the concepts above it in the vocabulary, the nearest first; values with none are left out."""
+    above: dict[str, set[str]] = {}
+    frontier = sorted(set(values))
+    for _ in range(_DEEPEST):
+        for start in range(0, len(frontier), _PER_QUERY):
+            block = values_block(["child"], ([NamedNode(v)] for v in frontier[start : start + _PER_QUERY]))
+            for path, dataset in product(prop.narrower or HIERARCHY, datasets or ("",)):
+                query = (
+                    f"SELECT ?parent ?child {dataset} WHERE "
+                    f"{{ {block} ?child {path_text(path)} ?parent {PAGE_TOKEN}\n}}"
+                )
+                for parent, child in store.select_by_key(query, "parent"):
+                    if isinstance(parent, NamedNode) and isinstance(child, NamedNode) and parent != child:
+                        above.setdefault(child.value, set()).add(parent.value)
+        frontier = sorted({p for ps in above.values() for p in ps} - set(above) - set(values))
+        if not frontier:
+            break
+    return {v: found for v in set(values) if (found := _upwards(v, above))}
+
+
+def _upwards(value: str, above: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """Breadth first, each concept once."""
+    found: dict[str, None] = {}
+    level = [value]
+    while level:
+        level = sorted({p for v in level for p in above.get(v, ())} - set(found) - {value})
+        found.update(dict.fromkeys(level))
+    return tuple(found)
 
 
 def _listed(iris: Iterable[str]) -> str:

@@ -1,12 +1,13 @@
-"""Files as bytes: unpacked when the name ends in .gz, without a byte order mark, and in UTF-8."""
+"""Files as bytes: unpacked when the name ends in .gz, without a byte order mark, and in UTF-8; written whole or not."""
 
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from enrich.errors import InputError
 
@@ -37,3 +38,24 @@ def _unpacked(raw: io.BufferedReader, path: Path) -> io.BufferedReader:
     if path.suffix.lower() != ".gz":
         return raw
     return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name only when it was written whole."""
+    if str(target) == "-":
+        yield sys.stdout.buffer
+        return
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as raw:
+            if target.suffix == ".gz":
+                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                    yield packed  # type: ignore[misc]
+            else:
+                yield raw
+        part.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}; name another file") from error
+    finally:
+        part.unlink(missing_ok=True)

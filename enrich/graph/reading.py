@@ -250,6 +250,7 @@ class Reader:
             problem = f"{iri} is no {self.profile.record_class} in the facts"
             return Subject(iri, Record(key), problem=problem, absent=True)
         known: dict[str, tuple[str, ...]] = {}
+        outside: list[str] = []
         nodes: dict[str, NamedNode] = {}
         minted: set[str] = set()
         for prop in self.profile.properties:
@@ -259,6 +260,8 @@ class Reader:
             )
             if found:
                 known[prop.name] = tuple(found)
+            elif any(isinstance(v, NamedNode | Literal) for _, v in rows):
+                outside.append(prop.name)
             carriers = sorted({n.value for n, _ in rows if isinstance(n, NamedNode)})
             if carriers:
                 nodes[prop.name] = NamedNode(carriers[0])
@@ -275,6 +278,7 @@ class Reader:
             },
             texts=_texts(key, texts),
             pictures=_pictures(key, images),
+            outside=tuple(outside),
         )
         missing = tuple(p.name for p in self.profile.properties if p.name not in known)
         return Subject(iri, record, nodes, frozenset(minted), missing)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from classifiers.base import Distribution, FloatArray
 from classifiers.data import Dataset, Property, Record
-from classifiers.model.config import FUSION, Threshold
+from classifiers.model.config import FUSION
 from classifiers.model.decision_rule import order_candidates
 from classifiers.model.model import Model, calibrated, sane
+from classifiers.model.regimes import REGIMES
 from enrich.learn.intervals import Interval, Scored, mean_over, resamples
+from enrich.learn.member_predictions import MemberPrediction
 
-MemberPrediction = tuple[Distribution, Threshold, FloatArray]
-"""A distribution over all records, with the thresholds and offsets that its holder decides by."""
 BATCH = 2000
 
 
@@ -25,11 +25,11 @@ def same_records(truth: Dataset, said: Mapping[str, Mapping[str, MemberPredictio
 
     Returns {"properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
     """
-    rows = {name: np.logical_and.reduce([d.present for d, _, _ in by.values()]) for name, by in said.items()}
-    firsts = {
-        name: {m: order_candidates(d.probabilities, offsets)[:, 0] for m, (d, _, offsets) in by.items()}
+    rows = {
+        name: np.logical_and.reduce([made.distribution.present for made in by.values()])
         for name, by in said.items()
     }
+    firsts = {name: {m: made.order[:, 0] for m, made in by.items()} for name, by in said.items()}
     return _compared(truth, firsts, rows)
 
 
@@ -48,41 +48,41 @@ def ablation(
     firsts: dict[str, dict[str, Any]] = {p.name: {} for p in model.properties}
     rows: dict[str, NDArray[np.bool_]] = {}
     for prop in model.properties:
-        whole, _, offsets = said[prop.name][FUSION]
-        rows[prop.name] = whole.present.copy()
-        firsts[prop.name]["all"] = order_candidates(whole.probabilities, offsets)[:, 0]
+        whole = said[prop.name][FUSION]
+        rows[prop.name] = whole.distribution.present.copy()
+        firsts[prop.name]["all"] = whole.order[:, 0]
     for silent in model.members:
         fused = _without(model, records, said, silent)
         for prop in model.properties:
-            clean, _ = sane(fused[prop.name], FUSION)
-            answer = calibrated(clean, model.fusion_calibrators.get(prop.name))
+            answer, first = fused[prop.name]
             rows[prop.name] &= answer.present
-            order = order_candidates(answer.probabilities, said[prop.name][FUSION][2])
-            firsts[prop.name][f"without {silent}"] = order[:, 0]
+            firsts[prop.name][f"without {silent}"] = first
     return _compared(truth, firsts, rows)
 
 
 def _without(
     model: Model, records: Sequence[Record], said: Mapping[str, Mapping[str, MemberPrediction]], silent: str
-) -> dict[str, Distribution]:
-    """What the fusion says when one modality is absent from every record."""
-    parts: dict[str, list[Distribution]] = {p.name: [] for p in model.properties}
-    for start in range(0, max(len(records), 1), BATCH):
-        rows = np.arange(start, min(start + BATCH, len(records)))
-        by = {
-            m: {p.name: _part(said, p, m, rows, m == silent) for p in model.properties} for m in model.members
-        }
-        for name, found in model.fuser.predict([records[int(i)] for i in rows], by).items():
-            parts[name].append(found)
-    return {
-        p.name: Distribution(
-            p.classes,
-            np.concatenate([d.probabilities for d in parts[p.name]]),
-            np.concatenate([d.present for d in parts[p.name]]),
-            p.many,
-        )
-        for p in model.properties
-    }
+) -> dict[str, tuple[Distribution, NDArray[np.intp]]]:
+    """The fused predictions and first candidates when one modality is absent from every record."""
+    n = len(records)
+    found = {p.name: (Distribution.absent(p, n), np.zeros(n, dtype=np.intp)) for p in model.properties}
+    for number, regime in enumerate(REGIMES):
+        part = model.parts().get(regime, model)
+        for start in range(0, n, BATCH):
+            rows = np.arange(start, min(start + BATCH, n))
+            by = {
+                m: {p.name: _part(said, p, m, rows, m == silent) for p in model.properties}
+                for m in model.members
+            }
+            shown = [records[int(i)].without_contexts(part.hides) for i in rows]
+            for name, raw in part.fuser.predict(shown, by).items():
+                clean = calibrated(sane(raw, FUSION)[0], part.fusion_calibrators.get(name))
+                own = np.flatnonzero(said[name][FUSION].regimes[rows] == number)
+                whole, first = found[name]
+                whole.probabilities[rows[own]] = clean.probabilities[own]
+                whole.present[rows[own]] = clean.present[own]
+                first[rows[own]] = order_candidates(clean.probabilities[own], part.offsets[name])[:, 0]
+    return found
 
 
 def _part(
@@ -94,7 +94,7 @@ def _part(
 ) -> Distribution:
     if silent:
         return Distribution.absent(prop, len(rows))
-    return said[prop.name][modality][0].take(rows)
+    return said[prop.name][modality].distribution.take(rows)
 
 
 def _compared(
@@ -105,8 +105,8 @@ def _compared(
     properties: dict[str, Any] = {}
     macros: dict[str, list[FloatArray]] = {}
     for prop in truth.properties:
-        target, named = truth.targets(prop)
-        use = named & rows[prop.name]
+        target, _ = truth.targets(prop)
+        use = truth.stated(prop) & rows[prop.name]
         by: dict[str, dict[str, Any]] = {}
         for name, first in firsts[prop.name].items():
             if not use.any():

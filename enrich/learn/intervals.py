@@ -47,7 +47,8 @@ class Scored:
     def f1(self, drawn: FloatArray) -> FloatArray:
         """F1 of each class in each resample (rounds, K); NaN for a class neither named nor answered."""
         weights = drawn[:, self.rows]
-        named, answered = np.eye(self.classes)[self.truth], np.eye(self.classes)[self.first]
+        names = np.eye(self.classes + 1)[:, : self.classes]  # the last for values outside the classes
+        named, answered = names[self.truth], names[self.first]
         total = weights @ (named + answered)
         right = weights @ (named * answered)
         return np.where(total > 0, 2.0 * right / np.maximum(total, 1.0), np.nan)

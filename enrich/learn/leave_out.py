@@ -42,6 +42,7 @@ def spec_of(model: Model) -> ModelSpec:
         folds=FOLDS,
         target_precision=model.target_precision,
         coverage=None,
+        regimes=(),
     )
 
 

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import Distribution, FloatArray, Progress, no_progress
+from classifiers.base import FloatArray, Progress, no_progress
 from classifiers.data import Dataset, Property, Record
 from classifiers.model import metrics
-from classifiers.model.config import FUSION, Threshold
-from classifiers.model.decision_rule import order_candidates
+from classifiers.model.config import FUSION
+from classifiers.model.metrics import Flags
 from classifiers.model.model import Model
-from enrich.learn.comparison import MemberPrediction, ablation, same_records
+from classifiers.model.promises import answered
+from classifiers.model.regimes import REGIMES
+from enrich.learn.comparison import ablation, same_records
 from enrich.learn.intervals import accuracy_interval, macro_f1_interval
+from enrich.learn.member_predictions import MemberPrediction, member_predictions
 
 BATCH = 2000
 
@@ -44,24 +47,27 @@ def measure(
 ) -> dict[str, Any]:
     """The figures of a model on records in memory, by property and modality, the fusion last.
 
-    Of each property, the records that name a class the model knows are counted; those that name only
-    classes it does not know are in `outside`. A modality is measured on the records it could look at;
-    `compare` adds all of them on the same records, and the fusion with each withheld.
+    Of each property, the records that state a value are counted; where that lies outside the classes whatever is
+    answered is wrong, and `outside` says how many those are. A modality is measured on the records it could look
+    at; `compare` adds all of them on the same records, and the fusion with each withheld.
     """
     shown = [hidden(r, hide_known, without) for r in records]
     said = _predict(model, shown, progress)
     truth = Dataset(records, model.properties)
     result: dict[str, Any] = {}
     for prop in model.properties:
-        target, named = truth.targets(prop)
-        outside = sum(bool(r.known.get(prop.name)) for r in records) - int(named.sum())
+        target, _ = truth.targets(prop)
+        stated = truth.stated(prop)
         by = {}
-        for modality, (distribution, thresholds, offsets) in said[prop.name].items():
-            use = named & distribution.present
-            by[modality] = _figures(
-                prop, target[use], distribution.probabilities[use], thresholds, offsets, detail
-            )
-        result[prop.name] = {"records": int(named.sum()), "outside": outside, "by": by}
+        for modality, made in said[prop.name].items():
+            use = np.flatnonzero(stated & made.distribution.present)
+            by[modality] = _figures(prop, target[use], made.take(use), detail)
+        result[prop.name] = {
+            "records": int(stated.sum()),
+            "outside": int((stated & ~target.any(axis=1)).sum()),
+            "by": by,
+            "regimes": _by_regime(model, prop, target, stated, said[prop.name][FUSION]),
+        }
     found = {"properties": result, "mean_macro_f1": _means(result)}
     if compare:
         found["same"] = same_records(truth, said)
@@ -72,39 +78,47 @@ def measure(
 def _predict(
     model: Model, records: Sequence[Record], progress: Progress
 ) -> dict[str, dict[str, MemberPrediction]]:
-    """For each property and modality the distribution over all records, with what it decides by alone."""
-    parts: dict[str, dict[str, list[Distribution]]] = {p.name: {} for p in model.properties}
+    """For each property and modality the predictions for all records, with what each is decided by alone."""
+    parts: dict[str, dict[str, list[MemberPrediction]]] = {p.name: {} for p in model.properties}
     for start in range(0, max(len(records), 1), BATCH):
         for name, answer in model.predict(records[start : start + BATCH]).items():
-            for modality, distribution in [*answer.by.items(), (FUSION, answer.fused)]:
-                parts[name].setdefault(modality, []).append(distribution)
+            for modality, made in member_predictions(model, answer).items():
+                parts[name].setdefault(modality, []).append(made)
         progress("predicting", min(start + BATCH, len(records)), len(records))
-    said: dict[str, dict[str, MemberPrediction]] = {}
-    for prop in model.properties:
-        said[prop.name] = {}
-        for modality, found in parts[prop.name].items():
-            holder = model if modality == FUSION else model.members[modality]
-            joined = Distribution(
-                prop.classes,
-                np.concatenate([d.probabilities for d in found]),
-                np.concatenate([d.present for d in found]),
-                prop.many,
-            )
-            said[prop.name][modality] = (joined, holder.thresholds[prop.name], holder.offsets[prop.name])
-    return said
+    return {
+        name: {modality: MemberPrediction.joined(found) for modality, found in by.items()}
+        for name, by in parts.items()
+    }
 
 
-def _figures(
-    prop: Property,
-    target: FloatArray,
-    probabilities: FloatArray,
-    thresholds: Threshold,
-    offsets: FloatArray,
-    detail: bool,
-) -> dict[str, Any]:
-    first = order_candidates(probabilities, offsets)[:, 0]
-    threshold = np.asarray(thresholds, dtype=np.float64)
-    figures = metrics.score(target, probabilities, first, threshold, prop.many)
+def _by_regime(
+    model: Model, prop: Property, target: FloatArray, stated: Flags, made: MemberPrediction
+) -> dict[str, dict[str, Any]]:
+    """What was promised beside what was kept; regimes without a record are left out."""
+    found: dict[str, dict[str, Any]] = {}
+    for number, regime in enumerate(REGIMES):
+        rows = np.flatnonzero(stated & made.distribution.present & (made.regimes == number))
+        if not len(rows):
+            continue
+        own, part = made.take(rows), model.parts().get(regime)
+        p = np.nan_to_num(own.distribution.probabilities)
+        given, asserted = answered(prop, p, own.order[:, 0], own.thresholds)
+        right = int((asserted & (target[rows] > 0)).sum())
+        kept = part is not None and prop.name in part.promises and part.promises[prop.name].kept
+        found[regime] = {
+            "records": len(rows),
+            "answered": int(given.sum()),
+            "asserted": int(asserted.sum()),
+            "right": right,
+            "precision": right / int(asserted.sum()) if asserted.any() else None,
+            "promised": model.target_precision if kept else None,
+        }
+    return found
+
+
+def _figures(prop: Property, target: FloatArray, made: MemberPrediction, detail: bool) -> dict[str, Any]:
+    first, probabilities = made.order[:, 0], made.distribution.probabilities
+    figures = metrics.score(target, probabilities, first, made.thresholds, prop.many)
     figures = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in figures.items()}
     if not detail or not len(first):
         return figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,26 +14,31 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pyoxigraph import NamedNode
-
 from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset
+from classifiers.data import Dataset, Record
 from classifiers.digest import file_digest
 from classifiers.model.fitting import ModelSpec, fit_model
 from classifiers.model.manifest import ModelFolderError
 from classifiers.model.model import Model
 from classifiers.model.out_of_fold import dataset_digest
+from classifiers.model.regimes import group_of
 from classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
+from enrich.graph.classes import broader_concepts
 from enrich.graph.record_files import read_splits
 from enrich.learn.measures import measure
 from enrich.learn.members import AUTO, back_end_member, member_specs
 from enrich.learn.model_folders import json_file
 from enrich.learn.split_records import read_records_of
+from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import TrainingSet, training_set
 from enrich.workspace import Workspace
 
+_ENOUGH = 200
+"""Records from which some are kept for figures where no splits say which."""
+_FEW = 0.01
+"""Share of the records that must have a modality for it to be learned from unasked."""
 _PACKAGES = ("enrich", "numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
 
 
@@ -45,39 +51,53 @@ def train(
     seed: int | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Train on the records of the split `train` (all records when `splits` is None) and write `model`.
+    """Train on the records of the split `train` and write `model`.
 
-    Returns {"model", "digest", "records", "skipped", "seconds", "mean_macro_f1"}: `skipped` counts records
-    of the split that the graph does not hold or that could not be read. A training that was killed goes
-    on where it stopped, from the folder .NAME.training beside `model`. Raises InputError, ModelError.
+    Without `splits` a tenth of the records is kept for figures, whole blocks of accession numbers (see
+    `splitting`), and the rest learned from. Without `modalities`, here or in the settings, every modality is learned
+    from that the profile reaches and the records have.
+
+    Returns {"model", "digest", "records", "skipped", "seconds", "mean_macro_f1", "modalities", "groups", …}:
+    `skipped` counts records of the split that the graph does not hold or that could not be read. A training that
+    was killed goes on where it stopped, from the folder .NAME.training beside `model`. Raises InputError,
+    ModelError.
     """
     began = time.monotonic()
     wanted = None if splits is None else read_splits(splits)
     if wanted is not None and not wanted.get("train"):
         raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
-    asked = tuple(modalities or workspace.settings.train.modalities)
-    spec = model_spec(workspace, asked, auto=True)
-    named = None if wanted is None else wanted["train"]
-    records, skipped = read_records_of(workspace, named, progress, "image" in asked)
+    named = tuple(modalities or workspace.settings.train.modalities)
+    if named:
+        model_spec(workspace, named, auto=True)
+    pictures = "image" in named or (not named and bool(workspace.profile.images))
+    train_on = None if wanted is None else wanted["train"]
+    records, skipped = read_records_of(workspace, train_on, progress, pictures)
     if not records:
         raise InputError(
             "none of the records to train on is in the graph; load it first, or check the splits"
         )
-    learned = training_set(records, workspace.profile)
+    asked, without = (named, {}) if named else reached_modalities(records)
+    spec = model_spec(workspace, asked, auto=True)
     seed = workspace.settings.train.seed if seed is None else seed
+    dev: list[Record] = []
+    if wanted is None and len(records) >= _ENOUGH:
+        parts = split_records(records, spec.groups, "block", {"dev": DEV}, seed)
+        records, dev = parts["train"], parts["dev"]
+    elif wanted is not None and wanted.get("dev"):
+        dev, _ = read_records_of(workspace, wanted["dev"], progress, "image" in asked)
+    learned = training_set(records, workspace.profile, broader_of(workspace, records))
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
         _check_properties(workspace, learned)
         spec, choice = _resolved(workspace, spec, learned, seed, progress, resume)
         fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
-        dev = _dev_figures(workspace, fitted, None if wanted is None else wanted.get("dev"), progress)
+        figures = _dev_figures(fitted, dev, progress)
         training = {
             **_account(workspace, learned, spec, seed, splits, len(records)),
             "snapshot": snapshot(learned.dataset, model),
             **choice,
         }
-        metrics = {**fitted.metrics, **dev}
-        digest = fitted.save(model, metrics=metrics, training=training)
+        digest = fitted.save(model, metrics={**fitted.metrics, **figures}, training=training)
     except ModelFolderError as error:
         raise ModelError(str(error)) from error
     except ClassifierError as error:
@@ -89,8 +109,44 @@ def train(
         "records": len(records),
         "skipped": skipped,
         "seconds": round(time.monotonic() - began, 1),
-        "mean_macro_f1": dev.get("mean_macro_f1"),
+        "mean_macro_f1": figures.get("mean_macro_f1"),
+        "modalities": list(asked),
+        "without": without,
+        "groups": len(set(map(partial(group_of, groups=spec.groups), records))),
+        "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
+        "promises": promised(fitted),
     }
+
+
+def reached_modalities(records: Sequence[Record]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The modalities that the records have, and why the others are left out."""
+    texts = sum(bool(r.texts) for r in records)
+    pictures = sum(any(p.path is not None for p in r.pictures) for r in records)
+    addresses = sum(bool(r.pictures) for r in records)
+    without = {}
+    if texts < _FEW * len(records):
+        without["text"] = f"{texts:,} of {len(records):,} records have a text"
+    if pictures < _FEW * len(records):
+        without["image"] = (
+            f"{pictures:,} of {len(records):,} records have a picture that came; {addresses:,} name one"
+        )
+    return tuple(m for m in ("tabular", "text", "image") if m not in without), without
+
+
+def promised(model: Model) -> dict[str, dict[str, dict[str, Any]]]:
+    """What the model promises, by regime and property."""
+    return {r: {n: p.to_json() for n, p in part.promises.items()} for r, part in model.parts().items()}
+
+
+def broader_of(workspace: Workspace, records: Sequence[Record]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The broader concepts of the rare values, by property; none where the profile lists the classes."""
+    found = {}
+    for prop in workspace.profile.properties:
+        counts = Counter(v for r in records for v in r.known.get(prop.name, ()))
+        rare = [v for v, n in counts.items() if n < prop.minimum]
+        if rare and not prop.classes:
+            found[prop.name] = broader_concepts(prop, rare, workspace.store, *workspace.reader.vocabulary)
+    return found
 
 
 def model_spec(
@@ -101,7 +157,7 @@ def model_spec(
     The text back end `auto` is decided on the records, and so refused unless the caller does that (`auto`).
     """
     settings = workspace.settings.train
-    asked = tuple(dict.fromkeys(modalities or settings.modalities))
+    asked = tuple(dict.fromkeys(modalities or settings.modalities or ("tabular",)))
     members = member_specs(workspace, asked)
     if not auto and any(member.classifier == AUTO for member in members):
         raise SettingsError("train.options.text.back_end is auto, which only enrich train decides; name one")
@@ -118,6 +174,7 @@ def model_spec(
         fusion_settings=fusion if name is not None else {},
         folds=settings.folds,
         target_precision=workspace.settings.decision.target_precision,
+        groups=workspace.profile.grouped_by,
     )
 
 
@@ -141,6 +198,11 @@ def _resolved(
 
 
 def _check_properties(workspace: Workspace, learned: TrainingSet) -> None:
+    if not learned.dataset.properties and learned.single:
+        raise InputError(
+            f"nothing can be learned: of {', '.join(learned.single)} only one class is known, "
+            "and there is nothing to tell it from"
+        )
     if not learned.dataset.properties:
         raise InputError(
             f"no property of the profile {workspace.profile.name} has a class with enough training values; "
@@ -148,14 +210,11 @@ def _check_properties(workspace: Workspace, learned: TrainingSet) -> None:
         )
 
 
-def _dev_figures(
-    workspace: Workspace, fitted: Model, dev: Sequence[NamedNode] | None, progress: Progress
-) -> dict[str, Any]:
+def _dev_figures(fitted: Model, dev: Sequence[Record], progress: Progress) -> dict[str, Any]:
     """Figures on dev for the model card; nothing is fitted on them."""
     if not dev:
         return {}
-    records, _ = read_records_of(workspace, dev, progress, "image" in fitted.members)
-    figures = measure(fitted, records, detail=True, progress=progress)
+    figures = measure(fitted, dev, detail=True, progress=progress)
     return {
         "dev": {name: said["by"] for name, said in figures["properties"].items()},
         "mean_macro_f1": figures["mean_macro_f1"],
@@ -172,6 +231,7 @@ def _account(
         "records": records,
         "seed": seed,
         "profile": workspace.profile.name,
+        "groups": list(spec.groups),
         "splits_sha256": None if splits is None else file_digest(splits),
         "python": platform.python_version(),
         "members": [

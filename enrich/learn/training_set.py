@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from classifiers.data import Dataset, Property, Record
-from ontology.profiles import Profile
+from ontology.profiles import Profile, PropertyProfile
+
+Broader = Mapping[str, Sequence[str]]
+"""A value's broader concepts in the vocabulary, the nearest first."""
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A dataset and its account: training values per class, and the classes and properties left out."""
+    """A dataset and its account: training values per class, and the classes and properties left out.
+
+    `left_out` counts by property the values with too few records that no broader class stands for; `single` are
+    the properties with one class, of which nothing can be learnt.
+    """
 
     dataset: Dataset
     classes: dict[str, dict[str, int]]
     left_out: dict[str, dict[str, int]]
     without_classes: tuple[str, ...]
+    single: tuple[str, ...] = ()
 
     def account(self) -> dict[str, Any]:
         """For config.json and the model card."""
@@ -26,27 +34,80 @@ class TrainingSet:
             "classes": self.classes,
             "left_out": {p: c for p, c in self.left_out.items() if c},
             "properties_left_out": list(self.without_classes),
+            "properties_of_one_class": list(self.single),
+            "broader": {p.name: dict(p.broader) for p in self.dataset.properties if p.broader},
         }
 
 
-def training_set(records: Sequence[Record], profile: Profile) -> TrainingSet:
+def training_set(
+    records: Sequence[Record], profile: Profile, broader: Mapping[str, Broader] | None = None
+) -> TrainingSet:
     """Choose the classes of each property: those with at least the profile's minimum of training values.
 
-    Classes come in the profile's order where it lists them, else by IRI. A property with no class left
-    is left out of the dataset and named.
+    Classes come in the profile's order where it lists them, else by IRI. A rare value is learnt as its narrowest
+    broader concept (`broader`, by property) that reaches the minimum. A property with no class left, or with one, is
+    left out of the dataset and named: with one there is nothing to tell it from.
     """
     properties: list[Property] = []
     classes: dict[str, dict[str, int]] = {}
     left_out: dict[str, dict[str, int]] = {}
     without: list[str] = []
+    single: list[str] = []
     for prop in profile.properties:
         counts: Counter[str] = Counter(v for r in records for v in r.known.get(prop.name, ()))
+        kept, stands = _classes(prop, counts, (broader or {}).get(prop.name, {}))
         listed = [c.value for c in prop.classes] or sorted(counts)
-        kept = [c for c in listed if counts[c] >= max(1, prop.minimum)]
-        left_out[prop.name] = {c: counts[c] for c in listed if c not in set(kept)}
-        if not kept:
-            without.append(prop.name)
+        left_out[prop.name] = {c: counts[c] for c in listed if c not in kept and c not in stands}
+        if len(kept) < 2:
+            (single if kept else without).append(prop.name)
+            left_out[prop.name] |= kept
             continue
-        classes[prop.name] = {c: counts[c] for c in kept}
-        properties.append(Property(prop.name, tuple(kept), prop.many))
-    return TrainingSet(Dataset(list(records), tuple(properties)), classes, left_out, tuple(without))
+        classes[prop.name] = kept
+        properties.append(Property(prop.name, tuple(kept), prop.many, stands))
+    dataset = Dataset(list(records), tuple(properties))
+    return TrainingSet(dataset, classes, left_out, tuple(without), tuple(single))
+
+
+def _classes(
+    prop: PropertyProfile, counts: Counter[str], broader: Broader
+) -> tuple[dict[str, int], dict[str, str]]:
+    """The classes with their records, and the class that stands for each rare value."""
+    least = max(1, prop.minimum)
+    listed = [c.value for c in prop.classes] or sorted(counts)
+    kept = {c: counts[c] for c in listed if counts[c] >= least}
+    stands = _standing_for(
+        {v: n for v, n in counts.items() if v not in kept and broader.get(v)}, kept, broader, least
+    )
+    for value, concept in stands.items():
+        kept[concept] = kept.get(concept, 0) + counts[value]
+    order = {c: i for i, c in enumerate(listed)}
+    ordered = sorted(kept, key=lambda c: (order.get(c, len(order)), c)) if prop.classes else sorted(kept)
+    return {c: kept[c] for c in ordered}, {v: c for v, c in stands.items() if v != c}
+
+
+def _standing_for(
+    rare: Mapping[str, int], kept: Mapping[str, int], broader: Broader, least: int
+) -> dict[str, str]:
+    """The narrowest concept, itself or above it, that has enough records for each rare value to be learnt as.
+
+    A value counts for one concept alone: where that leaves another with too few, its values go further up.
+    """
+    refused: set[str] = set()
+    while True:
+        under: Counter[str] = Counter()
+        for value, number in rare.items():
+            under.update({c: number for c in (value, *broader[value]) if c not in refused})
+        stands = {}
+        for value in sorted(rare):
+            levels = [
+                c for c in (value, *broader[value]) if c in kept or (c not in refused and under[c] >= least)
+            ]
+            if levels:
+                stands[value] = min(levels, key=lambda c: (kept.get(c, 0) + under[c], levels.index(c)))
+        held: Counter[str] = Counter()
+        for value, concept in stands.items():
+            held[concept] += rare[value]
+        short = {c for c, n in held.items() if c not in kept and n < least}
+        if not short:
+            return stands
+        refused |= short

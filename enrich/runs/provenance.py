@@ -29,6 +29,7 @@ _ABOUT, _PROPERTY_NAME, _OUTCOME, _REASON = (
     str(t) for t in (ENR.about, ENR.propertyName, ENR.outcome, ENR.reason)
 )
 _CONFIDENCE, _BELOW, _COVERAGE = (str(t) for t in (ENR.confidence, ENR.abstainBelow, ENR.coverage))
+_REGIME, _PROMISED, _BROADER = (str(t) for t in (ENR.regime, ENR.promised, ENR.broader))
 _INPUT, _SEEN, _DETAIL, _ANSWERS = (
     str(t) for t in (ENR.inputDigest, ENR.seenDigest, ENR.detail, ENR.answers)
 )
@@ -143,12 +144,18 @@ def _prediction(
         yield iri, _BELOW, decimal(decision.threshold)
     if decision.coverage is not None:
         yield iri, _COVERAGE, decimal(decision.coverage)
+    if decision.regime is not None:
+        yield iri, _REGIME, str(decision.regime)
+    if decision.promised is not None:
+        yield iri, _PROMISED, decimal(decision.promised)
     if decision.reason is not None:
         yield iri, _REASON, str(decision.reason)
     if decision.detail:
         yield iri, _DETAIL, str(Literal(decision.detail))
     if value is not None:
         yield iri, _ANSWERS, _term(value.value)
+        if value.broader:
+            yield iri, _BROADER, f'"true"^^{XSD.boolean}'
         yield from _assignment(context.names, iri, prop, _term(value.value))
 
 

@@ -37,6 +37,8 @@ class Run:
     request: str | None = None
     alive_until: str | None = None
     facts: str | None = None
+    expected: str | None = None
+    """What is expected of its answers, by regime (see runs.expectation)."""
     """The fingerprint of the facts when the run had looked at every gap of its model."""
     records: int | None = None
     predicted: int | None = None
@@ -166,16 +168,23 @@ class Register:
         yield iri, DCT.issued, Literal(snapshot.issued, datatype=XSD.date)
 
     def activate(
-        self, run: NamedNode, counts: Mapping[str, int], *, facts: str | None = None, condition: str = ""
+        self,
+        run: NamedNode,
+        counts: Mapping[str, int],
+        *,
+        facts: str | None = None,
+        expected: str = "",
+        condition: str = "",
     ) -> None:
         """Make a whole run visible in one update. Raises RunError when it is not open.
 
-        `facts` is the fingerprint of the facts when the run looked at every gap, None for a run that looked
+        `expected` is what is expected of its answers, by regime; `facts` is the fingerprint of the facts when the run looked at every gap, None for a run that looked
         at some; `condition` is a pattern that must hold (see `lease.Lease.holds`).
         """
         self.expect(run, OPEN)
         said = "".join(f" ; {ENR[name]} {value}" for name, value in counts.items())
         said += f" ; {ENR.factsDigest} {Literal(facts)}" if facts else ""
+        said += f" ; {ENR.expected} {Literal(expected)}" if expected else ""
         self._transition(
             run,
             delete=f"{run} {ENR.runState} {ENR.Open} .",
@@ -350,6 +359,7 @@ def _run(iri: str, said: dict[str, str]) -> Run:
         request=said.get(ENR.request.value),
         alive_until=said.get(ENR.aliveUntil.value),
         facts=said.get(ENR.factsDigest.value),
+        expected=said.get(ENR.expected.value),
         records=count("records"),
         predicted=count("predicted"),
         abstained=count("abstained"),

@@ -217,7 +217,7 @@ path = "store"                          # the embedded store: a folder beside th
 # auth = "basic"                        # none, basic, digest or bearer; secrets are best given by the environment
 
 [train]
-modalities = ["tabular"]
+# modalities = ["tabular", "text"]      # otherwise all that the profile reaches and the records have
 
 [decision]
 target_precision = 0.9                  # below it, enrich abstains and keeps its candidates

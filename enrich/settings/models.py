@@ -84,8 +84,8 @@ class StoreSettings(Section):
 class TrainSettings(Section):
     """How the classifiers learn."""
 
-    modalities: Names = ("tabular",)
-    """What to learn from: any of tabular, text and image, and dummy for tests."""
+    modalities: Names = ()
+    """What to learn from: any of tabular, text and image, and dummy for tests; empty for all that there is."""
     seed: int = Field(default=0, ge=0)
     """Seed of everything that is drawn at random in training."""
     folds: int = Field(default=5, ge=2)

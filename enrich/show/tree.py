@@ -50,6 +50,8 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
         )
     branch = tree.add(head)
     branch.add(_line(f"prediction {answer['prediction']}"))
+    if answer["regime"]:
+        branch.add(_line(_promise(answer)))
     if answer["node"]:
         branch.add(_line(f"about {answer['node']} {answer['predicate']}"))
     if answer["current"] and answer["awaits_pictures"]:
@@ -71,6 +73,22 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
         branch.add(_line(f"review: {review['decision']}{value} by {review['actor']}, {review['time']}"))
     for old in answer["supersedes"]:
         branch.add(_line(f"supersedes {old}"))
+
+
+_REGIMES = {
+    "Seen": "its group taught the property, near its accession number",
+    "UnseenBlock": "its group taught the property, but nothing near its accession number",
+    "UnseenGroup": "its group taught next to nothing of the property",
+}
+
+
+def _promise(answer: Mapping[str, Any]) -> str:
+    """How near what taught the property stood, and what is promised."""
+    where = _REGIMES.get(answer["regime"], answer["regime"])
+    broad = "; a broader concept, which stands for values with too few records" if answer["broader"] else ""
+    if answer["promised"] is None:
+        return f"{where}; nothing is promised{broad}"
+    return f"{where}; {answer['promised']:.0%} of such answers are promised to be right{broad}"
 
 
 def _add_evidence(tree: Tree, evidence: Mapping[str, Any], names: Mapping[str, str]) -> None:

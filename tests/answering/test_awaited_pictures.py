@@ -58,7 +58,8 @@ class Museum:
                     ]
                 )
         model = Model.load(dummy_model(museum_of(40), folder / "dummy"))
-        model.members = {"image": model.members["tabular"]}
+        for part in model.parts().values():
+            part.members = {"image": part.members["tabular"]}
         self.model = folder / "model"
         model.save(self.model, training={})
 

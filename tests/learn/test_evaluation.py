@@ -91,14 +91,17 @@ def test_texts_and_pictures_can_be_withheld() -> None:
     assert hidden(record, False, ("museum",)).context == {}
 
 
-def test_values_outside_the_models_classes_are_counted_apart(model: Path) -> None:
+def test_values_outside_the_models_classes_are_errors(model: Path) -> None:
     records = [
         *museum(50, seed=2),
         Record("urn:odd", {"place": ("urn:atlantis",)}, {"museum": (f"{BASE}museum/0",)}),
     ]
+    inside = measure(Model.load(model), records[:-1])["properties"]["place"]
     said = measure(Model.load(model), records)["properties"]["place"]
     assert said["outside"] == 1
-    assert said["records"] == sum(bool(r.known.get("place")) for r in records) - 1
+    assert said["records"] == sum(bool(r.known.get("place")) for r in records) == inside["records"] + 1
+    right = inside["by"]["fusion"]["accuracy"] * inside["records"]
+    assert said["by"]["fusion"]["accuracy"] == pytest.approx(right / said["records"])
 
 
 def test_the_figures_are_those_of_the_predictions(model: Path) -> None:

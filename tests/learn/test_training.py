@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.data import Record
+from classifiers.data import Record, Text
 from classifiers.model.model import Model
 from enrich.errors import InputError, ModelError, SettingsError
+from enrich.graph.record_files import read_splits
 from enrich.graph.records import Subject
 from enrich.graph.stores import open_store
+from enrich.learn.splitting import split_records
+from enrich.learn.splitting import write_splits as write_splits_file
 from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
 from enrich.settings.loading import Settings
@@ -51,6 +55,7 @@ class FakeReader:
 
     def __init__(self, records: list[Record]) -> None:
         self.records = {r.id: r for r in records}
+        self.vocabulary = ("",)
 
     def read_all(self, records: list[NamedNode] | None = None, batch: int = 1000) -> Iterator[Subject]:
         del batch
@@ -133,11 +138,73 @@ def test_classes_come_in_the_profiles_order_and_rare_ones_are_named() -> None:
     ]
     taught = training_set(records, PROFILE)
     assert taught.dataset.property("place").classes == (PLACES[2], PLACES[0])
-    assert taught.dataset.property("time").classes == (CENTURIES[0],)
-    assert taught.left_out["time"] == {CENTURIES[1]: 1}
+    assert taught.single == ("time",)  # one class is left, and nothing to tell it from
+    assert taught.left_out["time"] == {CENTURIES[1]: 1, CENTURIES[0]: 6}
     assert taught.left_out["place"] == {PLACES[1]: 0}
     assert taught.without_classes == ("material",)
     assert taught.account()["properties_left_out"] == ["material"]
+
+
+def test_a_rare_value_is_learnt_as_its_narrowest_broader_concept() -> None:
+    """Two castles have one record each; `castle` is enough, `building` would be too, and is broader."""
+    castle, building = "urn:castle", "urn:building"
+    records = [
+        *(Record(f"urn:a{i}", {"place": (PLACES[0],)}) for i in range(6)),
+        *(Record(f"urn:b{i}", {"place": (f"urn:castle/{i}",)}) for i in range(6)),
+        Record("urn:c", {"place": ("urn:alone",)}),
+    ]
+    profile = replace(
+        PROFILE,
+        properties=tuple(replace(p, classes=(), minimum=5) for p in PROFILE.properties if p.name == "place"),
+    )
+    broader = {
+        "place": {f"urn:castle/{i}": (castle, building) for i in range(6)} | {"urn:alone": (building,)}
+    }
+    taught = training_set(records, profile, broader)
+    prop = taught.dataset.property("place")
+    assert set(prop.classes) == {PLACES[0], castle}
+    assert prop.broader == {f"urn:castle/{i}": castle for i in range(6)}
+    assert taught.left_out["place"] == {"urn:alone": 1}
+    target, named = taught.dataset.targets(prop)
+    assert (named.sum(), target.sum()) == (12, 12)
+    assert taught.dataset.stated(prop).all()
+    assert taught.account()["broader"] == {"place": dict(prop.broader)}
+
+
+def test_a_property_with_one_class_is_named_and_not_learnt(tmp_path: Path) -> None:
+    records = [Record(f"urn:{i}", {"time": (CENTURIES[0],)} if i < 60 else {}) for i in range(90)]
+    with pytest.raises(InputError, match="of time only one class is known"):
+        train(FakeWorkspace(records), None, tmp_path / "m", modalities=["tabular"])
+
+
+def test_every_modality_that_the_records_have_is_learnt_from(tmp_path: Path) -> None:
+    records = [replace(r, texts=(Text(f"made of {i % 3}"),)) for i, r in enumerate(museum(80))]
+    options = {"tabular": FAST, "fusion": {"rounds": 5, "folds": 2}}
+    summary = train(FakeWorkspace(records, folds=2, options=options), None, tmp_path / "m")
+    assert summary["modalities"] == ["tabular", "text"]
+    assert list(summary["without"]) == ["image"]
+    assert "0 of 80 records have a picture" in summary["without"]["image"]
+
+
+def test_without_splits_a_tenth_is_kept_for_figures(tmp_path: Path) -> None:
+    summary = train(FakeWorkspace(museum(300)), None, tmp_path / "m", modalities=["dummy"])
+    assert 250 <= summary["records"] <= 290
+    assert summary["mean_macro_f1"] is not None
+
+
+@pytest.mark.parametrize("by", ["record", "group", "block"])
+def test_splits_keep_together_what_they_should(by: Any, tmp_path: Path) -> None:
+    records = museum(400)
+    found = split_records(records, ("museum",), by, {"dev": 0.25})
+    assert sorted(r.id for part in found.values() for r in part) == sorted(r.id for r in records)
+    assert abs(len(found["dev"]) / 400 - 0.25) < 0.15
+    museums_of = [{r.context["museum"][0] for r in part if "museum" in r.context} for part in found.values()]
+    assert bool(museums_of[0] & museums_of[1]) == (by != "group")
+    write_splits_file(tmp_path / "s.tsv.gz", found)
+    read = read_splits(tmp_path / "s.tsv.gz")
+    assert {name: [i.value for i in iris] for name, iris in read.items()} == {
+        name: [r.id for r in part] for name, part in found.items()
+    }
 
 
 def test_without_splits_every_record_teaches(tmp_path: Path) -> None:

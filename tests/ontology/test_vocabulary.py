@@ -74,7 +74,7 @@ def test_every_term_of_the_code_is_defined() -> None:
 
 
 def test_every_term_that_is_defined_is_used() -> None:
-    classes = {"Candidate", "Outcome", "Reason", "RunState", "Decision", "Modality", "DataRole"}
+    classes = {"Candidate", "Outcome", "Reason", "RunState", "Decision", "Modality", "DataRole", "Regime"}
 
     assert defined() - in_queries() - in_shapes() - in_code() == classes
 

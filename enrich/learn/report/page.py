@@ -45,18 +45,8 @@ def account(
         },
         "target_precision": model.target_precision,
         "fusion": {"name": model.fuser.name, "note": model.fusion_history.get("note", "")},
-        "unable": _unable(model),
+        "promises": model.metrics.get("regimes", {}),
     }
-
-
-def _unable(model: Model) -> dict[str, list[str]]:
-    """Properties in which no confidence reached the target: every threshold is above one."""
-    found: dict[str, list[str]] = {"always abstains": []}
-    for name, threshold in model.thresholds.items():
-        values = threshold if isinstance(threshold, tuple) else [threshold]
-        if all(v > 1 for v in values):
-            found["always abstains"].append(name)
-    return found
 
 
 def write_report(folder: Path, result: Mapping[str, Any], workspace: Workspace) -> None:

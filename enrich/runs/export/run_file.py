@@ -6,16 +6,14 @@ the same bytes from any store. One shard is in memory at a time. The file appear
 
 from __future__ import annotations
 
-import gzip
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, serialize
 
 from enrich.errors import InputError, RunError
+from enrich.graph.files import writing
 from enrich.graph.stores.base import Store
 from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
 from enrich.runs.export.silknow import statements
@@ -51,7 +49,7 @@ def export_run(store: Store, names: Names, run: NamedNode, form: Form, target: P
         quads = _whole(store, names, run, report)
     if rdf_format in (RdfFormat.TURTLE, RdfFormat.N_TRIPLES):
         quads = (Quad(q.subject, q.predicate, q.object, DefaultGraph()) for q in quads)
-    with _opened(target) as file:
+    with writing(target) as file:
         prefixes = PREFIXES if rdf_format in (RdfFormat.TRIG, RdfFormat.TURTLE) else None
         serialize(quads, file, format=rdf_format, prefixes=prefixes)
     return report
@@ -91,24 +89,3 @@ def _whole(store: Store, names: Names, run: NamedNode, report: ExportReport) -> 
             report.written += 1
             report.predictions += quad.predicate == RDF.type and quad.object == ENR.Prediction
             yield quad
-
-
-@contextmanager
-def _opened(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name only when it was written whole."""
-    if str(target) == "-":
-        yield sys.stdout.buffer
-        return
-    part = target.with_name(target.name + ".part")
-    try:
-        with part.open("wb") as raw:
-            if target.suffix == ".gz":
-                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                    yield packed  # type: ignore[misc]
-            else:
-                yield raw
-        part.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; name another file") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -37,7 +37,8 @@ def test_new_records_are_covered_as_promised(coverage: float, noise: float, many
 def test_all_values_of_a_record_must_be_inside() -> None:
     sets = np.array([[True, True, False], [True, False, False]])
     assert covered(sets, np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])) == 0.5
-    assert np.isnan(covered(sets, np.zeros((2, 3))))
+    assert covered(sets, np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])) == 0.5  # a value outside is never in
+    assert np.isnan(covered(sets[:0], np.zeros((0, 3))))
 
 
 def test_a_sharper_model_has_smaller_sets() -> None:
@@ -58,10 +59,14 @@ def test_too_few_records_promise_by_taking_every_class() -> None:
     assert ConformalSets.fit(np.zeros((0, 6)), np.zeros((0, 6))).threshold == 0.0
 
 
-def test_records_that_name_nothing_do_not_count() -> None:
+def test_values_outside_the_classes_are_never_covered_and_too_many_promise_nothing() -> None:
     probabilities, target = world(200, 0)
-    more = np.vstack([probabilities, probabilities]), np.vstack([target, np.zeros_like(target)])
-    assert ConformalSets.fit(*more) == ConformalSets.fit(probabilities, target)
+    few, many = np.zeros_like(target[:5]), np.zeros_like(target[:50])
+    wider = ConformalSets.fit(np.vstack([probabilities, probabilities[:5]]), np.vstack([target, few]))
+    assert wider.threshold < ConformalSets.fit(probabilities, target).threshold
+    assert (
+        ConformalSets.fit(np.vstack([probabilities, probabilities[:50]]), np.vstack([target, many])) is None
+    )
 
 
 def test_json_and_back() -> None:

@@ -72,23 +72,17 @@ def test_the_selective_curve_steps_at_distinct_confidences_only() -> None:
     assert precision == pytest.approx([1.0, 2 / 3, 0.5])
 
 
-@given(st.integers(0, 10_000), st.floats(0.5, 0.99))
-def test_the_threshold_keeps_its_promise_and_is_the_lowest_that_does(seed: int, target: float) -> None:
-    rng = np.random.default_rng(seed)
-    confidence = rng.uniform(0, 1, 300).round(2)
-    correct = rng.uniform(size=300) < confidence
-    threshold = metrics.threshold_for_precision(confidence, correct, target, support=10)
-    lower = [t for t in np.unique(confidence) if t < threshold and (confidence >= t).sum() >= 10]
-    assert all(correct[confidence >= t].mean() < target for t in lower)
-    if threshold != metrics.NEVER:
-        assert correct[confidence >= threshold].mean() >= target
-
-
-def test_no_threshold_is_better_than_a_false_one() -> None:
-    wrong = np.zeros(100, dtype=bool)
-    assert metrics.threshold_for_precision(np.linspace(0, 1, 100), wrong, 0.9) == metrics.NEVER
-    few = np.ones(5, dtype=bool)
-    assert metrics.threshold_for_precision(np.linspace(0, 1, 5), few, 0.9) == metrics.NEVER
+def test_a_value_outside_the_classes_is_an_error_of_what_was_answered() -> None:
+    target = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    first = np.array([0, 1, 1])
+    assert metrics.accuracy(target, first) == pytest.approx(2 / 3)
+    assert metrics.macro_f1(target, first) == pytest.approx((1.0 + 2 / 3) / 2)
+    assert [row["precision"] for row in metrics.per_class(target, first)] == [1.0, 0.5]
+    assert metrics.confusion(target, first).tolist() == [[1, 0], [0, 1]]
+    sure = np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
+    humble = np.array([[0.9, 0.1], [0.1, 0.9], [0.05, 0.45]])
+    assert metrics.log_loss(humble, target) < metrics.log_loss(sure, target)
+    assert metrics.brier(humble, target) < metrics.brier(sure, target)
 
 
 def test_set_f1_by_hand() -> None:

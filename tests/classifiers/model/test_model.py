@@ -115,7 +115,8 @@ def test_one_member_passes_through_calibrated(model: Model) -> None:
         assert answer.order.shape == answer.fused.probabilities.shape
         assert (np.sort(answer.order, axis=1) == np.arange(len(answer.property.classes))).all()
         assert np.array_equal(answer.first(), answer.order[:, 0])
-        assert answer.sets is None
+        assert not answer.sets.any()
+        assert np.isnan(answer.coverage).all()
         assert name == answer.property.name
     raw = model.members["tabular"].classifier.predict(records)["place"].probabilities
     expected = model.members["tabular"].calibrators["place"].apply(raw)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from classifiers.base import ClassifierError
 from classifiers.data import Picture, Record
-from classifiers.tabular.features import FeatureMap, numerals
+from classifiers.numerals import numerals
+from classifiers.tabular.features import FeatureMap
 from tests.classifiers.museum import BASE, museum
 
 

@@ -1,0 +1,179 @@
+"""The promise put to the test on a museum's own values: a property hidden from a group, as if never recorded.
+
+One property is taken out of a group wholly (or out of every other tenth of its accession numbers), a model is
+trained on the rest as `enrich train` does, and its answers are compared with what was hidden.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import Progress, no_progress
+from classifiers.data import Dataset, Property, Record
+from classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
+from classifiers.model.metrics import hits
+from classifiers.model.promises import answered
+from classifiers.model.regimes import REGIMES, Experience, Regime
+
+LEAST = 100
+"""Values of a property that a group needs to be hidden."""
+TENTHS = 10
+
+Learn = Callable[[Sequence[Record]], Dataset]
+"""The dataset that a training makes of some records: its classes, by the profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """One property of the records (n,) of one group, hidden wholly or in blocks of accession numbers."""
+
+    kind: Literal["group", "block"]
+    context: str
+    group: str
+    property: str
+    rows: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of hidden values: `asked` records, the share whose first candidate is right, the records that
+    were answered, the values asserted and those of them that are right, and the mean confidence of these.
+
+    `promised` is None where the regime promises nothing; `regimes` counts the records by regime.
+    """
+
+    kind: str
+    group: str
+    property: str
+    asked: int
+    first_right: float
+    answered: int
+    asserted: int
+    right: int
+    confidence: float | None
+    promised: float | None
+    regimes: dict[str, int]
+
+
+def hidden_groups(
+    records: Sequence[Record], properties: Sequence[str], contexts: Sequence[str], least: int = LEAST
+) -> Iterator[Hidden]:
+    """Each property of each value of each context that at least `least` records state."""
+    for context in contexts:
+        values = [frozenset(r.context.get(context, ())) for r in records]
+        for name in properties:
+            stated = np.array([_states(r, name) for r in records], dtype=bool)
+            counts = Counter(v for own, s in zip(values, stated, strict=True) if s for v in own)
+            for value, number in sorted(counts.items()):
+                inside = np.array([value in own for own in values], dtype=bool)
+                if number >= least and number < stated.sum():
+                    yield Hidden("group", context, value, name, inside & stated)
+
+
+def hidden_blocks(
+    records: Sequence[Record], properties: Sequence[str], groups: Sequence[str], least: int = LEAST
+) -> Iterator[Hidden]:
+    """Each property in every other tenth of the accession numbers of all groups."""
+    positions = Experience.learn(Dataset(records, ()), groups).positions(records)
+    inside = np.isfinite(positions) & (np.floor(np.nan_to_num(positions) * TENTHS) % 2 == 0)
+    for name in properties:
+        rows = inside & np.array([_states(r, name) for r in records], dtype=bool)
+        if rows.sum() >= least:
+            yield Hidden("block", " ".join(groups), "", name, rows)
+
+
+def _states(record: Record, name: str) -> bool:
+    return bool(record.known.get(name)) or name in record.outside
+
+
+def without(records: Sequence[Record], hidden: Hidden) -> list[Record]:
+    """The records with the property hidden where it is to be."""
+    return [
+        replace(r.without(hidden.property), outside=tuple(n for n in r.outside if n != hidden.property))
+        if gone
+        else r
+        for r, gone in zip(records, hidden.rows, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training without the hidden values: the property as it was learnt, the records asked (n,) and the regime of
+    each, and a maker of each regime's model. `truth` (n, K) holds the values that were hidden."""
+
+    property: Property
+    asked: Sequence[Record]
+    truth: NDArray[np.float64]
+    regimes: NDArray[np.int8]
+    views: Mapping[Regime, View]
+    seed: int
+    progress: Progress
+
+    def fit(self, regime: Regime) -> Fitted | None:
+        """The regime's model; None where the records cannot teach it."""
+        view = self.views.get(regime)
+        return None if view is None else fit_view(view, seed=self.seed, progress=self.progress)
+
+
+def train_without(
+    records: Sequence[Record],
+    hidden: Hidden,
+    learn: Learn,
+    spec: ModelSpec,
+    *,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Trained | None:
+    """What a training would see; None when what is left of the property cannot be learnt."""
+    shown = without(records, hidden)
+    whole = learn(shown)
+    prop = next((p for p in whole.properties if p.name == hidden.property), None)
+    if prop is None:
+        return None
+    dataset = Dataset(shown, (prop,))
+    experience = Experience.learn(dataset, spec.groups)
+    rows = np.flatnonzero(hidden.rows)
+    asked = [shown[int(i)] for i in rows]
+    truth, _ = Dataset([records[int(i)] for i in rows], (prop,)).targets(prop)
+    found = {view.regime: view for view in views(dataset, spec, experience)}
+    return Trained(prop, asked, truth, experience.regimes(prop.name, asked), found, seed, progress)
+
+
+def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | None] | None = None) -> Kept:
+    """Answer what was hidden as a run would, and compare; `fit` gives a regime's model instead of `trained.fit`."""
+    prop, n = trained.property, len(trained.asked)
+    first_right, given = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    asserted = np.zeros((n, len(prop.classes)), dtype=bool)
+    confidence = np.zeros((n, len(prop.classes)))
+    promised: float | None = None
+    for number, regime in enumerate(REGIMES):
+        rows = np.flatnonzero(trained.regimes == number)
+        fitted = (fit or trained.fit)(regime) if len(rows) else None
+        if fitted is None:
+            continue
+        answer = fitted.model.answer([trained.asked[int(i)] for i in rows])[prop.name]
+        p, first = np.nan_to_num(answer.fused.probabilities), answer.first()
+        first_right[rows] = hits(trained.truth[rows], first) & answer.fused.present
+        given[rows], asserted[rows] = answered(prop, p, first, fitted.model.thresholds[prop.name])
+        confidence[rows] = p
+        promised = fitted.model.target_precision if fitted.model.promises[prop.name].kept else promised
+    right = asserted & (trained.truth > 0)
+    return Kept(
+        hidden.kind,
+        hidden.group,
+        hidden.property,
+        asked=n,
+        first_right=float(first_right.mean()),
+        answered=int(given.sum()),
+        asserted=int(asserted.sum()),
+        right=int(right.sum()),
+        confidence=float(confidence[asserted].mean()) if asserted.any() else None,
+        promised=promised,
+        regimes={r: int((trained.regimes == i).sum()) for i, r in enumerate(REGIMES)},
+    )

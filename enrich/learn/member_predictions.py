@@ -1,0 +1,68 @@
+"""What each modality, and the fusion, predicts of one property, with what it is decided by, regime by regime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import Distribution, FloatArray
+from classifiers.model.config import FUSION
+from classifiers.model.decision_rule import order_candidates
+from classifiers.model.metrics import NEVER
+from classifiers.model.model import Model, Prediction
+from classifiers.model.regimes import REGIMES
+
+
+@dataclass(frozen=True)
+class MemberPrediction:
+    """Predictions (n,) of one property, the order of the candidates (n, K) and the thresholds (n, K)."""
+
+    distribution: Distribution
+    order: NDArray[np.intp]
+    thresholds: FloatArray
+    regimes: NDArray[np.int8]
+
+    def take(self, rows: NDArray[np.intp]) -> MemberPrediction:
+        """The same for some of the records."""
+        return MemberPrediction(
+            self.distribution.take(rows), self.order[rows], self.thresholds[rows], self.regimes[rows]
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Predictions for some records after those for others."""
+        first = parts[0].distribution
+        return cls(
+            Distribution(
+                first.classes,
+                np.concatenate([p.distribution.probabilities for p in parts]),
+                np.concatenate([p.distribution.present for p in parts]),
+                first.many,
+            ),
+            np.concatenate([p.order for p in parts]),
+            np.concatenate([p.thresholds for p in parts]),
+            np.concatenate([p.regimes for p in parts]),
+        )
+
+
+def member_predictions(model: Model, answer: Prediction) -> dict[str, MemberPrediction]:
+    """By modality what it would decide by alone; the fusion last."""
+    name = answer.property.name
+    found = {}
+    for modality, alone in answer.by.items():
+        order = np.zeros(alone.probabilities.shape, dtype=np.intp)
+        reach = np.full(alone.probabilities.shape, NEVER)
+        for number, regime in enumerate(REGIMES):
+            rows = np.flatnonzero(answer.regimes == number)
+            part = model.parts().get(regime)
+            member = (part or model).members[modality]
+            order[rows] = order_candidates(alone.probabilities[rows], member.offsets[name])
+            if part is not None:
+                reach[rows] = np.asarray(member.thresholds[name])
+        found[modality] = MemberPrediction(alone, order, reach, answer.regimes)
+    found[FUSION] = MemberPrediction(answer.fused, answer.order, answer.thresholds, answer.regimes)
+    return found

@@ -1,0 +1,125 @@
+"""`enrich check-promise`: on a museum's own graph, what was promised beside what is kept where a property is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from classifiers.base import ClassifierError, Progress, no_progress
+from classifiers.data import Dataset, Record
+from classifiers.model.fitting import ModelSpec
+from classifiers.model.thresholds import share_bounds
+from enrich.errors import InputError, ModelError
+from enrich.learn.hiding import LEAST, Kept, check, hidden_blocks, hidden_groups, train_without
+from enrich.learn.plots import Panel, Point, panels_figure, save
+from enrich.learn.split_records import read_records_of
+from enrich.learn.training import broader_of, model_spec, reached_modalities
+from enrich.learn.training_set import training_set
+from enrich.workspace import Workspace
+
+PLOT = "promise.png"
+
+
+def check_promise(
+    workspace: Workspace,
+    *,
+    modalities: Sequence[str] | None = None,
+    properties: Sequence[str] = (),
+    least: int = LEAST,
+    blocks: bool = True,
+    folder: Path | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Hide each property of each group with at least `least` values, and of every other tenth of the accession
+    numbers; train on the rest; compare.
+
+    Returns {"target", "hidden": [figures of each], "summary"}; with `folder` a plot is written there. Raises
+    InputError when there is no group to hide.
+    """
+    named = tuple(modalities or workspace.settings.train.modalities)
+    pictures = "image" in named or (not named and bool(workspace.profile.images))
+    records, _ = read_records_of(workspace, None, progress, pictures)
+    spec = model_spec(workspace, named or reached_modalities(records)[0])
+    try:
+        kept = list(_checked(workspace, records, spec, properties, least, blocks, progress))
+    except ClassifierError as error:
+        raise ModelError(f"training: {error}") from error
+    if not kept:
+        raise InputError(
+            f"no group has {least} values of a property to hide: name a lower --least, or the contexts that make "
+            f"groups in the profile (now: {', '.join(spec.groups) or 'none'})"
+        )
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save(_figure(kept, spec.target_precision), folder / PLOT)
+    return {
+        "target": spec.target_precision,
+        "groups": list(spec.groups),
+        "hidden": [asdict(k) for k in kept],
+        "summary": summary(kept),
+    }
+
+
+def _checked(
+    workspace: Workspace,
+    records: list[Record],
+    spec: ModelSpec,
+    properties: Sequence[str],
+    least: int,
+    blocks: bool,
+    progress: Progress,
+) -> list[Kept]:
+    broader = broader_of(workspace, records)
+
+    def learn(shown: Sequence[Record]) -> Dataset:
+        return training_set(shown, workspace.profile, broader).dataset
+
+    names = [p.name for p in workspace.profile.properties if not properties or p.name in properties]
+    asked = list(hidden_groups(records, names, spec.groups, least))
+    asked += hidden_blocks(records, names, spec.groups, least) if blocks else []
+    kept = []
+    for done, hidden in enumerate(asked):
+        progress("hiding", done, len(asked))
+        trained = train_without(records, hidden, learn, spec, seed=workspace.settings.train.seed)
+        if trained is not None:
+            kept.append(check(trained, hidden))
+    progress("hiding", len(asked), len(asked))
+    return kept
+
+
+def summary(kept: Sequence[Kept]) -> dict[str, dict[str, Any]]:
+    """By kind, over all that was hidden: how many answers there are, and the share that is right with 80 % bounds."""
+    found = {}
+    for kind in dict.fromkeys(k.kind for k in kept):
+        own = [k for k in kept if k.kind == kind]
+        asserted, right = sum(k.asserted for k in own), sum(k.right for k in own)
+        low, high = share_bounds(right, asserted) if asserted else (None, None)
+        found[kind] = {
+            "hidden": len(own),
+            "still_answered": sum(k.answered > 0 for k in own),
+            "asked": sum(k.asked for k in own),
+            "answered": sum(k.answered for k in own),
+            "precision": right / asserted if asserted else None,
+            "low": low,
+            "high": high,
+        }
+    return found
+
+
+def _figure(kept: Sequence[Kept], target: float) -> Any:
+    """Right when answered, by what was hidden, beside the promise; what is not answered has no bar."""
+    panels = []
+    for kind in dict.fromkeys(k.kind for k in kept):
+        points: list[Point] = []
+        for k in kept:
+            if k.kind == kind and k.asserted:
+                name = f"{k.property}, {k.group.rsplit('/', 1)[-1] or 'every other tenth'} ({k.answered:,})"
+                points.append((name, k.right / k.asserted, *share_bounds(k.right, k.asserted)))
+        title = {"group": "A group that never recorded it", "block": "Accession numbers never recorded"}[kind]
+        series = {
+            f"right when answered; promised: {target:.0%}": points or [("nothing is answered", 0.0, 0.0, 0.0)]
+        }
+        panels.append(Panel(title, "share right", "", series))
+    return panels_figure(panels)
