@@ -11,7 +11,7 @@ from pyoxigraph import NamedNode
 from enrich.errors import ProfileError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from ontology.profiles import PropertyProfile, Step, path_text
-from ontology.terms import SKOS, values_block
+from ontology.terms import SKOS, is_iri, values_block
 
 _PER_QUERY = 200
 
@@ -78,7 +78,7 @@ def broader_concepts(
 ) -> dict[str, tuple[str, ...]]:
     """By value the concepts above it in the vocabulary, the nearest first; values with none are left out."""
     above: dict[str, set[str]] = {}
-    frontier = sorted(set(values))
+    frontier = sorted(v for v in set(values) if is_iri(v))
     for _ in range(_DEEPEST):
         for start in range(0, len(frontier), _PER_QUERY):
             block = values_block(["child"], ([NamedNode(v)] for v in frontier[start : start + _PER_QUERY]))
