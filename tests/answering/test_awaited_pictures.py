@@ -203,6 +203,6 @@ def test_failures_of_a_host_belong_to_a_run(museum: Museum) -> None:
     for n in range(museum.workspace.settings.media.host_failures):
         assert first.get(Picture(f"http://127.0.0.1:1/{n}.jpg")).may_come
 
-    assert list(first.open_circuits) == ["127.0.0.1:1"]
-    assert second.open_circuits == {}
+    assert list(first.tally().open_circuits) == ["127.0.0.1:1"]
+    assert second.tally().open_circuits == {}
     assert [(level, fields["host"]) for level, _, fields in recorder.logged] == [("warning", "127.0.0.1:1")]

@@ -102,7 +102,16 @@ def test_evaluate_gives_the_figures_by_property_and_modality(enrich: Enrich) -> 
 
 def test_run_answers_every_gap_once(enrich: Enrich, run_iri: str) -> None:
     again: dict[str, Any] = json.loads(enrich("run", "--model", "model", "--json"))
-    assert list(again) == ["run", "records", "predicted", "abstained", "failed", "seconds", "pictures"]
+    assert list(again) == [
+        "run",
+        "records",
+        "predicted",
+        "abstained",
+        "failed",
+        "seconds",
+        "pictures",
+        "regimes",
+    ]
     assert again["predicted"] == again["abstained"] == again["failed"] == 0
     gaps = json.loads(enrich("gaps", "--model", "model", "--json"))["properties"]
     assert {name: g["open"] for name, g in gaps.items()} == dict.fromkeys(PROPERTIES, 0)

@@ -22,7 +22,7 @@ def columns(rows: list[dict[str, str | None]], *names: str) -> set[tuple[str | N
 def test_the_names_are_these() -> None:
     assert query_names() == (
         "abstentions", "by-model", "candidates", "conflicts", "current", "evidence",
-        "lineage", "predictions", "provenance", "reviews", "runs",
+        "lineage", "predictions", "promises", "provenance", "reviews", "runs",
     )  # fmt: skip
 
 
@@ -128,6 +128,13 @@ def test_abstentions_give_their_reason() -> None:
         ("1", "place", "Abstained", "BelowThreshold"),
         ("3", "technique", "Failed", "UnreadableRecord"),
     }
+
+
+def test_promises_say_the_regime_of_every_prediction_and_what_is_promised_there() -> None:
+    found = columns(answers(STORE, "promises"), "record", "property", "regime", "promised", "broader")
+    assert ("2", "time", "UnseenGroup", "0.9", "true") in found
+    assert ("1", "technique", None, None, None) in found  # of an earlier version
+    assert len(found) == len(columns(answers(STORE, "predictions"), "record", "property"))
 
 
 def test_runs_are_all_there_with_their_state_and_model() -> None:

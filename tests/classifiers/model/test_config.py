@@ -115,18 +115,25 @@ def test_the_card_has_a_row_for_everything_measured(saved: Path) -> None:
         "classes": {"place": {"urn:a|b": 9}},
         "left_out": {"place": {PLACES[0]: 1}},
     }
-    metrics = {"dev": {"place": {"tabular": figures, "fusion": {**figures, "curve": [point]}}}}
+    promise = {"threshold": 0.7, "target": 0.9, "coverage": 0.8, "precision": 0.93, "low": 0.91, "high": 0.95}
+    group = {"labelled": 30, "gaps": 4, "first_right": 0.75, "answered": 20, "asserted": 20, "right": 19}
+    kept = {"promise": promise, "groups": {"urn:museum": group}}
+    none = {"promise": {**promise, "threshold": 2.0, "low": None}, "groups": {}}
+    metrics: dict[str, Any] = {"regimes": {"seen": {"place": kept}, "unseen group": {"place": none}}}
+    metrics |= {"dev": {"place": {"tabular": figures, "fusion": {**figures, "curve": [point]}}}}
     card = model_card(config, metrics)
     for line in (
-        "| place | tabular | 7 | 0.500 | – | – | – | – | – |",
+        "| place | tabular | 7 | – | 0.500 | – | – | – | – | – |",
         "| place | 0.250 | 1.000 | 0.750 |",
         r"| place | urn:a\|b | 9 | learnt |",
         f"| place | {PLACES[0]} | 1 | left out: too few |",
         "| seed | 3 |",
         "Target precision 0.900.",
+        "| seen | place | 0.700 | 0.800 | 0.930 | 0.910 to 0.950 | 0.900 |",
+        "| unseen group | place | – | 0.800 | 0.930 | – | nothing |",
+        "| place | urn:museum | 30 | 4 | 0.750 | 20 | 0.950 |",
     ):
         assert line in card.splitlines() or line in card, line
-    assert "| material | one per class, " in card
     assert "## Figures on dev" not in model_card(config, {})
 
 
