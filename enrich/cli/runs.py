@@ -97,21 +97,19 @@ def runs(as_json: Json = False) -> None:
     if as_json:
         write_json([{**asdict(r), "expected": _regimes(r.expected)} for r in found])
         return
-    rows = [
-        (r.run, r.state, r.started, r.predicted, r.abstained, r.failed, _expected_of(r.expected))
+    rows = [(r.run, r.state, r.started, r.predicted, r.abstained, r.failed) for r in found]
+    write_table(("run", "state", "started", "predicted", "abstained", "failed"), rows, numbers=(3, 4, 5))
+    expected = [
+        (r.run.rsplit("/", 1)[-1], regime, e.abstained, e.answered, expected_right(e))
         for r in found
+        for regime, e in from_text(r.expected).items()
     ]
-    heads = ("run", "state", "started", "predicted", "abstained", "failed", "expected right, by regime")
-    write_table(heads, rows, numbers=(3, 4, 5))
+    if expected:
+        write_table(("run", "regime", "abstained", "values", "expected right"), expected, numbers=(2, 3, 4))
 
 
 def _regimes(text: str | None) -> dict[str, Any]:
     return {regime: asdict(e) for regime, e in from_text(text).items()}
-
-
-def _expected_of(text: str | None) -> str:
-    found = {regime: e for regime, e in from_text(text).items() if e.answered}
-    return "; ".join(f"{regime}: {expected_right(e)} of {e.answered:,}" for regime, e in found.items())
 
 
 def retract(
