@@ -72,7 +72,9 @@ def _absent(reason: str) -> Callable[[], None]:
 
 VERBS = {
     "init": Verb("enrich.cli.graph:init", "Set up"),
-    "load": Verb("enrich.cli.graph:load", "Set up"),
+    "load": Verb("enrich.cli.load:load", "Set up"),
+    "graphs": Verb("enrich.cli.load:graphs", "Set up"),
+    "drop": Verb("enrich.cli.load:drop", "Set up"),
     "gaps": Verb("enrich.cli.graph:gaps", "Set up"),
     "profile": Verb("enrich.cli.graph:profile", "Set up"),
     "demo": Verb("enrich.cli.demo:demo", "Set up"),

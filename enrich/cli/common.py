@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +25,7 @@ from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
+from enrich.errors import InputError
 from enrich.show.tables import print_table
 from enrich.show.terminal import printable
 from enrich.workspace import Workspace
@@ -48,6 +50,15 @@ def write_json(data: Any) -> None:
 def say(text: str) -> None:
     """A line for a person, on stderr: stdout is for the answer."""
     sys.stderr.write(printable(text) + "\n")
+
+
+def ask(question: str, otherwise: str) -> None:
+    """Go on when a person says yes. Raises InputError, with what to do `otherwise`, where there is nobody to ask."""
+    asked = question[0].upper() + question[1:]
+    if not sys.stdin.isatty():
+        raise InputError(f"{asked.removesuffix('?')}: {otherwise}")
+    if not typer.confirm(asked):
+        raise typer.Exit(1)
 
 
 def write_table(

@@ -1,4 +1,4 @@
-"""Verbs that set a museum up: init, load, profile, gaps."""
+"""Verbs that set a museum up: init, profile, gaps."""
 
 import sys
 from collections.abc import Sequence
@@ -12,16 +12,13 @@ from classifiers.model.verified import open_folder
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
-from enrich.graph.loading import LoadReport, load_file
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.settings.loading import write_initial
 from ontology.profiles import load_profile, profile_names
-from ontology.terms import named_node
 
 EXAMPLES = {
     "init": "enrich init silk --profile silknow\ncd silk",
-    "load": "enrich load records.nq.gz thesaurus.ttl.gz",
     "gaps": "enrich gaps --model model --json",
 }
 
@@ -38,45 +35,6 @@ def init(
     known = profile in profile_names()
     written = write_initial(folder, profile if known else str(Path(profile).resolve()), force=force)
     say(f"wrote {written}; next, in {folder}: enrich load FILE…")
-
-
-def load(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help=".nt .nq .ttl .trig .rdf .jsonld, also .gz")
-    ],
-    graph: Annotated[
-        str | None,
-        typer.Option(
-            "--graph", metavar="IRI", help="Named graph for formats without graphs; otherwise one per file."
-        ),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Empty the graphs that the files name first: a new export.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Load RDF files, and say what was wrong in them. Graphs of enrich's own are refused."""
-    target = named_node(graph) if graph is not None else None
-    with open_workspace() as workspace, Bars("loading") as bars:
-        reports: list[LoadReport] = []
-        own = workspace.names.graph_prefix
-        for path in files:
-            filled = {graph for report in reports for graph in report.graphs}
-            reports.append(
-                load_file(workspace.store, path, target, bars, reserved=own, replace=replace, keep=filled)
-            )
-    if as_json:
-        write_json([asdict(report) for report in reports])
-        return
-    rows = [(r.path, r.quads, r.dropped, _graphs(r.graphs)) for r in reports]
-    write_table(("file", "statements", "left out", "graphs"), rows, numbers=(1, 2))
-    for report in reports:
-        for sentence in report.account:
-            say(f"{report.path}: {sentence}")
-
-
-def _graphs(graphs: Sequence[str]) -> str:
-    return ", ".join(graphs) if len(graphs) <= 2 else f"{len(graphs)} graphs"
 
 
 def gaps(

@@ -1,6 +1,5 @@
 """Verbs about runs: run, runs, retract, export, prune."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,8 @@ from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.answering.observer import Observer
-from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, ModelFolder, ask, open_workspace, say, write_json, write_table
 from enrich.cli.options import Limit, Properties, RecordsFile
-from enrich.errors import InputError
 from enrich.graph.record_files import read_records
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
@@ -169,8 +167,9 @@ def prune(
         runs, answers = len(found.answers), found.answers.total()
         if not dry_run and answers:
             if runs > 1 and not yes:
-                _ask(
-                    f"drop {answers:,} answers of {runs} runs, superseded or retracted before {found.before:%Y-%m-%d}?"
+                ask(
+                    f"drop {answers:,} answers of {runs} runs, superseded or retracted before {found.before:%Y-%m-%d}?",
+                    "say --yes, or look first with --dry-run",
                 )
             with Bars("pruning"):
                 found = pruning.prune(workspace, days=days)
@@ -182,11 +181,3 @@ def prune(
         write_table(("run", "answers"), sorted(found.answers.items()), numbers=(1,))
     done = "would be dropped" if dry_run else "dropped"
     say(f"{answers:,} answers {done}; {found.dropped:,} graphs dropped, {found.rewritten:,} written anew")
-
-
-def _ask(question: str) -> None:
-    """Go on when a person says yes. Raises InputError where there is nobody to ask."""
-    if not sys.stdin.isatty():
-        raise InputError(f"{question[0].upper()}{question[1:-1]}: say --yes, or look first with --dry-run")
-    if not typer.confirm(question[0].upper() + question[1:]):
-        raise typer.Exit(1)

@@ -26,7 +26,7 @@ from enrich.demo.scoring import Score, score
 from enrich.demo.textures import write_pictures
 from enrich.errors import InputError
 from enrich.graph.gaps import count_gaps
-from enrich.graph.loading import load_file
+from enrich.graph.loading import Manner, load_files
 from enrich.learn.evaluation import evaluate
 from enrich.learn.training import train
 from enrich.settings.loading import load_settings
@@ -102,8 +102,8 @@ def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progr
 
 def _load(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:
     _title(out, "2  Into the triplestore", "enrich load records.nq vocabulary.nq")
-    for name in ("records.nq", "vocabulary.nq"):
-        load_file(workspace.store, folder / name, progress=progress)
+    files = [folder / "records.nq", folder / "vocabulary.nq"]
+    load_files(workspace.store, files, Manner(home=folder), progress)
     out.print(f"{workspace.store.count():,} statements in {len(workspace.store.graphs())} named graphs.")
 
 

@@ -1,43 +1,88 @@
-"""Files as bytes: unpacked when the name ends in .gz, without a byte order mark, and in UTF-8; written whole or not."""
+"""Files as bytes: unpacked when they are gzip, within bounds, without a byte order mark, and in UTF-8; written whole or not."""
 
 import gzip
 import io
+import lzma
 import sys
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from enrich.errors import InputError
 
+GROWN = 1 << 30
+"""Bytes that anything may have when it is unpacked; more only at GROWTH times its packed size."""
+GROWTH = 250
+"""How many times larger a packed file may be than it looks: RDF grows some thirty times, a bomb a thousand times."""
+
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 _UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00")
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+
+
+class Bounded(io.RawIOBase):
+    """The bytes of an unpacked stream; InputError when they are far more than `packed`, its size before."""
+
+    def __init__(self, source: IO[bytes] | gzip.GzipFile, packed: int, where: object) -> None:
+        self._source = source
+        self._left = max(GROWN, GROWTH * packed)
+        self._where = where
+
+    def readable(self) -> bool:
+        """It is read only."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, as far as the source goes."""
+        data = self._source.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise InputError(
+                f"{self._where} is refused: unpacked it is more than {GROWTH} times as large; unpack it yourself"
+            )
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """The file's bytes. Raises InputError for one that cannot be read, is damaged, or is in UTF-16 or UTF-32."""
+    with said(path), path.open("rb") as raw, plain(raw, path.stat().st_size, path, path.name) as data:
+        yield data
+
+
+@contextmanager
+def said(where: object) -> Iterator[None]:
+    """Turn what goes wrong while something is read or unpacked into an InputError that names it."""
     try:
-        with path.open("rb") as raw, _unpacked(raw, path) as data:
-            first = data.peek(4)[:4]
-            if first.startswith(_UTF_16_OR_32) or (first[1:2] == b"\x00"):
-                raise InputError(
-                    f"{path} is in UTF-16 or UTF-32; write it in UTF-8: iconv -f UTF-16 -t UTF-8"
-                )
-            if first.startswith(_BOM):
-                data.read(len(_BOM))
-            yield data
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read: it is cut short or damaged ({error})") from error
+        yield
+    except _DAMAGED as error:
+        raise InputError(f"{where} cannot be read: it is cut short or damaged ({error})") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{where} cannot be read: {error.strerror or error}") from error
 
 
-def _unpacked(raw: io.BufferedReader, path: Path) -> io.BufferedReader:
-    if path.suffix.lower() != ".gz":
-        return raw
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
+@contextmanager
+def plain(source: IO[bytes], packed: int, where: object, name: str) -> Iterator[BinaryIO]:
+    """The bytes of a stream of `packed` bytes: unpacked when it is gzip by name or content, without a mark."""
+    data = source if isinstance(source, io.BufferedReader) else _bounded(source, packed, where)
+    if name.lower().endswith(".gz") or data.peek(2)[:2] == _GZIP:
+        data = _bounded(gzip.GzipFile(fileobj=data), packed, where)
+    first = data.peek(4)[:4]
+    if first.startswith(_UTF_16_OR_32) or (first[1:2] == b"\x00"):
+        raise InputError(f"{where} is in UTF-16 or UTF-32; write it in UTF-8: iconv -f UTF-16 -t UTF-8")
+    if first.startswith(_BOM):
+        data.read(len(_BOM))
+    yield data
+
+
+def _bounded(source: IO[bytes] | gzip.GzipFile, packed: int, where: object) -> io.BufferedReader:
+    return io.BufferedReader(Bounded(source, packed, where), 1 << 20)
 
 
 @contextmanager

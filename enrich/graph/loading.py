@@ -1,50 +1,33 @@
-"""Load RDF files into a store: checked first, then streamed, with an account of what was left out."""
+"""Load RDF into a store: checked first, then streamed in one write, with an account of what was left out."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import quote
 from uuid import uuid4
 
-import pyoxigraph as ox
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat
 
 from enrich.errors import InputError
-from enrich.graph.files import open_bytes
+from enrich.graph.json_ld import Contexts, UnknownContext
+from enrich.graph.reading_rdf import REFUSALS, line_of_length, read_quads, why_of
+from enrich.graph.sources import Source, graph_of, sources_of, spooled
 from enrich.graph.stores.base import Store
-from enrich.graph.stores.embedded import named, one_line
-from enrich.graph.turtle_recovery import Salvage
-from enrich.graph.xml_recovery import BoundedEntities, line_of_error, line_of_text, without_bad_iris
+from enrich.graph.stores.embedded import named
+from enrich.graph.xml_recovery import line_of_error
 
-FORMATS = {
-    ".nt": RdfFormat.N_TRIPLES,
-    ".nq": RdfFormat.N_QUADS,
-    ".ttl": RdfFormat.TURTLE,
-    ".trig": RdfFormat.TRIG,
-    ".rdf": RdfFormat.RDF_XML,
-    ".jsonld": RdfFormat.JSON_LD,
-}
-CHUNK = 2_000
-"""Lines of N-Triples or N-Quads that are parsed together; only a chunk with a bad one is read by line."""
 REMEMBERED = 2_000_000
 """Quads of one file among which repeats are counted, to keep memory bounded."""
-SHOWN = 5
-"""Bad lines whose numbers are given."""
-
-_REMOTE_CONTEXT = re.compile(rb'"@context"\s*:\s*(?:\[[^\]]*?)?"((?:https?:)[^"]*)"')
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What came of one file: quads loaded, lines, statements or quads left out, and why, in sentences.
+    """What came of one document: quads loaded, lines, statements or quads left out, and why, in sentences.
 
-    `repeated` counts the quads that stand in the file once more; they are loaded once.
+    `repeated` counts the quads that stand in it once more; they are loaded once. `refused` says why nothing of it
+    was loaded, `cut` whether it ends in the middle of a statement; `given` is the path that it was found under.
     """
 
     path: str
@@ -53,92 +36,156 @@ class LoadReport:
     graphs: tuple[str, ...]
     account: tuple[str, ...]
     repeated: int = 0
+    refused: str = ""
+    cut: bool = False
+    given: str = field(default="", compare=False)
 
 
-@dataclass(slots=True)
-class _Reading:
-    """The quads of a file as they are read, and what is left out on the way."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to load: `graph` for triples that name none (otherwise `graph_of` the path, seen from `home`), the format
+    where names do not say it, contexts of JSON-LD by address, and what graphs begin with that are our own.
 
-    quads: Iterator[Quad]
-    dropped: Callable[[], int] = lambda: 0
-    account: Callable[[], list[str]] = list
-    lost_prefixes: Callable[[], int] = lambda: 0
+    With `replace` the graphs of what is loaded are emptied first.
+    """
+
+    graph: NamedNode | None = None
+    rdf_format: RdfFormat | None = None
+    contexts: Contexts = field(default_factory=Contexts)
+    reserved: str | None = None
+    replace: bool = False
+    home: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What a first reading found: the number of quads, whether parts are to be left out, and the graphs."""
+    """What a first reading found: the format, the number of quads, whether parts are left out, and the graphs."""
 
+    rdf_format: RdfFormat
     quads: int
     recovering: bool
     graphs: frozenset[NamedNode]
 
 
-@dataclass(slots=True)
-class _BadLines:
-    count: int = 0
-    first: list[int] = field(default_factory=list)
-    why: str = ""
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A path as it was given, where it lies, and the graph for its triples."""
 
-    def add(self, number: int, error: SyntaxError) -> None:
-        self.count += 1
-        self.why = self.why or one_line(error).split(": ", 1)[-1]
-        if len(self.first) < SHOWN:
-            self.first.append(number)
+    name: str
+    path: Path
+    target: NamedNode
 
-    def sentences(self) -> list[str]:
-        if not self.count:
-            return []
-        lines = ", ".join(map(str, self.first)) + (" …" if self.count > len(self.first) else "")
-        return [f"{self.count:,} malformed lines were left out (lines {lines}); the first: {self.why}"]
+    def sources(self) -> Iterator[Source]:
+        return sources_of(self.path, self.name)
 
 
 def load_file(
-    store: Store,
-    path: Path,
-    graph: NamedNode | None = None,
-    progress: Progress | None = None,
-    *,
-    reserved: str | None = None,
-    replace: bool = False,
-    keep: Collection[str] = (),
+    store: Store, path: Path, graph: NamedNode | None = None, progress: Progress | None = None
 ) -> LoadReport:
-    """Load a .nt, .nq, .ttl, .trig, .rdf or .jsonld file, or one of these with .gz.
+    """Load one document (see `load_files`). Raises InputError when it is refused."""
+    return load_files(store, [path], Manner(graph), progress)[0]
 
-    Triples that name no graph go into `graph`, or into one named for the file (`graph_of`). The file is
-    read once before anything is written, so a file that is refused leaves no trace: InputError for one
-    that is missing, no RDF, cut short, malformed in a format that has no smaller parts to leave out, that
-    loses a prefix or keeps nothing, or that names a graph whose IRI begins with `reserved` (our own).
-    Of N-Triples and N-Quads the malformed lines are left out, of Turtle the malformed statements
-    (see `enrich.graph.turtle_recovery`), of RDF/XML triples with an IRI that is none, and quads that the store
-    cannot hold. With `replace` the file's graphs but those in `keep` are emptied first. Loading a file twice
-    adds nothing where it has no blank nodes; blank nodes of different files, and of two loads, are different.
+
+def load_files(
+    store: Store, paths: Sequence[Path], manner: Manner | None = None, progress: Progress | None = None
+) -> list[LoadReport]:
+    """Load files, folders, archives and, for `-`, standard input, in one write. A report for each document.
+
+    A document is read once before anything is written. It is refused, and leaves no trace, when it is missing, no
+    RDF, packed and cut short, malformed in a format that has no smaller parts to leave out, when it loses a prefix
+    or keeps nothing, or names a graph of our own. InputError when none is left, or one of those that replace.
+    Of N-Triples and N-Quads the malformed lines are left out, of Turtle the malformed statements, of RDF/XML
+    triples with an IRI that is none, and quads that the store cannot hold. Loading a file twice adds nothing where
+    it has no blank nodes; blank nodes of different documents, and of two loads, are different.
     """
-    rdf_format = format_of(path)
-    target = graph or graph_of(path)
-    checked = _checked(path, rdf_format, target)
-    ours = next((g for g in checked.graphs if reserved and g.value.startswith(reserved)), None)
-    if ours is not None:
-        raise InputError(
-            f"{path} has statements for the graph {ours}, and nothing of it was loaded: graphs that begin with "
-            f"{reserved} are enrich's own; take them out, or choose another base in enrich.toml"
+    manner = manner or Manner()
+    with spooled(list(paths)) as placed:
+        given = [
+            _Given(name, at, manner.graph or graph_of(path, manner.home))
+            for path, (name, at) in zip(paths, placed, strict=True)
+        ]
+        return _Load(store, manner, given, progress).run()
+
+
+class _Load:
+    def __init__(
+        self, store: Store, manner: Manner, given: Sequence[_Given], progress: Progress | None
+    ) -> None:
+        self._store = store
+        self._manner = manner
+        self._given = given
+        self._progress = progress or (lambda *_: None)
+        self._reports: list[LoadReport] = []
+
+    def run(self) -> list[LoadReport]:
+        """Check all, empty what is replaced, write all."""
+        checked = {name: found for given in self._given for name, found in self._check(given)}
+        if self._reports and (self._manner.replace or not checked):
+            raise InputError(self._reports[0].refused)
+        if self._manner.replace:
+            for old in sorted({graph for found in checked.values() for graph in found.graphs}, key=str):
+                self._store.drop(old)
+        self._store.insert(self._quads(checked), bulk=True)
+        return self._reports
+
+    def _check(self, given: _Given) -> Iterator[tuple[str, _Checked]]:
+        """What a first reading finds in each document of a path; a report for those that are refused."""
+        number = 0
+        try:
+            for number, source in enumerate(given.sources(), 1):
+                if number % 1_000 == 0:
+                    self._progress(f"read {given.name}", number, 0)
+                try:
+                    yield source.name, _checked(source, self._manner, given.target)
+                except InputError as error:
+                    self._refuse(source.name, given, error)
+            if not number:
+                raise InputError(f"{given.name} holds no file that is RDF by its name")
+        except InputError as error:
+            self._refuse(given.name, given, error)
+
+    def _refuse(self, name: str, given: _Given, error: InputError) -> None:
+        self._reports.append(LoadReport(name, 0, 0, (), (), refused=str(error), given=given.name))
+
+    def _quads(self, checked: dict[str, _Checked]) -> Iterator[Quad]:
+        """The quads of all documents; a report for each as it ends."""
+        total = sum(found.quads for found in checked.values())
+        stage = f"load {Path(self._given[0].name).name}" if len(self._given) == 1 else "load"
+        done = 0
+        for given in self._given:
+            for source in given.sources():
+                if source.name not in checked:
+                    continue
+                for quad in self._document(source, given, checked[source.name]):
+                    done += 1
+                    if done % 10_000 == 0:
+                        self._progress(stage, done, total)
+                    yield quad
+
+    def _document(self, source: Source, given: _Given, found: _Checked) -> Iterator[Quad]:
+        sieve = _Sieve(self._store, given.target)
+        with source.open() as stream:
+            reading = read_quads(
+                source, stream, found.rdf_format, self._manner.contexts, recovering=found.recovering
+            )
+            yield from sieve.passing(_apart(reading.quads))
+        account = [*reading.account(), *sieve.sentences()]
+        if not found.quads:
+            account.append("it holds no statement (JSON-LD without a context has none)")
+        if reading.cut():
+            account.append("it ends in the middle of a statement: only its beginning was loaded")
+        self._reports.append(
+            LoadReport(
+                source.name,
+                sieve.written - sieve.repeated,
+                reading.dropped() + sieve.unfit.total(),
+                tuple(sorted(sieve.graphs)),
+                tuple(account),
+                sieve.repeated,
+                cut=reading.cut(),
+                given=given.name,
+            )
         )
-    for old in sorted(checked.graphs, key=str) if replace else ():
-        if old.value not in keep:
-            store.drop(old)
-    sieve = _Sieve(store, target)
-    with open_bytes(path) as stream:
-        reading = _reading(path, stream, rdf_format, checked.recovering)
-        passed = sieve.passing(_apart(reading.quads))
-        store.insert(_told(passed, path, checked.quads, progress), bulk=True)
-    account = [*reading.account(), *sieve.sentences()]
-    if not checked.quads:
-        account.append("it holds no statement (JSON-LD without a context has none)")
-    dropped = reading.dropped() + sieve.unfit.total()
-    graphs = tuple(sorted(sieve.graphs))
-    return LoadReport(
-        str(path), sieve.written - sieve.repeated, dropped, graphs, tuple(account), sieve.repeated
-    )
 
 
 class _Sieve:
@@ -175,120 +222,71 @@ class _Sieve:
         return said
 
 
-def _told(quads: Iterable[Quad], path: Path, total: int, progress: Progress | None) -> Iterator[Quad]:
-    """The quads; every 10,000 of them progress is told."""
-    for number, quad in enumerate(quads, 1):
-        if progress is not None and number % 10_000 == 0:
-            progress(f"load {path.name}", number, total)
-        yield quad
-
-
-def format_of(path: Path) -> RdfFormat:
-    """The RDF format that the file's name says. Raises InputError for a name that says none."""
-    suffixes = [s.lower() for s in path.suffixes]
-    suffix = next(iter(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]), "")
-    if suffix not in FORMATS:
+def _checked(source: Source, manner: Manner, target: NamedNode) -> _Checked:
+    """Read a document once. Raises InputError when it is refused."""
+    rdf_format = source.format(manner.rdf_format)
+    try:
+        found = _first_reading(source, rdf_format, manner, target, recovering=False)
+    except REFUSALS as error:
+        if not _recoverable(rdf_format, error):
+            raise _malformed(source, _where(source, rdf_format, error)) from error
+        try:
+            found = _first_reading(source, rdf_format, manner, target, recovering=True)
+        except REFUSALS as second:
+            raise _malformed(source, _where(source, rdf_format, second)) from second
+    ours = next((g for g in found.graphs if manner.reserved and g.value.startswith(manner.reserved)), None)
+    if ours is not None:
         raise InputError(
-            f"{path} is no RDF file by its name; it ends in {', '.join(FORMATS)}, or these with .gz"
+            f"{source.name} has statements for the graph {ours}, and nothing of it was loaded: graphs that begin "
+            f"with {manner.reserved} are enrich's own; take them out, or choose another base in enrich.toml"
         )
-    return FORMATS[suffix]
+    return found
 
 
-def graph_of(path: Path) -> NamedNode:
-    """The graph for triples that name none: `urn:enrich:loaded:` and the file's name, without .gz."""
-    name = path.name.removesuffix(".gz")
-    return NamedNode(f"urn:enrich:loaded:{quote(name)}")
+def _recoverable(rdf_format: RdfFormat, error: BaseException) -> bool:
+    """Whether a second reading that leaves something out, or puts contexts in, may help."""
+    if rdf_format == RdfFormat.JSON_LD:
+        return "LoadDocumentCallback" in str(error)
+    return rdf_format == RdfFormat.TURTLE or (rdf_format == RdfFormat.RDF_XML and "IRI" in str(error))
 
 
-def _checked(path: Path, rdf_format: RdfFormat, target: NamedNode) -> _Checked:
-    """Read the file once. Raises InputError when it is refused."""
-    try:
-        return _first_reading(path, rdf_format, target, recovering=False)
-    except (SyntaxError, ValueError) as error:
-        if rdf_format == RdfFormat.RDF_XML and "IRI" not in str(error):
-            with open_bytes(path) as stream:
-                line = line_of_error(stream)
-            raise _malformed(path, f"line {line}: {one_line(error)}" if line else one_line(error)) from error
-        if rdf_format not in (RdfFormat.TURTLE, RdfFormat.RDF_XML):
-            remote = _context_of(path) if "LoadDocumentCallback" in str(error) else None
-            raise _malformed(path, remote or one_line(error)) from error
-    try:
-        return _first_reading(path, rdf_format, target, recovering=True)
-    except (SyntaxError, ValueError) as error:
-        raise _malformed(path, one_line(error)) from error
+def _where(source: Source, rdf_format: RdfFormat, error: BaseException) -> str:
+    """What is wrong, with the line where the parser does not say it."""
+    line = None
+    with source.open() as stream:
+        if isinstance(error, MemoryError):
+            line = line_of_length(stream)
+        elif rdf_format == RdfFormat.RDF_XML:
+            line = line_of_error(stream)
+    return f"line {line}: {why_of(error)}" if line else why_of(error)
 
 
-def _first_reading(path: Path, rdf_format: RdfFormat, target: NamedNode, *, recovering: bool) -> _Checked:
+def _first_reading(
+    source: Source, rdf_format: RdfFormat, manner: Manner, target: NamedNode, *, recovering: bool
+) -> _Checked:
     graphs = set()
     number = 0
-    with open_bytes(path) as stream:
-        reading = _reading(path, stream, rdf_format, recovering)
+    with source.open() as stream:
+        try:
+            reading = read_quads(source, stream, rdf_format, manner.contexts, recovering=recovering)
+        except UnknownContext as error:
+            raise InputError(
+                f"{source.name} was not understood, and nothing of it was loaded: {error}"
+            ) from error
         for quad in named(reading.quads, target):
             number += 1
             if isinstance(quad.graph_name, NamedNode):
                 graphs.add(quad.graph_name)
         why = "; ".join(reading.account())
     if reading.lost_prefixes():
-        raise _malformed(path, f"a prefix or base that others need does not parse: {why}")
+        raise _malformed(source, f"a prefix or base that others need does not parse: {why}")
     if reading.dropped() and not number:
-        raise _malformed(path, f"none of it can be read: {why}")
-    return _Checked(number, recovering, frozenset(graphs))
+        raise _malformed(source, f"none of it can be read: {why}")
+    return _Checked(rdf_format, number, recovering, frozenset(graphs))
 
 
-def _malformed(path: Path, why: str) -> InputError:
-    return InputError(f"{path} is malformed, and nothing of it was loaded: {why}")
-
-
-def _context_of(path: Path) -> str | None:
-    """What to say of JSON-LD that names its context by an address; None when it does not."""
-    with open_bytes(path) as stream:
-        found = _REMOTE_CONTEXT.search(stream.read(1 << 20))
-    if found is None:
-        return None
-    address = found[1].decode("utf-8", "replace")
-    return f"it names the context {address}, which is not fetched; put the context itself into the file"
-
-
-def _reading(path: Path, stream: BinaryIO, rdf_format: RdfFormat, recovering: bool) -> _Reading:
-    if rdf_format in (RdfFormat.N_TRIPLES, RdfFormat.N_QUADS):
-        bad = _BadLines()
-        return _Reading(_by_lines(stream, rdf_format, bad), lambda: bad.count, bad.sentences)
-    if rdf_format == RdfFormat.RDF_XML:
-        dropped: Counter[str] = Counter()
-        if recovering:
-            quads = without_bad_iris(stream, path, dropped)
-            return _Reading(quads, dropped.total, lambda: _bad_iris(path, dropped))
-        return _Reading(iter(ox.parse(BoundedEntities(stream, path), rdf_format)))  # type: ignore[arg-type]
-    if not recovering:
-        return _Reading(iter(ox.parse(stream, rdf_format)))
-    account = Salvage()
-    return _Reading(
-        account.quads(stream), account.dropped.total, account.sentences, lambda: account.lost_directives
-    )
-
-
-def _bad_iris(path: Path, dropped: Counter[str]) -> list[str]:
-    if not dropped:
-        return []
-    first = next(iter(dropped))
-    with open_bytes(path) as stream:
-        line = line_of_text(stream, first)
-    where = f" (line {line})" if line else ""
-    return [f"{dropped.total():,} triples were left out; the first for an IRI that is none: <{first}>{where}"]
-
-
-def _by_lines(stream: BinaryIO, rdf_format: RdfFormat, bad: _BadLines) -> Iterator[Quad]:
-    number = 1
-    while lines := list(islice(stream, CHUNK)):
-        try:
-            yield from list(ox.parse(b"".join(lines), rdf_format))
-        except SyntaxError:
-            for offset, line in enumerate(lines):
-                try:
-                    yield from list(ox.parse(line, rdf_format))
-                except SyntaxError as error:
-                    bad.add(number + offset, error)
-        number += len(lines)
+def _malformed(source: Source, why: str) -> InputError:
+    return InputError(f"{source.name} is malformed, and nothing of it was loaded: {why}")
 
 
 def _apart(quads: Iterable[Quad]) -> Iterator[Quad]:

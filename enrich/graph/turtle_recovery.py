@@ -19,13 +19,14 @@ BATCH = 256
 """Statements that are parsed together; only a batch that holds a bad one is parsed one by one."""
 REMEMBERED = 1_000_000
 """Digests kept to recognise repeated statements, about 85 bytes each; then the memory starts afresh."""
-LONGEST = 4_000_000
+LONGEST = 17_000_000
 """Characters after which a statement without an end is given up."""
 
 RELATIVE = "relative IRI"
 SYNTAX = "not valid Turtle"
 ENCODING = "not UTF-8"
 ENDLESS = "no full stop"
+TOO_LONG = "a literal of more than 16 MB"
 
 _NOWHERE = "x-relative://nowhere/"
 _DIRECTIVE = re.compile(r"\s*(?:@(?:prefix|base)\b.*\.|(?:PREFIX|BASE)\b[^<]*<[^<>]*>)\s*(?:#.*)?", re.I)
@@ -38,6 +39,7 @@ _FRESH_START = re.compile(r"(?:<|_:|[A-Za-z][\w.-]*:|\[|@)")
 class _Statement:
     line: int
     text: str
+    ended: bool = True
 
     @property
     def lines(self) -> int:
@@ -63,9 +65,16 @@ class Salvage:
     first: dict[str, str] = field(default_factory=dict)
     lost_directives: int = 0
     remembered_all: bool = True
+    _unended: int = 0
+    _last_dropped: int = 0
     _header: dict[str, str] = field(default_factory=dict)
     _header_text: str = ""
     _seen: set[bytes] = field(default_factory=set)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the document ends in the middle of a statement, which is lost then."""
+        return 0 < self._unended <= self._last_dropped
 
     def sentences(self) -> list[str]:
         """The account in words, a sentence for each thing that a person should know."""
@@ -88,12 +97,14 @@ class Salvage:
     def _drop(self, statement: _Statement, reason: str, message: str) -> None:
         self.dropped[reason] += 1
         self.dropped_lines[reason] += statement.lines
+        self._last_dropped = max(self._last_dropped, statement.line)
         self.first.setdefault(reason, f"line {statement.line}: {message}")
 
     def quads(self, stream: IO[bytes]) -> Iterator[Quad]:
         """The quads of a Turtle document that can be read. Never raises for what the document holds."""
         batch: list[_Statement] = []
         for statement in _statements(self._lines(stream)):
+            self._unended = 0 if statement.ended else statement.line
             if _DIRECTIVE.fullmatch(statement.text):
                 if self._header.get(_directive_key(statement.text)) != statement.text:
                     yield from self._flush(batch)
@@ -150,7 +161,7 @@ class Salvage:
     def _whole(self, batch: list[_Statement]) -> list[Quad] | None:
         try:
             quads = list(_parsed(self._header_text, "\n".join(s.text for s in batch)))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, MemoryError):
             return None
         return None if any(_relative(quad) for quad in quads) else quads
 
@@ -158,7 +169,7 @@ class Salvage:
         """One statement: kept or, when its parts cannot be told apart better, dropped."""
         try:
             quads = list(_parsed(self._header_text, statement.text))
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, MemoryError) as error:
             pieces = list(_pieces(statement))
             if len(pieces) > 1:
                 self.statements += len(pieces) - 1
@@ -199,6 +210,8 @@ def _relative(quad: Quad) -> list[str]:
 def _why(error: Exception, text: str) -> tuple[str, str]:
     if isinstance(error, UnicodeEncodeError):
         return ENCODING, "bytes that are not UTF-8 text"
+    if isinstance(error, MemoryError):
+        return TOO_LONG, "a literal beyond what the parser takes"
     if not _END.search(text.rstrip()):
         return ENDLESS, "the statement does not end in a full stop"
     return SYNTAX, _message(error)
@@ -235,7 +248,7 @@ def _statements(lines: Iterator[str]) -> Iterator[_Statement]:
             yield _Statement(start, "".join(buffer))
             buffer = []
     if buffer:
-        yield _Statement(start, "".join(buffer))
+        yield _Statement(start, "".join(buffer), ended=False)
 
 
 def _long_quote(line: str, quote: str | None) -> str | None:

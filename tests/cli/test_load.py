@@ -80,3 +80,71 @@ def test_a_query_of_the_facts_needs_no_graph(folder: Path, capsys: pytest.Captur
     capsys.readouterr()
     assert main(["query", "q.rq"]) == 0
     assert capsys.readouterr().out == f"s\n{MUSEUM}1\n"
+
+
+def test_many_files_are_one_summary(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "in").mkdir()
+    for number in range(30):
+        (folder / "in" / f"{number}.nq").write_text(line(number, "wool"))
+    assert main(["load", "in", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "files": 30,
+        "paths": [
+            {"path": "in", "files": 30, "statements": 60, "left_out": 0, "refused": 0, "graphs": f"{MUSEUM}graph"}
+        ],
+        "told": 0,
+        "first_told": [],
+    }  # fmt: skip
+    for number in range(15):
+        (folder / "in" / f"{number}.nq").write_text("rubbish\n")
+    assert main(["load", "in"]) == 2
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 2
+    assert said.err.count("none of it can be read") == 10
+    assert "… and 5 more of that kind" in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"id": "urn:a", "type": "Cup"}'),
+        ("a.nt", "# nothing\n"),
+        ("b.nt", "<urn:a> <urn:b> <urn:c> .\n<urn:a> <urn:b> "),
+    ],
+)
+def test_the_exit_code_says_that_nothing_or_the_beginning_was_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    (folder / name).write_text(text)
+    (folder / "whole.nq").write_text(line(1))
+    assert main(["load", "whole.nq"]) == 0
+    assert main(["load", "whole.nq", name]) == 2
+    assert f"{name}: it " in capsys.readouterr().err
+
+
+def test_contexts_and_formats_are_given_by_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.txt").write_text('{"@context": "https://c.example/", "@id": "urn:a", "b": "c"}')
+    (folder / "c.json").write_text('{"b": "urn:b"}')
+    assert main(["load", "a.txt", "--format", "jsonld"]) == 2
+    assert "--context https://c.example/=FILE" in capsys.readouterr().err
+    options = ["--format", "jsonld", "--context", "https://c.example/=c.json"]
+    assert main(["load", "a.txt", *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["quads"] == 1
+
+
+def test_graphs_are_listed_and_dropped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.nq").write_text(line(1, "wool"))
+    (folder / "b.nt").write_text("<urn:a> <urn:b> <urn:c> .\n")
+    assert main(["load", "a.nq", "b.nt"]) == 0
+    loaded = "urn:enrich:loaded:b.nt"
+    for arguments, code, sentence in (
+        (["drop", loaded], 2, f"Drop {loaded} with its 1 statements: say --yes"),
+        (["drop", "urn:none", "--yes"], 2, "there is no graph urn:none"),
+        (["drop", OURS.strip("<>"), "--yes"], 2, "is enrich's own"),
+        (["drop", loaded, "--yes"], 0, f"dropped {loaded}: 1 statements"),
+    ):
+        capsys.readouterr()
+        assert main(arguments) == code
+        assert sentence in capsys.readouterr().err
+    assert main(["graphs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"graph": f"{MUSEUM}graph", "statements": 2}]

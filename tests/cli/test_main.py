@@ -67,7 +67,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["gasp"], 2, "No such command 'gasp'. Did you mean 'gaps'?"),
+        (["gasp"], 2, "No such command 'gasp'. Did you mean 'gaps'"),
         (["gaps", "--jsno"], 2, "No such option: --jsno"),
         (["run"], 2, "Missing option '--model'"),
         (["run", "--model", "m", "--limit", "0"], 2, "--limit"),

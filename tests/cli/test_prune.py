@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from enrich.cli import main
-from enrich.cli import runs as verb
 from enrich.graph.stores import open_store
 from tests.runs.made_runs import NAMES, add_run
 
@@ -50,8 +51,8 @@ def test_answers_of_several_runs_are_dropped_only_with_yes(capsys: pytest.Captur
 
 @pytest.mark.usefixtures("museum")
 def test_on_a_terminal_it_asks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verb.sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(verb.typer, "confirm", lambda question: "2 answers of 2 runs" not in question)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", lambda question: "2 answers of 2 runs" not in question)
 
     said(capsys, code=1)
 

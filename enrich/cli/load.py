@@ -1,0 +1,153 @@
+"""Verbs for what is in the store: load, graphs, drop."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
+from enrich.errors import InputError
+from enrich.graph.json_ld import Contexts
+from enrich.graph.loading import LoadReport, Manner, load_files
+from enrich.graph.sources import format_given
+from ontology.terms import named_node
+
+EXAMPLES = {
+    "load": "enrich load records.nq.gz thesaurus.ttl.gz\nenrich load export/ --context https://m.example/c.json=c.json\n"
+    "curl https://m.example/dump | enrich load - --format ttl",
+    "graphs": "enrich graphs",
+    "drop": "enrich drop urn:enrich:loaded:records.ttl --yes",
+}
+FEW = 20
+"""Documents that are listed one by one; more are added up for each path."""
+SHOWN = 10
+"""Sentences about many documents that are shown."""
+
+
+def load(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help=".nt .nq .ttl .turtle .n3 .trig .rdf .owl .xml .jsonld .json, also .gz; .zip .tar .tar.gz .tgz; "
+            "a folder; - for standard input",
+        ),
+    ],
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            "--graph", metavar="IRI", help="Graph for triples that name none; otherwise one per path."
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty the graphs that the files name first: a new export.")
+    ] = False,
+    rdf_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="NAME", help="What the files are, where names do not say it: ttl, nt …"
+        ),
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--context", metavar="URL=FILE", help="A copy of a context that JSON-LD names; may be repeated."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Load RDF, and say what was wrong in it. Graphs of enrich's own are refused.
+
+    Nothing is fetched: the contexts of Linked Art, schema.org, EDM, IIIF and Web Annotations are known. Exit code
+    2 when nothing of a path was kept, when a document was refused, or when only its beginning was kept."""
+    with open_workspace() as workspace, Bars("loading") as bars:
+        manner = Manner(
+            graph=named_node(graph) if graph is not None else None,
+            rdf_format=format_given(rdf_format) if rdf_format is not None else None,
+            contexts=Contexts.of(context or []),
+            reserved=workspace.names.graph_prefix,
+            replace=replace,
+            home=workspace.settings.locate("."),
+        )
+        reports = load_files(workspace.store, files, manner, bars)
+    few = len(reports) <= FEW
+    if as_json:
+        write_json([asdict(report) for report in reports] if few else _summary(reports))
+    else:
+        _show(reports, few=few)
+    kept = {report.given for report in reports if report.quads}
+    if any(report.refused or report.cut or report.given not in kept for report in reports):
+        raise typer.Exit(InputError.exit_code)
+
+
+def _show(reports: Sequence[LoadReport], *, few: bool) -> None:
+    rows = [(r.path, r.quads, r.dropped, _graphs(r.graphs)) for r in reports if not r.refused]
+    if few:
+        write_table(("file", "statements", "left out", "graphs"), rows, numbers=(1, 2))
+    else:
+        sums = [(*row.values(),) for row in _by_path(reports)]
+        write_table(
+            ("path", "files", "statements", "left out", "refused", "graphs"), sums, numbers=(1, 2, 3, 4)
+        )
+    said = [report.refused for report in reports if report.refused]
+    said += [f"{report.path}: {sentence}" for report in reports for sentence in report.account]
+    for sentence in said if few else said[:SHOWN]:
+        say(sentence)
+    if not few and len(said) > SHOWN:
+        say(f"… and {len(said) - SHOWN:,} more of that kind")
+
+
+def _by_path(reports: Sequence[LoadReport]) -> list[dict[str, Any]]:
+    """The sums of each path that was given."""
+    paths = {report.given: [r for r in reports if r.given == report.given] for report in reports}
+    return [
+        {
+            "path": path,
+            "files": len(found),
+            "statements": sum(report.quads for report in found),
+            "left_out": sum(report.dropped for report in found),
+            "refused": sum(bool(report.refused) for report in found),
+            "graphs": _graphs(sorted({graph for report in found for graph in report.graphs})),
+        }
+        for path, found in paths.items()
+    ]
+
+
+def _summary(reports: Sequence[LoadReport]) -> dict[str, Any]:
+    said = [asdict(report) for report in reports if report.account or report.refused]
+    return {"files": len(reports), "paths": _by_path(reports), "told": len(said), "first_told": said[:SHOWN]}
+
+
+def _graphs(graphs: Sequence[str]) -> str:
+    return ", ".join(graphs) if len(graphs) <= 2 else f"{len(graphs)} graphs"
+
+
+def graphs(as_json: Json = False) -> None:
+    """List the graphs of facts with their statements; enrich's own are not among them."""
+    with open_workspace() as workspace, Bars("counting"):
+        store = workspace.store
+        rows = [(name.value, store.count(name)) for name in store.graphs(beside=workspace.names.base)]
+    if as_json:
+        write_json([{"graph": name, "statements": count} for name, count in rows])
+    else:
+        write_table(("graph", "statements"), rows, numbers=(1,))
+
+
+def drop(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Its IRI (enrich graphs lists them).")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Drop a graph of facts with all that it says. It asks first; enrich's own graphs are refused."""
+    name = named_node(graph)
+    with open_workspace() as workspace:
+        if graph.startswith(workspace.names.base):
+            raise InputError(f"{graph} is enrich's own: see enrich retract and enrich prune")
+        count = workspace.store.count(name)
+        if not count:
+            raise InputError(f"there is no graph {graph}; enrich graphs lists those that are there")
+        if not yes:
+            ask(f"drop {graph} with its {count:,} statements?", "say --yes")
+        workspace.store.drop(name)
+    say(f"dropped {graph}: {count:,} statements")
