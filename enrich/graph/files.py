@@ -63,6 +63,10 @@ def said(where: object) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         raise InputError(f"{where} cannot be read: it is cut short or damaged ({error})") from error
+    except NotImplementedError as error:
+        raise InputError(
+            f"{where} is packed in a way that is not known ({error}); unpack it yourself"
+        ) from error
     except OSError as error:
         raise InputError(f"{where} cannot be read: {error.strerror or error}") from error
 

@@ -171,7 +171,7 @@ class _Load:
             yield from sieve.passing(_apart(reading.quads))
         account = [*reading.account(), *sieve.sentences()]
         if not found.quads:
-            account.append("it holds no statement (JSON-LD without a context has none)")
+            account.append("it holds no statement")
         if reading.cut():
             account.append("it ends in the middle of a statement: only its beginning was loaded")
         self._reports.append(
@@ -247,7 +247,8 @@ def _recoverable(rdf_format: RdfFormat, error: BaseException) -> bool:
     """Whether a second reading that leaves something out, or puts contexts in, may help."""
     if rdf_format == RdfFormat.JSON_LD:
         return "LoadDocumentCallback" in str(error)
-    return rdf_format == RdfFormat.TURTLE or (rdf_format == RdfFormat.RDF_XML and "IRI" in str(error))
+    flawed = any(word in str(error) for word in ("IRI", "language tag"))
+    return rdf_format == RdfFormat.TURTLE or (rdf_format == RdfFormat.RDF_XML and flawed)
 
 
 def _where(source: Source, rdf_format: RdfFormat, error: BaseException) -> str:

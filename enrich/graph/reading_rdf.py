@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyoxigraph as ox
 from pyoxigraph import Quad, RdfFormat
@@ -14,7 +14,7 @@ from enrich.graph.json_ld import Contexts
 from enrich.graph.sources import Source
 from enrich.graph.stores.embedded import one_line
 from enrich.graph.turtle_recovery import Salvage
-from enrich.graph.xml_recovery import BoundedEntities, line_of_text, without_bad_iris
+from enrich.graph.xml_recovery import NOWHERE, BoundedEntities, line_of_text, without_flaws
 
 CHUNK = 2_000
 """Lines of N-Triples or N-Quads that are parsed together; only a chunk with a bad one is read by line."""
@@ -58,16 +58,12 @@ def read_quads(
         return Reading(
             _by_lines(stream, rdf_format, bad), lambda: bad.count, bad.sentences, cut=lambda: bad.cut
         )
-    if rdf_format == RdfFormat.RDF_XML:
-        dropped: Counter[str] = Counter()
-        if recovering:
-            quads = without_bad_iris(stream, source.name, dropped)
-            return Reading(quads, dropped.total, lambda: _bad_iris(source, dropped))
+    if rdf_format == RdfFormat.RDF_XML and not recovering:
         return Reading(iter(ox.parse(BoundedEntities(stream, source.name), rdf_format)))  # type: ignore[arg-type]
+    if rdf_format in (RdfFormat.RDF_XML, RdfFormat.JSON_LD):
+        return _leniently(source, stream, rdf_format, contexts if recovering else None)
     if not recovering:
         return Reading(iter(ox.parse(stream, rdf_format)))
-    if rdf_format == RdfFormat.JSON_LD:
-        return Reading(iter(ox.parse(contexts.inlined(stream.read()), rdf_format)))
     found = Salvage()
     return Reading(
         found.quads(stream),
@@ -131,11 +127,27 @@ def _by_lines(stream: BinaryIO, rdf_format: RdfFormat, bad: _BadLines) -> Iterat
                 number += line.endswith(b"\n")
 
 
-def _bad_iris(source: Source, dropped: Counter[str]) -> list[str]:
+def _leniently(source: Source, stream: BinaryIO, rdf_format: RdfFormat, contexts: Contexts | None) -> Reading:
+    """RDF/XML or JSON-LD without the triples that are none; the parser would leave out those of JSON-LD silently."""
+    document: Any = stream
+    if rdf_format == RdfFormat.RDF_XML:
+        document = BoundedEntities(stream, source.name)
+    elif contexts is not None:
+        document = contexts.inlined(stream.read())
+    dropped: Counter[str] = Counter()
+    base = NOWHERE if rdf_format == RdfFormat.JSON_LD else None
+    quads = without_flaws(ox.parse(document, rdf_format, base_iri=base, lenient=True), dropped)
+    return Reading(quads, dropped.total, lambda: _flaws(source, rdf_format, dropped))
+
+
+def _flaws(source: Source, rdf_format: RdfFormat, dropped: Counter[str]) -> list[str]:
     if not dropped:
         return []
     first = next(iter(dropped))
     with source.open() as stream:
         line = line_of_text(stream, first)
     where = f" (line {line})" if line else ""
-    return [f"{dropped.total():,} triples were left out; the first for an IRI that is none: <{first}>{where}"]
+    what = "an IRI or language tag that is none"
+    if rdf_format == RdfFormat.JSON_LD:
+        what += ", or a key that no context explains"
+    return [f"{dropped.total():,} triples were left out; the first for {what}: <{first}>{where}"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from os.path import normpath
 from pathlib import Path
 from typing import IO, BinaryIO
 from urllib.parse import quote
@@ -88,7 +89,7 @@ def graph_of(path: Path, home: Path | None = None) -> NamedNode:
     """
     if path == STANDARD_INPUT:
         return NamedNode("urn:enrich:loaded:standard-input")
-    whole, within = path.resolve(), (home or Path.cwd()).resolve()
+    whole, within = Path(normpath(path.absolute())), (home or Path.cwd()).resolve()
     name = (whole.relative_to(within) if whole.is_relative_to(within) else whole).as_posix()
     return NamedNode(f"urn:enrich:loaded:{quote(name.removesuffix('.gz'))}")
 
@@ -177,6 +178,7 @@ def _held(held: IO[bytes], where: str) -> Iterator[BinaryIO]:
 
 def _by_content(name: str, named: RdfFormat, head: bytes) -> RdfFormat:
     start = head[:200]
+    bare = start.translate(None, b" \t\r\n")
     if start[:15].lower().startswith((b"<!doctype html", b"<html")):
         raise InputError(f"{name} is a web page (HTML), no RDF")
     if start.startswith(_XML):
@@ -187,7 +189,7 @@ def _by_content(name: str, named: RdfFormat, head: bytes) -> RdfFormat:
         return RdfFormat.RDF_XML
     if named == RdfFormat.RDF_XML and start.startswith(_TURTLE):
         return RdfFormat.TURTLE
-    if named in (RdfFormat.RDF_XML, RdfFormat.TURTLE) and start.startswith((b'{"', b"[{")):
+    if named in (RdfFormat.RDF_XML, RdfFormat.TURTLE) and bare.startswith((b'{"', b"[{")):
         return RdfFormat.JSON_LD
     if named == RdfFormat.JSON_LD and start.startswith(_TURTLE):
         return RdfFormat.TURTLE

@@ -15,6 +15,8 @@ from typing import IO
 
 from pyoxigraph import NamedNode, Quad, RdfFormat, parse
 
+from enrich.graph.xml_recovery import NOWHERE
+
 BATCH = 256
 """Statements that are parsed together; only a batch that holds a bad one is parsed one by one."""
 REMEMBERED = 1_000_000
@@ -28,7 +30,6 @@ ENCODING = "not UTF-8"
 ENDLESS = "no full stop"
 TOO_LONG = "a literal of more than 16 MB"
 
-_NOWHERE = "x-relative://nowhere/"
 _DIRECTIVE = re.compile(r"\s*(?:@(?:prefix|base)\b.*\.|(?:PREFIX|BASE)\b[^<]*<[^<>]*>)\s*(?:#.*)?", re.I)
 _DIRECTIVE_KEY = re.compile(r"\s*@?(prefix\s+[^\s:]*:|base)", re.I)
 _END = re.compile(r"\.\s*(?:#[^\"'<>]*)?$")
@@ -194,14 +195,14 @@ class Salvage:
 
 def _parsed(header: str, text: str) -> Iterable[Quad]:
     source = (header + text).encode("utf-8")
-    return parse(source, format=RdfFormat.TURTLE, base_iri=_NOWHERE)
+    return parse(source, format=RdfFormat.TURTLE, base_iri=NOWHERE)
 
 
 def _relative(quad: Quad) -> list[str]:
     """What its relative IRIs read before they were resolved against nowhere."""
     terms = (quad.subject, quad.predicate, quad.object)
     return [
-        term.value.removeprefix(_NOWHERE)
+        term.value.removeprefix(NOWHERE)
         for term in terms
         if isinstance(term, NamedNode) and term.value.startswith("x-relative:")
     ]

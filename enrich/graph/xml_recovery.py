@@ -1,18 +1,19 @@
-"""Reads RDF/XML that is not quite right: entities that would fill the memory are refused, and a triple with an
-IRI that is none costs that triple only."""
+"""For RDF/XML that is not quite right: entities that would fill the memory are refused, lines are found, and a triple
+with an IRI or a language tag that is none costs that triple only, in JSON-LD too."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 from xml.parsers import expat
 
-import pyoxigraph as ox
-from pyoxigraph import NamedNode, Quad
+from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import InputError
 from ontology.terms import is_iri
 
+NOWHERE = "x-relative://nowhere/"
+"""The base of documents that have none: an IRI that begins so was relative, and means nothing."""
 HEAD = 1 << 18
 """Bytes in which all entities are declared."""
 LONGEST = 10_000
@@ -81,15 +82,14 @@ class BoundedEntities:
         )
 
 
-def without_bad_iris(source: BinaryIO, where: object, dropped: Counter[str]) -> Iterator[Quad]:
-    """The quads whose IRIs are all valid; `dropped` counts the others by the IRI that is none."""
-    read = BoundedEntities(source, where)
-    for quad in ox.parse(read, ox.RdfFormat.RDF_XML, lenient=True):  # type: ignore[arg-type]
-        bad = next((term.value for term in _iris(quad) if not is_iri(term.value)), None)
-        if bad is None:
-            yield quad
+def without_flaws(quads: Iterable[Quad], dropped: Counter[str]) -> Iterator[Quad]:
+    """The quads that were read leniently and are valid; `dropped` counts the others by the text that is wrong."""
+    for quad in quads:
+        flaw = _flaw(quad)
+        if flaw is None:
+            yield _as_usual(quad)
         else:
-            dropped[bad] += 1
+            dropped[flaw.removeprefix(NOWHERE)] += 1
 
 
 def line_of_error(source: BinaryIO) -> int | None:
@@ -103,18 +103,37 @@ def line_of_error(source: BinaryIO) -> int | None:
 
 
 def line_of_text(source: BinaryIO, text: str) -> int | None:
-    """The first line that holds a text, as an XML document may write it."""
-    wanted = {form.encode("utf-8", "replace") for form in (text, text.replace("&", "&amp;"))}
+    """The first line that holds a text, as an XML document may write it, in small letters or capitals."""
+    wanted = {form.encode("utf-8", "replace").lower() for form in (text, text.replace("&", "&amp;"))}
     for number, line in enumerate(source, 1):
-        if any(form in line for form in wanted):
+        if any(form in line.lower() for form in wanted):
             return number
     return None
 
 
-def _iris(quad: Quad) -> Iterator[NamedNode]:
-    yield quad.predicate
-    for term in (quad.subject, quad.object):
-        if isinstance(term, NamedNode):
-            yield term
-        elif isinstance(term, ox.Literal):
-            yield term.datatype
+def _flaw(quad: Quad) -> str | None:
+    """The first IRI or language tag of a quad that is none."""
+    terms = [quad.predicate, quad.subject, quad.object, quad.graph_name]
+    iris = [term.value for term in terms if isinstance(term, NamedNode)]
+    if isinstance(quad.object, Literal):
+        iris.append(quad.object.datatype.value)
+        if quad.object.language is not None and not _is_tag(quad.object.language):
+            return quad.object.language
+    return next((iri for iri in iris if iri.startswith(NOWHERE) or not is_iri(iri)), None)
+
+
+def _as_usual(quad: Quad) -> Quad:
+    """The quad with its language in small letters, as the parser writes it when it is not lenient."""
+    text = quad.object
+    if not isinstance(text, Literal) or text.language is None or text.language.islower():
+        return quad
+    small = Literal(text.value, language=text.language, direction=text.direction)
+    return Quad(quad.subject, quad.predicate, small, quad.graph_name)
+
+
+def _is_tag(language: str) -> bool:
+    try:
+        Literal("", language=language)
+    except ValueError:
+        return False
+    return True

@@ -107,7 +107,7 @@ def test_many_files_are_one_summary(folder: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("a.json", '{"id": "urn:a", "type": "Cup"}'),
+        ("a.json", "[]"),
         ("a.nt", "# nothing\n"),
         ("b.nt", "<urn:a> <urn:b> <urn:c> .\n<urn:a> <urn:b> "),
     ],

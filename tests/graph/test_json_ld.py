@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyoxigraph import CanonicalizationAlgorithm, Dataset, Quad, RdfFormat, parse
+from pyoxigraph import CanonicalizationAlgorithm, Dataset, NamedNode, Quad, RdfFormat, parse
 from rdflib import Graph
 
 from enrich.errors import InputError
 from enrich.graph.json_ld import KNOWN, Contexts
-from enrich.graph.loading import Manner, load_files
+from enrich.graph.loading import Manner, load_file, load_files
 from enrich.graph.stores import open_store
 
 CRM = "http://www.cidoc-crm.org/cidoc-crm/"
@@ -236,6 +236,43 @@ def test_contexts_that_name_each_other_are_refused(tmp_path: Path) -> None:
 def test_an_assignment_without_a_file_is_refused() -> None:
     with pytest.raises(InputError, match="write it as URL=FILE"):
         Contexts.of(["https://c.example/"])
+
+
+FLAWS = {
+    "a relative IRI": ({"urn:p": {"@id": "who"}}, "who"),
+    "a relative class": ({"@type": "Cup"}, "Cup"),
+    "no IRI": ({"urn:p": {"@id": "https://m.example/{PICTURE}"}}, "https://m.example/{PICTURE}"),
+    "a key that means nothing": ({"colour": "red"}, "colour"),
+    "no language": ({"urn:p": {"@value": "rood", "@language": "in Dutch"}}, "in Dutch"),
+}
+
+
+@pytest.mark.parametrize(("said", "wrong"), FLAWS.values(), ids=FLAWS)
+def test_what_says_nothing_is_left_out_and_named(tmp_path: Path, said: dict[str, Any], wrong: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"@id": "urn:a", "urn:q": "kept", **said}, indent=1))
+    report = load_file(open_store(), path)
+    assert (report.quads, report.dropped) == (1, 1)
+    assert report.account[0].startswith(
+        "1 triples were left out; the first for an IRI or language tag that is none, or a key that no context explains: "
+        f"<{wrong}> (line "
+    )
+
+
+def test_a_language_reads_as_in_other_formats(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(
+        '{"@id": "urn:a", "urn:p": {"@value": "Jänner", "@language": "de-AT"}}', "utf-8"
+    )
+    (tmp_path / "a.ttl").write_text('<urn:a> <urn:p> "Jänner"@de-AT .', encoding="utf-8")
+    store = open_store()
+    load_files(store, [tmp_path / "a.json", tmp_path / "a.ttl"], Manner(NamedNode("urn:g")))
+    assert store.count() == 1
+
+
+def test_json_without_a_context_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"id": "urn:a", "type": "Thing"}')
+    with pytest.raises(InputError, match=r"none of it can be read: 2 triples .* no context explains: <id>"):
+        load_file(open_store(), tmp_path / "a.json")
 
 
 @pytest.mark.data

@@ -55,7 +55,7 @@ BY_NAME_AND_CONTENT = {
     "b.json": f"[{JSON}]",
     "c.json": TRIPLES,
     "a.ttl": XML,
-    "b.ttl": JSON,
+    "b.ttl": json.dumps(json.loads(JSON), indent=2),
     "A.TTL": TURTLE,
 }
 
@@ -232,6 +232,24 @@ def test_members_are_never_written_where_their_names_say(tmp_path: Path) -> None
         archive.writestr("/up.ttl", TURTLE)
     load_files(open_store(), [path])
     assert sorted(found.name for found in tmp_path.rglob("*")) == ["in", "up.zip"]
+
+
+def test_a_link_keeps_its_name(tmp_path: Path) -> None:
+    """So that last night's export, which a link shows, has the same graph every night."""
+    (tmp_path / "current.ttl").symlink_to(write(tmp_path / "2026-11-25.ttl", TURTLE))
+    assert graph_of(tmp_path / "x" / ".." / "current.ttl", tmp_path).value == "urn:enrich:loaded:current.ttl"
+
+
+def test_a_member_that_is_encrypted_is_refused(tmp_path: Path) -> None:
+    data = bytearray(zipped(tmp_path).read_bytes())
+    for at in range(len(data) - 10):
+        if data[at : at + 4] == b"PK\x03\x04":
+            data[at + 6] |= 1
+        if data[at : at + 4] == b"PK\x01\x02":
+            data[at + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(data)
+    with pytest.raises(InputError, match="is encrypted; unpack it yourself"):
+        load_files(open_store(), [tmp_path / "locked.zip"])
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])

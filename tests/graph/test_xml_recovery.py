@@ -95,7 +95,18 @@ def test_an_iri_that_is_none_costs_its_triple_only(tmp_path: Path, iri: str) -> 
     body = f'{described("one")}\n<rdf:Description rdf:about="{E}t"><e:q rdf:resource="{iri}"/><e:p>two</e:p></rdf:Description>'
     quads, dropped, account = loaded(tmp_path, document(body))
     assert (quads, dropped) == (2, 1)
-    assert account == (f"1 triples were left out; the first for an IRI that is none: <{iri}> (line 4)",)
+    assert account == (
+        f"1 triples were left out; the first for an IRI or language tag that is none: <{iri}> (line 4)",
+    )
+
+
+def test_a_language_tag_that_is_none_costs_its_triple_only(tmp_path: Path) -> None:
+    body = f'{described("one")}\n<rdf:Description rdf:about="{E}t"><e:p xml:lang="in Dutch">een</e:p></rdf:Description>'
+    quads, dropped, account = loaded(tmp_path, document(body))
+    assert (quads, dropped) == (1, 1)
+    assert account == (
+        "1 triples were left out; the first for an IRI or language tag that is none: <in dutch> (line 4)",
+    )
 
 
 def test_a_document_of_which_nothing_can_be_kept_is_refused(tmp_path: Path) -> None:
