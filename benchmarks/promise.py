@@ -7,7 +7,8 @@ One property of one group is hidden wholly, the model trained with default setti
 compared with the group's own values: for every group and property with at least N values on dev. The same with every
 other tenth of all accession numbers hidden, and on the ordinary dev split (of dma, which has none, a quarter of the
 records drawn at random). Beside the product stand: thresholds by point estimate from records drawn at random, as
-before regimes; the same from groups or blocks left out; and Mondrian conformal sets of one class, by crepes, where it
+before regimes; the same from groups or blocks left out; the bound with importance weights (a linear classifier tells the
+records asked from those that taught; Tibshirani et al. 2019); and Mondrian conformal sets of one class, by crepes, where it
 is installed. --plain leaves these out. A value outside the classes is an error everywhere.
 """
 
@@ -29,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from _data import FOLDER, data_or_skip
+from sklearn.linear_model import LogisticRegression
 
 from classifiers.base import FloatArray
 from classifiers.data import Dataset, Record
@@ -38,6 +40,8 @@ from classifiers.model.metrics import NEVER, Flags, hits, selective_curve
 from classifiers.model.out_of_fold import MemberSpec
 from classifiers.model.promises import answered
 from classifiers.model.regimes import REGIMES, Regime
+from classifiers.model.thresholds import FLOOR, share_bounds
+from classifiers.tabular.features import FeatureMap
 from enrich.graph.loading import load_file
 from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
@@ -155,6 +159,8 @@ def others(trained: Trained, fits: dict[Regime, Fitted | None], target: float) -
     for name, by in (("random records, point", "seen"), ("left out alike, point", regime)):
         if (fitted := fits.get(by)) is not None:
             found[name] = _by_point(trained, fitted, target)
+    if (fitted := fits.get(regime)) is not None and not trained.property.many:
+        found["left out alike, bound, weights"] = _by_weights(trained, fitted, target)
     if (
         ConformalClassifier is not None
         and (fitted := fits.get("seen")) is not None
@@ -189,6 +195,36 @@ def _by_point(trained: Trained, fitted: Fitted, target: float) -> dict[str, floa
         threshold = point_threshold(p[np.arange(len(first)), first], hits(y, first), target)
     _, asserted = answered(prop, asked, answer.first(), threshold)
     return _share(asserted, trained)
+
+
+def _by_weights(trained: Trained, fitted: Fitted, target: float) -> dict[str, float]:
+    """The bound on weighted answers, at their effective number (Kish 1965)."""
+    prop, view = trained.property, trained.views[_regime_of(trained, fitted)]
+    target_of, named = view.dataset.targets(prop)
+    made = fitted.fused[prop.name]
+    use = np.flatnonzero(named & made.present)
+    asked = [r.without_contexts(view.hides) for r in trained.asked]
+    shown = [view.dataset.records[int(i)].without(prop.name) for i in use]
+    matrix = FeatureMap.learn([*shown, *asked]).matrix([*shown, *asked])
+    which = np.r_[np.zeros(len(shown)), np.ones(len(asked))]
+    odds = LogisticRegression(max_iter=200, class_weight="balanced").fit(matrix, which).predict_proba(matrix)
+    weight = np.clip(odds[: len(shown), 1] / odds[: len(shown), 0], 0.01, 100.0)
+    p, y = made.probabilities[use], target_of[use]
+    first = order_candidates(p, fitted.model.offsets[prop.name])[:, 0]
+    confidence, correct = p[np.arange(len(first)), first], hits(y, first)
+    threshold = NEVER
+    for cut in np.unique(np.quantile(confidence, np.linspace(0, 1, 100)))[::-1]:
+        over = confidence >= max(cut, FLOOR)
+        own = weight[over]
+        effective = own.sum() ** 2 / max((own**2).sum(), 1e-9)
+        right = float((own * correct[over]).sum() / max(own.sum(), 1e-9)) * effective
+        if effective >= 1 and share_bounds(right, effective)[0] >= target:
+            threshold = max(float(cut), FLOOR)
+        elif threshold != NEVER:
+            break
+    answer = fitted.model.answer(trained.asked)[prop.name]
+    _, asserted = answered(prop, np.nan_to_num(answer.fused.probabilities), answer.first(), threshold)
+    return {**_share(asserted, trained), "effective": float(weight.sum() ** 2 / (weight**2).sum())}
 
 
 def _by_crepes(trained: Trained, fitted: Fitted, target: float) -> dict[str, float]:
