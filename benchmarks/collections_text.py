@@ -103,7 +103,7 @@ def ours(
 ) -> tuple[dict[str, Any], Model]:
     """Every modality and the fusion of one model, by property; what training took."""
     began = time.monotonic()
-    model = fit_model(taught.dataset, ModelSpec(tuple(members), fusion), resume=resume)
+    model = fit_model(taught.dataset, ModelSpec(tuple(members), fusion, regimes=()), resume=resume)
     seconds = time.monotonic() - began
     began = time.monotonic()
     answers = model.predict(dev)

@@ -98,7 +98,10 @@ def ours(folder: Path, method: str) -> dict[str, Any]:
     began = time.monotonic()
     dataset, dev = data(folder)
     model = fit_model(
-        dataset, ModelSpec((MemberSpec("tabular", {"museum": OURS[method]}, fold_settings={"refit": False}),))
+        dataset,
+        ModelSpec(
+            (MemberSpec("tabular", {"museum": OURS[method]}, fold_settings={"refit": False}),), regimes=()
+        ),
     )
     seconds = time.monotonic() - began
     began = time.monotonic()

@@ -26,6 +26,7 @@ from classifiers.neural.networks import ImageNetwork, build_backbone
 from classifiers.neural.onnx_runtime import Arrays, Outputs
 from classifiers.neural.optimisation import TrainingSettings, from_nothing
 from classifiers.neural.saliency import saliency_map
+from classifiers.neural.weights import weights_taken
 from classifiers.settings import ClassifierSettings, Count
 
 EXPLAINED = 3
@@ -116,7 +117,10 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
     def finished(self) -> dict[str, Any]:
         """How many pictures did not decode."""
         self._kept = None
-        return {"pictures_failed": len(self._broken)}
+        return {
+            "pictures_failed": len(self._broken),
+            **weights_taken(self.settings.weights, self.network.body),
+        }
 
     def has_items(self, record: Record) -> bool:
         return any(p.path is not None for p in record.pictures)

@@ -24,6 +24,7 @@ from classifiers.neural.onnx_runtime import Arrays, Outputs, TorchRunner
 from classifiers.neural.optimisation import TrainingSettings, from_nothing
 from classifiers.neural.saliency import word_shares
 from classifiers.neural.tokens import Tokens, buckets
+from classifiers.neural.weights import weights_taken
 from classifiers.settings import ClassifierSettings, Count
 
 BUCKET = 50
@@ -96,6 +97,11 @@ class TextClassifier(NeuralClassifier[TextNetwork]):
             return settings
         encoders.load(read.encoder)
         return settings if torch.cuda.is_available() else {"frozen": True, **settings}
+
+    def finished(self) -> dict[str, Any]:
+        """Which encoder's weights it began with."""
+        scratch = self.settings.encoder == "scratch"
+        return weights_taken("none" if scratch else self.settings.encoder, self.network.body)
 
     def has_items(self, record: Record) -> bool:
         return any(t.value.strip() for t in record.texts)

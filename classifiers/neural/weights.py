@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -84,3 +85,12 @@ def load_network(network: nn.Module, file: Path) -> None:
     except RuntimeError as error:
         reason = one_line(error, 300)
         raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error
+
+
+def weights_taken(source: str, body: nn.Module) -> dict[str, Any]:
+    """What a training's history says of the weights that a body began with; nothing for none.
+
+    A source that lacks a tensor of the body is refused when it is loaded, so all of them were taken.
+    """
+    tensors = len(body.state_dict())
+    return {} if source == "none" else {"weights": {"from": source, "tensors": f"{tensors} of {tensors}"}}

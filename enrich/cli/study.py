@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -86,7 +87,7 @@ def fusion(
 ) -> None:
     """Compare late, early and hybrid fusion on the same members, folds and records."""
     with _gathered(splits, split, records, seed) as (workspace, material, bars):
-        found = fusion_study(material, model_spec(workspace, modality), progress=bars)
+        found = fusion_study(material, replace(model_spec(workspace, modality), regimes=()), progress=bars)
     _show(found, out, as_json)
 
 

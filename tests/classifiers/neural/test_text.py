@@ -14,6 +14,7 @@ import torch
 
 from classifiers.base import ClassifierError
 from classifiers.data import Dataset, Record, Text
+from classifiers.model.folder import write_model
 from classifiers.neural import encoders, libraries
 from classifiers.neural.text import TextClassifier
 from tests.classifiers.conftest import COLOUR, TEXT, StopAfter
@@ -185,3 +186,16 @@ def test_texts_of_a_xlm_roberta_are_padded_with_its_own_number(records: list[Rec
     for batch in ([long, records[0]], [records[0]]):
         one, other = (c.predict(batch)["colour"].probabilities for c in (classifier, loaded))
         assert np.allclose(one, other, atol=1e-4)
+
+
+def test_the_card_says_how_many_weights_of_the_encoder_were_taken(
+    frozen: TextClassifier, split: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    history = frozen.fit(*split, seed=1)
+    tensors = len(frozen.network.body.state_dict())
+    assert history["weights"] == {"from": "minilm", "tensors": f"{tensors} of {tensors}"}
+    write_model(tmp_path / "m", frozen, metrics=history, training={})
+    assert (
+        f"| weights | from: minilm, tensors: {tensors} of {tensors} |"
+        in (tmp_path / "m" / "README.md").read_text()
+    )
