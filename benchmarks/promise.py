@@ -1,7 +1,7 @@
 """Whether the promise of precision is kept where the gaps are: on groups and blocks that never recorded a property.
 
     python benchmarks/promise.py [--data DIR] [--sets silk collections dma] [--kinds group block split]
-        [--least N] [--records N] [--plain] [--out FILE.json]
+        [--least N] [--records N] [--plain] [--out FILE.json] [--figure FILE.png]
 
 One property of one group is hidden wholly, the model trained with default settings on the rest, and its answers
 compared with the group's own values: for every group and property with at least N values on dev. The same with every
@@ -47,6 +47,7 @@ from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.hiding import Hidden, Trained, check, hidden_blocks, hidden_groups, train_without
+from enrich.learn.plots import Panel, Point, panels_figure, save
 from enrich.learn.training_set import training_set
 from ontology.profiles import Profile, load_profile, parse_profile
 from ontology.terms import Names
@@ -296,6 +297,30 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def figure(found: dict[str, Any], path: Path) -> None:
+    """Promised beside kept, by what was hidden: before regimes, and now. What is not answered has no bar."""
+    panels = []
+    for title, part in found.items():
+        series: dict[str, list[Point]] = {
+            "thresholds from records drawn at random": [],
+            "by regime, with a bound": [],
+        }
+        for row in part["rows"]:
+            if "asked" not in row:
+                continue
+            name = f"{row['property']}, {row['group'].rsplit('/', 1)[-1] or 'all'}"
+            before = row.get("others", {}).get("random records, point", {})
+            for (kind, points), own in zip(series.items(), (before, row), strict=True):
+                del kind
+                if own.get("asserted", 0) >= 20:
+                    points.append(
+                        (name, own["right"] / own["asserted"], *share_bounds(own["right"], own["asserted"]))
+                    )
+        if any(series.values()):
+            panels.append(Panel(f"{title} (promised: 0.9)", "share right", "", series))
+    save(panels_figure(panels), path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, default=FOLDER)
@@ -305,6 +330,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, help="records of each split, at most")
     parser.add_argument("--plain", action="store_true", help="the product alone")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--figure", type=Path, help="a plot of what was promised beside what was kept")
     asked = parser.parse_args()
     data_or_skip("silknow/records.nq.gz", asked.data)
     found: dict[str, Any] = {}
@@ -319,6 +345,8 @@ def main() -> None:
             print(
                 f"== {name}, {kind}:", json.dumps(found[f"{name}, {kind}"]["summary"], indent=1), flush=True
             )
+            if asked.figure:
+                figure(found, asked.figure)
             if asked.out:
                 asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
