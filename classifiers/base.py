@@ -112,6 +112,8 @@ class Classifier(Configured, ABC):
 
     modality: ClassVar[str]
     """What it looks at: one of classifiers.data.MODALITIES."""
+    costly: ClassVar[bool] = False
+    """Whether a fit takes so long that the regimes "seen" and "unseen block" share its out-of-fold predictions."""
     fold_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings for the folds of a training alone, where a cheaper fit will do."""
     shared: ClassVar[Mapping[str, str]] = {}

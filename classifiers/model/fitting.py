@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
+from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
 from classifiers.data import MODALITIES, Dataset, Property
 from classifiers.folds import Rows, fold_count, fold_of, out_of_fold
 from classifiers.fusion.base import Fuser, PassThrough
@@ -62,7 +62,8 @@ class ModelSpec:
 class View:
     """What one regime learns from: records with what it does not see hidden, and what is left out together.
 
-    `groups` (n,) are the records' groups, which the regime may not see; `units` (n,) is None where each record is left out by itself.
+    `groups` (n,) are the records' groups, which the regime may not see; `blocks` (n,) those of their
+    accession numbers, where "unseen block" is fitted as well; `units` (n,) is None where each record is left out by itself.
     """
 
     regime: Regime
@@ -72,11 +73,12 @@ class View:
     hides: tuple[str, ...] = ()
     units: Rows | None = None
     unit: Unit = "record"
+    blocks: Rows | None = None
 
-    def folds(self, folds: int, seed: int) -> Rows:
-        if self.units is None:
-            return fold_of(len(self.dataset), folds, seed)
-        return unit_folds(self.units)(folds, seed)
+    def folds(self, folds: int, seed: int, *, costly: bool = False) -> Rows:
+        """Which fold each record belongs to; of a costly member whole blocks where the regime is "seen" too."""
+        units = self.blocks if costly and self.units is None else self.units
+        return fold_of(len(self.dataset), folds, seed) if units is None else unit_folds(units)(folds, seed)
 
 
 def fit_model(
@@ -91,13 +93,13 @@ def fit_model(
     _check(dataset, spec)
     experience = Experience.learn(dataset, spec.groups)
     seen, *others = views(dataset, spec, experience)
-    model = fit_view(seen, seed=seed, progress=progress, resume=resume).model
+    fitted = fit_view(seen, seed=seed, progress=progress, resume=resume)
+    model = fitted.model
     model.experience = experience
     for view in others:
         named = _in_regime(progress, view.regime)
-        model.regimes[view.regime] = fit_view(
-            view, seed=seed, progress=named, resume=resume, seen=model
-        ).model
+        part = fit_view(view, seed=seed, progress=named, resume=resume, seen=fitted)
+        model.regimes[view.regime] = part.model
     model.metrics = {**model.metrics, "regimes": {r: m.metrics["promises"] for r, m in model.parts().items()}}
     return model
 
@@ -107,8 +109,9 @@ def views(dataset: Dataset, spec: ModelSpec, experience: Experience) -> list[Vie
     plain = replace(spec, members=tuple(_without_numerals(m) for m in spec.members))
     blocks, groups = experience.block_units(dataset.records), experience.group_units(dataset.records)
     names = [group_of(r, spec.groups) for r in dataset.records]
-    found = [View("seen", dataset, spec, names)]
-    if "unseen block" in spec.regimes and experience.knots:
+    with_blocks = "unseen block" in spec.regimes and bool(experience.knots)
+    found = [View("seen", dataset, spec, names, blocks=blocks if with_blocks else None)]
+    if with_blocks:
         found.append(View("unseen block", dataset, plain, names, (), blocks, "block"))
     if "unseen group" in spec.regimes and groups.any():
         hides = local_contexts(dataset, spec.groups)
@@ -129,10 +132,12 @@ def _in_regime(progress: Progress, regime: str) -> Progress:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The model of one regime, and what it was decided by: calibrated out-of-fold predictions by property."""
+    """The model of one regime, what it was decided by (calibrated out-of-fold predictions by property), and its
+    members as they were trained, by modality."""
 
     model: Model
     fused: Mapping[str, Distribution]
+    trained: Mapping[str, Trained]
 
 
 def fit_view(
@@ -141,19 +146,25 @@ def fit_view(
     seed: int = 0,
     progress: Progress = no_progress,
     resume: Path | None = None,
-    seen: Model | None = None,
+    seen: Fitted | None = None,
 ) -> Fitted:
     """Fit one regime; a member that looks at nothing that the regime hides is the one of `seen`."""
     dataset, spec = view.dataset, view.spec
     members: dict[str, Member] = {}
+    found: dict[str, Trained] = {}
     by: By = {}
     for member in spec.members:
-        fold = view.folds(member.folds or spec.folds, seed)
-        whole = _same_classifier(member, seen)
-        trained = train_member(
-            dataset, member, fold, seed=seed, progress=progress, resume=resume, whole=whole
-        )
+        kind = classifier_class(member.classifier)
+        fold = view.folds(member.folds or spec.folds, seed, costly=kind.costly)
+        whole = _same_classifier(kind, seen)
+        if whole is not None and kind.costly and view.unit == "block":
+            trained = whole
+        else:
+            trained = train_member(
+                dataset, member, fold, seed=seed, progress=progress, resume=resume, whole=whole
+            )
         modality = trained.classifier.modality
+        found[modality] = trained
         if modality in members:
             raise ClassifierError(f"two members of the modality {modality}; a model has one of each")
         calibrators, by[modality] = _calibrate(dataset, trained.predictions, fold, modality, seed, progress)
@@ -182,16 +193,14 @@ def fit_view(
             ),
         },
     )
-    return Fitted(model, fused)
+    return Fitted(model, fused, found)
 
 
-def _same_classifier(member: MemberSpec, seen: Model | None) -> Trained | None:
+def _same_classifier(kind: type[Classifier], seen: Fitted | None) -> Trained | None:
     """What the regime "seen" trained, where it looks at texts or pictures alone."""
-    modality = classifier_class(member.classifier).modality
-    if seen is None or modality not in MODALITIES or modality == "tabular":
+    if seen is None or kind.modality == "tabular" or kind.modality not in MODALITIES:
         return None
-    own = seen.members[modality]
-    return Trained(own.classifier, own.history, {})
+    return seen.trained[kind.modality]
 
 
 def _check(dataset: Dataset, spec: ModelSpec) -> None:

@@ -51,6 +51,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
     """
 
     shared = {"gamma": "loss.gamma"}  # noqa: RUF012
+    costly = True
 
     def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
         super().__init__(settings, **values)

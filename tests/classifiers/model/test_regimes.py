@@ -3,11 +3,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from classifiers.data import Dataset, Property, Record
+from classifiers.dummy import DummyClassifier
 from classifiers.model.fitting import ModelSpec, fit_model
 from classifiers.model.model import Model
 from classifiers.model.out_of_fold import MemberSpec
@@ -156,3 +158,27 @@ def test_a_value_outside_the_classes_lowers_confidence_and_precision() -> None:
     assert figures["outside"] == 300
     assert figures["accuracy"] == pytest.approx(0.5, abs=0.05)
     assert "place" not in model.candidate_sets
+
+
+def test_a_costly_member_shares_its_folds_between_seen_and_unseen_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fitted once on everything, once per fold for the first two regimes together, and once per fold for groups."""
+    fits: list[int] = []
+    fit = DummyClassifier.fit
+
+    def counted(self: DummyClassifier, train: Dataset, held_out: Dataset, **rest: Any) -> Any:
+        fits.append(len(train) + len(held_out))
+        return fit(self, train, held_out, **rest)
+
+    monkeypatch.setattr(DummyClassifier, "fit", counted)
+    monkeypatch.setattr(DummyClassifier, "modality", "text")
+    spec = ModelSpec((MemberSpec("dummy"),), folds=3, groups=("museum",))
+    for costly, expected in ((False, 3 * 3 + 1), (True, 2 * 3 + 1)):
+        fits.clear()
+        monkeypatch.setattr(DummyClassifier, "costly", costly)
+        model = fit_model(Dataset(museums(), (PLACE,)), spec)
+        assert len(fits) == expected
+        assert {id(part.members["text"].classifier) for part in model.parts().values()} == {
+            id(model.members["text"].classifier)
+        }
