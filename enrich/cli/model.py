@@ -110,7 +110,7 @@ def split(
 def check_promise(
     modality: Annotated[
         list[str] | None,
-        typer.Option("--modality", help="Learn from this only; may be repeated. Otherwise as enrich train."),
+        typer.Option("--modality", help="Learn from this only; may be repeated. Otherwise as train does."),
     ] = None,
     properties: Annotated[
         list[str] | None,
