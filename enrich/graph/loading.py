@@ -119,44 +119,52 @@ class _Load:
 
     def run(self) -> list[LoadReport]:
         """Check all, empty what is replaced, write all."""
-        checked = {name: found for given in self._given for name, found in self._check(given)}
+        checked = [(given, found) for given in self._given if (found := self._check(given))]
         if self._reports and (self._manner.replace or not checked):
-            raise InputError(self._reports[0].refused)
+            more = f" (and {len(self._reports) - 1:,} others)" if len(self._reports) > 1 else ""
+            raise InputError(self._reports[0].refused + more)
         if self._manner.replace:
-            for old in sorted({graph for found in checked.values() for graph in found.graphs}, key=str):
+            graphs = {graph for _, found in checked for one in found.values() for graph in one.graphs}
+            for old in sorted(graphs, key=str):
                 self._store.drop(old)
         self._store.insert(self._quads(checked), bulk=True)
         return self._reports
 
-    def _check(self, given: _Given) -> Iterator[tuple[str, _Checked]]:
-        """What a first reading finds in each document of a path; a report for those that are refused."""
+    def _check(self, given: _Given) -> dict[str, _Checked]:
+        """What a first reading finds in each document of a path, reporting those that are refused.
+
+        An archive that breaks off is refused as a whole, and so is the folder that it lies in.
+        """
+        checked: dict[str, _Checked] = {}
         number = 0
         try:
             for number, source in enumerate(given.sources(), 1):
                 if number % 1_000 == 0:
                     self._progress(f"read {given.name}", number, 0)
                 try:
-                    yield source.name, _checked(source, self._manner, given.target)
+                    checked[source.name] = _checked(source, self._manner, given.target)
                 except InputError as error:
                     self._refuse(source.name, given, error)
             if not number:
                 raise InputError(f"{given.name} holds no file that is RDF by its name")
         except InputError as error:
             self._refuse(given.name, given, error)
+            return {}
+        return checked
 
     def _refuse(self, name: str, given: _Given, error: InputError) -> None:
         self._reports.append(LoadReport(name, 0, 0, (), (), refused=str(error), given=given.name))
 
-    def _quads(self, checked: dict[str, _Checked]) -> Iterator[Quad]:
+    def _quads(self, checked: Sequence[tuple[_Given, dict[str, _Checked]]]) -> Iterator[Quad]:
         """The quads of all documents; a report for each as it ends."""
-        total = sum(found.quads for found in checked.values())
+        total = sum(one.quads for _, found in checked for one in found.values())
         stage = f"load {Path(self._given[0].name).name}" if len(self._given) == 1 else "load"
         done = 0
-        for given in self._given:
+        for given, found in checked:
             for source in given.sources():
-                if source.name not in checked:
+                if source.name not in found:
                     continue
-                for quad in self._document(source, given, checked[source.name]):
+                for quad in self._document(source, given, found[source.name]):
                     done += 1
                     if done % 10_000 == 0:
                         self._progress(stage, done, total)

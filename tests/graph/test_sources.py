@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import sys
 import tarfile
 import zipfile
@@ -258,6 +259,20 @@ def test_an_archive_that_is_cut_is_refused(tmp_path: Path, kind: str) -> None:
     path.write_bytes(path.read_bytes()[:-2_000])
     with pytest.raises(InputError, match="cut short or damaged"):
         load_files(open_store(), [path])
+
+
+def test_an_archive_that_breaks_off_leaves_no_trace(tmp_path: Path) -> None:
+    packed = tmp_path / "export.tar.gz"
+    with tarfile.open(packed, "w:gz") as archive:
+        for name in "abc":
+            lines = "".join(f'<{E}{name}> <{E}p> "{random.random()}" .\n' for _ in range(2_000))
+            archive.add(write(tmp_path / f"{name}.nt", lines), f"{name}.nt")
+    packed.write_bytes(packed.read_bytes()[:-10_000])
+    store = open_store()
+    whole, broken = load_files(store, [packed, tmp_path / "a.nt"])[::-1]
+    assert (whole.quads, broken.path) == (2_000, str(packed))
+    assert "cut short or damaged" in broken.refused
+    assert store.count() == 2_000
 
 
 def test_an_archive_in_name_only_is_refused(tmp_path: Path) -> None:
