@@ -302,8 +302,8 @@ def figure(found: dict[str, Any], path: Path) -> None:
     panels = []
     for title, part in found.items():
         series: dict[str, list[Point]] = {
-            "thresholds from records drawn at random": [],
-            "by regime, with a bound": [],
+            "as before": [],
+            "by regime": [],
         }
         for row in part["rows"]:
             if "asked" not in row:
