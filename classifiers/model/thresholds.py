@@ -23,12 +23,12 @@ from classifiers.folds import Rows
 from classifiers.model.metrics import NEVER, Flags
 from classifiers.stored import Stored
 
-CONFIDENCE = 0.95
+CONFIDENCE = 0.9
 """One-sided confidence of the bounds."""
 FLOOR = 0.5
 """No answer that is likelier wrong than right, whatever the bound says."""
 _CUTS = 50
-_FEWEST = 50
+_FEWEST = 100
 """Answers without which no threshold is believed: among many, one is always lucky on a few."""
 _PER_GROUP = 10
 """Answers with which a group's precision counts."""
@@ -41,7 +41,7 @@ Unit = Literal["record", "block", "group"]
 class Promise(Stored):
     """What held-out answers above the threshold say: how many there were, the share that was right, and bounds.
 
-    `coverage` is the share of the records that state a value which were answered; `low` and `high` the bounds (90 %
+    `coverage` is the share of the records that state a value which were answered; `low` and `high` the bounds (80 %
     between them) on precision; `units` what was drawn: records, blocks or groups.
     """
 
@@ -63,8 +63,8 @@ class Promise(Stored):
 def share_bounds(right: float, of: float) -> tuple[float, float]:
     """Lower and upper bound of a share by Clopper and Pearson, each at CONFIDENCE.
 
-    >>> [round(v, 3) for v in share_bounds(29, 29)]
-    [0.902, 1.0]
+    >>> [round(v, 3) for v in share_bounds(22, 22)]
+    [0.901, 1.0]
     """
     low = float(beta.ppf(1 - CONFIDENCE, right, of - right + 1)) if right > 0 else 0.0
     high = float(beta.ppf(CONFIDENCE, right + 1, of - right)) if right < of else 1.0

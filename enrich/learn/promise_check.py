@@ -90,7 +90,7 @@ def _checked(
 
 
 def summary(kept: Sequence[Kept]) -> dict[str, dict[str, Any]]:
-    """By kind, over all that was hidden: how many answers there are, and the share that is right with 90 % bounds."""
+    """By kind, over all that was hidden: how many answers there are, and the share that is right with 80 % bounds."""
     found = {}
     for kind in dict.fromkeys(k.kind for k in kept):
         own = [k for k in kept if k.kind == kind]

@@ -26,7 +26,7 @@ Promises = Mapping[Regime, Mapping[str, Promise]]
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Of one regime the values asserted, how many of them are expected to be right, and 90 % bounds on that.
+    """Of one regime the values asserted, how many of them are expected to be right, and 80 % bounds on that.
 
     `abstained` counts the gaps that were left open; `unpromised` the values asserted with no promise, for which
     nothing is expected.

@@ -21,7 +21,7 @@ from classifiers.model.thresholds import (
 @settings(deadline=None)
 @given(st.integers(1, 200), st.floats(0.05, 0.999))
 def test_the_bound_is_that_of_clopper_and_pearson(of: int, true: float) -> None:
-    """Whatever the true share, the lower bound is above it in at most a twentieth of all samples."""
+    """Whatever the true share, the lower bound is above it in at most a tenth of all samples."""
     lows = np.array([share_bounds(right, of)[0] for right in range(of + 1)])
     assert binom.pmf(np.arange(of + 1), of, true)[lows > true].sum() <= 1 - CONFIDENCE + 1e-9
 
@@ -41,7 +41,7 @@ def test_at_the_threshold_and_above_it_the_bound_reaches_the_target(seed: int, t
 
 
 def test_the_promise_is_kept_on_records_drawn_alike() -> None:
-    """Of 200 samples the threshold keeps less than was promised in at most a twentieth (and what chance adds)."""
+    """Of 200 samples the threshold keeps less than was promised in at most a tenth (and what chance adds)."""
     rng, broken = np.random.default_rng(0), 0
     for _ in range(200):
         confidence = rng.uniform(0.4, 1, 500)
@@ -49,7 +49,7 @@ def test_the_promise_is_kept_on_records_drawn_alike() -> None:
         fresh = rng.uniform(0.4, 1, 20_000)
         correct = rng.uniform(size=20_000) < fresh
         broken += threshold != NEVER and correct[fresh >= threshold].mean() < 0.85
-    assert broken <= 200 * (1 - CONFIDENCE) + 10  # three standard deviations
+    assert broken <= 200 * (1 - CONFIDENCE) + 13  # three standard deviations
 
 
 def test_no_answer_that_is_likelier_wrong_than_right() -> None:
@@ -61,8 +61,8 @@ def test_no_answer_that_is_likelier_wrong_than_right() -> None:
 
 def test_few_or_wrong_answers_promise_nothing() -> None:
     assert bounded_threshold(np.linspace(0, 1, 100), np.zeros(100, dtype=bool), 0.9) == NEVER
-    assert bounded_threshold(np.full(49, 0.9), np.ones(49, dtype=bool), 0.9) == NEVER
-    assert bounded_threshold(np.full(50, 0.9), np.ones(50, dtype=bool), 0.9) == FLOOR
+    assert bounded_threshold(np.full(99, 0.9), np.ones(99, dtype=bool), 0.9) == NEVER
+    assert bounded_threshold(np.full(100, 0.9), np.ones(100, dtype=bool), 0.9) == FLOOR
     assert bounded_threshold(np.zeros(0), np.zeros(0, dtype=bool), 0.9) == NEVER
 
 
@@ -94,17 +94,17 @@ def test_blocks_that_differ_promise_less_than_their_records_alone() -> None:
 
 
 def test_rare_classes_of_many_share_a_threshold() -> None:
-    """Five classes with ten sure and right answers each: none could promise anything alone."""
+    """Five classes with forty sure and right answers each: none could promise anything alone."""
     n = 600
     p, y = np.full((n, 6), 0.01), np.zeros((n, 6))
     p[:400, 0], y[:400, 0] = 0.95, 1
     for k in range(1, 6):
-        rows = slice(400 + k * 10, 410 + k * 10)
+        rows = slice(360 + k * 40, 400 + k * 40)
         p[rows, k], y[rows, k] = 0.9, 1
     thresholds, promise = decide_by(p, y, p.argmax(axis=1), True, 0.9, None, "record")
     assert thresholds == (FLOOR,) * 6
-    assert (promise.answered, promise.precision) == (450, 1.0)
-    assert promise.coverage == pytest.approx(450 / 600)
+    assert (promise.answered, promise.precision) == (600, 1.0)
+    assert promise.coverage == 1.0
 
 
 def test_a_promise_says_what_it_rests_on() -> None:
