@@ -27,7 +27,7 @@ CONFIDENCE = 0.9
 """One-sided confidence of the bounds."""
 FLOOR = 0.5
 """No answer that is likelier wrong than right, whatever the bound says."""
-_CUTS = 50
+_CUTS = 200
 _FEWEST = 100
 """Answers without which no threshold is believed: among many, one is always lucky on a few."""
 _PER_GROUP = 10

@@ -38,8 +38,12 @@ def test_on_the_silk_graph(
         )
         m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", records or 1_000_000))
         m.load(store, m.vocabulary(museum_data))
-        limits = f'schedule = "{next_minute()}"'
-        museum = m.set_up(tmp_path / "museum", url, broker[1], batch=250, more=limits)
+        museum = m.set_up(tmp_path / "museum", url, broker[1], batch=250)
+        settings = (
+            museum.folder / "enrich.toml"
+        )  # the time is set last: it must not pass while a model is trained
+        text = settings.read_text().replace("[workers]\n", f'[workers]\nschedule = "{next_minute()}"\n')
+        settings.write_text(text)
         patient = {"ENRICH_WORKERS__VISIBILITY_TIMEOUT": "120", "ENRICH_WORKERS__TIME_LIMIT": "90"}
         patient |= {"ENRICH_STORE__TIMEOUT": "60"}
         try:
