@@ -299,19 +299,25 @@ def generated(numbers: range, *, whole: bool) -> Iterator[ox.Quad]:
     graph = ox.NamedNode("http://data.silknow.org/graph/generated")
     kind = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
     values = {
-        "P8_took_place_on_or_within": "https://sws.geonames.org/3017382/",
-        "P4_has_time-span": "http://vocab.getty.edu/aat/300404513",
-        "P32_used_general_technique": "http://data.silknow.org/vocabulary/168",
-        "P126_employed": "http://data.silknow.org/vocabulary/210",
+        "P8_took_place_on_or_within": (
+            "https://sws.geonames.org/3017382/",
+            "https://sws.geonames.org/3175395/",
+        ),
+        "P4_has_time-span": ("http://vocab.getty.edu/aat/300404513", "http://vocab.getty.edu/aat/300404512"),
+        "P32_used_general_technique": (
+            "http://data.silknow.org/vocabulary/168",
+            "http://data.silknow.org/vocabulary/379",
+        ),
+        "P126_employed": ("http://data.silknow.org/vocabulary/210", "http://data.silknow.org/vocabulary/497"),
     }
     for i in numbers:
         thing = ox.NamedNode(f"{PREFIXES['object']}{i:08d}")
         made = ox.NamedNode(f"{PREFIXES['thing']}{i:08d}")
         yield ox.Quad(thing, kind, ox.NamedNode(f"{ecrm}E22_Man-Made_Object"), graph)
         yield ox.Quad(made, ox.NamedNode(f"{ecrm}P108_has_produced"), thing, graph)
-        for position, (name, value) in enumerate(values.items()):
+        for position, (name, pair) in enumerate(values.items()):
             if whole or position > 0:
-                yield ox.Quad(made, ox.NamedNode(f"{ecrm}{name}"), ox.NamedNode(value), graph)
+                yield ox.Quad(made, ox.NamedNode(f"{ecrm}{name}"), ox.NamedNode(pair[i % 10 == 9]), graph)
 
 
 def many_gaps(numbers: list[int], processes: int) -> None:

@@ -31,7 +31,7 @@ def test_defaults_hold_without_a_file() -> None:
     assert settings.source is None
     assert settings.profile == "silknow"
     assert settings.decision.target_precision == 0.9
-    assert settings.train.modalities == ("tabular",)
+    assert settings.train.modalities == ()
     assert settings.store.query_url is None
 
 

@@ -191,7 +191,7 @@ def test_two_beats_make_up_one_missed_night(museum: Museum) -> None:
         30,
         "the second beat's message to be turned away",
     )
-    museum.check(runs=2)
+    museum.check(runs=1)  # the empty night before is forgotten when the next one ends
 
 
 def test_messages_of_every_kind_can_be_sent(museum: Museum) -> None:
