@@ -77,7 +77,9 @@ def three_modalities(count: int) -> tuple[Workspace, list[Answered], RunContext]
         for name in subject.missing:
             classes = [f"https://museum.example.org/vocabulary/{name}/{n}" for n in range(5)]
             ranked = tuple(Candidate(n, value, 0.9 / n) for n, value in enumerate(classes, 1))
-            decision = Decision(ENR.Predicted, 0.9, ranked, ranked[:1], threshold=0.7)
+            decision = Decision(
+                ENR.Predicted, 0.9, ranked, ranked[:1], threshold=0.7, regime=ENR.Seen, promised=0.9
+            )
             members = {m: MemberPrediction(classes[0], 0.8) for m in modalities}
             answered.append(Answered(looked, name, decision, members))
     models = {m: workspace.names.model(sha256(m.encode()).hexdigest()) for m in modalities}

@@ -1,5 +1,6 @@
 """Whether the promise of precision is kept where the gaps are: on groups and blocks that never recorded a property.
 
+    python benchmarks/promise.py --draw FILE.json --figure FILE.png [--sets silk]
     python benchmarks/promise.py [--data DIR] [--sets silk collections dma] [--kinds group block split]
         [--least N] [--records N] [--plain] [--out FILE.json] [--figure FILE.png]
 
@@ -301,23 +302,19 @@ def figure(found: dict[str, Any], path: Path) -> None:
     """Promised beside kept, by what was hidden: before regimes, and now. What is not answered has no bar."""
     panels = []
     for title, part in found.items():
-        series: dict[str, list[Point]] = {
-            "as before": [],
-            "by regime": [],
-        }
+        series: dict[str, list[Point]] = {"as before": [], "by regime": []}
         for row in part["rows"]:
             if "asked" not in row:
                 continue
             name = f"{row['property']}, {row['group'].rsplit('/', 1)[-1] or 'all'}"
             before = row.get("others", {}).get("random records, point", {})
-            for (kind, points), own in zip(series.items(), (before, row), strict=True):
-                del kind
+            for points, own in zip(series.values(), (before, row), strict=True):
                 if own.get("asserted", 0) >= 20:
                     points.append(
                         (name, own["right"] / own["asserted"], *share_bounds(own["right"], own["asserted"]))
                     )
         if any(series.values()):
-            panels.append(Panel(f"{title} (promised: 0.9)", "share right", "", series))
+            panels.append(Panel(title, "share right", "", series, promised=0.9))
     save(panels_figure(panels), path)
 
 
@@ -331,7 +328,12 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="the product alone")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--figure", type=Path, help="a plot of what was promised beside what was kept")
+    parser.add_argument("--draw", type=Path, help="what --out wrote before, to be drawn again")
     asked = parser.parse_args()
+    if asked.draw:
+        drawn = json.loads(asked.draw.read_text(encoding="utf-8"))
+        figure({k: part for k, part in drawn.items() if k.partition(",")[0] in asked.sets}, asked.figure)
+        return
     data_or_skip("silknow/records.nq.gz", asked.data)
     found: dict[str, Any] = {}
     for name in asked.sets:

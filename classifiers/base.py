@@ -60,6 +60,16 @@ class Distribution:
         shown = np.where(present[:, None], probabilities, np.nan)
         return cls(prop.classes, shown, np.asarray(present), prop.many)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Distribution]) -> Distribution:
+        """One distribution of a property for the records of several, in this order."""
+        return cls(
+            parts[0].classes,
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.present for part in parts]),
+            parts[0].many,
+        )
+
     def take(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Distribution:
         """The same distribution for some of the records."""
         index = np.asarray(rows)

@@ -11,7 +11,8 @@ from pyoxigraph import Quad, RdfFormat, parse
 
 from classifiers.base import Distribution
 from classifiers.data import Property, Record
-from classifiers.model.model import Model, Prediction
+from classifiers.model.model import Model
+from classifiers.model.prediction import Prediction
 from enrich.answering.batch import Batcher
 from enrich.answering.context import Context
 from enrich.demo.museum import museum_quads

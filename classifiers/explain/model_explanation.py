@@ -6,7 +6,8 @@ from dataclasses import replace
 from classifiers.base import ClassifierError
 from classifiers.data import Record
 from classifiers.explain.explanation import Contribution, Explanation, MemberExplanation
-from classifiers.model.model import Model, Prediction
+from classifiers.model.model import Model
+from classifiers.model.prediction import Prediction
 from classifiers.model.regimes import REGIMES
 
 
@@ -18,13 +19,16 @@ def explain(
     At most `most` contributions of each kind are given. Raises ClassifierError for a property or class that
     the model does not know.
     """
-    found = []
+    found: list[Explanation] = []
+    regimes = model.regimes_of([record])
+    answers: dict[str, dict[str, Prediction]] = {}
     for name, value in wanted:
-        part = model.parts().get(REGIMES[int(model.regimes_of(name, [record])[0])], model)
-        shown = record.without_contexts(part.hides)
-        predictions = part.answer([record])
         if value not in (classes := model.property(name).classes):
             raise ClassifierError(f"the model knows no class {value!r} of {name}")
+        regime = REGIMES[int(regimes[name][0])]
+        part = model.parts().get(regime, model)
+        predictions = answers.get(regime) or answers.setdefault(regime, part.answer([record]))
+        shown = record.without_contexts(part.hides)
         k = classes.index(value)
         fused = predictions[name].fused
         probability = float(fused.probabilities[0, k]) if fused.present[0] else None

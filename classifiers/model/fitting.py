@@ -30,7 +30,7 @@ from classifiers.model.metrics import score
 from classifiers.model.model import Member, Model, sane
 from classifiers.model.out_of_fold import MemberSpec, Trained, train_member
 from classifiers.model.promises import decide_by, promise_table
-from classifiers.model.regimes import Experience, Regime, group_of, local_contexts, unit_folds
+from classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds
 from classifiers.model.thresholds import Promise, Unit
 from classifiers.registry import build_fuser, classifier_class
 
@@ -62,8 +62,8 @@ class ModelSpec:
 class View:
     """What one regime learns from: records with what it does not see hidden, and what is left out together.
 
-    `groups` (n,) are the records' groups, which the regime may not see; `blocks` (n,) those of their
-    accession numbers, where "unseen block" is fitted as well; `units` (n,) is None where each record is left out by itself.
+    `groups` (n,) are the records' groups, which the regime may not see; `blocks` (n,) the blocks of their accession
+    numbers, where "unseen block" is fitted as well; `units` (n,) is None where each record is left out by itself.
     """
 
     regime: Regime
@@ -78,7 +78,7 @@ class View:
     def folds(self, folds: int, seed: int, *, costly: bool = False) -> Rows:
         """Which fold each record belongs to; of a costly member whole blocks where the regime is "seen" too."""
         units = self.blocks if costly and self.units is None else self.units
-        return fold_of(len(self.dataset), folds, seed) if units is None else unit_folds(units)(folds, seed)
+        return fold_of(len(self.dataset), folds, seed) if units is None else unit_folds(units, folds, seed)
 
 
 def fit_model(
@@ -107,8 +107,8 @@ def fit_model(
 def views(dataset: Dataset, spec: ModelSpec, experience: Experience) -> list[View]:
     """The regimes that the records can teach, "seen" first: blocks need numbers, groups another group."""
     plain = replace(spec, members=tuple(_without_numerals(m) for m in spec.members))
-    blocks, groups = experience.block_units(dataset.records), experience.group_units(dataset.records)
-    names = [group_of(r, spec.groups) for r in dataset.records]
+    places = experience.places(dataset.records)
+    names, groups, blocks = list(places.groups), places.by_group(), places.by_block()
     with_blocks = "unseen block" in spec.regimes and bool(experience.knots)
     found = [View("seen", dataset, spec, names, blocks=blocks if with_blocks else None)]
     if with_blocks:
@@ -168,11 +168,13 @@ def fit_view(
         if modality in members:
             raise ClassifierError(f"two members of the modality {modality}; a model has one of each")
         calibrators, by[modality] = _calibrate(dataset, trained.predictions, fold, modality, seed, progress)
-        alone = _decide(view, by[modality], seed)
-        members[modality] = Member(trained.classifier, "", calibrators, trained.history, *alone[:2])
+        decided = _decide(view, by[modality], seed)
+        members[modality] = Member(trained.classifier, "", calibrators, trained.history, *decided[:2])
     fold = view.folds(spec.folds, seed)
     fuser, fused, fusion_calibrators, history = _fuse(dataset, spec, by, fold, seed, progress)
-    thresholds, offsets, promises = _decide(view, fused, seed)
+    if fuser.name != PassThrough.name:
+        decided = _decide(view, fused, seed)
+    thresholds, offsets, promises = decided
     progress("thresholds", 1, 1)
     model = Model(
         dataset.properties,

@@ -192,8 +192,8 @@ def score(
 ) -> dict[str, Any]:
     """The figures of one property and modality: every number of the model card's table.
 
-    `threshold` is one number, one per class (K,), or one per record and class (n, K). A record is covered when the probability of its first
-    candidate reaches the threshold; `selective_accuracy` is None when none is.
+    `threshold` is one number, one per class (K,), or one per record and class (n, K). A record is covered when the
+    probability of its first candidate reaches the threshold; `selective_accuracy` is None when none is.
     """
     confidence = probabilities[np.arange(len(first)), first]
     correct = hits(target, first)

@@ -30,7 +30,7 @@ from classifiers.model.decision_rule import order_candidates
 from classifiers.model.description import ModelDescription
 from classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
 from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
-from classifiers.model.metrics import NEVER
+from classifiers.model.prediction import Prediction, joined
 from classifiers.model.regimes import REGIMES, Experience, Regime
 from classifiers.model.thresholds import Promise
 from classifiers.model.verified import VerifiedFolder, load_verified
@@ -50,59 +50,6 @@ class Member:
     history: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
     offsets: Mapping[str, FloatArray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model predicts of one property for a batch of n records; every probability is calibrated.
-
-    `by` holds the prediction of each modality alone; `order` (n, K) the candidates, best first; `sets` (n, K)
-    the conformal candidate set that covers the truth `coverage` (n,) of the time; NaN where there is none.
-    `regimes` (n,) is an index into REGIMES; `thresholds` (n, K) what a class must reach to be answered, and
-    `promised` (n,) the precision of the answers that do; NaN where none is promised. `reasons` says, by modality
-    and row, why a member's prediction was left out although it had given one.
-    """
-
-    property: Property
-    fused: Distribution
-    by: Mapping[str, Distribution]
-    order: NDArray[np.intp]
-    sets: NDArray[np.bool_]
-    coverage: FloatArray
-    thresholds: FloatArray
-    promised: FloatArray
-    regimes: NDArray[np.int8]
-    reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-
-    def first(self) -> NDArray[np.intp]:
-        """The first candidate of each record (n,)."""
-        found: NDArray[np.intp] = self.order[:, 0]
-        return found
-
-    def take(self, rows: NDArray[np.intp]) -> Prediction:
-        """The same for some of the records."""
-        at = {int(row): i for i, row in enumerate(rows)}
-        return replace(
-            self,
-            fused=self.fused.take(rows),
-            by={modality: alone.take(rows) for modality, alone in self.by.items()},
-            **{name: getattr(self, name)[rows] for name in _ROWS},
-            reasons={m: {at[i]: w for i, w in why.items() if i in at} for m, why in self.reasons.items()},
-        )
-
-    def promising(self, regime: int, nothing: bool) -> Prediction:
-        """The same as answers of a regime; with `nothing` they are not answered, and promise nothing."""
-        marked = replace(self, regimes=np.full(len(self.fused), regime, dtype=np.int8))
-        if not nothing:
-            return marked
-        none = np.full(len(self.fused), np.nan)
-        return replace(
-            marked,
-            sets=np.zeros_like(self.sets),
-            coverage=none,
-            thresholds=np.full_like(self.thresholds, NEVER),
-            promised=none,
-        )
 
 
 @dataclass
@@ -135,11 +82,12 @@ class Model:
         """The model of each regime, this one for "seen"."""
         return {"seen": self, **self.regimes}
 
-    def regimes_of(self, name: str, records: Sequence[Record]) -> NDArray[np.int8]:
-        """The regime of each record (n,) when asked for a property, as an index into REGIMES."""
+    def regimes_of(self, records: Sequence[Record]) -> dict[str, NDArray[np.int8]]:
+        """The regime of each record (n,) when asked for each property, as an index into REGIMES."""
         if self.experience is None:
-            return np.zeros(len(records), dtype=np.int8)
-        return self.experience.regimes(name, records)
+            return {p.name: np.zeros(len(records), dtype=np.int8) for p in self.properties}
+        places = self.experience.places(records)
+        return {p.name: self.experience.regimes(p.name, places) for p in self.properties}
 
     def property(self, name: str) -> Property:
         """The property of this name. Raises ClassifierError when the model has none."""
@@ -160,8 +108,8 @@ class Model:
         A member whose numbers are not finite counts as absent for that record, with a reason; a record
         that no member could look at is absent from the fused prediction.
         """
-        regimes = {p.name: self.regimes_of(p.name, records) for p in self.properties}
-        found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {p.name: [] for p in self.properties}
+        regimes = self.regimes_of(records)
+        found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {name: [] for name in regimes}
         for number, regime in enumerate(REGIMES):
             rows = {name: np.flatnonzero(r == number) for name, r in regimes.items()}
             asked = np.unique(np.concatenate([np.zeros(0, np.intp), *rows.values()]))
@@ -172,7 +120,7 @@ class Model:
             for name, own in rows.items():
                 answer = answers[name].take(np.searchsorted(asked, own))
                 found[name].append((own, answer.promising(number, part is self and bool(number))))
-        return {p.name: _joined(found[p.name]) for p in self.properties}
+        return {name: joined(parts) for name, parts in found.items()}
 
     def answer(self, records: Sequence[Record]) -> dict[str, Prediction]:
         """The predictions of this regime's model, whatever regime the records belong to."""
@@ -374,42 +322,6 @@ def _read_member(
         member.thresholds,
         _arrays(member.offsets),
     )
-
-
-_ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes")
-
-
-def _joined(parts: Sequence[tuple[NDArray[np.intp], Prediction]]) -> Prediction:
-    """Predictions of some rows each as one of all."""
-    if len(parts) == 1:
-        return parts[0][1]
-    back = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-    found = [part for _, part in parts]
-    first = found[0]
-    reasons: dict[str, dict[int, str]] = {}
-    for rows, part in parts:
-        for modality, why in part.reasons.items():
-            reasons.setdefault(modality, {}).update({int(rows[i]): w for i, w in why.items()})
-    rows_of: dict[str, Any] = {
-        name: np.concatenate([getattr(p, name) for p in found])[back] for name in _ROWS
-    }
-    return replace(
-        first,
-        fused=_stacked([p.fused for p in found], back),
-        by={m: _stacked([p.by[m] for p in found], back) for m in first.by},
-        **rows_of,
-        reasons=reasons,
-    )
-
-
-def _stacked(parts: Sequence[Distribution], back: NDArray[np.intp]) -> Distribution:
-    whole = Distribution(
-        parts[0].classes,
-        np.concatenate([p.probabilities for p in parts]),
-        np.concatenate([p.present for p in parts]),
-        parts[0].many,
-    )
-    return whole.take(back)
 
 
 def sane(raw: Distribution, modality: str) -> tuple[Distribution, dict[int, str]]:

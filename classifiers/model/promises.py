@@ -28,7 +28,7 @@ def decide_by(
     """The threshold for probabilities (n, K) of records that state a value, and what it promises.
 
     A property with one value has one threshold, on the first candidate. One with many has one per class; the
-    classes whose own answers are too few to promise anything share one.
+    classes that keep no promise by themselves, for too few of their answers or too many wrong, share one.
     """
     if not many:
         confidence, correct = p[np.arange(len(first)), first], hits(y, first)

@@ -8,7 +8,8 @@ accession numbers, left out, by a model that does not see what says nothing ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -46,12 +47,34 @@ def number_of(record: Record) -> float:
     return next((numbers[0] for name in ("record", "picture") if (numbers := sources.get(name))), np.nan)
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where records (n,) stand: the group of each, and its position among the group's accession numbers, from 0
+    to 1; NaN where unknown."""
+
+    groups: NDArray[np.object_]
+    positions: FloatArray
+
+    def by_group(self) -> Rows:
+        """The group of each record, by number."""
+        return _numbered(self.groups)
+
+    def by_block(self) -> Rows:
+        """The block of accession numbers of each record, by number; a record without a number is its own."""
+        named = [
+            f"{group} {int(min(at, 0.9999) * _BLOCKS)}" if np.isfinite(at) else f" {row}"
+            for row, (group, at) in enumerate(zip(self.groups, self.positions, strict=True))
+        ]
+        return _numbered(named)
+
+
 class Experience(Stored):
     """What a training knew of where its records come from.
 
-    `groups` are the contexts whose values, taken together, say which group a record belongs to. `labelled` counts by property and group the
-    records that state a value; `near` those in each hundredth of the group's accession numbers, of which `knots`
-    are the quantiles, and `records` all that stand there; a group without numbers is not in them.
+    `groups` are the contexts whose values, taken together, say which group a record belongs to. `labelled` counts
+    by property and group the records that state a value; `near` those in each hundredth of the group's accession
+    numbers, of which `knots` are the quantiles, and `records` all that stand there; a group without numbers is not
+    in them.
     """
 
     groups: tuple[str, ...]
@@ -63,96 +86,84 @@ class Experience(Stored):
     @classmethod
     def learn(cls, dataset: Dataset, contexts: Sequence[str]) -> Self:
         """From the training records; without contexts all records are one group."""
-        groups = np.array([group_of(r, contexts) for r in dataset.records], dtype=object)
         numbers = np.array([number_of(r) for r in dataset.records])
+        groups = _groups(dataset.records, contexts)
+        names = sorted(set(groups))
         knots = {}
-        for name in sorted(set(groups)):
-            own = numbers[groups == name]
-            distinct = np.unique(own[np.isfinite(own)])
-            if len(distinct) >= _BLOCKS and np.isfinite(own).mean() > 0.5:
-                cuts = np.quantile(own[np.isfinite(own)], np.linspace(0, 1, _KNOTS))
-                knots[str(name)] = tuple(float(v) for v in np.unique(cuts))
+        for name in names:
+            own = numbers[(groups == name) & np.isfinite(numbers)]
+            if len(np.unique(own)) >= _BLOCKS and len(own) > 0.5 * (groups == name).sum():
+                cuts = np.quantile(own, np.linspace(0, 1, _KNOTS))
+                knots[name] = tuple(float(v) for v in np.unique(cuts))
         made = cls(groups=tuple(contexts), labelled={}, knots=knots)
-        positions = made.positions(dataset.records)
+        positions = made.places(dataset.records).positions
         labelled: dict[str, dict[str, int]] = {}
         near: dict[str, dict[str, tuple[int, ...]]] = {}
         for prop in dataset.properties:
             stated = dataset.stated(prop)
-            labelled[prop.name] = {str(g): int((stated & (groups == g)).sum()) for g in sorted(set(groups))}
+            labelled[prop.name] = {g: int((stated & (groups == g)).sum()) for g in names}
             near[prop.name] = {g: _counted(positions[stated & (groups == g)]) for g in knots}
         every = {g: _counted(positions[groups == g]) for g in knots}
         return made.model_copy(update={"labelled": labelled, "near": near, "records": every})
 
-    def positions(self, records: Sequence[Record]) -> FloatArray:
-        """Where each record (n,) stands among its group's accession numbers, 0 to 1; NaN where unknown."""
-        found = np.full(len(records), np.nan)
-        for row, record in enumerate(records):
-            knots = self.knots.get(group_of(record, self.groups))
+    def places(self, records: Sequence[Record]) -> Places:
+        """Where each record stands."""
+        groups, positions = _groups(records, self.groups), np.full(len(records), np.nan)
+        for row, (record, group) in enumerate(zip(records, groups, strict=True)):
+            knots = self.knots.get(group)
             if knots is not None and np.isfinite(number := number_of(record)):
-                found[row] = np.interp(number, knots, np.linspace(0.0, 1.0, len(knots)))
-        return found
+                positions[row] = np.interp(number, knots, np.linspace(0.0, 1.0, len(knots)))
+        return Places(groups, positions)
 
-    def regimes(self, name: str, records: Sequence[Record]) -> NDArray[np.int8]:
-        """The regime of each record (n,) when asked for a property, as an index into REGIMES."""
+    def regimes(self, name: str, places: Places) -> NDArray[np.int8]:
+        """The regime of each record (n,) that stands there when asked for a property, as an index into REGIMES."""
         labelled, near = self.labelled.get(name, {}), self.near.get(name, {})
-        positions = self.positions(records)
-        found = np.zeros(len(records), dtype=np.int8)
-        for row, record in enumerate(records):
-            group = group_of(record, self.groups)
+        found = np.full(len(places.groups), REGIMES.index("seen"), dtype=np.int8)
+        for group in set(places.groups):
+            own = places.groups == group
             if labelled.get(group, 0) < LEAST:
-                found[row] = REGIMES.index("unseen group")
-            elif group in near and np.isfinite(positions[row]):
-                at = int(_bins(positions[row : row + 1])[0])
-                window = slice(max(0, at - _WINDOW), at + _WINDOW + 1)
-                enough = min(NEAR, _NEAR_SHARE * sum(self.records[group][window]))
-                found[row] = REGIMES.index("unseen block") if sum(near[group][window]) < enough else 0
+                found[own] = REGIMES.index("unseen group")
+            elif group in near:
+                rows = np.flatnonzero(own & np.isfinite(places.positions))
+                thin = _thin(near[group], self.records[group])[_bins(places.positions[rows])]
+                found[rows[thin]] = REGIMES.index("unseen block")
         return found
 
-    def group_units(self, records: Sequence[Record]) -> Rows:
-        """The group of each record (n,), by number."""
-        return _numbered([group_of(r, self.groups) for r in records])
 
-    def block_units(self, records: Sequence[Record]) -> Rows:
-        """The block of accession numbers of each record (n,), by number; a record without one is its own."""
-        positions = self.positions(records)
-        return _numbered(
-            [
-                f"{group_of(r, self.groups)} {int(min(p, 0.9999) * _BLOCKS)}" if np.isfinite(p) else f" {row}"
-                for row, (r, p) in enumerate(zip(records, positions, strict=True))
-            ]
-        )
+def _groups(records: Sequence[Record], contexts: Sequence[str]) -> NDArray[np.object_]:
+    return np.array([group_of(r, contexts) for r in records], dtype=object)
 
 
 def _bins(positions: FloatArray) -> Rows:
-    known = positions[np.isfinite(positions)]
-    return np.minimum((known * _BINS).astype(np.intp), _BINS - 1)
+    """The hundredth of each position that is known."""
+    return np.minimum((positions * _BINS).astype(np.intp), _BINS - 1)
 
 
 def _counted(positions: FloatArray) -> tuple[int, ...]:
-    return tuple(np.bincount(_bins(positions), minlength=_BINS).tolist())
+    return tuple(np.bincount(_bins(positions[np.isfinite(positions)]), minlength=_BINS).tolist())
 
 
-def _numbered(names: Sequence[str]) -> Rows:
-    numbers: Rows = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)[1].astype(
-        np.intp
-    )
-    return numbers
+def _thin(near: Sequence[int], records: Sequence[int]) -> NDArray[np.bool_]:
+    """The hundredths of a group's numbers (_BINS,) around which too few records state a value."""
+    around = np.ones(2 * _WINDOW + 1)
+    enough = np.minimum(NEAR, _NEAR_SHARE * np.convolve(records, around, "same"))
+    return np.asarray(np.convolve(near, around, "same") < enough)
 
 
-def unit_folds(units: Rows) -> Callable[[int, int], Rows]:
-    """A maker of folds that keep units together, as even in records as can be: (folds, seed) → (n,)."""
+def _numbered(names: Sequence[str] | NDArray[np.object_]) -> Rows:
+    numbers = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)[1]
+    return np.asarray(numbers, dtype=np.intp)
 
-    def made(folds: int, seed: int) -> Rows:
-        sizes = np.bincount(units)
-        ties = fold_of(len(sizes), max(len(sizes), 1), seed)
-        load, place = np.zeros(min(folds, len(sizes))), np.zeros(len(sizes), dtype=np.intp)
-        for unit in np.lexsort((ties, -sizes)):
-            place[unit] = int(load.argmin())
-            load[place[unit]] += sizes[unit]
-        folded: Rows = place[units]
-        return folded
 
-    return made
+def unit_folds(units: Rows, folds: int, seed: int) -> Rows:
+    """The fold of each record (n,): units stay together, and folds are as even in records as can be."""
+    sizes = np.bincount(units)
+    ties = fold_of(len(sizes), max(len(sizes), 1), seed)
+    load, place = np.zeros(min(folds, len(sizes))), np.zeros(len(sizes), dtype=np.intp)
+    for unit in np.lexsort((ties, -sizes)):
+        place[unit] = int(load.argmin())
+        load[place[unit]] += sizes[unit]
+    return np.asarray(place[units])
 
 
 def local_contexts(dataset: Dataset, groups: Sequence[str]) -> tuple[str, ...]:

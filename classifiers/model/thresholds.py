@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, t
+from scipy.special import betaincinv, stdtrit
 
 from classifiers.base import FloatArray
 from classifiers.folds import Rows
@@ -66,8 +66,8 @@ def share_bounds(right: float, of: float) -> tuple[float, float]:
     >>> [round(v, 3) for v in share_bounds(22, 22)]
     [0.901, 1.0]
     """
-    low = float(beta.ppf(1 - CONFIDENCE, right, of - right + 1)) if right > 0 else 0.0
-    high = float(beta.ppf(CONFIDENCE, right + 1, of - right)) if right < of else 1.0
+    low = float(betaincinv(right, of - right + 1, 1 - CONFIDENCE)) if right > 0 else 0.0
+    high = float(betaincinv(right + 1, of - right, CONFIDENCE)) if right < of else 1.0
     return low, high
 
 
@@ -92,7 +92,7 @@ def _block_bounds(right: FloatArray, answered: FloatArray) -> tuple[float, float
         return 0.0, 1.0
     residuals = right[used] - mean * answered[used]
     error = np.sqrt(count / (count - 1) * float((residuals**2).sum())) / float(answered.sum())
-    half = float(t.ppf(CONFIDENCE, count - 1)) * error
+    half = float(stdtrit(count - 1, CONFIDENCE)) * error
     return mean - half, mean + half
 
 
@@ -102,7 +102,7 @@ def _group_bounds(right: FloatArray, answered: FloatArray) -> tuple[float, float
     if count < _GROUPS:
         return 0.0, 1.0
     shares = right[used] / answered[used]
-    half = float(t.ppf(CONFIDENCE, count - 1)) * float(shares.std(ddof=1)) * np.sqrt(1 + 1 / count)
+    half = float(stdtrit(count - 1, CONFIDENCE)) * float(shares.std(ddof=1)) * np.sqrt(1 + 1 / count)
     return float(shares.mean() - half), float(shares.mean() + half)
 
 

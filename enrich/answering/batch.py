@@ -13,7 +13,8 @@ import numpy as np
 from pyoxigraph import NamedNode
 
 from classifiers.data import Record
-from classifiers.model.model import Model, Prediction
+from classifiers.model.model import Model
+from classifiers.model.prediction import Prediction
 from enrich.answering.decision import Decision, decide
 from enrich.errors import EnrichError, ModelError, ValidationError
 from enrich.graph.records import Subject, input_digest, seen_digest

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
-from classifiers.model.model import Prediction
+from classifiers.model.prediction import Prediction
 from enrich.runs.expectation import TERMS
 from ontology.terms import ENR
 

@@ -22,7 +22,7 @@ from enrich.runs.expectation import expectations, to_text
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
-from enrich.runs.request import NIGHTLY, OF_A_NIGHT
+from enrich.runs.request import NIGHTLY, OF_A_NIGHT, withdraw_empty
 from enrich.runs.shards import (
     HeldAnswer,
     counts_of,
@@ -65,7 +65,7 @@ def finalize(context: Context, run: NamedNode) -> bool:
     expected = to_text(expectations(context.store, shards, promises))
     register.activate(run, total, facts=facts, expected=expected, condition=lease.holds(context.names))
     if work.request.kind == NIGHTLY:
-        register.withdraw_empty(OF_A_NIGHT, run)
+        withdraw_empty(register, OF_A_NIGHT, run)
     forget(context, run)
     context.observer.log("info", "run active", run=run.value, **total)
     return True

@@ -38,8 +38,8 @@ def make_plan(
 ) -> PlanResult:
     """Plan a run, or go on where a planner before stopped; nothing is done when it is planned already.
 
-    `added` is called after each batch; `rows` are the open gaps, where they are known. Stops after `seconds`, so that it can be called again. Raises
-    InputError for a `where` that the profile does not know, ModelError for a model that is not there.
+    `added` is called after each batch; `rows` are the open gaps, where they are known. Stops after `seconds`, so that
+    it can be called again. Raises InputError for a `where` that the profile does not know, ModelError for a model that is not there.
     """
     work = context.work(run)
     if work is None:

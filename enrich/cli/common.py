@@ -71,6 +71,11 @@ def write_table(
     print_table(Table(columns, rows, title, numbers))
 
 
+def promised(precision: float | None) -> float | str:
+    """A promise in a table."""
+    return "nothing" if precision is None else precision
+
+
 class Bars:
     """Progress as `(stage, done, total)`: bars on a terminal's stderr once the work has taken two seconds.
 

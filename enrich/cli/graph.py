@@ -1,7 +1,7 @@
 """Verbs that set a museum up: init, profile, gaps."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from classifiers.model.verified import open_folder
-from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, example, open_workspace, promised, say, write_json, write_table
 from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
+from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.settings.loading import write_initial
@@ -53,10 +54,12 @@ def gaps(
     with open_workspace() as workspace, Bars("counting") as bars:
         digest = open_folder(model).digest if model is not None else None
         report = count_gaps(workspace, model_digest=digest)
-        expected = forecast(workspace, model, bars) if model is not None else []
+        expected = forecast(workspace, model, bars) if model is not None else None
+        groups = {f.group for f in expected or ()}
+        names = group_names(workspace.store, groups, workspace.profile.prefixes)
     if as_json:
         properties = {n: {"missing": g.missing, "open": g.open} for n, g in report.properties.items()}
-        forecasts = {"forecast": [asdict(f) for f in expected]} if model is not None else {}
+        forecasts = {} if expected is None else {"forecast": [asdict(f) for f in expected]}
         write_json({"records": report.records, "properties": properties, **forecasts})
         return
     rows = [
@@ -66,22 +69,14 @@ def gaps(
     write_table(
         ("property", "missing", "share", "open"), rows, f"{report.records:,} records", numbers=(1, 2, 3)
     )
-    if model is not None:
-        _show_forecast(expected)
+    if expected is not None:
+        _show_forecast(expected, names)
 
 
-def _show_forecast(expected: Sequence[Forecast]) -> None:
+def _show_forecast(expected: Sequence[Forecast], names: Mapping[str, str]) -> None:
     """By group and property, what the model will answer and what it promises."""
     rows = [
-        (
-            f.property,
-            f.group or "–",
-            f.regime,
-            f.labelled,
-            f.gaps,
-            f.answered,
-            "nothing" if f.promised is None else f.promised,
-        )
+        (f.property, names[f.group], f.regime, f.labelled, f.gaps, f.answered, promised(f.promised))
         for f in sorted(expected, key=lambda f: (f.property, f.group, f.regime))
     ]
     heads = ("property", "group", "regime", "values learned", "gaps", "expected answers", "promised")

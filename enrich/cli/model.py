@@ -1,11 +1,11 @@
-"""Verbs about what learns: train, evaluate, models."""
+"""Verbs about what learns: train, split, evaluate, check-promise, models."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, promised, say, write_json, write_table
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.model_folders import find_models
@@ -65,7 +65,7 @@ def train(
 def show_training(trained: dict[str, Any]) -> None:
     """What was learned from, what was left out and why, and what is promised."""
     rows = [
-        (regime, name, p["coverage"], p["precision"], p["target"] if p["threshold"] <= 1 else "nothing")
+        (regime, name, p["coverage"], p["precision"], promised(p["target"] if p["threshold"] <= 1 else None))
         for regime, by in trained["promises"].items()
         for name, p in by.items()
     ]
@@ -138,12 +138,27 @@ def check_promise(
         )
     if as_json:
         write_json(found)
-        return
+    else:
+        show_kept(found)
+
+
+def show_kept(found: dict[str, Any]) -> None:
+    """What was hidden, how much of it was answered, and what of that is right, beside the promise."""
     rows = [
-        (k["kind"], k["property"], k["group"], k["asked"], k["first_right"], k["answered"],
-         k["right"] / k["asserted"] if k["asserted"] else None, "nothing" if k["promised"] is None else k["promised"])
+        (
+            *(
+                k["kind"],
+                k["property"],
+                found["names"][k["group"]],
+                k["asked"],
+                k["first_right"],
+                k["answered"],
+            ),
+            k["right"] / k["asserted"] if k["asserted"] else None,
+            promised(k["promised"]),
+        )
         for k in found["hidden"]
-    ]  # fmt: skip
+    ]
     heads = (
         "hidden",
         "property",
@@ -156,11 +171,9 @@ def check_promise(
     )
     write_table(heads, rows, numbers=(3, 4, 5, 6))
     for kind, s in found["summary"].items():
-        share = (
-            f"{s['precision']:.3f} right ({s['low']:.3f} to {s['high']:.3f})"
-            if s["answered"]
-            else "no answer"
-        )
+        share = "no answer"
+        if s["answered"]:
+            share = f"{s['precision']:.3f} right ({s['low']:.3f} to {s['high']:.3f})"
         say(f"{kind}: {s['answered']:,} of {s['asked']:,} answered, {share}; promised {found['target']:.2f}")
 
 

@@ -174,8 +174,8 @@ def _compare(out: Console, workspace: Workspace, truth: Truth) -> list[Score]:
     ]
     print_table(Table(heads, rows, numbers=range(1, 6)), out)
     out.print(
-        "It answers when it is sure: the threshold of each property is set for a precision of "
-        f"{workspace.settings.decision.target_precision:.0%} on data it did not learn from."
+        "It answers when it is sure: above the threshold of each property, a lower bound on the share that is "
+        f"right was {workspace.settings.decision.target_precision:.0%} on data it did not learn from."
     )
     return scores
 

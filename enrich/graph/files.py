@@ -1,4 +1,5 @@
-"""Files as bytes: unpacked when they are gzip, within bounds, without a byte order mark, and in UTF-8; written whole or not."""
+"""Files as bytes: unpacked when they are gzip, within bounds, without a byte order mark, and in UTF-8; written whole
+or not at all."""
 
 import gzip
 import io

@@ -23,6 +23,15 @@ def class_names(
     return told_apart(wanted, labels(store, filter(is_iri, wanted)), prefixes)
 
 
+def group_names(
+    store: Store, groups: Iterable[str], prefixes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """A name for every group of records, from those of the contexts' values that it is made of."""
+    parts = {group: group.split() for group in groups}
+    names = class_names(store, (part for found in parts.values() for part in found), prefixes)
+    return {group: ", ".join(names[part] for part in found) or "–" for group, found in parts.items()}
+
+
 def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
     """A name for each IRI that has one: skos:prefLabel or rdfs:label, English before others."""
     wanted = [[NamedNode(iri)] for iri in dict.fromkeys(iris)]

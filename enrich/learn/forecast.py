@@ -1,4 +1,4 @@
-"""What a model will answer before the first night: its gaps by group, property and regime, and what it promises there."""
+"""What a model will answer, before its first night: the gaps by group, property and regime, and what is promised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError, Progress, no_progress
 from classifiers.model.description import ModelDescription, promises_of
-from classifiers.model.regimes import REGIMES, group_of
+from classifiers.model.regimes import REGIMES, Regime
 from enrich.errors import ModelError
 from enrich.graph.gaps import scan
 from enrich.workspace import Workspace
@@ -44,27 +44,30 @@ def forecast(workspace: Workspace, model: Path, progress: Progress = no_progress
     if experience is None:
         raise ModelError(f"{model} was trained before regimes were known; train it again")
     names = [p.name for p in described.properties]
-    counts: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, Regime]] = Counter()
     rows = (row.record for row in scan(workspace.reader, names))
     done = 0
     for batch in _batches(rows):
         subjects = [s for s in workspace.reader.read(batch) if s.problem is None]
+        places = experience.places([s.record for s in subjects])
         for name in names:
-            lacking = [s.record for s in subjects if name in s.missing]
-            for record, regime in zip(lacking, experience.regimes(name, lacking), strict=True):
-                counts[group_of(record, experience.groups), name, REGIMES[regime]] += 1
+            regimes = experience.regimes(name, places)
+            for subject, group, regime in zip(subjects, places.groups, regimes, strict=True):
+                if name in subject.missing:
+                    counts[group, name, REGIMES[regime]] += 1
         done += len(batch)
         progress("reading gaps", done, 0)
     promises = promises_of(model, described.digest)
+    if not promises:
+        raise ModelError(f"{model} changed while its gaps were counted; count them again")
     found = []
     for (group, name, regime), gaps in sorted(counts.items()):
-        promise = promises.get(regime, {}).get(name)  # type: ignore[call-overload]
-        kept = promise is not None and promise.kept
+        promise = promises.get(regime, {}).get(name)
+        answered, promised = 0, None
+        if promise is not None and promise.kept:
+            answered, promised = round(gaps * promise.coverage), promise.target
         labelled = experience.labelled.get(name, {}).get(group, 0)
-        answered = round(gaps * promise.coverage) if kept else 0
-        found.append(
-            Forecast(group, name, regime, labelled, gaps, answered, promise.target if kept else None)
-        )
+        found.append(Forecast(group, name, regime, labelled, gaps, answered, promised))
     return found
 
 

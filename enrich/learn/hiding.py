@@ -80,7 +80,7 @@ def hidden_blocks(
     records: Sequence[Record], properties: Sequence[str], groups: Sequence[str], least: int = LEAST
 ) -> Iterator[Hidden]:
     """Each property in every other tenth of the accession numbers of all groups."""
-    positions = Experience.learn(Dataset(records, ()), groups).positions(records)
+    positions = Experience.learn(Dataset(records, ()), groups).places(records).positions
     inside = np.isfinite(positions) & (np.floor(np.nan_to_num(positions) * TENTHS) % 2 == 0)
     for name in properties:
         rows = inside & np.array([_states(r, name) for r in records], dtype=bool)
@@ -142,7 +142,8 @@ def train_without(
     asked = [shown[int(i)] for i in rows]
     truth, _ = Dataset([records[int(i)] for i in rows], (prop,)).targets(prop)
     found = {view.regime: view for view in views(dataset, spec, experience)}
-    return Trained(prop, asked, truth, experience.regimes(prop.name, asked), found, seed, progress)
+    regimes = experience.regimes(prop.name, experience.places(asked))
+    return Trained(prop, asked, truth, regimes, found, seed, progress)
 
 
 def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | None] | None = None) -> Kept:

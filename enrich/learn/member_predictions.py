@@ -13,7 +13,8 @@ from classifiers.base import Distribution, FloatArray
 from classifiers.model.config import FUSION
 from classifiers.model.decision_rule import order_candidates
 from classifiers.model.metrics import NEVER
-from classifiers.model.model import Model, Prediction
+from classifiers.model.model import Model
+from classifiers.model.prediction import Prediction
 from classifiers.model.regimes import REGIMES
 
 
@@ -35,14 +36,8 @@ class MemberPrediction:
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Predictions for some records after those for others."""
-        first = parts[0].distribution
         return cls(
-            Distribution(
-                first.classes,
-                np.concatenate([p.distribution.probabilities for p in parts]),
-                np.concatenate([p.distribution.present for p in parts]),
-                first.many,
-            ),
+            Distribution.joined([p.distribution for p in parts]),
             np.concatenate([p.order for p in parts]),
             np.concatenate([p.thresholds for p in parts]),
             np.concatenate([p.regimes for p in parts]),

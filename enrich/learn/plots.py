@@ -20,7 +20,9 @@ from matplotlib.figure import Figure
 COLOURS = ("#1f4e79", "#c1440e", "#1b7f5c", "#8a4fbf", "#b8860b", "#555555")
 DPI = 80
 WIDTH, HEIGHT = 4.6, 3.4
-"""Inches of one panel."""
+"""Inches of one panel, at least."""
+BAR = 0.2
+"""Inches of a name and its bars."""
 MOST_NAMES = 40
 """Classes of a confusion matrix whose names and counts are still written."""
 LONGEST = 40
@@ -32,13 +34,21 @@ Point = tuple[float | str, float, float, float]
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot: to each series its points; with `unit`, both axes go from 0 to 1 and show their diagonal."""
+    """One plot: to each series its points; with `unit`, both axes go from 0 to 1 and show their diagonal.
+
+    `promised` is a share that a dashed line shows beside bars.
+    """
 
     title: str
     across: str
     up: str
     series: Mapping[str, Sequence[Point]]
     unit: bool = False
+    promised: float | None = None
+
+    def names(self) -> list[str]:
+        """The names that have bars, in the order of the series."""
+        return list(dict.fromkeys(x for s in self.series.values() for x, *_ in s if isinstance(x, str)))
 
 
 def colour(index: int) -> str:
@@ -48,9 +58,11 @@ def colour(index: int) -> str:
 
 def panels_figure(panels: Sequence[Panel], *, legend: bool = True) -> Figure:
     """The panels side by side: lines where x is a number, bars where it is a name."""
-    figure = Figure(figsize=(WIDTH * max(len(panels), 1), HEIGHT), layout="constrained")
+    most = max((len(panel.names()) for panel in panels), default=0)
+    height = max(HEIGHT, 1.2 + BAR * most)
+    figure = Figure(figsize=(WIDTH * max(len(panels), 1), height), layout="constrained")
     for axes, panel in zip(figure.subplots(1, max(len(panels), 1), squeeze=False)[0], panels, strict=False):
-        names = list(dict.fromkeys(x for s in panel.series.values() for x, *_ in s if isinstance(x, str)))
+        names = panel.names()
         for i, (name, points) in enumerate(panel.series.items()):
             if names:
                 _bars(axes, name, points, names, (i, len(panel.series)))
@@ -59,14 +71,19 @@ def panels_figure(panels: Sequence[Panel], *, legend: bool = True) -> Figure:
         if names:
             axes.set_yticks(range(len(names)), [_plain(name) for name in names], fontsize=8, parse_math=False)
             axes.invert_yaxis()
+        if panel.promised is not None:
+            axes.axvline(panel.promised, color="#555555", linestyle="--", linewidth=1, label="promised")
         if panel.unit:
             axes.plot(
                 (0, 1), (0, 1), color="#999999", linestyle="--", linewidth=1, label="_diagonal", zorder=0
             )
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         _finish(axes, panel, across=bool(names))
-        if legend and len(panel.series) > 1:  # beside the bars and lines, never over them
-            axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.45, -0.2), ncol=2)
+        if (
+            legend and len(panel.series) + (panel.promised is not None) > 1
+        ):  # beside the bars, never over them
+            below = (0.45, -0.2 * HEIGHT / height)
+            axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=below, ncol=3)
     return figure
 
 
@@ -91,6 +108,9 @@ def _bars(
     axes: Axes, name: str, points: Sequence[Point], names: Sequence[str], place: tuple[int, int]
 ) -> None:
     index, count = place
+    if not points:  # the legend has it all the same
+        axes.plot([], [], "s", color=colour(index), label=name)
+        return
     height = 0.8 / count
     at = [names.index(str(x)) + (index - (count - 1) / 2) * height for x, *_ in points]
     values, low, high = (np.array([p[k] for p in points], dtype=float) for k in (1, 2, 3))

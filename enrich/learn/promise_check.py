@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from classifiers.data import Dataset, Record
 from classifiers.model.fitting import ModelSpec
 from classifiers.model.thresholds import share_bounds
 from enrich.errors import InputError, ModelError
+from enrich.graph.labels import group_names
 from enrich.learn.hiding import LEAST, Kept, check, hidden_blocks, hidden_groups, train_without
 from enrich.learn.plots import Panel, Point, panels_figure, save
-from enrich.learn.split_records import read_records_of
-from enrich.learn.training import broader_of, model_spec, reached_modalities
+from enrich.learn.training import broader_of, model_spec, read_to_learn
 from enrich.learn.training_set import training_set
 from enrich.workspace import Workspace
 
@@ -35,15 +35,13 @@ def check_promise(
     """Hide each property of each group with at least `least` values, and of every other tenth of the accession
     numbers; train on the rest; compare.
 
-    Returns {"target", "hidden": [figures of each], "summary"}; with `folder` a plot is written there. Raises
+    Returns {"target", "groups", "names", "hidden": [figures of each], "summary"}; with `folder` a plot is written there. Raises
     InputError when there is no group to hide.
     """
-    named = tuple(modalities or workspace.settings.train.modalities)
-    pictures = "image" in named or (not named and bool(workspace.profile.images))
-    records, _ = read_records_of(workspace, None, progress, pictures)
-    spec = model_spec(workspace, named or reached_modalities(records)[0])
+    found = read_to_learn(workspace, None, modalities, progress)
+    spec = model_spec(workspace, found.modalities)
     try:
-        kept = list(_checked(workspace, records, spec, properties, least, blocks, progress))
+        kept = _checked(workspace, found.records, spec, properties, least, blocks, progress)
     except ClassifierError as error:
         raise ModelError(f"training: {error}") from error
     if not kept:
@@ -51,12 +49,14 @@ def check_promise(
             f"no group has {least} values of a property to hide: name a lower --least, or the contexts that make "
             f"groups in the profile (now: {', '.join(spec.groups) or 'none'})"
         )
+    names = group_names(workspace.store, [k.group for k in kept], workspace.profile.prefixes)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        save(_figure(kept, spec.target_precision), folder / PLOT)
+        save(_figure(kept, names, spec.target_precision), folder / PLOT)
     return {
         "target": spec.target_precision,
         "groups": list(spec.groups),
+        "names": names,
         "hidden": [asdict(k) for k in kept],
         "summary": summary(kept),
     }
@@ -108,18 +108,16 @@ def summary(kept: Sequence[Kept]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _figure(kept: Sequence[Kept], target: float) -> Any:
+def _figure(kept: Sequence[Kept], names: Mapping[str, str], target: float) -> Any:
     """Right when answered, by what was hidden, beside the promise; what is not answered has no bar."""
     panels = []
     for kind in dict.fromkeys(k.kind for k in kept):
         points: list[Point] = []
         for k in kept:
             if k.kind == kind and k.asserted:
-                name = f"{k.property}, {k.group.rsplit('/', 1)[-1] or 'every other tenth'} ({k.answered:,})"
+                name = f"{k.property}, {names[k.group] if k.group else 'every other tenth'} ({k.answered:,})"
                 points.append((name, k.right / k.asserted, *share_bounds(k.right, k.asserted)))
         title = {"group": "A group that never recorded it", "block": "Accession numbers never recorded"}[kind]
-        series = {
-            f"right when answered; promised: {target:.0%}": points or [("nothing is answered", 0.0, 0.0, 0.0)]
-        }
-        panels.append(Panel(title, "share right", "", series))
+        series = {"right when answered (answers)": points or [("nothing is answered", 0.0, 0.0, 0.0)]}
+        panels.append(Panel(title, "share right", "", series, promised=target))
     return panels_figure(panels)

@@ -46,8 +46,8 @@ def split_records(
 def _units(records: Sequence[Record], groups: Sequence[str], by: By) -> Rows:
     if by == "record":
         return np.arange(len(records))
-    experience = Experience.learn(Dataset(records, ()), groups)
-    return experience.group_units(records) if by == "group" else experience.block_units(records)
+    places = Experience.learn(Dataset(records, ()), groups).places(records)
+    return places.by_group() if by == "group" else places.by_block()
 
 
 def write_splits(path: Path, splits: Mapping[str, Sequence[Record]]) -> None:

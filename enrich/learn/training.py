@@ -6,13 +6,15 @@ import platform
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from pyoxigraph import NamedNode
 
 from classifiers.base import ClassifierError, Progress, no_progress
 from classifiers.data import Dataset, Record
@@ -63,28 +65,13 @@ def train(
     ModelError.
     """
     began = time.monotonic()
-    wanted = None if splits is None else read_splits(splits)
-    if wanted is not None and not wanted.get("train"):
+    wanted = {} if splits is None else read_splits(splits)
+    if splits is not None and not wanted.get("train"):
         raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
-    named = tuple(modalities or workspace.settings.train.modalities)
-    if named:
-        model_spec(workspace, named, auto=True)
-    pictures = "image" in named or (not named and bool(workspace.profile.images))
-    train_on = None if wanted is None else wanted["train"]
-    records, skipped = read_records_of(workspace, train_on, progress, pictures)
-    if not records:
-        raise InputError(
-            "none of the records to train on is in the graph; load it first, or check the splits"
-        )
-    asked, without = (named, {}) if named else reached_modalities(records)
-    spec = model_spec(workspace, asked, auto=True)
+    found = read_to_learn(workspace, wanted.get("train"), modalities, progress)
+    spec = model_spec(workspace, found.modalities, auto=True)
     seed = workspace.settings.train.seed if seed is None else seed
-    dev: list[Record] = []
-    if wanted is None and len(records) >= _ENOUGH:
-        parts = split_records(records, spec.groups, "block", {"dev": DEV}, seed)
-        records, dev = parts["train"], parts["dev"]
-    elif wanted is not None and wanted.get("dev"):
-        dev, _ = read_records_of(workspace, wanted["dev"], progress, "image" in asked)
+    records, dev = _set_apart(workspace, found, wanted, spec, seed, progress)
     learned = training_set(records, workspace.profile, broader_of(workspace, records))
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
@@ -107,15 +94,66 @@ def train(
         "model": str(model),
         "digest": digest,
         "records": len(records),
-        "skipped": skipped,
+        "skipped": found.skipped,
         "seconds": round(time.monotonic() - began, 1),
         "mean_macro_f1": figures.get("mean_macro_f1"),
-        "modalities": list(asked),
-        "without": without,
+        "modalities": list(found.modalities),
+        "without": found.without,
         "groups": len(set(map(partial(group_of, groups=spec.groups), records))),
         "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
         "promises": promised(fitted),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class ToLearn:
+    """Records to learn from, how many of those asked for could not be read, the modalities to learn from, and why
+    the others are left out."""
+
+    records: list[Record]
+    skipped: int
+    modalities: tuple[str, ...]
+    without: dict[str, str]
+
+
+def read_to_learn(
+    workspace: Workspace,
+    asked: Sequence[NamedNode] | None,
+    modalities: Sequence[str] | None,
+    progress: Progress,
+) -> ToLearn:
+    """Read the records asked for, or all. Without modalities, here or in the settings, those that the records have
+    are learned from. Raises SettingsError, before anything is read, for one that there is not; InputError when
+    there is nothing to learn from."""
+    named = tuple(modalities or workspace.settings.train.modalities)
+    if named:
+        model_spec(workspace, named, auto=True)
+    pictures = "image" in named or (not named and bool(workspace.profile.images))
+    records, skipped = read_records_of(workspace, asked, progress, pictures)
+    if not records:
+        raise InputError(
+            "none of the records to train on is in the graph; load it first, or check the splits"
+        )
+    return ToLearn(records, skipped, *((named, {}) if named else reached_modalities(records)))
+
+
+def _set_apart(
+    workspace: Workspace,
+    found: ToLearn,
+    splits: Mapping[str, Sequence[NamedNode]],
+    spec: ModelSpec,
+    seed: int,
+    progress: Progress,
+) -> tuple[list[Record], list[Record]]:
+    """The records to learn from and those for figures: the split `dev`; without splits, whole blocks."""
+    if splits:
+        dev = splits.get("dev")
+        read = read_records_of(workspace, dev, progress, "image" in found.modalities)[0] if dev else []
+        return found.records, read
+    if len(found.records) < _ENOUGH:
+        return found.records, []
+    parts = split_records(found.records, spec.groups, "block", {"dev": DEV}, seed)
+    return parts["train"], parts["dev"]
 
 
 def reached_modalities(records: Sequence[Record]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -37,9 +37,9 @@ class Run:
     request: str | None = None
     alive_until: str | None = None
     facts: str | None = None
+    """The fingerprint of the facts when the run had looked at every gap of its model."""
     expected: str | None = None
     """What is expected of its answers, by regime (see runs.expectation)."""
-    """The fingerprint of the facts when the run had looked at every gap of its model."""
     records: int | None = None
     predicted: int | None = None
     abstained: int | None = None
@@ -178,8 +178,9 @@ class Register:
     ) -> None:
         """Make a whole run visible in one update. Raises RunError when it is not open.
 
-        `expected` is what is expected of its answers, by regime; `facts` is the fingerprint of the facts when the run looked at every gap, None for a run that looked
-        at some; `condition` is a pattern that must hold (see `lease.Lease.holds`).
+        `facts` is the fingerprint of the facts when the run looked at every gap, None for a run that looked at some;
+        `expected` what is expected of its answers, by regime; `condition` a pattern that must hold (see
+        `lease.Lease.holds`).
         """
         self.expect(run, OPEN)
         said = "".join(f" ; {ENR[name]} {value}" for name, value in counts.items())
@@ -234,17 +235,6 @@ class Register:
     def withdraw(self, run: NamedNode) -> None:
         """Take a run that has written nothing out of the register, as if it had not been opened."""
         self.store.update(f"DELETE WHERE {{ GRAPH {self.names.runs} {{ {run} ?p ?o }} }}", idempotent=True)
-
-    def withdraw_empty(self, like: str, but: NamedNode) -> None:
-        """Take the active runs that answered nothing, and whose request has these words, out of the register, but
-        for one: it would hold one more for every night without a gap."""
-        self.store.update(
-            f"DELETE {{ GRAPH {self.names.runs} {{ ?run ?p ?o }} }} WHERE {{ GRAPH {self.names.runs} {{ "
-            f"?run {ENR.runState} {ENR.Active} ; {ENR.records} 0 ; {ENR.request} ?request ; ?p ?o "
-            f"FILTER(?run != {but} && CONTAINS(?request, {Literal(like)})) "
-            f"FILTER NOT EXISTS {{ ?run {ENR.graph} ?shard }} }} }}",
-            idempotent=True,
-        )
 
     def _rest(self, run: NamedNode) -> None:
         """A run that is no longer open is no longer alive."""

@@ -209,6 +209,19 @@ def last_nightly(register: Register) -> RequestedRun | None:
     return None
 
 
+def withdraw_empty(register: Register, like: str, but: NamedNode) -> None:
+    """Take the active runs that answered nothing, and whose request has these words, out of the register, but for
+    one: it would hold one more for every night without a gap."""
+    runs = register.names.runs
+    register.store.update(
+        f"DELETE {{ GRAPH {runs} {{ ?run ?p ?o }} }} WHERE {{ GRAPH {runs} {{ "
+        f"?run {ENR.runState} {ENR.Active} ; {ENR.records} 0 ; {ENR.request} ?request ; ?p ?o "
+        f"FILTER(?run != {but} && CONTAINS(?request, {Literal(like)})) "
+        f"FILTER NOT EXISTS {{ ?run {ENR.graph} ?shard }} }} }}",
+        idempotent=True,
+    )
+
+
 def records_digest(records: Sequence[NamedNode]) -> str:
     """The digest of a list of records, whatever their order."""
     return text_digest("\n".join(sorted(record.value for record in records)))

@@ -16,7 +16,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Record
 from classifiers.model.description import ModelDescription
-from classifiers.model.model import Model, Prediction
+from classifiers.model.model import Model
+from classifiers.model.prediction import Prediction
 from enrich.answering import run as pipeline
 from enrich.answering.batch import Batcher
 from enrich.errors import EnrichError, ModelError, RunError, SettingsError

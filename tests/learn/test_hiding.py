@@ -9,7 +9,7 @@ import pytest
 from classifiers.data import Dataset, Property, Record
 from classifiers.model.fitting import ModelSpec
 from classifiers.model.out_of_fold import MemberSpec
-from enrich.learn.hiding import check, hidden_blocks, hidden_groups, train_without, without
+from enrich.learn.hiding import Hidden, Trained, check, hidden_blocks, hidden_groups, train_without, without
 from enrich.learn.promise_check import summary
 
 BASE = "https://museum.example.org/"
@@ -38,6 +38,15 @@ def learn(records: Sequence[Record]) -> Dataset:
     return Dataset(list(records), (PLACE,))
 
 
+def shown_without(records: list[Record], museum: int) -> tuple[Trained, Hidden]:
+    """A training in which one museum never recorded the place, and what was hidden."""
+    groups = hidden_groups(records, ["place"], ["museum"])
+    hidden = next(h for h in groups if h.group == f"{BASE}{museum}")
+    trained = train_without(records, hidden, learn, SPEC)
+    assert trained is not None
+    return trained, hidden
+
+
 def test_a_property_is_hidden_from_one_group_and_nothing_else() -> None:
     records = museums((0, 0))
     records[0] = replace(records[0], known={}, outside=("place",))
@@ -59,10 +68,7 @@ def test_every_other_tenth_of_the_accession_numbers_is_hidden() -> None:
 
 
 def test_what_travels_is_answered_and_the_promise_kept() -> None:
-    records = museums((0, 0, 0, 0, 0))
-    hidden = next(h for h in hidden_groups(records, ["place"], ["museum"]) if h.group == f"{BASE}2")
-    trained = train_without(records, hidden, learn, SPEC)
-    assert trained is not None
+    trained, hidden = shown_without(museums((0, 0, 0, 0, 0)), 2)
     kept = check(trained, hidden)
     assert kept.regimes == {"seen": 0, "unseen block": 0, "unseen group": 120}
     assert (kept.asked, kept.answered, kept.right) == (120, 120, 120)
@@ -71,10 +77,7 @@ def test_what_travels_is_answered_and_the_promise_kept() -> None:
 
 def test_a_museum_of_other_habits_is_not_answered() -> None:
     """The fifth museum does the opposite of the others, and one of these does too: none can speak for it."""
-    records = museums((0, 1, 0, 0, 1))
-    hidden = next(h for h in hidden_groups(records, ["place"], ["museum"]) if h.group == f"{BASE}4")
-    trained = train_without(records, hidden, learn, SPEC)
-    assert trained is not None
+    trained, hidden = shown_without(museums((0, 1, 0, 0, 1)), 4)
     kept = check(trained, hidden)
     assert kept.first_right <= 0.5
     assert (kept.answered, kept.promised) == (0, None)
@@ -97,11 +100,7 @@ def test_hidden_blocks_are_asked_as_unseen_blocks() -> None:
 
 def test_a_summary_pools_the_answers_of_each_kind() -> None:
     records = museums((0, 0, 0, 0, 0))
-    kept = []
-    for hidden in hidden_groups(records, ["place"], ["museum"]):
-        trained = train_without(records, hidden, learn, SPEC)
-        assert trained is not None
-        kept.append(check(trained, hidden))
+    kept = [check(*shown_without(records, museum)) for museum in range(5)]
     found = summary(kept)["group"]
     assert (found["hidden"], found["still_answered"], found["asked"], found["answered"]) == (5, 5, 600, 600)
     assert found["precision"] == pytest.approx(1.0)

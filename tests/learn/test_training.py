@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -194,12 +195,16 @@ def test_without_splits_a_tenth_is_kept_for_figures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("by", ["record", "group", "block"])
 def test_splits_keep_together_what_they_should(by: Any, tmp_path: Path) -> None:
-    records = museum(400)
+    records = [replace(r, id=f"{BASE}object/{i:05d}", pictures=()) for i, r in enumerate(museum(400))]
     found = split_records(records, ("museum",), by, {"dev": 0.25})
-    assert sorted(r.id for part in found.values() for r in part) == sorted(r.id for r in records)
+    assert sorted(r.id for part in found.values() for r in part) == [r.id for r in records]
     assert abs(len(found["dev"]) / 400 - 0.25) < 0.15
     museums_of = [{r.context["museum"][0] for r in part if "museum" in r.context} for part in found.values()]
     assert bool(museums_of[0] & museums_of[1]) == (by != "group")
+    dev = {r.id for r in found["dev"]}
+    shelves = sorted(records, key=lambda r: (r.context["museum"], r.id))
+    changes = sum(a != b for a, b in pairwise(r.id in dev for r in shelves))
+    assert (changes < 40) == (by != "record"), "what stands together by number stays together"
     write_splits_file(tmp_path / "s.tsv.gz", found)
     read = read_splits(tmp_path / "s.tsv.gz")
     assert {name: [i.value for i in iris] for name, iris in read.items()} == {

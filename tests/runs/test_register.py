@@ -21,6 +21,7 @@ from enrich.runs.register import (
     new_run_id,
     retract,
 )
+from enrich.runs.request import withdraw_empty
 from enrich.runs.shards import exchange_shard
 from ontology.terms import ENR, Names
 from tests.museums import museum
@@ -80,9 +81,9 @@ def test_of_runs_like_it_that_answered_nothing_only_one_stays(store: Store) -> N
     for run, records in zip(runs[:3], (2, 0, 0), strict=True):
         register.activate(run, {"records": records, "predicted": 0, "abstained": 0, "failed": 0})
 
-    register.withdraw_empty('"limit": 7', runs[2])
+    withdraw_empty(register, '"limit": 7', runs[2])
     assert len(register.runs()) == 4
-    register.withdraw_empty('"limit": null', runs[2])
+    withdraw_empty(register, '"limit": null', runs[2])
 
     assert [NamedNode(run.run) for run in register.runs()] == [runs[0], runs[2], runs[3]]
 

@@ -14,7 +14,7 @@ from classifiers.data import Record
 from classifiers.fusion.base import PassThrough
 from classifiers.model.config import FUSION
 from classifiers.model.model import Model
-from enrich.graph.labels import class_names, told_apart
+from enrich.graph.labels import class_names, group_names, told_apart
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
 from enrich.workspace import Workspace
 from ontology.profiles import Profile
@@ -50,12 +50,15 @@ def account(
 
 
 def write_report(folder: Path, result: Mapping[str, Any], workspace: Workspace) -> None:
-    """Write both files into `folder`, which is made. Names of classes come from the graph."""
+    """Write both files into `folder`, which is made. Names come from the graph."""
     iris = [iri for said in result["training"]["classes"].values() for iri in said]
     iris += [iri for said in result["training"]["left_out"].values() for iri in said]
     iris += [iri for said in result["properties"].values() for iri in _classes(said)]
     iris += [row["value"] for row in result.get("left_out", ())]
     names = class_names(workspace.store, iris, workspace.profile.prefixes)
+    kept = [found for by in result["promises"].values() for found in by.values()]
+    groups = dict.fromkeys(group for found in kept for group in found["groups"])
+    names |= group_names(workspace.store, groups, workspace.profile.prefixes)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**result, "names": names}, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")

@@ -48,7 +48,7 @@ def test_a_gap_belongs_to_the_regime_that_its_group_and_number_say() -> None:
     ]
     experience = Experience.learn(Dataset(taught, (PLACE,)), ("museum",))
     asked = [record(0, 100), record(0, 350), record(1, 50), record(7, 1), Record(f"{BASE}none")]
-    assert [REGIMES[i] for i in experience.regimes("place", asked)] == [
+    assert [REGIMES[i] for i in experience.regimes("place", experience.places(asked))] == [
         "seen", "unseen block", "unseen group", "unseen group", "unseen group",
     ]  # fmt: skip
     assert Experience.read(experience.to_json()) == experience
@@ -58,19 +58,23 @@ def test_groups_may_be_made_of_several_contexts() -> None:
     taught = [record(0, n, n % 2, department=f"{BASE}d/{n % 2}") for n in range(100)]
     experience = Experience.learn(Dataset(taught, (PLACE,)), ("museum", "department"))
     asked = [record(0, 50, department=f"{BASE}d/1"), record(0, 50, department=f"{BASE}d/9")]
-    assert [REGIMES[i] for i in experience.regimes("place", asked)] == ["seen", "unseen group"]
+    assert [REGIMES[i] for i in experience.regimes("place", experience.places(asked))] == [
+        "seen",
+        "unseen group",
+    ]
 
 
 def test_without_numbers_or_groups_everything_is_seen() -> None:
     taught = [Record(f"urn:uuid:{uuid.UUID(int=i)}", {"place": (PLACE.classes[i % 2],)}) for i in range(50)]
     experience = Experience.learn(Dataset(taught, (PLACE,)), ())
     assert not experience.knots
-    assert not experience.regimes("place", [Record(f"urn:uuid:{uuid.UUID(int=99)}")]).any()
+    asked = [Record(f"urn:uuid:{uuid.UUID(int=99)}")]
+    assert not experience.regimes("place", experience.places(asked)).any()
 
 
 def test_folds_keep_units_together_and_are_even() -> None:
     units = np.repeat(np.arange(23), np.arange(1, 24))
-    fold = unit_folds(units)(5, 0)
+    fold = unit_folds(units, 5, 0)
     assert all(len(set(fold[units == u])) == 1 for u in range(23))
     sizes = np.bincount(fold)
     assert len(sizes) == 5

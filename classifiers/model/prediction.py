@@ -1,0 +1,90 @@
+"""What a model predicts of one property for a batch of records, whatever their regimes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import Distribution, FloatArray
+from classifiers.data import Property
+from classifiers.model.metrics import NEVER
+
+_ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes")
+"""Fields of a prediction with a row for each record."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model predicts of one property for a batch of n records; every probability is calibrated.
+
+    `by` holds the prediction of each modality alone; `order` (n, K) the candidates, best first; `sets` (n, K)
+    the conformal candidate set that covers the truth `coverage` (n,) of the time; NaN where there is none.
+    `regimes` (n,) is an index into REGIMES; `thresholds` (n, K) what a class must reach to be answered, and
+    `promised` (n,) the precision of the answers that do; NaN where none is promised. `reasons` says, by modality
+    and row, why a member's prediction was left out although it had given one.
+    """
+
+    property: Property
+    fused: Distribution
+    by: Mapping[str, Distribution]
+    order: NDArray[np.intp]
+    sets: NDArray[np.bool_]
+    coverage: FloatArray
+    thresholds: FloatArray
+    promised: FloatArray
+    regimes: NDArray[np.int8]
+    reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    def first(self) -> NDArray[np.intp]:
+        """The first candidate of each record (n,)."""
+        found: NDArray[np.intp] = self.order[:, 0]
+        return found
+
+    def take(self, rows: NDArray[np.intp]) -> Prediction:
+        """The same for some of the records."""
+        at = {int(row): i for i, row in enumerate(rows)}
+        return replace(
+            self,
+            fused=self.fused.take(rows),
+            by={modality: alone.take(rows) for modality, alone in self.by.items()},
+            **{name: getattr(self, name)[rows] for name in _ROWS},
+            reasons={m: {at[i]: w for i, w in why.items() if i in at} for m, why in self.reasons.items()},
+        )
+
+    def promising(self, regime: int, nothing: bool) -> Prediction:
+        """The same as answers of a regime; with `nothing` they are not answered, and promise nothing."""
+        marked = replace(self, regimes=np.full(len(self.fused), regime, dtype=np.int8))
+        if not nothing:
+            return marked
+        none = np.full(len(self.fused), np.nan)
+        return replace(
+            marked,
+            sets=np.zeros_like(self.sets),
+            coverage=none,
+            thresholds=np.full_like(self.thresholds, NEVER),
+            promised=none,
+        )
+
+
+def joined(parts: Sequence[tuple[NDArray[np.intp], Prediction]]) -> Prediction:
+    """Predictions for some rows each as one for all."""
+    if len(parts) == 1:
+        return parts[0][1]
+    back = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    found = [part for _, part in parts]
+    reasons: dict[str, dict[int, str]] = {}
+    for rows, part in parts:
+        for modality, why in part.reasons.items():
+            reasons.setdefault(modality, {}).update({int(rows[i]): w for i, w in why.items()})
+    by_row: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in found])[back] for name in _ROWS}
+    return replace(
+        found[0],
+        fused=Distribution.joined([p.fused for p in found]).take(back),
+        by={m: Distribution.joined([p.by[m] for p in found]).take(back) for m in found[0].by},
+        **by_row,
+        reasons=reasons,
+    )
