@@ -1,13 +1,14 @@
 """Whether the promise of precision is kept where the gaps are: on groups and blocks that never recorded a property.
 
     python benchmarks/promise.py --draw FILE.json --figure FILE.png [--sets silk]
-    python benchmarks/promise.py [--data DIR] [--sets silk collections dma] [--kinds group block split]
+    python benchmarks/promise.py [--data DIR] [--sets silk collections dma made] [--kinds group block split]
         [--least N] [--records N] [--plain] [--out FILE.json] [--figure FILE.png]
 
 One property of one group is hidden wholly, the model trained with default settings on the rest, and its answers
 compared with the group's own values: for every group and property with at least N values on dev. The same with every
 other tenth of all accession numbers hidden, and on the ordinary dev split (of dma, which has none, a quarter of the
-records drawn at random). Beside the product stand: thresholds by point estimate from records drawn at random, as
+records drawn at random). `made` is the made museum of the demo, whose titles and descriptions say what they speak of.
+Beside the product stand: thresholds by point estimate from records drawn at random, as
 before regimes; the same from groups or blocks left out; the bound with importance weights (a linear classifier tells the
 records asked from those that taught; Tibshirani et al. 2019); and Mondrian conformal sets of one class, by crepes, where it
 is installed. --plain leaves these out. A value outside the classes is an error everywhere.
@@ -37,12 +38,13 @@ from classifiers.base import FloatArray
 from classifiers.data import Dataset, Record
 from classifiers.model.decision_rule import order_candidates
 from classifiers.model.fitting import Fitted, ModelSpec
-from classifiers.model.metrics import NEVER, Flags, hits, selective_curve
+from classifiers.model.metrics import NEVER, Flags, Indices, ece, hits, macro_f1, selective_curve
 from classifiers.model.out_of_fold import MemberSpec
 from classifiers.model.promises import answered
 from classifiers.model.regimes import REGIMES, Regime
 from classifiers.model.thresholds import FLOOR, share_bounds
 from classifiers.tabular.features import FeatureMap
+from enrich.demo.museum import write_museum
 from enrich.graph.loading import load_file
 from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
@@ -96,19 +98,34 @@ def museum(name: str, data: Path, most: int | None) -> Museum:
     """One of the sets, read from its files."""
     if name == "dma":
         return _dma(data, most)
-    folder = data / {"silk": "silknow", "collections": "collections"}[name]
-    profile = load_profile({"silk": "silknow", "collections": "linked-art"}[name])
-    files = {
-        "silk": ("records.nq.gz", "thesaurus.ttl.gz"),
-        "collections": ("records.nq.gz", "vocabulary.nq.gz"),
-    }[name]
-    splits = read_splits(folder / "splits.tsv.gz")
+    if name == "made":
+        with tempfile.TemporaryDirectory() as made:
+            write_museum(Path(made), 4000)
+            spec = (replace(TABULAR, settings={"numerals": False}), TEXT)
+            return _museum(
+                Path(made), "linked-art", "splits.tsv", ("records.nq", "vocabulary.nq"), spec, most
+            )
+    if name == "silk":
+        files = ("records.nq.gz", "thesaurus.ttl.gz")
+        return _museum(data / "silknow", "silknow", "splits.tsv.gz", files, (TABULAR,), most)
+    files = ("records.nq.gz", "vocabulary.nq.gz")
+    return _museum(data / "collections", "linked-art", "splits.tsv.gz", files, (TABULAR, TEXT), most)
+
+
+def _museum(
+    folder: Path,
+    profile_name: str,
+    splits_file: str,
+    files: Sequence[str],
+    members: tuple[MemberSpec, ...],
+    most: int | None,
+) -> Museum:
+    profile, splits = load_profile(profile_name), read_splits(folder / splits_file)
     with EmbeddedStore() as store:
         for file in files:
             load_file(store, folder / file)
         reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
         train, dev = ([x.record for x in reader.read_all(splits[s][:most])] for s in ("train", "dev"))
-    members = (TABULAR,) if name == "silk" else (TABULAR, TEXT)
     spec = ModelSpec(members, groups=profile.grouped_by)
     return Museum(profile, train, dev, spec, profile.grouped_by)
 
@@ -172,14 +189,15 @@ def others(trained: Trained, fits: dict[Regime, Fitted | None], target: float) -
     return found
 
 
-def _held_out(trained: Trained, fitted: Fitted) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
-    """Out-of-fold probabilities and targets of the training records, and those of the records asked."""
+def _held_out(trained: Trained, fitted: Fitted) -> tuple[FloatArray, FloatArray, FloatArray, Indices]:
+    """Out-of-fold probabilities and targets of the training records, and probabilities and first candidates of the
+    records asked."""
     prop, view = trained.property, trained.views[_regime_of(trained, fitted)]
     target, named = view.dataset.targets(prop)
     made = fitted.fused[prop.name]
     use = np.flatnonzero(named & made.present)
     answer = fitted.model.answer(trained.asked)[prop.name]
-    return made.probabilities[use], target[use], np.nan_to_num(answer.fused.probabilities), answer
+    return made.probabilities[use], target[use], np.nan_to_num(answer.fused.probabilities), answer.first()
 
 
 def _regime_of(trained: Trained, fitted: Fitted) -> Regime:
@@ -188,15 +206,19 @@ def _regime_of(trained: Trained, fitted: Fitted) -> Regime:
 
 def _by_point(trained: Trained, fitted: Fitted, target: float) -> dict[str, float]:
     prop = trained.property
-    p, y, asked, answer = _held_out(trained, fitted)
+    p, y, asked, first_asked = _held_out(trained, fitted)
     first = order_candidates(p, fitted.model.offsets[prop.name])[:, 0]
     threshold: Any
     if prop.many:
         threshold = tuple(point_threshold(p[:, k], y[:, k] > 0, target) for k in range(p.shape[1]))
     else:
         threshold = point_threshold(p[np.arange(len(first)), first], hits(y, first), target)
-    _, asserted = answered(prop, asked, answer.first(), threshold)
-    return _share(asserted, trained)
+    _, asserted = answered(prop, asked, first_asked, threshold)
+    correct = hits(trained.truth, first_asked)
+    return _share(asserted, trained) | {
+        "macro_f1": macro_f1(trained.truth, first_asked),
+        "ece": ece(asked[np.arange(len(asked)), first_asked], correct),
+    }
 
 
 def _by_weights(trained: Trained, fitted: Fitted, target: float) -> dict[str, float]:
@@ -285,6 +307,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "right when answered": right / asserted if asserted else None,
         "worst with 50 answers": min(large) if large else None,
         "still answered": sum(r["answered"] > 0 for r in done),
+        "macro_f1": float(np.mean([r["macro_f1"] for r in done])) if done else None,
+        "worst ece": max((r["ece"] for r in done), default=None),
+        "with sets": sum(r["with_sets"] for r in done),
+        "sets cover": _pooled(done, "covered", "with_sets"),
+        "worst sets": min((r["covered"] for r in done if r["with_sets"] >= 50), default=None),
     }
     for name in dict.fromkeys(n for r in done for n in r.get("others", {})):
         own = [r["others"][name] for r in done if name in r.get("others", {})]
@@ -295,7 +322,18 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "right when answered": well / given if given else None,
             "worst with 50 answers": min(worst) if worst else None,
         }
+        if all("macro_f1" in o for o in own):
+            found[name] |= {
+                "macro_f1": float(np.mean([o["macro_f1"] for o in own])),
+                "worst ece": max(o["ece"] for o in own),
+            }
     return found
+
+
+def _pooled(rows: Sequence[dict[str, Any]], share: str, number: str) -> float | None:
+    """The mean of a share, by the number of records it is of."""
+    total = sum(r[number] for r in rows)
+    return sum(r[share] * r[number] for r in rows if r[number]) / total if total else None
 
 
 def figure(found: dict[str, Any], path: Path) -> None:
@@ -321,7 +359,7 @@ def figure(found: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, default=FOLDER)
-    parser.add_argument("--sets", nargs="+", default=["silk", "collections", "dma"])
+    parser.add_argument("--sets", nargs="+", default=["silk", "collections", "dma", "made"])
     parser.add_argument("--kinds", nargs="+", default=["group", "block", "split"])
     parser.add_argument("--least", type=int, default=100, help="values on dev that a group needs")
     parser.add_argument("--records", type=int, help="records of each split, at most")

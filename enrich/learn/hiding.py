@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from classifiers.base import Progress, no_progress
 from classifiers.data import Dataset, Property, Record
+from classifiers.model.conformal import covered
 from classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
-from classifiers.model.metrics import hits
+from classifiers.model.metrics import ece, hits, macro_f1
 from classifiers.model.promises import answered
 from classifiers.model.regimes import REGIMES, Experience, Regime
 
@@ -42,10 +43,12 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of hidden values: `asked` records, the share whose first candidate is right, the records that
-    were answered, the values asserted and those of them that are right, and the mean confidence of these.
+    """What became of hidden values: `asked` records, of whose first candidates `first_right` are right; the records
+    that were answered, the values asserted and those of them that are right, and the mean confidence of these.
 
-    `promised` is None where the regime promises nothing; `regimes` counts the records by regime.
+    `macro_f1` and `ece` are those of the first candidates. `covered` is the share of the `with_sets` records with a
+    promise on their candidate set whose set holds the truth. `promised` is None where the regime promises nothing;
+    `regimes` counts the records by regime.
     """
 
     kind: str
@@ -53,11 +56,15 @@ class Kept:
     property: str
     asked: int
     first_right: float
+    macro_f1: float
+    ece: float
     answered: int
     asserted: int
     right: int
     confidence: float | None
     promised: float | None
+    with_sets: int
+    covered: float | None
     regimes: dict[str, int]
 
 
@@ -148,10 +155,14 @@ def train_without(
 
 def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | None] | None = None) -> Kept:
     """Answer what was hidden as a run would, and compare; `fit` gives a regime's model instead of `trained.fit`."""
-    prop, n = trained.property, len(trained.asked)
-    first_right, given = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    asserted = np.zeros((n, len(prop.classes)), dtype=bool)
-    confidence = np.zeros((n, len(prop.classes)))
+    prop, truth, n = trained.property, trained.truth, len(trained.asked)
+    first, given = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
+    p, asserted, inside = (
+        np.zeros(truth.shape),
+        np.zeros(truth.shape, dtype=bool),
+        np.zeros(truth.shape, dtype=bool),
+    )
+    with_sets = np.zeros(n, dtype=bool)
     promised: float | None = None
     for number, regime in enumerate(REGIMES):
         rows = np.flatnonzero(trained.regimes == number)
@@ -159,22 +170,25 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
         if fitted is None:
             continue
         answer = fitted.model.answer([trained.asked[int(i)] for i in rows])[prop.name]
-        p, first = np.nan_to_num(answer.fused.probabilities), answer.first()
-        first_right[rows] = hits(trained.truth[rows], first) & answer.fused.present
-        given[rows], asserted[rows] = answered(prop, p, first, fitted.model.thresholds[prop.name])
-        confidence[rows] = p
+        p[rows], first[rows] = np.nan_to_num(answer.fused.probabilities), answer.first()
+        given[rows], asserted[rows] = answered(prop, p[rows], first[rows], fitted.model.thresholds[prop.name])
+        inside[rows], with_sets[rows] = answer.sets, np.isfinite(answer.coverage)
         promised = fitted.model.target_precision if fitted.model.promises[prop.name].kept else promised
-    right = asserted & (trained.truth > 0)
+    correct = hits(truth, first) & p.any(axis=1)
     return Kept(
         hidden.kind,
         hidden.group,
         hidden.property,
         asked=n,
-        first_right=float(first_right.mean()),
+        first_right=float(correct.mean()),
+        macro_f1=macro_f1(truth, first),
+        ece=ece(p[np.arange(n), first], correct),
         answered=int(given.sum()),
         asserted=int(asserted.sum()),
-        right=int(right.sum()),
-        confidence=float(confidence[asserted].mean()) if asserted.any() else None,
+        right=int((asserted & (truth > 0)).sum()),
+        confidence=float(p[asserted].mean()) if asserted.any() else None,
         promised=promised,
+        with_sets=int(with_sets.sum()),
+        covered=covered(inside[with_sets], truth[with_sets]) if with_sets.any() else None,
         regimes={r: int((trained.regimes == i).sum()) for i, r in enumerate(REGIMES)},
     )
