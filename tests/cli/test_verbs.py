@@ -100,6 +100,44 @@ def test_evaluate_gives_the_figures_by_property_and_modality(enrich: Enrich) -> 
     assert "mean macro-F1" in enrich("evaluate", "--model", "model", "--splits", "splits.tsv", "--hide-known")
 
 
+def test_split_keeps_groups_together(enrich: Enrich, folder: Path) -> None:
+    said = json.loads(enrich("split", "by-group.tsv", "--by", "group", "--dev", "0.3", "--json"))
+    rows = list(csv.DictReader(io.StringIO((folder / "by-group.tsv").read_text()), delimiter="\t"))
+    assert Counter(row["split"] for row in rows) == Counter(said["splits"])
+    assert sum(said["splits"].values()) == RECORDS
+    assert 0 < said["splits"]["dev"] < RECORDS / 2
+    again = enrich("split", "-", "--by", "group", "--dev", "0.3")
+    assert again.splitlines() == (folder / "by-group.tsv").read_text().splitlines()
+
+
+def test_split_that_leaves_nothing_to_learn_from_is_refused(
+    enrich: Enrich, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del enrich
+    assert main(["split", "x.tsv", "--dev", "0.6", "--test", "0.4"]) == 2
+    assert "leave nothing to train on" in capsys.readouterr().err
+
+
+def test_check_promise_compares_what_was_hidden(enrich: Enrich, folder: Path) -> None:
+    asked = ("check-promise", "--property", "material", "--least", "20", "--no-blocks")
+    said = json.loads(enrich(*asked, "--figures", "promise", "--json"))
+    assert said["target"] == 0.9
+    assert said["groups"] == ["museum", "department"]
+    assert {k["property"] for k in said["hidden"]} == {"material"}
+    assert all(k["asked"] >= 20 and said["names"][k["group"]] for k in said["hidden"])
+    assert set(said["summary"]) == {"group"}
+    assert (folder / "promise" / "promise.png").read_bytes().startswith(b"\x89PNG")
+    assert "material" in enrich(*asked)
+
+
+def test_check_promise_without_a_group_says_what_to_do(
+    enrich: Enrich, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del enrich
+    assert main(["check-promise", "--least", "5000", "--no-blocks"]) == 2
+    assert "name a lower --least" in capsys.readouterr().err
+
+
 def test_run_answers_every_gap_once(enrich: Enrich, run_iri: str) -> None:
     again: dict[str, Any] = json.loads(enrich("run", "--model", "model", "--json"))
     assert list(again) == [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
-from enrich.graph.labels import LONGEST, class_names, short_iri, told_apart
+from enrich.graph.labels import LONGEST, class_names, group_names, short_iri, told_apart
 from enrich.graph.stores import open_store
 from ontology.terms import RDFS
 
@@ -16,6 +16,14 @@ def test_labels_come_from_the_graph_and_short_iris_stand_in() -> None:
     store.insert([Quad(NamedNode("urn:x:silk"), RDFS.label, Literal("silk", language="en"))])
     names = class_names(store, ["urn:x:silk", "https://museum.example/place/fr"])
     assert names == {"urn:x:silk": "silk", "https://museum.example/place/fr": "…/place/fr"}
+
+
+def test_a_group_is_named_by_the_values_that_make_it() -> None:
+    store = open_store()
+    keeper, shelf = NamedNode("urn:x:keeper"), NamedNode("https://museum.example/shelf/lace")
+    store.insert([Quad(keeper, RDFS.label, Literal("Museo", language="it"))])
+    group = f"{keeper.value} {shelf.value}"
+    assert group_names(store, [group, ""]) == {group: "Museo, …/shelf/lace", "": "–"}
 
 
 def test_the_prefixes_of_the_profile_come_first() -> None:

@@ -73,6 +73,9 @@ def test_what_travels_is_answered_and_the_promise_kept() -> None:
     assert kept.regimes == {"seen": 0, "unseen block": 0, "unseen group": 120}
     assert (kept.asked, kept.answered, kept.right) == (120, 120, 120)
     assert kept.promised == 0.9
+    assert (kept.first_right, kept.macro_f1) == (1.0, 1.0)
+    assert kept.ece < 0.1
+    assert (kept.with_sets, kept.covered) == (0, None)  # a set promises nothing to a museum never seen
 
 
 def test_a_museum_of_other_habits_is_not_answered() -> None:
@@ -96,6 +99,22 @@ def test_hidden_blocks_are_asked_as_unseen_blocks() -> None:
     assert (trained.regimes == 1).mean() > 0.75
     kept = check(trained, hidden)
     assert kept.right == kept.asserted > 0.9 * kept.asked
+    assert kept.with_sets == kept.asked
+    assert kept.covered == 1.0
+
+
+def test_a_value_outside_the_classes_is_in_no_set_and_no_first_candidate() -> None:
+    records = museums((0, 0), each=400)
+    for row in range(0, 800, 20):
+        records[row] = replace(records[row], known={}, outside=("place",))
+    (hidden,) = hidden_blocks(records, ["place"], ["museum"])
+    trained = train_without(records, hidden, learn, SPEC)
+    assert trained is not None
+    kept = check(trained, hidden)
+    outside = float((~trained.truth.any(axis=1)).mean())
+    assert outside > 0
+    assert kept.first_right == pytest.approx(1 - outside)
+    assert kept.covered == pytest.approx(1 - outside)
 
 
 def test_a_summary_pools_the_answers_of_each_kind() -> None:
