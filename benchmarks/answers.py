@@ -76,7 +76,7 @@ def three_modalities(count: int) -> tuple[Workspace, list[Answered], RunContext]
         looked = replace(subject, record=replace(record, pictures=tuple(seen)))
         for name in subject.missing:
             classes = [f"https://museum.example.org/vocabulary/{name}/{n}" for n in range(5)]
-            ranked = tuple(Candidate(n, value, 0.9 / n) for n, value in enumerate(classes, 1))
+            ranked = tuple(Candidate(n, value, 0.9 / n, 0.7) for n, value in enumerate(classes, 1))
             decision = Decision(
                 ENR.Predicted, 0.9, ranked, ranked[:1], threshold=0.7, regime=ENR.Seen, promised=0.9
             )

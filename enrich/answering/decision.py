@@ -15,7 +15,8 @@ from ontology.terms import ENR
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A class with its rank, from 1, and its calibrated probability.
+    """A class with its rank, from 1, its calibrated probability, and the `threshold` that it had to reach to be
+    asserted; None where no probability is enough.
 
     `broader` where it is a broader concept that stands for values with too few records.
     """
@@ -23,6 +24,7 @@ class Candidate:
     rank: int
     value: str
     probability: float
+    threshold: float | None = None
     broader: bool = False
 
 
@@ -32,7 +34,7 @@ class Decision:
 
     `asserted` are the candidates that are asserted: one, or several where a property has many values;
     none when it abstained or failed, and then `reason` (a term of the ontology) says why, with `detail`
-    for a failure. `threshold` is the probability that had to be reached, None where there is none. `regime` (a
+    for a failure. `threshold` is what the first candidate had to reach, None where there is none. `regime` (a
     term of the ontology) says how near the records stood that taught the property, `promised` which precision is
     promised for the answer there.
     """
@@ -81,20 +83,20 @@ def decide(
     needed = answer.thresholds[row] if threshold is None else np.full(len(classes), threshold)
     broad = set(prop.broader.values())
     ranked = [
-        Candidate(r, classes[k], _share(probabilities[k]), classes[k] in broad)
+        Candidate(r, classes[k], _share(probabilities[k]), _reachable(needed[k]), classes[k] in broad)
         for r, k in enumerate(order, 1)
     ]
     sure = [c for c, k in zip(ranked, order, strict=True) if probabilities[k] >= needed[k]]
     asserted = tuple(sure) if prop.many else tuple(c for c in sure if c.rank == 1)
     in_set = int(answer.sets[row, order].sum())
     kept = max(most, in_set, max((c.rank for c in asserted), default=0))
-    first, coverage, promised = float(needed[order[0]]), answer.coverage[row], answer.promised[row]
+    coverage, promised = answer.coverage[row], answer.promised[row]
     return Decision(
         outcome=ENR.Predicted if asserted else ENR.Abstained,
         confidence=(asserted or ranked)[0].probability,
         candidates=tuple(ranked[:kept]),
         asserted=asserted,
-        threshold=_share(first) if first <= 1 else None,
+        threshold=ranked[0].threshold,
         reason=None if asserted else _why_not(answer, row, needed, rejected),
         coverage=None if np.isnan(coverage) else float(coverage),
         regime=regime,
@@ -109,6 +111,10 @@ def _why_not(
     if answer.fused.classes[int(answer.order[row][0])] in rejected:
         return ENR.RejectedBefore
     return ENR.OutsideExperience if (needed > 1).all() else ENR.BelowThreshold
+
+
+def _reachable(threshold: float) -> float | None:
+    return _share(threshold) if threshold <= 1 else None
 
 
 def _share(probability: float) -> float:

@@ -140,8 +140,8 @@ def _prediction(
     if (seen := seen_digest(subject.record)) is not None:
         yield iri, _SEEN, f'"{seen}"'
     yield iri, _CONFIDENCE, decimal(value.probability if value else decision.confidence)
-    if decision.threshold is not None:
-        yield iri, _BELOW, decimal(decision.threshold)
+    if (threshold := value.threshold if value else decision.threshold) is not None:
+        yield iri, _BELOW, decimal(threshold)
     if decision.coverage is not None:
         yield iri, _COVERAGE, decimal(decision.coverage)
     if decision.regime is not None:

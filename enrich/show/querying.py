@@ -50,13 +50,21 @@ class Answer:
 
 
 def run_named(workspace: Workspace, name: str, parameters: Mapping[str, Term] | None = None) -> Answer:
-    """The answer of a query that comes with the package. Raises InputError for a parameter that is missing."""
-    query = named_query(name)
+    """The answer of a query that comes with the package. Raises InputError for a parameter that is missing, and for
+    one that the query does not have."""
+    query, given = named_query(name), parameters or {}
     names = workspace.names
-    terms = {"runs": names.runs, "reviews": names.reviews, "accepted": names.accepted, **(parameters or {})}
-    for parameter in query.parameters:
-        if parameter not in terms:
+    own = {"runs": names.runs, "reviews": names.reviews, "accepted": names.accepted}
+    asked = [p for p in query.parameters if p not in own]
+    for parameter in asked:
+        if parameter not in given:
             raise InputError(f"the query {name} asks about one {parameter}; add --set {parameter}=IRI")
+    for parameter in given:
+        if parameter not in asked:
+            raise InputError(
+                f"the query {name} has no parameter {parameter!r}; it has: {', '.join(asked) or 'none'}"
+            )
+    terms = {**own, **given}
     text = query.bind(**{key: term for key, term in terms.items() if not isinstance(term, BlankNode)})
     store = workspace.store
     rows = store.select(text) if query.key is None else store.select_by_key(text, query.key)

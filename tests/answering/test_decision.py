@@ -7,9 +7,14 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from pyoxigraph import NamedNode
 
+from classifiers.data import Record
 from enrich.answering.decision import decide
-from ontology.terms import ENR
+from enrich.graph.records import Subject
+from enrich.runs.provenance import RunContext, answer_triples
+from ontology.profiles import PropertyProfile
+from ontology.terms import ENR, Names
 from tests.museums import answer
 
 
@@ -70,6 +75,24 @@ def test_a_property_with_many_values_asserts_all_that_reach_their_own_threshold(
     decision = decide(answer([0.5, 0.9, 0.4], many=True, reach=[0.6, 0.8, 0.3]), 0)
 
     assert [c.value for c in decision.asserted] == iris(1, 2)
+    assert [c.threshold for c in decision.asserted] == [0.8, 0.3]
+
+
+def test_each_value_is_written_with_the_threshold_that_it_reached() -> None:
+    """The first candidate is the one that fell short: its threshold says nothing of the values asserted."""
+    decision = decide(answer([0.5, 0.7, 0.45], many=True, order=[0, 1, 2], reach=[0.9, 0.6, 0.4]), 0)
+    run = Names("https://data.example.org/").run("r")
+    context = RunContext(Names("https://data.example.org/"), run, {})
+    record = NamedNode("https://museum.example.org/1")
+    prop = PropertyProfile("place", NamedNode("https://m.example.org/place"), many=True)
+
+    triples = answer_triples(context, Subject(record, Record(record.value)), prop, decision, {})
+    said = {(s, p): o for s, p, o in triples}
+    confident = {s: float(o[1:].partition('"')[0]) for (s, p), o in said.items() if p == str(ENR.confidence)}
+    below = {s: float(o[1:].partition('"')[0]) for (s, p), o in said.items() if p == str(ENR.abstainBelow)}
+
+    assert sorted(confident.values()) == [0.45, 0.7]
+    assert all(confident[s] >= below[s] for s in confident)
 
 
 def test_a_property_with_one_value_asserts_only_its_first_candidate() -> None:

@@ -213,6 +213,11 @@ def test_a_parameter_that_is_needed_is_named(workspace: Workspace) -> None:
     assert list(run_named(workspace, "provenance", {"record": NamedNode(EX + "a")}).rows) == []
 
 
+def test_a_parameter_that_a_query_does_not_have_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match="predictions has no parameter 'record'; it has: none"):
+        run_named(workspace, "predictions", {"record": NamedNode(EX + "a")})
+
+
 # XML 1.0 has no place for control characters, and XML readers turn a carriage return into a line feed.
 texts = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")
