@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -60,6 +60,7 @@ try:
 except ImportError:  # an optional comparison
     ConformalClassifier = None
 
+T = TypeVar("T")
 TABULAR = MemberSpec("tabular", {"museum": "museum"}, fold_settings={"refit": False})
 TEXT = MemberSpec("tfidf", {})
 DMA = """
@@ -125,9 +126,17 @@ def _museum(
         for file in files:
             load_file(store, folder / file)
         reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
-        train, dev = ([x.record for x in reader.read_all(splits[s][:most])] for s in ("train", "dev"))
+        train, dev = ([x.record for x in reader.read_all(_some(splits[s], most))] for s in ("train", "dev"))
     spec = ModelSpec(members, groups=profile.grouped_by)
     return Museum(profile, train, dev, spec, profile.grouped_by)
+
+
+def _some(records: Sequence[T], most: int | None) -> Sequence[T]:
+    """At most so many, drawn at random; in their order."""
+    if most is None or len(records) <= most:
+        return records
+    drawn = np.random.default_rng(0).choice(len(records), most, replace=False)
+    return [records[int(i)] for i in np.sort(drawn)]
 
 
 def _dma(data: Path, most: int | None) -> Museum:
@@ -137,7 +146,7 @@ def _dma(data: Path, most: int | None) -> Museum:
             unpacked = Path(packed.extract(packed.namelist()[0], folder))
         load_file(store, unpacked.rename(unpacked.with_suffix(".ttl")))
         reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
-        records = [x.record for x in reader.read_all()][:most]
+        records = [x.record for x in _some(list(reader.read_all()), most)]
     drawn = np.random.default_rng(0).permutation(len(records))
     cut = len(records) // 4
     parts = [[records[int(i)] for i in np.sort(rows)] for rows in (drawn[cut:], drawn[:cut])]
