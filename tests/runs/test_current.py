@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores import Store, open_store
-from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps, ExistingAnswers
 from enrich.runs.superseded import superseded
 from ontology.queries import named_query
-from ontology.terms import ENR
+from ontology.terms import ENR, PROV
 from tests.runs.made_runs import NAMES, Gap, add_run, record
 
 GAPS = st.tuples(st.integers(0, 2), st.sampled_from(["place", "time"]))
@@ -95,6 +95,37 @@ def test_the_engine_takes_the_same_answers_for_current(runs: list[Made]) -> None
     assert {(int(iri[-1]), name): {a.run for a in answers} for (iri, name), answers in found.items()} == {
         gap: {run} for gap, (run, _) in expected(runs).items()
     }
+
+
+def made_by(store: Store, runs: Sequence[NamedNode], digest: str) -> None:
+    """Say of these runs that a model with this digest made them."""
+    store.insert([Quad(run, PROV.used, NAMES.model(digest), NAMES.runs) for run in runs])
+
+
+@settings(max_examples=60, deadline=None)
+@given(RUNS)
+def test_a_gap_is_closed_to_a_model_where_its_own_answer_is_the_current_one(runs: list[Made]) -> None:
+    store = filled(open_store(), runs)
+    own = [NAMES.run(f"r{number}") for number in range(0, len(runs), 2)]
+    made_by(store, own, "mine")
+
+    known = AnsweredGaps(ExistingAnswers(store, NAMES, "mine"), ())
+
+    found = {(n, name): known.state(record(n), name) for n in range(3) for name in ("place", "time")}
+    newest = {gap: run for gap, (run, _) in expected(runs).items()}
+    assert found == {gap: CLOSED if newest.get(gap) in own else ABSENT for gap in found}
+
+
+def test_the_answers_of_many_runs_are_within_what_every_server_lets_a_query_cost(store: Store) -> None:
+    """Virtuoso as Debian ships it refuses a query that it estimates at more than 400 seconds."""
+    for number in range(60):
+        add_run(store, f"r{number}", {(n, "place"): ["a"] for n in range(20)}, order=number + 1)
+    made_by(store, [NAMES.run("r59")], "mine")
+
+    known = AnsweredGaps(ExistingAnswers(store, NAMES, "mine"), ())
+
+    assert len(known) == 20
+    assert {known.state(record(n), "place") for n in range(20)} == {CLOSED}
 
 
 @settings(max_examples=60, deadline=None)
