@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from classifiers.model.verified import open_folder
+from enrich.cli import draft
 from enrich.cli.common import Bars, Json, example, open_workspace, promised, say, write_json, write_table
 from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
@@ -121,6 +122,9 @@ def profile_check(
         _show_check(report)
     if not report.fits:
         raise typer.Exit(ProfileError.exit_code)
+
+
+profile.command("draft", epilog=example("enrich profile draft my-museum.toml --yes"))(draft.draft)
 
 
 def _show_check(report: ProfileReport) -> None:

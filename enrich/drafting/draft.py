@@ -1,0 +1,153 @@
+"""Drafts a profile for a graph: looks, ranks, and writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyoxigraph import NamedNode, Quad
+
+from enrich.drafting.judging import Finding, Judge
+from enrich.drafting.record_classes import ClassFound, record_classes, sample
+from enrich.drafting.walking import Progress, Walk, walk
+from enrich.drafting.writing import KINDS, Writer
+from enrich.errors import ProfileError
+from enrich.graph.reading import MOST_GRAPHS, from_clause
+from enrich.graph.stores.base import DEFAULT_GRAPH, Store
+from ontology.profiles import parse_profile, path_text
+from ontology.terms import RDF, Names
+
+SAMPLE = 1000
+SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was found in a graph, and the profile drafted from it."""
+
+    classes: Sequence[ClassFound]
+    record_class: ClassFound
+    walk: Walk
+    findings: Sequence[Finding]
+    minimum: int
+    by_graph: bool
+    seconds: float
+
+    def without(self, names: Mapping[str, Sequence[str]]) -> Draft:
+        """The same without what is named, by role."""
+        kept = [replace(f, taken=f.taken and f.name not in names.get(f.role, ())) for f in self.findings]
+        return replace(self, findings=kept)
+
+    def toml(self) -> str:
+        """The profile as a file. Raises ProfileError when there is nothing to predict."""
+        if not any(
+            f.role == "property" and f.taken and (KINDS or f.kind == "concept") for f in self.findings
+        ):
+            raise ProfileError(
+                f"nothing that repeats and could be predicted was found at the {len(self.walk.records):,} records "
+                f"of {self.record_class.iri}; name another class: --record-class IRI"
+            )
+        text = Writer(self.walk, self.minimum, self.by_graph).text(self.findings, self.record_class.resources)
+        parse_profile(text, "draft", "the draft")
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings as plain JSON values."""
+        return {
+            "record_class": self.record_class.iri.value,
+            "records": self.record_class.resources,
+            "sampled": len(self.walk.records),
+            "complete": self.walk.complete,
+            "seconds": round(self.seconds, 1),
+            "classes": [
+                {"iri": c.iri.value, "resources": c.resources, "score": c.score} for c in self.classes
+            ],
+            "findings": [_json(f) for f in self.findings],
+        }
+
+
+def draft_profile(
+    store: Store,
+    names: Names,
+    progress: Progress,
+    *,
+    record_class: NamedNode | None = None,
+    classes: Sequence[ClassFound] | None = None,
+    size: int = SAMPLE,
+    seconds: float = SECONDS,
+) -> Draft:
+    """Look at the facts of a store, and draft a profile for them. `classes` are what `find_classes` gave, if it was
+    asked. Raises ProfileError for a store without records, StoreError."""
+    started = time.monotonic()
+    graphs = store.graphs(beside=names.base)
+    dataset = dataset_of(store, names)
+    progress("classes", 0, 0)
+    found = list(find_classes(store, names) if classes is None else classes)
+    chosen = _chosen(found, record_class)
+    records = sample(store, dataset, chosen.iri, size, chosen.resources)
+    walked = walk(store, dataset, chosen.iri, records, seconds, progress)
+    progress("ranking", 0, 0)
+    judge = Judge(walked, chosen.resources)
+    findings = judge.judge()
+    by_graph = len(graphs) > 1 and _several_graphs(store, chosen.iri, graphs)
+    return Draft(found, chosen, walked, findings, judge.minimum, by_graph, time.monotonic() - started)
+
+
+def find_classes(store: Store, names: Names) -> list[ClassFound]:
+    """The classes of the facts, the likeliest of records first. Raises ProfileError when there is none."""
+    found = record_classes(store, dataset_of(store, names))
+    if not found:
+        raise ProfileError(
+            "the store holds no typed resource with an IRI: load a graph first (enrich load FILE…)"
+        )
+    return found
+
+
+def dataset_of(store: Store, names: Names) -> str:
+    """The FROM clauses of every graph that is not ours. Raises ProfileError when they are too many for a query."""
+    graphs = store.graphs(beside=names.base)
+    if len(graphs) > MOST_GRAPHS:
+        raise ProfileError(
+            f"the store has {len(graphs)} named graphs, and a query can name {MOST_GRAPHS}: load the facts into "
+            "fewer (enrich load --graph IRI)"
+        )
+    default = store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
+    if default and store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ ?s ?p ?o }}"):
+        return from_clause([*graphs, DEFAULT_GRAPH]) if graphs else ""
+    return from_clause(graphs)
+
+
+def _chosen(found: Sequence[ClassFound], wanted: NamedNode | None) -> ClassFound:
+    if wanted is None:
+        return found[0]
+    for each in found:
+        if each.iri == wanted:
+            return each
+    known = ", ".join(str(c.iri) for c in found[:8])
+    raise ProfileError(f"no resource with an IRI is of the class {wanted}; there are: {known}")
+
+
+def _several_graphs(store: Store, cls: NamedNode, graphs: Sequence[NamedNode]) -> bool:
+    """Whether more than one of the graphs types records, as when each museum has its own."""
+    with_records = [g for g in graphs if store.ask(f"ASK {from_clause([g])} WHERE {{ ?s a {cls} }}")]
+    return 1 < len(with_records) <= 200
+
+
+def _json(f: Finding) -> dict[str, Any]:
+    return {
+        "role": f.role,
+        "kind": f.kind,
+        "name": f.name,
+        "path": path_text(f.path),
+        "records": f.facts.records,
+        "share": round(f.facts.share, 4),
+        "values": f.facts.values,
+        "languages": list(f.facts.languages),
+        "scheme": f.facts.scheme.value if f.facts.scheme is not None else None,
+        "score": f.score,
+        "taken": f.taken,
+        "reason": f.reason,
+        "examples": list(f.examples),
+    }

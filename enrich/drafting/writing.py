@@ -1,0 +1,254 @@
+"""A draft as TOML, with comments that say where every line comes from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from statistics import quantiles
+
+from pyoxigraph import Literal, NamedNode
+
+from enrich.drafting.judging import Finding
+from enrich.drafting.naming import about
+from enrich.drafting.prefixes import Prefixes
+from enrich.drafting.walking import Walk, Way
+from enrich.graph.stores.base import Term
+from ontology.profiles import PropertyProfile
+
+_SHOWN = 5
+_ALTERNATIVES = 8
+"""Paths of a role that the draft did not take and that are named in comments."""
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
+KINDS = "kind" in PropertyProfile.__dataclass_fields__
+"""Whether a profile can predict literals and dates."""
+
+
+class Writer:
+    """Writes the findings about one walk."""
+
+    def __init__(self, walk: Walk, minimum: int, museum_graphs: bool) -> None:
+        self._walk = walk
+        self._minimum = minimum
+        self._graphs = museum_graphs
+        self._prefixes = Prefixes()
+
+    def text(self, findings: Sequence[Finding], resources: int) -> str:
+        """The whole file."""
+        body = [
+            *self._properties(_of(findings, "property")),
+            *self._texts(
+                _of(findings, "text") + [f for f in _of(findings, "leak") if f.kind == "text" and _long(f)]
+            ),
+            *self._images(_of(findings, "picture")),
+            *self._contexts(
+                _of(findings, "context")
+                + [f for f in _of(findings, "leak") if not (f.kind == "text" and _long(f))]
+            ),
+        ]
+        head = self._head(findings, resources)
+        declared = sorted(self._prefixes.declared.items())
+        prefixes = [
+            "[prefixes]",
+            *(f"{p if _bare(p) else json.dumps(p)} = {_quoted(i)}" for p, i in declared),
+            "",
+        ]
+        return "\n".join([*head, *(prefixes if declared else []), *body]).rstrip() + "\n"
+
+    def _head(self, findings: Sequence[Finding], resources: int) -> list[str]:
+        cls = self._walk.record_class
+        sampled = len(self._walk.records)
+        lines = [
+            f"# A draft by `enrich profile draft`, after {sampled:,} of {resources:,} records; shares and counts are of these.",
+            "# Go through it, then run `enrich profile check` with this file. What every key means: docs/profiles.md.",
+            *(
+                []
+                if self._walk.complete
+                else ["# Time was up before every path had been followed: see --seconds."]
+            ),
+            f"title = {_quoted('Draft for ' + self._short(cls))}",
+            f"record_class = {_quoted(self._short(cls))}",
+        ]
+        labels = [
+            f for f in findings if f.role == "text" and about(f.path) == "title" and f.facts.share >= 0.5
+        ]
+        if labels:
+            best = max(labels, key=lambda f: (f.facts.share, -len(f.path)))
+            lines.append(f"labels = [{self._path(best.path)}]")
+        if museum := self._museum(findings):
+            lines += [f"museum = {_quoted(museum)}   # which museum a record belongs to"]
+        department = next((f for f in _contexts(findings) if about(f.path) == "department"), None)
+        if department is not None:
+            said = [museum, department.name] if museum else [department.name]
+            lines.append(
+                f"group = {json.dumps(said, ensure_ascii=False)}   # within which a property is recorded alike"
+            )
+        return [*lines, ""]
+
+    def _museum(self, findings: Sequence[Finding]) -> str | None:
+        if self._graphs:
+            return "graph"
+        return next((f.name for f in _contexts(findings) if about(f.path) == "keeper"), None)
+
+    def _properties(self, findings: Sequence[Finding]) -> list[str]:
+        lines: list[str] = []
+        left = 0
+        for f in findings:
+            taken = f.taken and (KINDS or f.kind == "concept")
+            left += not taken
+            if taken or left <= _ALTERNATIVES:
+                lines += _block(self._property(f), comment=not taken)
+        return lines
+
+    def _property(self, f: Finding) -> list[str]:
+        node, predicate, value = self._cut(f)
+        unknown = [self._value(t) for t in f.facts.unknown[:20]] if KINDS else []
+        cls = self._node_class(node)
+        value_cls = self._node_class((*node, *predicate)) if value else None
+        lines = [f"[properties.{f.name}]", f"# {f.reason}.", *self._examples(f)]
+        lines += [f"kind = {_quoted(f.kind)}"] if f.kind != "concept" else []
+        lines += [f"node = {self._path(node)}"] if node else []
+        lines += [f"node_class = {_quoted(self._short(cls))}"] if cls else []
+        lines += [f"predicate = {self._step(predicate[0].predicate, predicate[0].inverse)}"]
+        lines += [f"value = {self._path(value)}"] if value else []
+        lines += [f"value_class = {_quoted(self._short(value_cls))}"] if value_cls else []
+        if f.ends is not None:
+            lines += [f"begin = {self._path(f.ends[0])}", f"end = {self._path(f.ends[1])}"]
+        lines += (
+            [f"by = {_quoted(_period(f))}   # century, half-century or decade"] if f.kind == "date" else []
+        )
+        lines += (
+            [f"unknown = [{', '.join(unknown)}]   # they look as if they meant: not known"]
+            if unknown and KINDS
+            else []
+        )
+        if f.facts.scheme is not None:
+            lines += [
+                f"# scheme = {_quoted(self._short(f.facts.scheme))}   # the values are in it: its concepts are then the classes"
+            ]
+        lines += [f"minimum = {self._minimum}"] if self._minimum > 1 else []
+        lines += (
+            ["many = true"] if f.facts.several >= 0.02 * max(f.facts.records, 1) and f.kind != "date" else []
+        )
+        return lines
+
+    def _cut(self, f: Finding) -> tuple[Way, Way, Way]:
+        """A path as node, predicate and value. A value step is split off where a node of one class stands between,
+        and the node before it has a place of its own (a production, its time-span, the century)."""
+        path = f.path if f.ends is None else f.path[: -len(f.ends[0])]
+        before = path[:-1]
+        between = (
+            len(path) > 2 and not before[-1].inverse and self._node_class(before) and self._walk.own(before)
+        )
+        if f.ends is None and between:
+            return path[:-2], path[-2:-1], path[-1:]
+        return before, path[-1:], ()
+
+    def _node_class(self, path: Way) -> NamedNode | None:
+        """The class of nearly every node at the end of a path."""
+        if not path or path not in self._walk.found:
+            return None
+        nodes = {t for terms in self._walk.found[path].values() for t in terms}
+        counts = self._walk.types.get(path, {})
+        best = max(counts, key=lambda c: (counts[c], c), default=None)
+        return NamedNode(best) if best is not None and counts[best] >= 0.98 * len(nodes) else None
+
+    def _texts(self, findings: Sequence[Finding]) -> list[str]:
+        lines: list[str] = []
+        for f in findings:
+            body = [f"[texts.{f.name}]", f"# {f.reason}.", *self._examples(f), f"path = {self._path(f.path)}"]
+            lines += _block(body, comment=not f.taken)
+        return lines
+
+    def _images(self, findings: Sequence[Finding]) -> list[str]:
+        lines: list[str] = []
+        for f in findings:
+            if f.taken:
+                lines += _block(
+                    ["[[images]]", f"# {f.reason}.", *self._examples(f), f"path = {self._path(f.path)}"],
+                    comment=False,
+                )
+        return lines
+
+    def _contexts(self, findings: Sequence[Finding]) -> list[str]:
+        lines: list[str] = []
+        if self._graphs:
+            lines += ["[contexts.graph]", "# Records stand in several named graphs.", "graph = true", ""]
+        left = 0
+        for f in findings:
+            left += not f.taken
+            if f.taken or left <= _ALTERNATIVES:
+                body = [f"[contexts.{f.name}]", f"# {f.reason}.", *self._examples(f)]
+                body += ['kind = "number"'] if f.kind == "number" and KINDS else []
+                lines += _block([*body, f"path = {self._path(f.path)}"], comment=not f.taken)
+        return lines
+
+    def _examples(self, f: Finding) -> list[str]:
+        """The commonest values with their counts; of what does not repeat a few."""
+        repeats = f.facts.classes > 1
+        common = f.facts.counts.most_common(_SHOWN if repeats else 2)
+        shown = [(_clean(self._walk.label(t)), n) for t, n in common if self._walk.label(t)]
+        said = [f"{label} ({n:,})" if repeats else label for label, n in shown]
+        return [f"# {'' if repeats else 'such as '}{', '.join(said)}"] if said else []
+
+    def _value(self, term: Term) -> str:
+        if isinstance(term, NamedNode):
+            return _quoted(self._short(term))
+        return _quoted(term.value if isinstance(term, Literal) else "")
+
+    def _short(self, iri: NamedNode) -> str:
+        return self._prefixes.short(iri)
+
+    def _step(self, predicate: NamedNode, inverse: bool) -> str:
+        return _quoted(f"{'^' if inverse else ''}{self._short(predicate)}")
+
+    def _path(self, path: Way) -> str:
+        return f"[{', '.join(self._step(s.predicate, s.inverse) for s in path)}]"
+
+
+def _of(findings: Iterable[Finding], role: str) -> list[Finding]:
+    return [f for f in findings if f.role == role]
+
+
+def _contexts(findings: Iterable[Finding]) -> list[Finding]:
+    return [
+        f
+        for f in findings
+        if f.role in ("context", "leak") and f.taken and not (f.kind == "text" and _long(f))
+    ]
+
+
+def _long(f: Finding) -> bool:
+    return f.facts.length > 60
+
+
+def _block(lines: Sequence[str], *, comment: bool) -> list[str]:
+    """A table, or the same as a comment that a person may take the marks off from."""
+    made = [f"# {line.removeprefix('# ')}" for line in lines] if comment else list(lines)
+    return [*made, ""]
+
+
+def _period(f: Finding) -> str:
+    """Periods of which the values span at least three or so."""
+    texts = (t.value for t, n in f.facts.counts.items() if isinstance(t, Literal) for _ in range(n))
+    years = sorted(int(found[0]) for text in texts if (found := _YEAR.search(text)))
+    if len(years) < 2:
+        return "century"
+    cuts = quantiles(years, n=20)
+    span = cuts[-1] - cuts[0]
+    return "century" if span >= 300 else "half-century" if span >= 120 else "decade"
+
+
+def _bare(key: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9_-]+", key))
+
+
+def _clean(text: str) -> str:
+    """A value in a comment: one line, short, and no control characters, which TOML refuses."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return plain if len(plain) <= 50 else plain[:49] + "…"
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
