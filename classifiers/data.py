@@ -66,13 +66,15 @@ class Record:
 class Property:
     """A property to predict: its name, its classes in order, and whether a record may have several.
 
-    `broader` maps a value with too few records to the class that stands for it, a broader concept.
+    `broader` maps a value with too few records to the class that stands for it, a broader concept; `spellings` a
+    class to how it is written, where that is otherwise: the museum's own spelling of a literal.
     """
 
     name: str
     classes: tuple[str, ...]
     many: bool = False
     broader: Mapping[str, str] = field(default_factory=dict, compare=False)
+    spellings: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def index(self) -> dict[str, int]:
         """Class, or value that a class stands for, to column."""

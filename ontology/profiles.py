@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -9,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Self
+from typing import Literal as OneOf
 
 from pydantic import (
     AfterValidator,
@@ -24,13 +26,17 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode
 
 from ontology.checked import sentence
-from ontology.terms import PREFIXES, OntologyError, named_node
+from ontology.literals import LiteralRules, class_text, keep_pattern
+from ontology.terms import PREFIXES, OntologyError, Term, class_name, named_node
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 _PATTERN = ("*", "+", "?")
+CONCEPT, LITERAL = "concept", "literal"
+"""Kinds of values."""
+Kind = OneOf["concept", "literal"]
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -116,6 +122,34 @@ def _groups(value: object, info: ValidationInfo) -> dict[NamedNode, NamedNode]:
     return {_iri(key, info): _iri(target, info) for key, target in value.items()}
 
 
+def _classes(value: object, info: ValidationInfo) -> tuple[Term, ...]:
+    """The classes of a property: IRIs, or texts where its values are literals."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list")
+    if info.data.get("kind", CONCEPT) == CONCEPT:
+        return tuple(_iri(each, info) for each in value)
+    return tuple(each if isinstance(each, Literal) else class_text(each) for each in value)
+
+
+def _unknown(value: object, info: ValidationInfo) -> tuple[Term, ...]:
+    """Values that say that there is none: IRIs and prefixed names, else texts."""
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(v, str | NamedNode | Literal) for v in value
+    ):
+        raise ValueError("must be a list of texts and IRIs")
+    return tuple(_iri_or_text(each, info) for each in value)
+
+
+def _iri_or_text(value: str | Term, info: ValidationInfo) -> Term:
+    if not isinstance(value, str):
+        return value
+    prefix, colon, _ = value.partition(":")
+    prefixed = colon and prefix in PREFIXES | ((info.context or {}).get("prefixes") or {})
+    return (
+        _iri(value, info) if prefixed or ("://" in value and not re.search(r"\s", value)) else Literal(value)
+    )
+
+
 def _named(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     if "name" in table:
         raise OntologyError(
@@ -136,6 +170,7 @@ def _tables(value: object) -> object:
 _PATH = '["rdfs:label"]'
 Iri = Annotated[NamedNode, PlainValidator(_iri), Field(examples=['"crm:P45_consists_of"'])]
 Steps = Annotated[Path, PlainValidator(_path), Field(examples=[_PATH])]
+Classes = Annotated[tuple[Term, ...], PlainValidator(_classes), Field(examples=['["voc:damask"]'])]
 Paths = Annotated[tuple[Path, ...], PlainValidator(_paths), Field(examples=['[["skos:broader"]]'])]
 
 
@@ -153,21 +188,59 @@ class PropertyProfile:
     is a class or, with a `scheme`, every concept of it. A raw value that is not a class is followed along
     `narrower` paths, any number of times, until it reaches a class or a collection of `groups`, which
     stands for a class. Classes with fewer than `minimum` training values are left out of a model.
+
+    Of the `kind` "literal" the values are literals, and `rules` say which of them are one class. `unknown` are
+    values of any kind that say that there is none.
     """
 
     name: Name
     predicate: Iri
     label: str = Field(default_factory=lambda data: data["name"])
+    kind: Kind = "concept"
     node: Steps = ()
     node_class: Iri | None = None
     value: Steps = ()
     value_class: Iri | None = None
-    classes: tuple[Iri, ...] = ()
+    classes: Classes = ()
     scheme: Iri | None = None
     narrower: Paths = ()
     groups: Annotated[Mapping[NamedNode, NamedNode], PlainValidator(_groups)] = Field(default_factory=dict)
+    language: str | None = None
+    datatype: Iri | None = None
+    case: OneOf["keep", "lower"] = "keep"
+    keep: Annotated[str, PlainValidator(keep_pattern), Field(examples=["'^([^(]+)'"])] = ""
+    synonyms: Mapping[str, str] = Field(default_factory=dict)
+    unknown: Annotated[tuple[Term, ...], PlainValidator(_unknown), Field(examples=['["[S.l.]"]'])] = ()
     minimum: StrictInt = Field(default=1, ge=1)
     many: StrictBool = False
+
+    @property
+    def rules(self) -> LiteralRules:
+        """Which literals are one class."""
+        unknown = [term.value for term in self.unknown if isinstance(term, Literal)]
+        lower = self.case == "lower"
+        return LiteralRules.of(self.language, self.datatype, lower, self.keep, self.synonyms, unknown)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes as a model names them."""
+        if self.kind == CONCEPT:
+            return tuple(map(class_name, self.classes))
+        keys = (self.rules.key(term.value) for term in self.classes)
+        return tuple(dict.fromkeys(class_name(Literal(key)) for key in keys if key is not None))
+
+    @model_validator(mode="after")
+    def _kind(self) -> Self:
+        """Each rule goes with its kind of values."""
+        of_literals = ("language", "datatype", "keep", "synonyms", *(["case"] if self.case != "keep" else []))
+        of_concepts = ("scheme", "narrower", "groups")
+        for names, kind in ((of_literals, LITERAL), (of_concepts, CONCEPT)):
+            given = [name for name in names if getattr(self, name)]
+            if given and self.kind != kind:
+                raise ValueError(
+                    f'{given[0]} is for values of the kind "{kind}"; set kind = "{kind}", or take it out'
+                )
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
 from ontology.errors import OntologyError as OntologyError
 
@@ -33,6 +34,25 @@ def is_iri(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def class_name(term: Term) -> str:
+    """What a model calls a value: an IRI as it is, a literal as N-Triples spell it."""
+    return term.value if isinstance(term, NamedNode) else str(term)
+
+
+@lru_cache(10_000)
+def class_term(name: str) -> Term:
+    """The value that a model calls so. Raises OntologyError for what is neither an IRI nor a literal."""
+    if not name.startswith('"'):
+        return named_node(name)
+    try:
+        found = [quad.object for quad in parse(f"<x:x> <x:x> {name} .", RdfFormat.N_TRIPLES)]
+    except (SyntaxError, ValueError) as error:
+        raise OntologyError(f"not a literal as N-Triples spell it: {name!r} ({error})") from error
+    if len(found) != 1 or not isinstance(found[0], Literal):
+        raise OntologyError(f"not one literal: {name!r}")
+    return found[0]
 
 
 class Namespace:

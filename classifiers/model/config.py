@@ -45,7 +45,8 @@ class ModelConfig(Stored):
     """The whole file. Thresholds, offsets, calibrators, candidate sets and promises are by property.
 
     `regimes` are the other regimes that have a folder of their own; `hides` the contexts that this one does not
-    see; `broader` maps by property the values that a broader class stands for.
+    see; `broader` maps by property the values that a broader class stands for; `spellings` the classes
+    that are written otherwise than they are called.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -66,6 +67,7 @@ class ModelConfig(Stored):
     regimes: tuple[Regime, ...] = ()
     experience: Experience | None = None
     broader: Mapping[str, Mapping[str, str]] = {}
+    spellings: Mapping[str, Mapping[str, str]] = {}
     training: Mapping[str, Any] = {}
 
     def calibration(self) -> dict[str, str]:
@@ -91,7 +93,8 @@ def read_config(folder: VerifiedFolder) -> tuple[ModelConfig, tuple[Property, ..
     if not config.members:
         raise ModelFolderError(f"{folder.path}: the model has no members")
     properties = tuple(
-        replace(p, broader=config.broader.get(p.name, {})) for p in read_properties(folder, values)
+        replace(p, broader=config.broader.get(p.name, {}), spellings=config.spellings.get(p.name, {}))
+        for p in read_properties(folder, values)
     )
     for problem in _misfits(config, properties):
         raise ModelFolderError(f"{folder.path}: config.json: {problem}")

@@ -20,7 +20,10 @@ from classifiers.stored import json_values
 
 FORMAT = 1
 """Version of the layout; a folder of a later version is refused."""
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\\\^`]+")
+_IRI = r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\\\^`]+"
+_LITERAL = rf'"(?:[^"\\\n\r]|\\[tbnrf"\'\\uU])*"(?:@[A-Za-z0-9-]+|\^\^<{_IRI}>)?'
+_CLASS = re.compile(f"{_IRI}|{_LITERAL}")
+"""A class is an absolute IRI, or a literal as N-Triples spell it."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ def read_properties(folder: VerifiedFolder, config: Mapping[str, Any]) -> tuple[
     for name, head in heads.items():
         classes = labels[name]
         if not isinstance(classes, list) or not all(
-            isinstance(c, str) and _IRI.fullmatch(c) for c in classes
+            isinstance(c, str) and _CLASS.fullmatch(c) for c in classes
         ):
-            raise ModelFolderError(f"{path}: the labels of {name} are not a list of absolute IRIs")
+            raise ModelFolderError(
+                f"{path}: the labels of {name} are not a list of absolute IRIs and literals"
+            )
         if len(set(classes)) != len(classes):
             raise ModelFolderError(f"{path}: the labels of {name} name a class twice")
         size = head.get("classes") if isinstance(head, dict) else None

@@ -247,6 +247,7 @@ class Model:
             regimes=tuple(self.regimes),
             experience=self.experience,
             broader={p.name: p.broader for p in self.properties if p.broader},
+            spellings={p.name: p.spellings for p in self.properties if p.spellings},
             training=self.training,
         )
 

@@ -23,7 +23,7 @@ from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.provenance import MemberPrediction, RunContext, answer_triples
 from enrich.runs.reviews import Reviews
 from enrich.runs.validation import Triple, shapes
-from ontology.terms import ENR
+from ontology.terms import ENR, class_term
 
 if TYPE_CHECKING:
     from enrich.media.pictures import PictureSource
@@ -188,7 +188,7 @@ class Batcher:
             answer,
             row,
             settings.thresholds.get(name),
-            rejected=self.reviews.rejected(subject.iri.value, name),
+            rejected=self._rejected(subject, name),
             most=settings.candidates,
         )
         members = {}
@@ -199,6 +199,12 @@ class Batcher:
                     alone.classes[best], float(alone.probabilities[row, best])
                 )
         return Answered(subject, name, decision, members)
+
+    def _rejected(self, subject: Subject, name: str) -> frozenset[str]:
+        """The classes that a curator rejected, however the rejected values were spelt."""
+        values = self.reviews.rejected(subject.iri.value, name)
+        classes = self.workspace.reader.classes
+        return values | {c for v in values if (c := classes[name].of_term(class_term(v))) is not None}
 
     def describe(self, context: RunContext, answered: Sequence[Answered]) -> tuple[bytes, Counter[str]]:
         """The answers as N-Triples, each statement once, and their number by outcome (`Predicted`, …).

@@ -182,7 +182,7 @@ class Context:
     def run_context(self, run: NamedNode, model: Model) -> RunContext:
         """What the predictions of a run have in common."""
         members = {name: self.names.model(member.digest) for name, member in model.members.items()}
-        return RunContext(self.names, run, members)
+        return RunContext(self.names, run, members, {p.name: p.spellings for p in model.properties})
 
     def batch_size(self, request: Request) -> int:
         """Records in a batch: its answers fit into one shard, its pictures into what was allowed."""

@@ -3,45 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from typing import Protocol
 
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
+from ontology.literals import LiteralRules
 from ontology.profiles import PropertyProfile, Step, path_text
 from ontology.terms import SKOS, is_iri, values_block
 
 _PER_QUERY = 200
+LISTED = 200
+"""A class map with more raw values than this is not written into a query as it is."""
+
+
+class ValueMap(Protocol):
+    """How the raw values of a property map to its classes, whatever kind they are of."""
+
+    @property
+    def large(self) -> bool:
+        """Whether a filter has to know which values there are."""
+
+    def of_term(self, value: Term) -> str | None:
+        """The class of a raw value; None for one that reaches none."""
+
+    def says_nothing(self, value: Term) -> bool:
+        """Whether a raw value states none, such as one that says that the value is not known."""
+
+    def filter(self, variable: str, raw: Collection[Term] | None = None) -> str:
+        """A SPARQL FILTER that keeps the values with a class; `raw` are the values that there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassMap:
-    """`classes` maps a raw IRI to its class; None when every IRI is a class of its own."""
+    """`classes` maps a raw IRI to its class; None when every IRI is a class of its own, but for those of `nothing`,
+    which say that there is no value, as literals may that `rules` know."""
 
     classes: Mapping[str, str] | None
+    nothing: frozenset[str] = frozenset()
+    rules: LiteralRules = field(default_factory=LiteralRules)
+
+    @property
+    def large(self) -> bool:
+        return len(self.classes or ()) > LISTED
 
     def of_term(self, value: Term) -> str | None:
         """The class of a raw value; None for one that reaches none, and for whatever is not an IRI."""
-        if not isinstance(value, NamedNode):
+        if not isinstance(value, NamedNode) or value.value in self.nothing:
             return None
         return value.value if self.classes is None else self.classes.get(value.value)
 
-    def filter(self, variable: str, raw: Collection[NamedNode] | None = None) -> str:
+    def says_nothing(self, value: Term) -> bool:
+        """Whether a raw value says that there is none."""
+        if isinstance(value, Literal):
+            return self.rules.says_nothing(value.value)
+        return isinstance(value, NamedNode) and value.value in self.nothing
+
+    def filter(self, variable: str, raw: Collection[Term] | None = None) -> str:
         """A SPARQL FILTER that keeps the values with a class.
 
         `raw` are the values that there are: of those with a class and those without, the fewer are named.
         """
-        within = sorted(self.classes) if self.classes is not None else []
+        within = sorted(set(self.classes or ()) - self.nothing)
+        without = sorted(self.nothing)
         if raw is not None:
-            within = sorted(value.value for value in raw if self.of_term(value) is not None)
-            without = sorted(value.value for value in raw if self.of_term(value) is None)
-            if len(without) <= len(within):
-                test = f" && {variable} NOT IN ({_listed(without)})" if without else ""
-                return f"FILTER(isIRI({variable}){test})"
-        elif self.classes is None:
-            return f"FILTER(isIRI({variable}))"
+            iris = [value for value in raw if isinstance(value, NamedNode)]
+            within = sorted(value.value for value in iris if self.of_term(value) is not None)
+            without = sorted(value.value for value in iris if self.of_term(value) is None)
+        if self.classes is None or (raw is not None and len(without) <= len(within)):
+            test = f" && {variable} NOT IN ({_listed(without)})" if without else ""
+            return f"FILTER(isIRI({variable}){test})"
         return f"FILTER({variable} IN ({_listed(within)}))"
 
     @classmethod
@@ -51,10 +85,11 @@ class ClassMap:
         A value that reaches several classes belongs to the nearest, then to the first by IRI.
         Raises ProfileError when the property names a scheme of which the graph holds no concept.
         """
+        nothing = frozenset(term.value for term in prop.unknown if isinstance(term, NamedNode))
         if prop.classes:
-            return cls(_descend(prop, store, datasets or ("",)))
+            return cls(_descend(prop, store, datasets or ("",)), nothing, prop.rules)
         if prop.scheme is None:
-            return cls(None)
+            return cls(None, nothing, prop.rules)
         members: dict[str, str] = {}
         for dataset in datasets or ("",):
             query = f"SELECT DISTINCT ?v {dataset} WHERE {{ ?v {SKOS.inScheme} {prop.scheme} {PAGE_TOKEN}\n}}"
@@ -65,7 +100,7 @@ class ClassMap:
                 f"the graph holds no concept of {prop.scheme}, which the property {prop.name} takes its "
                 "values from: load the vocabulary, or take `scheme` out of the profile"
             )
-        return cls(members)
+        return cls(members, nothing, prop.rules)
 
 
 HIERARCHY = ((Step(SKOS.broader),), (Step(SKOS.member, inverse=True),))
@@ -112,7 +147,7 @@ def _listed(iris: Iterable[str]) -> str:
 
 def _descend(prop: PropertyProfile, store: Store, datasets: Sequence[str]) -> dict[str, str]:
     """Breadth first from the classes, and from the collections that stand for one."""
-    found = {c.value: c.value for c in prop.classes}
+    found = {name: name for name in prop.class_names}
     reached = dict(found)
     for group, stands_for in prop.groups.items():
         reached.setdefault(group.value, stands_for.value)

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.reading import Reader, triple
 from enrich.graph.stores.base import Row, Store
-from ontology.terms import PREFIXES, RDFS, SKOS, is_iri, values_block
+from ontology.terms import PREFIXES, RDFS, SKOS, OntologyError, class_term, is_iri, values_block
 
 LONGEST = 40
 
@@ -77,7 +78,10 @@ def _longer(iri: str, name: str, brief: str) -> str:
 
 
 def short_iri(iri: str, prefixes: Mapping[str, str] | None = None) -> str:
-    """A prefixed name where a prefix is known, else the last two parts of the path."""
+    """A prefixed name where a prefix is known, else the last two parts of the path; of a literal its text."""
+    if iri.startswith('"'):
+        with suppress(OntologyError):
+            return class_term(iri).value or iri
     for known in (prefixes or {}, PREFIXES):
         for prefix, base in sorted(known.items(), key=lambda item: -len(item[1])):
             if iri.startswith(base) and len(iri) > len(base):

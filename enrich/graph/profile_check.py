@@ -1,18 +1,18 @@
 """Compares a profile with a graph: what each of its patterns finds, what lies outside, what to change."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
-from enrich.graph.classes import ClassMap
+from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.reading import Reader
-from enrich.graph.stores.base import Store
-from ontology.profiles import Path, Profile, PropertyProfile, path_text, path_triples
-from ontology.terms import PREFIXES, SKOS, Names, Term, values_block
+from enrich.graph.stores.base import Store, Term
+from ontology.profiles import CONCEPT, LITERAL, Path, Profile, PropertyProfile, path_text, path_triples
+from ontology.terms import PREFIXES, SKOS, Names, class_term, values_block
 
 SHOWN = 20
 """Values outside the vocabulary, and hints, that a report names; the counts are of all."""
@@ -124,35 +124,46 @@ class _Check:
         steps.append(("predicate", short(prop.predicate), to_object, to_node, node))
         to_value = f"{to_object} {path_triples('object', prop.value, 'value')}"
         value = "value" if prop.value else "object"
-        found = f"{to_value} FILTER(isIRI(?{value}))"
+        test = "isLiteral" if prop.kind == LITERAL else "isIRI"
+        found = f"{to_value} FILTER({test}(?{value}))"
         steps.append(("value", _shown(prop.value), found, to_object, "object"))
         for setting, shown, pattern, before, start in steps:
             if not self.count(setting.removesuffix("_class"), prop.name, shown, self._number(pattern)):
                 if setting == "node_class":
                     self._advice.append(f"{key} node_class: no node is {shown}; change it or leave it out.")
-                else:
+                elif setting != "value" or not self._other_kind(prop, to_value, value, key):
                     self._advise(f"{key} {setting}: {shown} matches nothing", before, start)
                 self.count("class", prop.name, "", 0)
                 return
         self._values(prop, to_value, value, key)
 
+    def _other_kind(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> bool:
+        """Say so where the values are of the other kind than the profile says."""
+        kind, told = (CONCEPT, "IRIs") if prop.kind == LITERAL else (LITERAL, "literals")
+        found = self._reader.counted(pattern, value, kind)
+        if found:
+            first = max(found, key=lambda term: (found[term], str(term)))
+            self._advice.append(
+                f'{key} kind: the values are {told}, first {first} ({found[first]:,}); set kind = "{kind}".'
+            )
+        return bool(found)
+
     def _values(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> None:
-        raw = dict(self._raw_values(pattern, value))
+        raw = self._reader.counted(pattern, value, prop.kind)
         classes = self._class_map(prop, key)
         counts: Counter[str] = Counter()
         outside: Counter[str] = Counter()
         for term, number in raw.items():
             target = classes.of_term(term)
-            if target is None:
-                outside[term.value] += number
-            else:
+            if target is not None:
                 counts[target] += number
+            elif not classes.says_nothing(term):
+                outside[str(term)] += number
         self.report.classes[prop.name] = dict(counts.most_common())
-        within = self._with_class(
-            pattern, value, [term for term in raw if term.value not in outside], classes
-        )
+        terms = [term for term in raw if classes.of_term(term) is not None]
+        within = self._with_class(pattern, value, terms, classes, raw)
         self.count("class", prop.name, f"{len(counts)} classes", within)
-        several = self._several(pattern, value)
+        several = self._several(pattern, f"STR(?{value})" if prop.kind == LITERAL else f"?{value}")
         self.count("several", prop.name, "more than one value", several)
         self._judge(prop, key, counts, outside, several)
 
@@ -160,16 +171,22 @@ class _Check:
         self, prop: PropertyProfile, key: str, counts: Counter[str], outside: Counter[str], several: int
     ) -> None:
         if outside:
-            self.report.outside[prop.name] = dict(outside.most_common(SHOWN))
+            shown = {_bare(term): number for term, number in outside.most_common(SHOWN)}
+            self.report.outside[prop.name] = shown
             self.report.outside_total[prop.name] = outside.total()
             first, number = outside.most_common(1)[0]
             self._advice.append(
                 f"{key}: {len(outside):,} values of {outside.total():,} records reach no class, first "
-                f"<{first}> ({number:,}); add them to classes, or load the vocabulary that leads up from them."
+                f"{first} ({number:,}); add them to classes, or "
+                + (
+                    "to synonyms or unknown."
+                    if prop.kind == LITERAL
+                    else "load the vocabulary that leads up from them."
+                )
             )
-        for iri in prop.classes:
-            if not counts[iri.value]:
-                self._advice.append(f"{key} classes: no record has <{iri.value}>; nothing can learn it.")
+        for name in prop.class_names:
+            if not counts[name]:
+                self._advice.append(f"{key} classes: no record has {class_term(name)}; nothing can learn it.")
         rare = [iri for iri, number in counts.items() if number < prop.minimum]
         if rare:
             self._advice.append(
@@ -181,38 +198,31 @@ class _Check:
                 f"{key} many: {several:,} records have more than one value; set many = true to learn and answer sets."
             )
 
-    def _raw_values(self, pattern: str, value: str) -> Iterator[tuple[NamedNode, int]]:
-        query = (
-            f"SELECT ?{value} (COUNT(DISTINCT ?record) AS ?n) {self._from} WHERE {{ {self._typed} {pattern} "
-            f"FILTER(isIRI(?{value}))\n#PAGE#\n}} GROUP BY ?{value}"
-        )
-        for term, number in self._store.select_by_key(query, value):
-            if isinstance(term, NamedNode) and isinstance(number, Literal):
-                yield term, int(number.value)
-
-    def _class_map(self, prop: PropertyProfile, key: str) -> ClassMap:
+    def _class_map(self, prop: PropertyProfile, key: str) -> ValueMap:
         """How raw values map to classes, by the vocabulary in every graph that is not ours."""
         try:
-            return ClassMap.of(prop, self._store, *self._reader.vocabulary)
+            return self._reader.value_map(prop)
         except ProfileError as error:
             self._advice.append(f"{key} scheme: {error}.")
             return ClassMap({})
 
-    def _with_class(self, pattern: str, value: str, terms: Sequence[NamedNode], classes: ClassMap) -> int:
+    def _with_class(
+        self, pattern: str, value: str, terms: Sequence[Term], classes: ValueMap, raw: Collection[Term]
+    ) -> int:
         """Records with at least one value that reaches a class."""
-        if classes.classes is None:
-            return self._number(f"{pattern} FILTER(isIRI(?{value}))")
+        if not isinstance(classes, ClassMap) or classes.classes is None:
+            return self._number(f"{pattern} {classes.filter(f'?{value}', raw)}")
         if len(terms) <= _BATCH:
-            rows: list[list[Term]] = [[term] for term in terms]
+            rows = [[NamedNode(term.value)] for term in terms]
             return self._number(f"{pattern} {values_block([value], rows)}") if rows else 0
         wanted = set(terms)
         query = f"SELECT DISTINCT ?record ?{value} {self._from} WHERE {{ {self._typed} {pattern}\n#PAGE#\n}}"
         return len({record for record, term in self._store.select_by_key(query, "record") if term in wanted})
 
-    def _several(self, pattern: str, value: str) -> int:
+    def _several(self, pattern: str, what: str) -> int:
         query = (
             f"SELECT (COUNT(?record) AS ?n) {self._from} WHERE {{ SELECT ?record WHERE {{ {self._typed} {pattern} }} "
-            f"GROUP BY ?record HAVING (COUNT(DISTINCT ?{value}) > 1) }}"
+            f"GROUP BY ?record HAVING (COUNT(DISTINCT {what}) > 1) }}"
         )
         return self._one(query)
 
@@ -283,6 +293,11 @@ def short(iri: NamedNode) -> str:
         if iri.value.startswith(base):
             return f"{prefix}:{iri.value.removeprefix(base)}"
     return str(iri)
+
+
+def _bare(term: str) -> str:
+    """An IRI without its brackets; a literal as N-Triples spell it."""
+    return term.removeprefix("<").removesuffix(">") if term.startswith("<") else term
 
 
 def _shown(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Reads the museum's records from the fact graphs, in batches, as a profile says."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -10,10 +10,11 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from classifiers.data import Picture, Record, Text
 from enrich.errors import ProfileError, QueryRefused, ResultTruncated
-from enrich.graph.classes import ClassMap
+from enrich.graph.classes import ClassMap, ValueMap
+from enrich.graph.literals import LiteralMap
 from enrich.graph.records import Subject
-from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store
-from ontology.profiles import ContextProfile, Path, Profile, PropertyProfile, path_text
+from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store, Term
+from ontology.profiles import LITERAL, ContextProfile, Path, Profile, PropertyProfile, path_text
 from ontology.terms import RDF, Names, values_block
 
 BATCH = 500
@@ -23,10 +24,6 @@ _HTTP = re.compile(r"https?://", re.IGNORECASE)
 
 Values = dict[str, list[Row]]
 """Rows by the IRI of their record."""
-
-
-LISTED = 200
-"""A class map with more raw values than this is not written into a query as it is."""
 
 
 def fact_graphs(store: Store, profile: Profile, others: Sequence[NamedNode]) -> tuple[NamedNode, ...]:
@@ -122,22 +119,43 @@ class Reader:
         return (from_clause(dict.fromkeys([*self.others, *self.graphs])),)
 
     @cached_property
-    def classes(self) -> dict[str, ClassMap]:
+    def classes(self) -> dict[str, ValueMap]:
         """How raw values map to classes, for each property."""
-        return {p.name: ClassMap.of(p, self.store, *self.vocabulary) for p in self.profile.properties}
+        return {p.name: self.value_map(p) for p in self.profile.properties}
+
+    def value_map(self, prop: PropertyProfile) -> ValueMap:
+        """How the raw values of a property map to its classes. Raises ProfileError for a scheme without concepts."""
+        if prop.kind == LITERAL:
+            return LiteralMap.of(prop)
+        return ClassMap.of(prop, self.store, *self.vocabulary)
 
     def value_filter(self, prop: PropertyProfile, variable: str) -> str:
         """A FILTER that keeps the property's values with a class; a large vocabulary is not written into it."""
         classes = self.classes[prop.name]
-        if len(classes.classes or ()) <= LISTED:
+        if not classes.large:
             return classes.filter(variable)
-        query = (
-            f"SELECT DISTINCT ?v {self.dataset} WHERE {{ ?record a {self.profile.record_class} ; "
-            f"{prop_path(prop)} ?v FILTER(isIRI(?v)) {PAGE_TOKEN}\n}}"
-        )
-        return classes.filter(
-            variable, [v for (v,) in self.store.select_by_key(query, "v") if isinstance(v, NamedNode)]
-        )
+        return classes.filter(variable, self.counted(f"?record {prop_path(prop)} ?v .", "v", prop.kind))
+
+    def counted(self, pattern: str, variable: str, kind: str) -> dict[Term, int]:
+        """The values of a kind that a pattern leads to from records, each with the number of its records."""
+        test = f"isLiteral(?{variable})" if kind == LITERAL else f"isIRI(?{variable})"
+        where = f"{self.dataset} WHERE {{ ?record a {self.profile.record_class} . {pattern} FILTER({test}) {PAGE_TOKEN}\n}}"
+        if kind == LITERAL and self.store.paged:  # pages go by IRIs
+            rows = self.store.select_by_key(f"SELECT DISTINCT ?record ?{variable} {where}", "record")
+            return Counter(value for _, value in rows if value is not None)
+        query = f"SELECT ?{variable} (COUNT(DISTINCT ?record) AS ?n) {where} GROUP BY ?{variable}"
+        found = self.store.select_by_key(query, variable)
+        return {value: int(n.value) for value, n in found if value is not None and isinstance(n, Literal)}
+
+    def spellings(self) -> dict[str, dict[str, str]]:
+        """By property of literals how the museum writes its classes, where that is otherwise than they are called."""
+        found = {}
+        for prop in self.profile.properties:
+            classes = self.classes[prop.name]
+            if isinstance(classes, LiteralMap):
+                counted = self.counted(f"?record {prop_path(prop)} ?v .", "v", prop.kind)
+                found[prop.name] = classes.spellings(counted)
+        return found
 
     def expect_records(self) -> None:
         """Raises ProfileError when the facts hold no record although the store holds something beside ours."""
@@ -260,7 +278,10 @@ class Reader:
             )
             if found:
                 known[prop.name] = tuple(found)
-            elif any(isinstance(v, NamedNode | Literal) for _, v in rows):
+            elif any(
+                isinstance(v, NamedNode | Literal) and not self.classes[prop.name].says_nothing(v)
+                for _, v in rows
+            ):
                 outside.append(prop.name)
             carriers = sorted({n.value for n, _ in rows if isinstance(n, NamedNode)})
             if carriers:

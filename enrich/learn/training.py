@@ -36,6 +36,7 @@ from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import TrainingSet, training_set
 from enrich.workspace import Workspace
+from ontology.profiles import CONCEPT
 
 _ENOUGH = 200
 """Records from which some are kept for figures where no splits say which."""
@@ -72,7 +73,10 @@ def train(
     spec = model_spec(workspace, found.modalities, auto=True)
     seed = workspace.settings.train.seed if seed is None else seed
     records, dev = _set_apart(workspace, found, wanted, spec, seed, progress)
-    learned = training_set(records, workspace.profile, broader_of(workspace, records))
+    broader = broader_of(workspace, records)
+    literals = any(p.kind != CONCEPT for p in workspace.profile.properties)
+    spellings = workspace.reader.spellings() if literals else {}
+    learned = training_set(records, workspace.profile, broader, spellings)
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
         _check_properties(workspace, learned)

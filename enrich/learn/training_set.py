@@ -40,12 +40,16 @@ class TrainingSet:
 
 
 def training_set(
-    records: Sequence[Record], profile: Profile, broader: Mapping[str, Broader] | None = None
+    records: Sequence[Record],
+    profile: Profile,
+    broader: Mapping[str, Broader] | None = None,
+    spellings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> TrainingSet:
     """Choose the classes of each property: those with at least the profile's minimum of training values.
 
     Classes come in the profile's order where it lists them, else by IRI. A rare value is learnt as its narrowest
-    broader concept (`broader`, by property) that reaches the minimum. A property with no class left, or with one, is
+    broader concept (`broader`, by property) that reaches the minimum; `spellings` says how classes are written that
+    are literals. A property with no class left, or with one, is
     left out of the dataset and named: with one there is nothing to tell it from.
     """
     properties: list[Property] = []
@@ -56,14 +60,16 @@ def training_set(
     for prop in profile.properties:
         counts: Counter[str] = Counter(v for r in records for v in r.known.get(prop.name, ()))
         kept, stands = _classes(prop, counts, (broader or {}).get(prop.name, {}))
-        listed = [c.value for c in prop.classes] or sorted(counts)
+        listed = list(prop.class_names) or sorted(counts)
         left_out[prop.name] = {c: counts[c] for c in listed if c not in kept and c not in stands}
         if len(kept) < 2:
             (single if kept else without).append(prop.name)
             left_out[prop.name] |= kept
             continue
         classes[prop.name] = kept
-        properties.append(Property(prop.name, tuple(kept), prop.many, stands))
+        own = (spellings or {}).get(prop.name, {})
+        written = {c: own[c] for c in kept if c in own}
+        properties.append(Property(prop.name, tuple(kept), prop.many, stands, written))
     dataset = Dataset(list(records), tuple(properties))
     return TrainingSet(dataset, classes, left_out, tuple(without), tuple(single))
 
@@ -73,7 +79,7 @@ def _classes(
 ) -> tuple[dict[str, int], dict[str, str]]:
     """The classes with their records, and the class that stands for each rare value."""
     least = max(1, prop.minimum)
-    listed = [c.value for c in prop.classes] or sorted(counts)
+    listed = list(prop.class_names) or sorted(counts)
     kept = {c: counts[c] for c in listed if counts[c] >= least}
     stands = _standing_for(
         {v: n for v, n in counts.items() if v not in kept and broader.get(v)}, kept, broader, least

@@ -19,7 +19,7 @@ from enrich.answering.decision import Candidate, Decision
 from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.runs.validation import Triple
 from ontology.profiles import PropertyProfile
-from ontology.terms import CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, named_node
+from ontology.terms import CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, class_term, named_node
 
 MODALITIES = {"image": ENR.ImageModality, "text": ENR.TextModality, "tabular": ENR.TabularModality}
 """The term of each modality: of a piece of evidence, and of the model that looks at it."""
@@ -62,6 +62,8 @@ class RunContext:
     run: NamedNode
     members: Mapping[str, NamedNode]
     """The model of each modality."""
+    spellings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """How the classes of a property are written that are written otherwise than the model calls them."""
     _of: Subject | None = None
     _evidence: dict[str, tuple[str, list[Triple]]] = field(default_factory=dict)
 
@@ -69,6 +71,10 @@ class RunContext:
     def run_id(self) -> str:
         """The run's id, the end of its IRI."""
         return self.names.run_id(self.run)
+
+    def term(self, name: str, value: str) -> str:
+        """A class of a property as N-Triples write it. Raises OntologyError for what is no class."""
+        return _term(self.spellings.get(name, {}).get(value, value))
 
     def evidence(self, subject: Subject, modality: str) -> tuple[str, list[Triple]]:
         """The node of what a modality sees of a record, and what is said of it."""
@@ -89,7 +95,7 @@ def answer_triples(
     """The triples of one gap's answer, by the pattern of docs/ontology.md, as N-Triples write their terms.
 
     A property with many values has a prediction for each value asserted; every candidate belongs to the
-    prediction that asserts it, the others to the first. Raises ValueError for a value that is no IRI.
+    prediction that asserts it, the others to the first. Raises OntologyError for a value that is neither an IRI nor a literal.
     """
     names = context.names
     asserted: tuple[Candidate | None, ...] = decision.asserted or (None,)
@@ -106,7 +112,7 @@ def answer_triples(
             triples += [(iri, _USAGE, usage), (usage, _ENTITY, context.evidence(subject, modality)[0])]
             if (alone := members.get(modality)) is not None:
                 triples += [
-                    (usage, _VALUE, _term(alone.value)),
+                    (usage, _VALUE, context.term(prop.name, alone.value)),
                     (usage, _PROBABILITY, decimal(alone.probability)),
                 ]
     for candidate in decision.candidates:
@@ -114,7 +120,7 @@ def answer_triples(
         triples += [
             (node, _GENERATED_BY, f"<{names.base}prediction/{owner.get(candidate.value, keys[0])}>"),
             (node, _RANK, _integer(candidate.rank)),
-            (node, _VALUE, _term(candidate.value)),
+            (node, _VALUE, context.term(prop.name, candidate.value)),
             (node, _PROBABILITY, decimal(candidate.probability)),
         ]
     return triples
@@ -153,10 +159,11 @@ def _prediction(
     if decision.detail:
         yield iri, _DETAIL, str(Literal(decision.detail))
     if value is not None:
-        yield iri, _ANSWERS, _term(value.value)
+        answer = context.term(prop.name, value.value)
+        yield iri, _ANSWERS, answer
         if value.broader:
             yield iri, _BROADER, f'"true"^^{XSD.boolean}'
-        yield from _assignment(context.names, iri, prop, _term(value.value))
+        yield from _assignment(context.names, iri, prop, answer)
 
 
 def _assignment(names: Names, iri: str, prop: PropertyProfile, value: str) -> Iterator[Triple]:
@@ -243,9 +250,9 @@ def _integer(number: int) -> str:
 
 
 @lru_cache(10_000)
-def _term(iri: str) -> str:
-    """An IRI as N-Triples write it. Raises ValueError for what is none."""
-    return str(NamedNode(iri))
+def _term(name: str) -> str:
+    """A class, an IRI or a literal, as N-Triples write it."""
+    return str(class_term(name))
 
 
 def _iri(text: str) -> str | None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pyoxigraph import Literal, NamedNode
+
 from enrich.graph.stores.base import Store
-from ontology.terms import CRM, ENR, PROV, Names
+from ontology.terms import CRM, ENR, PROV, Names, class_name
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -30,7 +32,7 @@ class Reviews:
     settled_gaps: frozenset[tuple[str, str]] = frozenset()
 
     def rejected(self, record: str, name: str) -> frozenset[str]:
-        """The classes that a curator rejected for this property of this record."""
+        """The values that a curator rejected for this property of this record, as models call values."""
         return self.rejected_values.get((record, name), frozenset())
 
     def settled(self, record: str, name: str) -> bool:
@@ -47,7 +49,8 @@ class Reviews:
         )
         latest: dict[tuple[str, str, str], tuple[datetime, str, str]] = {}
         for row in store.select_by_key(query, "review"):
-            record, name, value, decision, time, review = (term.value if term else "" for term in row)
+            record, name, decision, time, review = (t.value if t else "" for t in (*row[:2], *row[3:]))
+            value = class_name(row[2]) if isinstance(row[2], NamedNode | Literal) else ""
             key, said = (record, name, value), (moment(time), review, decision)
             latest[key] = max(latest.get(key, said), said)
         rejected: dict[tuple[str, str], set[str]] = {}

@@ -227,9 +227,11 @@ def _simple(test: Callable[[Text], bool], message: str) -> Check:
 
 
 def _node_kind(kind: Text) -> Check:
-    if kind != str(SH.IRI):
+    known = {str(SH.IRI): ("<", "is not an IRI"), str(SH.Literal): ('"', "is not a literal")}
+    if kind not in known:
         raise ValidationError(f"the shapes use the node kind {kind}, which is not understood here")
-    return _simple(lambda focus: focus.startswith("<"), "is not an IRI")
+    first, said = known[kind]
+    return _simple(lambda focus: focus.startswith(first), said)
 
 
 def _datatype(datatype: Text) -> Check:

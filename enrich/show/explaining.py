@@ -21,6 +21,7 @@ from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
 from enrich.show.record import iris
 from enrich.workspace import Workspace
+from ontology.terms import class_term
 
 FOLDER = Path("explanations")
 """Where saliency pictures go unless told otherwise, in the current folder."""
@@ -58,7 +59,7 @@ def explain_shown(
         )
     subject = _subject(workspace, loaded, shown["record"])
     asked = [(a, value) for a in answers if (value := _explained_value(a)) is not None]
-    wanted = [(answer["property"], value) for answer, value in asked]
+    wanted = [(answer["property"], _class_of(loaded, answer["property"], value)) for answer, value in asked]
     try:
         found = explain(loaded, subject.record, wanted, most=most)
     except ClassifierError as error:
@@ -78,6 +79,15 @@ def _explained_value(answer: Mapping[str, Any]) -> str | None:
     if answer["value"] is not None:
         return str(answer["value"])
     return next((str(c["value"]) for c in answer["candidates"]), None)
+
+
+def _class_of(model: Model, name: str, value: str) -> str:
+    """What the model calls a value that was shown: a literal is shown by its text, as it was written."""
+    for prop in model.properties:
+        for known in prop.classes if prop.name == name and value not in prop.classes else ():
+            if class_term(prop.spellings.get(known, known)).value == value:
+                return known
+    return value
 
 
 def _subject(workspace: Workspace, model: Model, record: str) -> Subject:

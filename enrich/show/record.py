@@ -12,7 +12,7 @@ from enrich.graph.stores.base import Store, Term
 from enrich.runs.reviews import moment
 from enrich.workspace import Workspace
 from ontology.queries import named_query
-from ontology.terms import CRM, DCT, ENR, PROV, Names, is_iri, values_block
+from ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
 
 Statements = dict[NamedNode, list[Term]]
 """What is said of one node, by predicate."""
@@ -45,7 +45,7 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         "texts": [{"value": text.value, "language": text.language} for text in subject.record.texts],
         "pictures": [picture.url for picture in subject.record.pictures],
         "context": {name: list(values) for name, values in subject.record.context.items()},
-        "facts": {name: list(values) for name, values in subject.record.known.items()},
+        "facts": {n: [class_term(v).value for v in values] for n, values in subject.record.known.items()},
         "missing": list(subject.missing),
         "predictions": answers,
     }

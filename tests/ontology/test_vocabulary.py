@@ -145,7 +145,7 @@ DECIMAL = rdflib.XSD.decimal
         (P1, TERM.outcome, TERM.Maybe),
         (P1, TERM.answers, None),
         (P1, CRM.P141_assigned, None),
-        (P1, CRM.P141_assigned, rdflib.Literal("damask")),
+        (P1, CRM.P141_assigned, rdflib.Literal("")),
         (P1, CRM.P141_assigned, rdflib.URIRef("other_technique")),
         (PATTERN["run/r1"], CRM.P2_has_type, None),
         (P1, CRM.P9i_forms_part_of, None),
