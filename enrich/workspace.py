@@ -4,10 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from enrich.errors import InputError
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.opening import store_of
-from enrich.settings.loading import Settings, load_settings
+from enrich.settings.loading import FILE_NAME, Settings, load_settings
 from ontology.profiles import Profile, load_profile
 from ontology.terms import Names
 
@@ -29,6 +30,20 @@ class Workspace:
     def store(self) -> Store:
         """The triplestore; StoreError when it cannot be opened."""
         return self._given if self._given is not None else store_of(self.settings)
+
+    def expect_store(self) -> None:
+        """Raises InputError when the embedded store that the settings name is not there."""
+        where = self.settings.store
+        if self._given is not None or where.query_url or self.settings.locate(where.path).exists():
+            return
+        if self.settings.source is None:
+            raise InputError(
+                f"there is no {FILE_NAME} here, and no store: call enrich in the museum's folder, or make one with: "
+                "enrich init DIR"
+            )
+        raise InputError(
+            f"there is no store at {self.settings.locate(where.path)} yet: load the museum's graph with: enrich load FILE"
+        )
 
     @cached_property
     def profile(self) -> Profile:

@@ -35,9 +35,12 @@ SHOW_AFTER = 2.0
 
 
 @contextmanager
-def open_workspace() -> Iterator[Workspace]:
-    """The workspace that the settings describe, closed at the end."""
+def open_workspace(*, new_store: bool = False) -> Iterator[Workspace]:
+    """The workspace that the settings describe, closed at the end. Raises InputError for an embedded store that is
+    not there, unless a `new_store` may be made: a question makes none."""
     with Workspace.open(CONFIG.get()) as workspace:
+        if not new_store:
+            workspace.expect_store()
         yield workspace
 
 

@@ -62,7 +62,7 @@ def load(
 
     Nothing is fetched: the contexts of Linked Art, schema.org, EDM, IIIF and Web Annotations are known. Exit code
     2 when nothing of a path was kept, when a document was refused, or when only its beginning was kept."""
-    with open_workspace() as workspace, Bars("loading") as bars:
+    with open_workspace(new_store=True) as workspace, Bars("loading") as bars:
         manner = Manner(
             graph=named_node(graph) if graph is not None else None,
             rdf_format=format_given(rdf_format) if rdf_format is not None else None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, promised, say, write_json, write_table
+from enrich.cli.options import CONFIG
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.model_folders import find_models
@@ -13,6 +14,7 @@ from enrich.learn.promise_check import check_promise as try_promise
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
+from enrich.settings.loading import load_settings
 
 Splits = Annotated[
     Path,
@@ -264,8 +266,7 @@ def models(
 ) -> None:
     """List model folders, and whether each is whole and unaltered."""
     if not folders:
-        with open_workspace() as workspace:
-            folders = [workspace.settings.folder]
+        folders = [load_settings(CONFIG.get()).folder]
     found = [model for folder in folders for model in find_models(folder)]
     if as_json:
         write_json([model.as_dict() for model in found])

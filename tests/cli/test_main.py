@@ -35,6 +35,7 @@ READ_BY_SCRIPTS = (
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ENRICH_CONFIG", raising=False)
 
@@ -92,6 +93,25 @@ def test_what_goes_wrong_is_one_line_on_stderr(
     assert said.err.startswith("enrich: ")
     assert sentence in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["gaps"], ["runs"], ["query", "runs"], ["profile", "check"], ["graphs"], ["train", "--model", "m"]],
+)
+def test_a_question_makes_no_store(
+    verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given no store, when something is asked of it, then it says what to do, and nothing is made."""
+    (tmp_path / "store").rmdir()
+    assert main(verb) == 2
+    assert "there is no enrich.toml here" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main(["init", "."]) == 0
+    capsys.readouterr()
+    assert main(verb) == 2
+    assert "load the museum's graph with: enrich load FILE" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
 
 
 def test_debug_shows_the_trace() -> None:

@@ -18,6 +18,7 @@ TALLY = PictureTally(120, {"login": 2, "no answer": 5}, {"missing": 4}, {"a.exam
 @pytest.fixture(autouse=True)
 def _a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder with settings and a model, and a run that is done already."""
+    (tmp_path / "store").mkdir()
     monkeypatch.chdir(tmp_path)
     Path("enrich.toml").write_text("", encoding="utf-8")
     Path("model").mkdir()
