@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from enrich.drafting.facts import PathFacts, facts_of
 from enrich.drafting.leaks import leak
 from enrich.drafting.naming import about, is_identifier, name_of, worth
-from enrich.drafting.walking import Walk, Way
+from enrich.drafting.walking import FEW, Walk, Way
 from ontology.terms import RDF
 
 PROPERTIES = 8
@@ -21,8 +22,6 @@ _FULL = 0.99
 """A property that this share of records states has hardly a gap; it serves better as context."""
 _WANTED = 3
 """Properties with gaps that are enough to leave the full ones out."""
-_TINY = 50
-"""Records below which values cannot show that they repeat: known predicates alone say what is a property."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,11 @@ class Judge:
     def __init__(self, walk: Walk, resources: int) -> None:
         self.walk = walk
         share = len(walk.records) / max(resources, 1)
-        self.minimum = 10 if resources >= 500 else max(2, resources // 50)
-        self.tiny = resources < _TINY
+        self.tiny = resources < FEW
+        self.minimum = 1 if self.tiny else 10 if resources >= 500 else max(2, resources // 50)
         floor = max(2, round(self.minimum * share))
         self.facts = self._distinct([facts_of(walk, path, floor) for path in walk.found])
+        self._by_path = {fact.path: fact for fact in self.facts}
         self.findings: list[Finding] = []
         self._used: set[Way] = set()
         self._names: dict[str, set[str]] = {}
@@ -163,9 +163,7 @@ class Judge:
 
     def _score(self, fact: PathFacts, *, dated: bool = False) -> float:
         if self.tiny:
-            asked = about(fact.path) if worth(fact.path) > 1 else None
-            fits = asked is not None and len(fact.path) <= 3 and not any(s.inverse for s in fact.path)
-            return (0.7 + 0.1 * fact.share - 0.1 * len(fact.path)) if fits and (fact.iris or dated) else 0.0
+            return self._score_by_name(fact) if fact.iris or dated else 0.0
         if not dated and (fact.classes < 2 or fact.values > 0.8 * sum(fact.counts.values())):
             return 0.0
         head = 1.0 if dated else fact.head
@@ -174,6 +172,17 @@ class Judge:
         balance = 1.0 if fact.first <= 0.9 else 0.3 if fact.first <= 0.98 else 0.1
         literal = 1.0 if fact.iris >= 0.5 or dated else 0.85
         return head * stated * gap * balance * literal * worth(fact.path) * 0.97 ** len(fact.path)
+
+    def _score_by_name(self, fact: PathFacts) -> float:
+        """Of a few records: what its predicates say, the nearest to the record first."""
+        through = fact.path[0].predicate.value if len(fact.path) > 1 else "made"
+        dated_node = any(p[:-1] == fact.path and facts.dates >= 0.8 for p, facts in self._by_path.items())
+        known = (
+            about(fact.path) is not None and worth(fact.path) > 1 and not any(s.inverse for s in fact.path)
+        )
+        if not known or dated_node or len(fact.path) > 3 or not re.search(r"produ|made|creat", through):
+            return 0.0
+        return 0.7 + 0.1 * fact.share - 0.1 * len(fact.path)
 
     def _ends(self, fact: PathFacts) -> tuple[Way, Way] | None:
         """Two dates of one node, by the words for begin and end in their predicates."""
@@ -248,9 +257,12 @@ class Judge:
             return False
         varied = fact.values >= 0.3 * sum(fact.counts.values())
         named = about(fact.path) in ("title", "description")
-        if self.tiny and (not named or any(s.inverse for s in fact.path)):
+        if self.tiny and (not named or len(fact.path) > 2 or any(s.inverse for s in fact.path)):
             return False
-        return fact.share >= 0.02 and ((varied and (fact.length >= 12 or named)) or fact.length >= 60)
+        title = about(fact.path) == "title" and fact.values > 20
+        return fact.share >= 0.02 and (
+            title or (varied and (fact.length >= 12 or named)) or fact.length >= 60
+        )
 
     @staticmethod
     def _text_score(fact: PathFacts) -> float:

@@ -26,6 +26,8 @@ _PATHS = 250
 OWN = 0.9
 """A path whose nodes are at least this share distinct leads to nodes of the record alone: events, names."""
 _RARE = 0.02
+FEW = 50
+"""Records below which nothing shows that it repeats; every path is then followed."""
 FOAF = Namespace("http://xmlns.com/foaf/0.1/")
 _DEAD_ENDS = {RDF.type, OWL.sameAs, RDFS.seeAlso, RDFS.isDefinedBy, FOAF.page, FOAF.homepage}
 """Predicates that say nothing of a record but where else it stands; what lies behind them is another's."""
@@ -119,7 +121,8 @@ def walk(
 def _worth_following(made: Walk, path: Way) -> bool:
     values = made.found[path]
     pairs = sum(map(len, values.values()))
-    enough = len(values) >= min(2, len(made.records)) and len(values) >= _RARE * len(made.records)
+    few = len(made.records) < FEW
+    enough = len(values) >= (1 if few else 2) and len(values) >= _RARE * len(made.records)
     if not enough or pairs > 50 * len(values) or path[-1].predicate in _DEAD_ENDS:
         return False
     behind_shared = [n for n in range(1, len(path)) if not made.own(path[:n])]

@@ -69,12 +69,8 @@ class Writer:
             f"title = {_quoted('Draft for ' + self._short(cls))}",
             f"record_class = {_quoted(self._short(cls))}",
         ]
-        labels = [
-            f for f in findings if f.role == "text" and about(f.path) == "title" and f.facts.share >= 0.5
-        ]
-        if labels:
-            best = max(labels, key=lambda f: (f.facts.share, -len(f.path)))
-            lines.append(f"labels = [{self._path(best.path)}]")
+        if label := self._label():
+            lines.append(f"labels = [{self._path(label)}]")
         if museum := self._museum(findings):
             lines += [f"museum = {_quoted(museum)}   # which museum a record belongs to"]
         department = next((f for f in _contexts(findings) if about(f.path) == "department"), None)
@@ -84,6 +80,22 @@ class Writer:
                 f"group = {json.dumps(said, ensure_ascii=False)}   # within which a property is recorded alike"
             )
         return [*lines, ""]
+
+    def _label(self) -> Way | None:
+        """Where most records have their name: the title that most of them state, by the shortest path."""
+        found = self._walk.found
+        named = [
+            path
+            for path, values in found.items()
+            if about(path) == "title"
+            and not any(step.inverse for step in path)
+            and len(values) >= 0.3 * len(self._walk.records)
+            and all(isinstance(term, Literal) for terms in values.values() for term in terms)
+            and not self._walk.shared_before(path)
+        ]
+        return min(
+            named, key=lambda p: (-round(len(found[p]) / len(self._walk.records), 1), len(p)), default=None
+        )
 
     def _museum(self, findings: Sequence[Finding]) -> str | None:
         if self._graphs:
@@ -246,7 +258,9 @@ def _bare(key: str) -> bool:
 def _clean(text: str) -> str:
     """A value in a comment: one line, short, and no control characters, which TOML refuses."""
     plain = "".join(c if c.isprintable() else " " for c in text)
-    return plain if len(plain) <= 50 else plain[:49] + "…"
+    if len(plain) <= 50:
+        return plain
+    return "…" + plain[-49:] if "://" in plain[:10] else plain[:49] + "…"
 
 
 def _quoted(text: str) -> str:
