@@ -185,19 +185,19 @@ def naive_way(workspace: Any, size: int, ours: dict[str, Any]) -> dict[str, Any]
     A page by OFFSET costs the same wherever it lies, since the store sorts all of them for each: the mean
     of a few stands for all.
     """
-    from ontology.profiles import path_text
+    from ontology.paths import path_pattern
 
     store, profile, dataset = workspace.store, workspace.profile, workspace.reader.dataset
     row: dict[str, Any] = {}
     pages, found = 0.0, []
     for prop in profile.properties:
-        path = "/".join(p for p in (path_text(prop.node), str(prop.predicate), path_text(prop.value)) if p)
+        path = path_pattern("?r", prop.path, "?v")
         for number in range(NAIVE_PAGES):
             with timed(row, "page"):
                 page = list(
                     store.select(
-                        f"SELECT ?r {dataset} WHERE {{ ?r a {profile.record_class} "
-                        f"OPTIONAL {{ ?r {path} ?v }} FILTER(!BOUND(?v)) }} ORDER BY ?r "
+                        f"SELECT ?r {dataset} WHERE {{ {profile.is_record('?r')} "
+                        f"OPTIONAL {{ {path} }} FILTER(!BOUND(?v)) }} ORDER BY ?r "
                         f"OFFSET {number * size // 50} LIMIT 1000"
                     )
                 )
@@ -206,9 +206,8 @@ def naive_way(workspace: Any, size: int, ours: dict[str, Any]) -> dict[str, Any]
     with timed(row, "reads"):
         for record in found[:NAIVE_READ]:
             for prop in profile.properties:
-                steps = (path_text(prop.node), str(prop.predicate), path_text(prop.value))
-                path = "/".join(p for p in steps if p)
-                list(store.select(f"SELECT ?v {dataset} WHERE {{ {record} {path} ?v }}"))
+                path = path_pattern(str(record), prop.path, "?v")
+                list(store.select(f"SELECT ?v {dataset} WHERE {{ {path} }}"))
     graph = "<https://data.example.org/naive>"
     with timed(row, "writes"):
         for n in range(NAIVE_WRITTEN):

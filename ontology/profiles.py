@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -13,141 +12,48 @@ from typing import Annotated, Any, Self
 from typing import Literal as OneOf
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     StrictBool,
     StrictInt,
     TypeAdapter,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
 from ontology.checked import sentence
-from ontology.literals import LiteralRules, class_text, keep_pattern
-from ontology.terms import PREFIXES, OntologyError, Term, class_name, named_node
+from ontology.fields import (
+    CONCEPT as CONCEPT,
+)
+from ontology.fields import (
+    LITERAL as LITERAL,
+)
+from ontology.fields import (
+    AStep,
+    Classes,
+    Groups,
+    Iri,
+    Iris,
+    Keep,
+    Name,
+    NodeSteps,
+    Paths,
+    Predicate,
+    Prefixes,
+    SomeSteps,
+    Steps,
+    Unknown,
+    Values,
+)
+from ontology.literals import LiteralRules
+from ontology.paths import Condition, Path, Said, Step, condition_pattern, condition_text, steps
+from ontology.terms import PREFIXES, RDF, SKOS, OntologyError, class_name
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-_PATTERN = ("*", "+", "?")
-CONCEPT, LITERAL = "concept", "literal"
-"""Kinds of values."""
 Kind = OneOf["concept", "literal"]
-
-
-@dataclass(frozen=True, slots=True, config=_CONFIG)
-class Step:
-    """One predicate of a path, followed from object to subject when `inverse`."""
-
-    predicate: NamedNode
-    inverse: bool = False
-
-
-Path = tuple[Step, ...]
-"""A sequence of steps; the empty path stays where it is."""
-
-
-def path_text(path: Path) -> str:
-    """A path as a SPARQL property path, `""` for the empty one."""
-    return "/".join(f"{'^' if step.inverse else ''}{step.predicate}" for step in path)
-
-
-def path_triples(start: str, path: Path, end: str) -> str:
-    """A path as triple patterns from one variable to another, named without their question mark.
-
-    The variables between are `end_1`, `end_2`, …; an empty path needs none, and `start` is its end. Some
-    servers plan triple patterns better than property paths.
-    """
-    patterns = []
-    here = start
-    for number, step in enumerate(path, 1):
-        there = end if number == len(path) else f"{end}_{number}"
-        subject, target = (there, here) if step.inverse else (here, there)
-        patterns.append(f"?{subject} {step.predicate} ?{target} .")
-        here = there
-    return " ".join(patterns)
-
-
-def _iri(value: object, info: ValidationInfo) -> NamedNode:
-    """A prefixed name, or an IRI in full (in angle brackets or bare)."""
-    if isinstance(value, NamedNode):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("must be an IRI or a prefixed name")
-    if value.startswith("<") and value.endswith(">"):
-        return named_node(value[1:-1])
-    if value.startswith("^"):
-        raise ValueError("is followed forwards: a path may turn round, with ^, in node")
-    prefix, colon, local = value.partition(":")
-    prefixes = PREFIXES | ((info.context or {}).get("prefixes") or {})
-    if colon and prefix in prefixes:
-        if local.endswith(_PATTERN) or "|" in local:
-            raise ValueError("names one predicate, followed once: no *, +, ? or |")
-        return named_node(prefixes[prefix] + local)
-    if "://" in value:
-        return named_node(value)
-    raise ValueError(f"{value!r} has no known prefix; declare it under [prefixes]")
-
-
-def _path(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, list | tuple):
-        raise ValueError("must be a list of predicates")
-    return tuple(step if isinstance(step, Step) else _step(step, info) for step in value)
-
-
-def _step(value: object, info: ValidationInfo) -> Step:
-    inverse = isinstance(value, str) and value.startswith("^")
-    return Step(_iri(value.removeprefix("^") if isinstance(value, str) else value, info), inverse)
-
-
-def _some_path(value: object, info: ValidationInfo) -> Path:
-    if not value:
-        raise ValueError("must be a path of at least one step")
-    return _path(value, info)
-
-
-def _paths(value: object, info: ValidationInfo) -> tuple[Path, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(v, list | tuple) and v for v in value):
-        raise ValueError("must be a list of paths")
-    return tuple(_path(path, info) for path in value)
-
-
-def _groups(value: object, info: ValidationInfo) -> dict[NamedNode, NamedNode]:
-    if not isinstance(value, Mapping):
-        raise ValueError("must be a table of collections and the class that each stands for")
-    return {_iri(key, info): _iri(target, info) for key, target in value.items()}
-
-
-def _classes(value: object, info: ValidationInfo) -> tuple[Term, ...]:
-    """The classes of a property: IRIs, or texts where its values are literals."""
-    if not isinstance(value, list | tuple):
-        raise ValueError("must be a list")
-    if info.data.get("kind", CONCEPT) == CONCEPT:
-        return tuple(_iri(each, info) for each in value)
-    return tuple(each if isinstance(each, Literal) else class_text(each) for each in value)
-
-
-def _unknown(value: object, info: ValidationInfo) -> tuple[Term, ...]:
-    """Values that say that there is none: IRIs and prefixed names, else texts."""
-    if not isinstance(value, list | tuple) or not all(
-        isinstance(v, str | NamedNode | Literal) for v in value
-    ):
-        raise ValueError("must be a list of texts and IRIs")
-    return tuple(_iri_or_text(each, info) for each in value)
-
-
-def _iri_or_text(value: str | Term, info: ValidationInfo) -> Term:
-    if not isinstance(value, str):
-        return value
-    prefix, colon, _ = value.partition(":")
-    prefixed = colon and prefix in PREFIXES | ((info.context or {}).get("prefixes") or {})
-    return (
-        _iri(value, info) if prefixed or ("://" in value and not re.search(r"\s", value)) else Literal(value)
-    )
 
 
 def _named(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,18 +73,6 @@ def _tables(value: object) -> object:
     return [_named(k, table) if isinstance(table, Mapping) else table for k, table in value.items()]
 
 
-_PATH = '["rdfs:label"]'
-Iri = Annotated[NamedNode, PlainValidator(_iri), Field(examples=['"crm:P45_consists_of"'])]
-Steps = Annotated[Path, PlainValidator(_path), Field(examples=[_PATH])]
-Classes = Annotated[tuple[Term, ...], PlainValidator(_classes), Field(examples=['["voc:damask"]'])]
-Paths = Annotated[tuple[Path, ...], PlainValidator(_paths), Field(examples=['[["skos:broader"]]'])]
-
-
-Name = Annotated[str, Field(exclude=True)]
-"""The key of a table, which is no key of the file."""
-Prefixes = Annotated[Mapping[str, str], AfterValidator(lambda own: PREFIXES | own)]
-
-
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class PropertyProfile:
     """Where a property's value stands: record --node--> node --predicate--> object --value--> class.
@@ -194,23 +88,23 @@ class PropertyProfile:
     """
 
     name: Name
-    predicate: Iri
+    predicate: Predicate
     label: str = Field(default_factory=lambda data: data["name"])
     kind: Kind = "concept"
-    node: Steps = ()
+    node: NodeSteps = ()
     node_class: Iri | None = None
     value: Steps = ()
     value_class: Iri | None = None
     classes: Classes = ()
     scheme: Iri | None = None
     narrower: Paths = ()
-    groups: Annotated[Mapping[NamedNode, NamedNode], PlainValidator(_groups)] = Field(default_factory=dict)
+    groups: Groups = Field(default_factory=dict)
     language: str | None = None
     datatype: Iri | None = None
     case: OneOf["keep", "lower"] = "keep"
-    keep: Annotated[str, PlainValidator(keep_pattern), Field(examples=["'^([^(]+)'"])] = ""
+    keep: Keep = ""
     synonyms: Mapping[str, str] = Field(default_factory=dict)
-    unknown: Annotated[tuple[Term, ...], PlainValidator(_unknown), Field(examples=['["[S.l.]"]'])] = ()
+    unknown: Unknown = ()
     minimum: StrictInt = Field(default=1, ge=1)
     many: StrictBool = False
 
@@ -247,11 +141,29 @@ class PropertyProfile:
         outside = [iri for iri in self.groups.values() if self.classes and iri not in self.classes]
         if outside:
             raise ValueError(f"groups names {outside[0]}, which is not among the classes")
-        if self.value_class is not None and not self.value:
+        if self.kind == LITERAL and self.predicate.inverse:
+            raise ValueError("predicate leads backwards from a literal, which no graph can say")
+        onward = [step for step in steps(self.value) if not step.optional]
+        if self.value_class is not None and not onward:
             raise ValueError("value_class is given, but no value path leads on from the node")
-        if self.value and (self.value_class is None or len(self.value) > 1 or self.value[0].inverse):
+        if onward and (self.value_class is None or len(onward) > 1 or onward[0].inverse):
             raise ValueError("value must be one forward step, with the value_class of the node")
         return self
+
+    @property
+    def onward(self) -> Path:
+        """The path from the node that carries the value to the value."""
+        return (self.predicate, *self.value)
+
+    @property
+    def path(self) -> Path:
+        """The path from a record to its values."""
+        return (*self.node, *self.onward)
+
+    @property
+    def between(self) -> NamedNode | None:
+        """The predicate from the node that stands between to the value, where there is one."""
+        return next((step.predicate for step in steps(self.value) if not step.optional), None)
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -259,14 +171,14 @@ class TextProfile:
     """How to reach one kind of text of a record: the path ends in a literal."""
 
     name: Name
-    path: Annotated[Path, PlainValidator(_some_path), Field(examples=[_PATH])]
+    path: SomeSteps
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class ImageProfile:
     """How to reach pictures of a record: the path ends in the picture's URL (an IRI or a literal)."""
 
-    path: Annotated[Path, PlainValidator(_some_path), Field(examples=[_PATH])]
+    path: SomeSteps
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -274,7 +186,7 @@ class ContextProfile:
     """How to reach a context value of a record; with `graph`, it is the named graph that types the record."""
 
     name: Name
-    path: Steps = ()
+    path: NodeSteps = ()
     graph: StrictBool = False
 
     @model_validator(mode="after")
@@ -285,9 +197,32 @@ class ContextProfile:
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class RecordProfile:
+    """How records are known where `rdf:type` does not say it: all that is given must hold.
+
+    `predicate` leads from a record to one of `value` (to anything, when there is none); `scheme` is a SKOS scheme
+    that it is in, `graph` the named graphs of which one says all this, or anything of the record.
+    """
+
+    predicate: AStep | None = None
+    value: Values = ()
+    scheme: Iri | None = None
+    graph: Iris = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.value and self.predicate is None:
+            raise ValueError("value is given, but no predicate that leads to it")
+        if self.predicate is None and self.scheme is None and not self.graph:
+            raise ValueError("must say how a record is known: by predicate and value, scheme or graph")
+        return self
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Profile:
     """How one data model says things.
 
+    Records have one of the classes `record_class`, and are known by `record` where it is given.
     `facts` are glob patterns of graph IRIs, those that begin with `!` exclude; without any that includes,
     every graph is one of facts that is neither excluded nor ours. `museum` is the name of the context
     that says which museum a record belongs to; `group` names the contexts whose values, taken together, say within
@@ -297,7 +232,8 @@ class Profile:
     """
 
     name: Name
-    record_class: Iri
+    record_class: Iris = ()
+    record: RecordProfile | None = None
     title: str = Field(default_factory=lambda data: data["name"])
     extends: str = ""
     prefixes: Prefixes = Field(default_factory=lambda: PREFIXES)
@@ -312,6 +248,10 @@ class Profile:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not self.record_class and self.record is None:
+            raise ValueError(
+                'record_class is missing; give it, such as "crm:E22_Human-Made_Object", or a table [record]'
+            )
         if not self.properties:
             raise ValueError("no property to predict; add a table such as [properties.place]")
         if self.museum and self.museum not in {context.name for context in self.contexts}:
@@ -320,6 +260,44 @@ class Profile:
             if name not in {context.name for context in self.contexts}:
                 raise ValueError(f"group names the context {name!r}, which is not there; add it")
         return self
+
+    @property
+    def known_by(self) -> Condition:
+        """What must hold of a record, but for the graph that says it."""
+        facts: list[tuple[Step, tuple[NamedNode | str, ...]]] = []
+        if self.record_class:
+            facts.append((Step(RDF.type), self.record_class))
+        if self.record is not None and self.record.predicate is not None:
+            facts.append((self.record.predicate, self.record.value))
+        if self.record is not None and self.record.scheme is not None:
+            facts.append((Step(SKOS.inScheme), (self.record.scheme,)))
+        return Condition(tuple(facts))
+
+    @property
+    def record_graphs(self) -> tuple[NamedNode, ...]:
+        """The named graphs that say what is a record; empty when all facts may."""
+        return self.record.graph if self.record is not None else ()
+
+    def is_record(self, subject: str = "?record", *, anywhere: bool = False) -> str:
+        """The graph pattern that a record matches; with `anywhere`, whatever the graph that says so.
+
+        A record matches it once for each graph and class that say so. Where `record_graphs` are given, the query
+        must have them as FROM NAMED.
+        """
+        known = self.known_by
+        pattern = condition_pattern(known, subject) if known.facts else f"{subject} ?said_by ?said_of ."
+        if anywhere or not self.record_graphs:
+            return pattern
+        if len(self.record_graphs) == 1:
+            return f"GRAPH {self.record_graphs[0]} {{ {pattern} }}"
+        graphs = ", ".join(map(str, self.record_graphs))
+        return f"GRAPH ?said_in {{ {pattern} }} FILTER(?said_in IN ({graphs}))"
+
+    def record_text(self, said: Said = str) -> str:
+        """What a record is, in short: `a crm:E22_Human-Made_Object`."""
+        found = condition_text(self.known_by, said).replace(f"{said(RDF.type)} ", "a ")
+        graphs = "|".join(map(said, self.record_graphs))
+        return " ".join(part for part in (found, f"in {graphs}" if graphs else "") if part)
 
     @property
     def grouped_by(self) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ from pyoxigraph import DefaultGraph, NamedNode, RdfFormat, parse
 from classifiers.digest import file_digest, text_digest
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import DEFAULT_GRAPH, Term
-from ontology.profiles import Path, Profile, Step, path_text
-from ontology.terms import RDF, SKOS, values_block
+from ontology.paths import Path, path_pattern, single_steps
+from ontology.profiles import Profile
+from ontology.terms import SKOS, values_block
 
 KEPT = 3
 """Fingerprints whose facts are kept: those used last."""
@@ -159,13 +160,13 @@ def _reaching(reader: Reader, lines: Iterable[bytes]) -> set[str] | None:
     by_predicate = defaultdict(list)
     for quad in parse(b"".join(lines), RdfFormat.N_TRIPLES):
         by_predicate[quad.predicate].append(quad)
-    if by_predicate.keys() & _of_classes(reader.profile):
+    if by_predicate.keys() & _of_classes(reader.profile) or not reader.profile.known_by.facts:
         return None
     starts: dict[Path, set[Term]] = defaultdict(set)
     for path in _paths(reader.profile):
-        for number, step in enumerate(path):
+        for before, step in single_steps(path):
             for quad in by_predicate.get(step.predicate, ()):
-                starts[path[:number]].add(quad.object if step.inverse else quad.subject)
+                starts[before].add(quad.object if step.inverse else quad.subject)
     found = {node.value for node in starts.pop((), ()) if isinstance(node, NamedNode)}
     for path, nodes in starts.items():
         named = [node for node in nodes if isinstance(node, NamedNode)]
@@ -179,7 +180,9 @@ def _before(reader: Reader, path: Path, nodes: list[NamedNode]) -> Iterator[str]
     """The nodes that a path leads from to one of these."""
     for start in range(0, len(nodes), _STARTS):
         values = values_block(["end"], ([node] for node in nodes[start : start + _STARTS]))
-        query = f"SELECT ?record {reader.dataset} WHERE {{ {values} ?record {path_text(path)} ?end }}"
+        query = (
+            f"SELECT ?record {reader.dataset} WHERE {{ {values} {path_pattern('?record', path, '?end')} }}"
+        )
         for (record,) in reader.store.select(query):
             if isinstance(record, NamedNode):
                 yield record.value
@@ -187,9 +190,8 @@ def _before(reader: Reader, path: Path, nodes: list[NamedNode]) -> Iterator[str]
 
 def _paths(profile: Profile) -> Iterator[Path]:
     """What is read of a record."""
-    yield (Step(RDF.type),)
-    for prop in profile.properties:
-        yield (*prop.node, Step(prop.predicate), *prop.value)
+    yield (profile.known_by,)
+    yield from (prop.path for prop in profile.properties)
     yield from (text.path for text in profile.texts)
     yield from (image.path for image in profile.images)
     yield from (context.path for context in profile.contexts)
@@ -197,5 +199,6 @@ def _paths(profile: Profile) -> Iterator[Path]:
 
 def _of_classes(profile: Profile) -> set[NamedNode]:
     """The predicates that say which class a value is in."""
-    steps = {step.predicate for prop in profile.properties for path in prop.narrower for step in path}
+    paths = (path for prop in profile.properties for path in prop.narrower)
+    steps = {step.predicate for path in paths for _, step in single_steps(path)}
     return steps | ({SKOS.inScheme} if any(prop.scheme for prop in profile.properties) else set())

@@ -13,10 +13,10 @@ from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
-from enrich.graph.reading import triple
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
 from enrich.runs.request import parse_where, requested_runs
+from ontology.paths import path_pattern
 
 CHUNK = 200
 """Records read at a time to see which of their gaps are open."""
@@ -126,12 +126,12 @@ def _records_where(work: RunWork) -> Iterator[NamedNode]:
     patterns = []
     for context, value in parse_where(work.request.where, profile.contexts):
         if context.graph:
-            patterns.append(f"GRAPH {value} {{ ?record a {profile.record_class} }}")
+            patterns.append(f"GRAPH {value} {{ {profile.is_record(anywhere=True)} }}")
         else:
-            patterns.append(triple("?record", context.path, str(value)))
+            patterns.append(path_pattern("?record", context.path, str(value)))
     named = " ".join(f"FROM NAMED {graph}" for graph in reader.graphs)
     query = (
-        f"SELECT ?record {reader.dataset} {named} WHERE {{ ?record a {profile.record_class} . "
+        f"SELECT ?record {reader.dataset} {named} WHERE {{ {reader.is_record} "
         f"{' '.join(patterns)} {PAGE_TOKEN}\n}}"
     )
     for (record,) in reader.store.select_by_key(query, "record"):

@@ -11,7 +11,8 @@ from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
 from enrich.answering.open_gaps import open_gaps
-from enrich.graph.gaps import GapRow, Seen
+from enrich.graph.gaps import GapRow
+from enrich.graph.records import Seen
 from enrich.runs.plan import Plan
 
 

@@ -12,7 +12,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import Row, Store, Term
-from ontology.profiles import Step, path_triples
+from ontology.paths import Step, path_triples
 from ontology.terms import CRM, DCT, ECRM, OWL, RDF, RDFS, SKOS, Namespace, values_block
 
 LONGEST = 4

@@ -12,7 +12,8 @@ from pyoxigraph import Literal, NamedNode
 from enrich.errors import ProfileError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from ontology.literals import LiteralRules
-from ontology.profiles import PropertyProfile, Step, path_text
+from ontology.paths import Path, Step, path_pattern
+from ontology.profiles import PropertyProfile
 from ontology.terms import SKOS, is_iri, values_block
 
 _PER_QUERY = 200
@@ -103,7 +104,7 @@ class ClassMap:
         return cls(members, nothing, prop.rules)
 
 
-HIERARCHY = ((Step(SKOS.broader),), (Step(SKOS.member, inverse=True),))
+HIERARCHY: tuple[Path, ...] = ((Step(SKOS.broader),), (Step(SKOS.member, inverse=True),))
 """How a vocabulary says that a concept is narrower than another, where the profile says nothing else."""
 _DEEPEST = 6
 
@@ -120,7 +121,7 @@ def broader_concepts(
             for path, dataset in product(prop.narrower or HIERARCHY, datasets or ("",)):
                 query = (
                     f"SELECT ?parent ?child {dataset} WHERE "
-                    f"{{ {block} ?child {path_text(path)} ?parent {PAGE_TOKEN}\n}}"
+                    f"{{ {block} {path_pattern('?child', path, '?parent')} {PAGE_TOKEN}\n}}"
                 )
                 for parent, child in store.select_by_key(query, "parent"):
                     if isinstance(parent, NamedNode) and isinstance(child, NamedNode) and parent != child:
@@ -159,7 +160,7 @@ def _descend(prop: PropertyProfile, store: Store, datasets: Sequence[str]) -> di
             for path, dataset in product(prop.narrower, datasets):
                 query = (
                     f"SELECT ?child ?parent {dataset} WHERE "
-                    f"{{ {parents} ?child {path_text(path)} ?parent {PAGE_TOKEN}\n}}"
+                    f"{{ {parents} {path_pattern('?child', path, '?parent')} {PAGE_TOKEN}\n}}"
                 )
                 for child, parent in store.select_by_key(query, "child"):
                     if isinstance(child, NamedNode) and isinstance(parent, NamedNode):

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
-from enrich.graph.reading import Reader, prop_path
+from enrich.graph.reading import Reader
+from enrich.graph.records import Seen
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
+from ontology.paths import path_pattern
 from ontology.profiles import PropertyProfile
 from ontology.terms import values_block
 
@@ -51,31 +50,6 @@ class GapRow:
     missing: tuple[str, ...]
 
 
-class Seen:
-    """Which records were met: eight bytes a record. Of 10⁷ records two being taken for one is 3 in 10⁶ likely."""
-
-    def __init__(self) -> None:
-        self._old: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._new: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self._old) + len(self._new)
-
-    def add(self, record: NamedNode) -> bool:
-        """True when the record was not met before."""
-        digest = int.from_bytes(blake2b(record.value.encode(), digest_size=8).digest())
-        if digest in self._new:
-            return False
-        position = int(np.searchsorted(self._old, np.uint64(digest)))
-        if position < len(self._old) and int(self._old[position]) == digest:
-            return False
-        self._new.add(digest)
-        if len(self._new) >= 100_000:
-            self._old = np.sort(np.concatenate([self._old, np.fromiter(self._new, np.uint64)]))
-            self._new.clear()
-        return True
-
-
 def scan(reader: Reader, properties: Sequence[str] = (), *, rough: bool = False) -> Iterator[GapRow]:
     """Stream the records that lack at least one of these properties (all of the profile's when empty), once each.
 
@@ -107,8 +81,9 @@ def _at_once(reader: Reader, chosen: Sequence[PropertyProfile], *, rough: bool) 
     )
     unbound = " || ".join(f"!BOUND(?v{n})" for n in range(len(chosen)))
     variables = " ".join(f"?v{n}" for n in range(len(chosen)))
-    pattern = f"?record a {reader.profile.record_class} . {PAGE_TOKEN}\n{optionals} FILTER({unbound})"
-    if rough and reader.graphs and DEFAULT_GRAPH not in reader.graphs:
+    pattern = f"{reader.is_record} {PAGE_TOKEN}\n{optionals} FILTER({unbound})"
+    apart = reader.graphs and DEFAULT_GRAPH not in reader.graphs and not reader.profile.record_graphs
+    if rough and apart:
         graphs = values_block(["g"], ([graph] for graph in reader.graphs))
         query = f"SELECT ?record {variables} WHERE {{ {graphs} GRAPH ?g {{ {pattern} }} }}"
     else:
@@ -128,7 +103,7 @@ def _by_property(reader: Reader, chosen: Sequence[PropertyProfile]) -> Iterator[
 
     def lacking(prop: PropertyProfile) -> Iterator[tuple[str, str]]:
         query = (
-            f"SELECT DISTINCT ?record {reader.dataset} WHERE {{ ?record a {reader.profile.record_class} . {PAGE_TOKEN}\n"
+            f"SELECT DISTINCT ?record {reader.dataset} WHERE {{ {reader.is_record} {PAGE_TOKEN}\n"
             f"FILTER NOT EXISTS {{ {_values(reader, prop, '?v')} }} }}"
         )
         for (record,) in reader.store.select_by_key(query, "record"):
@@ -142,7 +117,7 @@ def _by_property(reader: Reader, chosen: Sequence[PropertyProfile]) -> Iterator[
 
 def _values(reader: Reader, prop: PropertyProfile, variable: str) -> str:
     """A pattern that binds the values of the property that are in a class."""
-    return f"?record {prop_path(prop)} {variable} {reader.value_filter(prop, variable)}"
+    return f"{path_pattern('?record', prop.path, variable)} {reader.value_filter(prop, variable)}"
 
 
 def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapReport:

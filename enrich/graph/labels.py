@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.graph.reading import Reader, triple
+from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Row, Store
+from ontology.paths import path_pattern
 from ontology.terms import PREFIXES, RDFS, SKOS, OntologyError, class_term, is_iri, values_block
 
 LONGEST = 40
@@ -47,7 +48,7 @@ def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
 def record_name(reader: Reader, record: NamedNode) -> dict[str, str]:
     """A record's own name by its IRI, along the first of the profile's `labels` that leads to one."""
     for path in reader.profile.labels:
-        found = f"SELECT ?record ?label {reader.dataset} WHERE {{ VALUES ?record {{ {record} }} {triple('?record', path, '?label')} }}"
+        found = f"SELECT ?record ?label {reader.dataset} WHERE {{ VALUES ?record {{ {record} }} {path_pattern('?record', path, '?label')} }}"
         if named := _english_first(reader.store.select(found)):
             return named
     return {}

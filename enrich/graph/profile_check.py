@@ -11,7 +11,8 @@ from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store, Term
-from ontology.profiles import CONCEPT, LITERAL, Path, Profile, PropertyProfile, path_text, path_triples
+from ontology.paths import Path, path_text, path_triples, steps
+from ontology.profiles import CONCEPT, LITERAL, Profile, PropertyProfile
 from ontology.terms import PREFIXES, SKOS, Names, class_term, values_block
 
 SHOWN = 20
@@ -89,7 +90,7 @@ class _Check:
         self._names = reader.names
         self._graphs = reader.graphs
         self._from = reader.dataset
-        self._typed = f"?record a {profile.record_class} ."
+        self._typed = self._reader.is_record
         self.report = ProfileReport(profile.name, tuple(graph.value for graph in self._graphs))
         self._advice = self.report.advice
         self._numbers: dict[str, int] = {}
@@ -100,7 +101,7 @@ class _Check:
 
     def records(self) -> int:
         self.report.records = self._number("")
-        return self.count("records", "", f"a {short(self._profile.record_class)}", self.report.records)
+        return self.count("records", "", self._profile.record_text(short), self.report.records)
 
     def path(self, kind: str, name: str, path: Path, test: str = "") -> None:
         """Count the records that a path leads on from; say what is there instead when it does not."""
@@ -116,18 +117,18 @@ class _Check:
         key = f"[properties.{prop.name}]"
         node = "node" if prop.node else "record"
         to_node = path_triples("record", prop.node, "node")
-        steps = [("node", _shown(prop.node), to_node, "", "record")] if prop.node else []
+        stages = [("node", _shown(prop.node), to_node, "", "record")] if prop.node else []
         if prop.node_class is not None:
             to_node += f" ?{node} a {prop.node_class} ."
-            steps.append(("node_class", f"a {short(prop.node_class)}", to_node, "", ""))
-        to_object = f"{to_node} ?{node} {prop.predicate} ?object ."
-        steps.append(("predicate", short(prop.predicate), to_object, to_node, node))
+            stages.append(("node_class", f"a {short(prop.node_class)}", to_node, "", ""))
+        to_object = f"{to_node} {path_triples(node, (prop.predicate,), 'object')}"
+        stages.append(("predicate", _shown((prop.predicate,)), to_object, to_node, node))
         to_value = f"{to_object} {path_triples('object', prop.value, 'value')}"
-        value = "value" if prop.value else "object"
+        value = "value" if steps(prop.value) else "object"
         test = "isLiteral" if prop.kind == LITERAL else "isIRI"
         found = f"{to_value} FILTER({test}(?{value}))"
-        steps.append(("value", _shown(prop.value), found, to_object, "object"))
-        for setting, shown, pattern, before, start in steps:
+        stages.append(("value", _shown(prop.value), found, to_object, "object"))
+        for setting, shown, pattern, before, start in stages:
             if not self.count(setting.removesuffix("_class"), prop.name, shown, self._number(pattern)):
                 if setting == "node_class":
                     self._advice.append(f"{key} node_class: no node is {shown}; change it or leave it out.")
@@ -258,8 +259,8 @@ class _Check:
 
     def explain_no_records(self) -> None:
         """Say where records are when no graph of facts holds any."""
-        cls = self._profile.record_class
-        elsewhere = f"SELECT ?g (COUNT(?r) AS ?n) WHERE {{ GRAPH ?g {{ ?r a {cls} }} }} GROUP BY ?g ORDER BY ?g LIMIT 8"
+        is_record = self._profile.is_record("?r", anywhere=True)
+        elsewhere = f"SELECT ?g (COUNT(DISTINCT ?r) AS ?n) WHERE {{ GRAPH ?g {{ {is_record} }} }} GROUP BY ?g ORDER BY ?g LIMIT 8"
         found = [(g, n) for g, n in self._store.select(elsewhere) if isinstance(g, NamedNode)]
         found = [(g, n) for g, n in found if not self._names.owns(g) and g not in self._graphs]
         for graph, number in found:
@@ -267,7 +268,7 @@ class _Check:
             self._advice.append(
                 f"facts: {graph} holds {shown} records, but the profile leaves it out; add it."
             )
-        if not found and self._store.ask(f"ASK {{ ?r a {cls} }}"):
+        if not found and self._store.ask(f"ASK {{ {is_record} }}"):
             self._advice.append("the records are in no named graph; load them again with --graph IRI.")
         elif not found:
             query = (
@@ -284,7 +285,8 @@ class _Check:
                 if classes
                 else "the store holds no typed resource: load a graph"
             )
-            self._advice.append(f"record_class: nothing is a {short(cls)}; {hint}.")
+            key = "record_class" if self._profile.record_class else "record"
+            self._advice.append(f"{key}: nothing is {self._profile.record_text(short)}; {hint}.")
 
 
 def short(iri: NamedNode) -> str:
@@ -301,7 +303,4 @@ def _bare(term: str) -> str:
 
 
 def _shown(path: Path) -> str:
-    text = path_text(path)
-    for step in path:
-        text = text.replace(str(step.predicate), short(step.predicate))
-    return text or "(the node itself)"
+    return path_text(path, short) or "(the node itself)"

@@ -12,9 +12,10 @@ from classifiers.data import Picture, Record, Text
 from enrich.errors import ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.literals import LiteralMap
-from enrich.graph.records import Subject
+from enrich.graph.records import Seen, Subject
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store, Term
-from ontology.profiles import LITERAL, ContextProfile, Path, Profile, PropertyProfile, path_text
+from ontology.paths import Path, path_pattern, path_text, steps
+from ontology.profiles import LITERAL, ContextProfile, Profile, PropertyProfile
 from ontology.terms import RDF, Names, values_block
 
 BATCH = 500
@@ -39,14 +40,14 @@ def fact_graphs(store: Store, profile: Profile, others: Sequence[NamedNode]) -> 
             f"{len(found)} named graphs hold facts, and a query can name {MOST_GRAPHS}: "
             f"narrow `facts` in the profile {profile.name}, or load the facts into fewer graphs"
         )
-    cls = profile.record_class
+    is_record = profile.is_record()
     if not found or not _default_graph_has_records(store, profile):
         return found
-    if store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ ?record a {cls} }}"):
+    if store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ {is_record} }}"):
         return (*found, DEFAULT_GRAPH)
-    if store.ask(f"ASK {from_clause(found)} WHERE {{ ?record a {cls} }}"):
+    if store.ask(f"ASK {from_clause(found)} WHERE {{ {is_record} }}"):
         raise ProfileError(
-            f"the default graph and named graphs both hold a {cls}, and this server cannot ask them together: "
+            f"the default graph and named graphs both hold records ({profile.record_text()}), and this server cannot ask them together: "
             "load the records of the default graph into a named one"
         )
     return ()
@@ -54,11 +55,11 @@ def fact_graphs(store: Store, profile: Profile, others: Sequence[NamedNode]) -> 
 
 def _default_graph_has_records(store: Store, profile: Profile) -> bool:
     """Whether records stand in the default graph only. (On some servers it is the union of the named ones.)"""
-    cls = profile.record_class
-    if any(not pattern.startswith("!") for pattern in profile.facts):
+    is_record = profile.is_record()
+    if profile.record_graphs or any(not pattern.startswith("!") for pattern in profile.facts):
         return False  # the profile names the graphs
     return _has_default_graph(store) and store.ask(
-        f"ASK {{ ?record a {cls} FILTER(isIRI(?record)) FILTER NOT EXISTS {{ GRAPH ?g {{ ?record a {cls} }} }} }}"
+        f"ASK {{ {is_record} FILTER(isIRI(?record)) FILTER NOT EXISTS {{ GRAPH ?g {{ {is_record} }} }} }}"
     )
 
 
@@ -66,20 +67,9 @@ def _has_default_graph(store: Store) -> bool:
     return store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
 
 
-def prop_path(prop: PropertyProfile) -> str:
-    """The path from a record to the property's values."""
-    steps = [path_text(prop.node), str(prop.predicate), path_text(prop.value)]
-    return "/".join(step for step in steps if step)
-
-
 def from_clause(graphs: Iterable[NamedNode]) -> str:
     """`FROM <g> …`, which makes the default graph of a query the union of these graphs."""
     return " ".join(f"FROM {graph}" for graph in graphs)
-
-
-def triple(start: str, path: Path, end: str) -> str:
-    """A triple pattern along a path, or a FILTER that both ends are the same when the path is empty."""
-    return f"{start} {path_text(path)} {end} ." if path else f"FILTER({start} = {end})"
 
 
 class Reader:
@@ -107,7 +97,13 @@ class Reader:
     @cached_property
     def dataset(self) -> str:
         """The FROM clauses of a query over the facts."""
-        return from_clause(self.graphs)
+        named = "".join(f" FROM NAMED {graph}" for graph in self.profile.record_graphs)
+        return from_clause(self.graphs) + named
+
+    @cached_property
+    def is_record(self) -> str:
+        """The graph pattern that `?record` matches when it is one."""
+        return self.profile.is_record()
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -134,12 +130,14 @@ class Reader:
         classes = self.classes[prop.name]
         if not classes.large:
             return classes.filter(variable)
-        return classes.filter(variable, self.counted(f"?record {prop_path(prop)} ?v .", "v", prop.kind))
+        return classes.filter(
+            variable, self.counted(path_pattern("?record", prop.path, "?v"), "v", prop.kind)
+        )
 
     def counted(self, pattern: str, variable: str, kind: str) -> dict[Term, int]:
         """The values of a kind that a pattern leads to from records, each with the number of its records."""
         test = f"isLiteral(?{variable})" if kind == LITERAL else f"isIRI(?{variable})"
-        where = f"{self.dataset} WHERE {{ ?record a {self.profile.record_class} . {pattern} FILTER({test}) {PAGE_TOKEN}\n}}"
+        where = f"{self.dataset} WHERE {{ {self.is_record} {pattern} FILTER({test}) {PAGE_TOKEN}\n}}"
         if kind == LITERAL and self.store.paged:  # pages go by IRIs
             rows = self.store.select_by_key(f"SELECT DISTINCT ?record ?{variable} {where}", "record")
             return Counter(value for _, value in rows if value is not None)
@@ -153,37 +151,33 @@ class Reader:
         for prop in self.profile.properties:
             classes = self.classes[prop.name]
             if isinstance(classes, LiteralMap):
-                counted = self.counted(f"?record {prop_path(prop)} ?v .", "v", prop.kind)
+                counted = self.counted(path_pattern("?record", prop.path, "?v"), "v", prop.kind)
                 found[prop.name] = classes.spellings(counted)
         return found
 
     def expect_records(self) -> None:
         """Raises ProfileError when the facts hold no record although the store holds something beside ours."""
-        cls = self.profile.record_class
-        if self.store.ask(f"ASK {self.dataset} WHERE {{ ?record a {cls} FILTER(isIRI(?record)) }}"):
+        if self.store.ask(f"ASK {self.dataset} WHERE {{ {self.is_record} FILTER(isIRI(?record)) }}"):
             return
         if self.others or (_has_default_graph(self.store) and self.store.ask("ASK { ?s ?p ?o }")):
             raise ProfileError(
-                f"the facts hold no record: nothing is a {cls} in the graphs that the profile {self.profile.name} "
+                f"the facts hold no record: nothing is {self.profile.record_text()} in the graphs that the profile {self.profile.name} "
                 "takes for facts; see: enrich profile check"
             )
 
     def iris(self) -> Iterator[NamedNode]:
-        """Stream the IRIs of all records; one that several graphs type may come more than once."""
-        query = (
-            f"SELECT ?record {self.dataset} WHERE {{ ?record a {self.profile.record_class} . {PAGE_TOKEN}\n}}"
-        )
-        previous = None
+        """Stream the IRIs of all records, once each (of which several graphs or classes may say so)."""
+        query = f"SELECT ?record {self.dataset} WHERE {{ {self.is_record} {PAGE_TOKEN}\n}}"
+        seen = Seen()
         for (record,) in self.store.select_by_key(query, "record"):
-            if isinstance(record, NamedNode) and record != previous:
-                previous = record
+            if isinstance(record, NamedNode) and seen.add(record):
                 yield record
 
     def count(self) -> int:
         """How many records there are."""
         query = (
             f"SELECT (COUNT(DISTINCT ?record) AS ?n) {self.dataset} "
-            f"WHERE {{ ?record a {self.profile.record_class} FILTER(isIRI(?record)) }}"
+            f"WHERE {{ {self.is_record} FILTER(isIRI(?record)) }}"
         )
         ((number,),) = list(self.store.select(query))
         return int(number.value) if isinstance(number, Literal) else 0
@@ -209,13 +203,16 @@ class Reader:
 
     def _read(self, records: Sequence[NamedNode]) -> list[Subject]:
         values = values_block(["record"], ([record] for record in records))
-        typed = self._rows(values, "", f"?record a {self.profile.record_class} .")
+        typed = self._rows(values, "", self.is_record)
         self._confirm_absent([record for record in records if record.value not in typed])
         properties = {p.name: self._property_rows(values, p) for p in self.profile.properties}
         texts = {
-            t.path: self._rows(values, "?v", triple("?record", t.path, "?v")) for t in self.profile.texts
+            t.path: self._rows(values, "?v", path_pattern("?record", t.path, "?v"))
+            for t in self.profile.texts
         }
-        images = [self._rows(values, "?v", triple("?record", i.path, "?v")) for i in self.profile.images]
+        images = [
+            self._rows(values, "?v", path_pattern("?record", i.path, "?v")) for i in self.profile.images
+        ]
         contexts = {c.name: self._context_rows(values, c) for c in self.profile.contexts}
         return [
             self._subject(iri, iri.value in typed, properties, texts, images, contexts) for iri in records
@@ -224,7 +221,7 @@ class Reader:
     def _confirm_absent(self, records: Iterable[NamedNode]) -> None:
         """Ask for each record alone. Raises ResultTruncated when one is there after all."""
         for record in records:
-            if self.store.ask(f"ASK {self.dataset} WHERE {{ {record} a {self.profile.record_class} }}"):
+            if self.store.ask(f"ASK {self.dataset} WHERE {{ {self.profile.is_record(str(record))} }}"):
                 raise ResultTruncated(
                     f"the store left {record} out of an answer, and has it when asked alone"
                 )
@@ -241,16 +238,15 @@ class Reader:
         return found
 
     def _property_rows(self, values: str, prop: PropertyProfile) -> Values:
-        node = f"?record {path_text(prop.node)} ?node ." if prop.node else "BIND(?record AS ?node)"
-        start = "?node" if prop.node else "?record"
-        value = f"{start} {prop.predicate}{'/' + path_text(prop.value) if prop.value else ''} ?v"
+        node = path_pattern("?record", prop.node, "?node") if prop.node else "BIND(?record AS ?node)"
+        value = path_pattern("?node" if prop.node else "?record", prop.onward, "?v")
         return self._rows(values, "?node ?v", f"{node} OPTIONAL {{ {value} }}")
 
     def _context_rows(self, values: str, context: ContextProfile) -> Values:
         if not context.graph:
-            return self._rows(values, "?v", triple("?record", context.path, "?v"))
-        pattern = f"GRAPH ?v {{ ?record a {self.profile.record_class} }}"
-        facts = set(self.graphs)
+            return self._rows(values, "?v", path_pattern("?record", context.path, "?v"))
+        pattern = f"GRAPH ?v {{ {self.profile.is_record(anywhere=True)} }}"
+        facts = set(self.profile.record_graphs or self.graphs)
         found = self._by_record(f"SELECT ?record ?v WHERE {{ {values} {pattern} }}")
         return {record: [row for row in rows if row[0] in facts] for record, rows in found.items()}
 
@@ -265,7 +261,7 @@ class Reader:
     ) -> Subject:
         key = iri.value
         if not typed:
-            problem = f"{iri} is no {self.profile.record_class} in the facts"
+            problem = f"{iri} is not {self.profile.record_text()} in the facts"
             return Subject(iri, Record(key), problem=problem, absent=True)
         known: dict[str, tuple[str, ...]] = {}
         outside: list[str] = []
@@ -309,7 +305,7 @@ def _texts(key: str, texts: Mapping[Path, Values]) -> tuple[Text, ...]:
     """The record's literals in the order of the profile, empty ones left out."""
     found: dict[Text, None] = {}
     for path, rows in texts.items():
-        source = path[-1].predicate.value if path else None
+        source = steps(path)[-1].predicate.value
         literals = [v for (v,) in rows.get(key, []) if isinstance(v, Literal) and v.value.strip()]
         for literal in sorted(literals, key=lambda t: (t.language or "", t.value)):
             found[Text(literal.value, literal.language, source)] = None

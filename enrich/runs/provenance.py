@@ -136,8 +136,14 @@ def _prediction(
 ) -> Iterator[Triple]:
     yield iri, _TYPE, _PREDICTION
     yield iri, _TYPE, _ASSIGNMENT
-    yield iri, _TO, str(subject.nodes.get(prop.name, subject.iri))
-    yield iri, _PREDICATE, str(prop.predicate)
+    node = str(subject.nodes.get(prop.name, subject.iri))
+    if value is not None:
+        assigned, said = _object(context.names, iri, prop, context.term(prop.name, value.value))
+        yield from said
+        node, assigned = (assigned, node) if prop.predicate.inverse else (node, assigned)
+        yield iri, _ASSIGNED, assigned
+    yield iri, _TO, node
+    yield iri, _PREDICATE, str(prop.predicate.predicate)
     yield iri, _PART_OF, str(context.run)
     yield iri, _ABOUT, str(subject.iri)
     yield iri, _PROPERTY_NAME, str(Literal(prop.name))
@@ -163,23 +169,15 @@ def _prediction(
         yield iri, _ANSWERS, answer
         if value.broader:
             yield iri, _BROADER, f'"true"^^{XSD.boolean}'
-        yield from _assignment(context.names, iri, prop, answer)
 
 
-def _assignment(names: Names, iri: str, prop: PropertyProfile, value: str) -> Iterator[Triple]:
+def _object(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[str, list[Triple]]:
     """The value itself, or a node of ours where the data model puts one between (a time-span)."""
-    if not prop.value:
-        yield iri, _ASSIGNED, value
-        return
+    if prop.between is None:
+        return value, []
     between = str(names.mint("node", iri, prop.name))
-    yield iri, _ASSIGNED, between
-    if prop.value_class is not None:
-        yield between, _TYPE, str(prop.value_class)
-    here = between
-    for number, step in enumerate(prop.value, start=1):
-        there = value if number == len(prop.value) else str(names.mint("node", iri, prop.name, str(number)))
-        yield (there, str(step.predicate), here) if step.inverse else (here, str(step.predicate), there)
-        here = there
+    said = [(between, _TYPE, str(prop.value_class))] if prop.value_class is not None else []
+    return between, [*said, (between, str(prop.between), value)]
 
 
 def _entity(names: Names, digest: str) -> tuple[str, list[Triple]]:

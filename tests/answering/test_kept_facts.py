@@ -26,7 +26,7 @@ facts = ["https://facts.example/*"]
 ex = "https://x.example/"
 [properties.place]
 label = "place"
-node = ["^ex:made"]
+node = ["^ex:made|ex:shows"]
 node_class = "ex:Making"
 predicate = "ex:place"
 value = ["ex:within"]
@@ -40,9 +40,9 @@ minimum = 1
 [texts.about]
 path = ["ex:about", "ex:says"]
 [[images]]
-path = ["ex:shows", "^ex:of", "ex:address"]
+path = ["ex:shows", "^ex:of*", "ex:address"]
 [contexts.keeper]
-path = ["^ex:keeps"]
+path = ["^ex:keeps", { where = { "ex:of" = true } }]
 [contexts.graph]
 graph = true
 """

@@ -172,7 +172,7 @@ def test_a_fact_filled_in_meanwhile_is_not_answered(tmp_path: Path, redis_url: s
     filled = [record(0), record(GAPS - 1)]
     for thing in filled:
         made = NamedNode(thing.value.replace("/object/", "/production/"))
-        service.store.insert([Quad(made, place.predicate, place.classes[0], VAM)])
+        service.store.insert([Quad(made, place.predicate.predicate, place.classes[0], VAM)])
     queue.all()
     assert state(service, job) == "done"
     assert answered(service) == sorted(set(EVERYTHING) - {r.value for r in filled})

@@ -45,7 +45,7 @@ def test_a_rough_scan_finds_every_gap_and_more_only_where_graphs_share_a_record(
     assert {row.record: row.missing for row in scan(workspace.reader, rough=True)} == exact
     whole = next(r for r in workspace.reader.iris() if r not in exact)
     other = NamedNode("https://museum.example.org/graph/elsewhere")
-    store.insert([Quad(whole, RDF.type, workspace.profile.record_class, other)])
+    store.insert([Quad(whole, RDF.type, workspace.profile.record_class[0], other)])
 
     again = museum(0, store)
 
@@ -70,7 +70,7 @@ WOOL = NamedNode("https://v.example/wool")
 def object_quads(number: int, graph: NamedNode | DefaultGraph, *values: NamedNode) -> list[Quad]:
     """A record of the profile linked-art in a graph: its type, its label and its materials."""
     record = NamedNode(f"https://o.example/{number}")
-    cls = load_profile("linked-art").record_class
+    cls = load_profile("linked-art").record_class[0]
     said = [Quad(record, P45, value, graph) for value in values]
     return [Quad(record, RDF.type, cls, graph), Quad(record, LABEL, Literal(f"no. {number}"), graph), *said]
 
@@ -179,11 +179,11 @@ def silk_quads(records: int, graphs: int = 10) -> Iterator[Quad]:
     for number in range(records):
         graph = NamedNode(f"http://data.silknow.org/graph/m{number % graphs}")
         thing, made = (NamedNode(f"https://o.example/{part}/{number}") for part in ("object", "production"))
-        yield Quad(thing, RDF.type, profile.record_class, graph)
+        yield Quad(thing, RDF.type, profile.record_class[0], graph)
         yield Quad(made, NamedNode("http://erlangen-crm.org/current/P108_has_produced"), thing, graph)
         for prop in profile.properties:
             if number % {"place": 3, "material": 4}.get(prop.name, records):
-                yield Quad(made, prop.predicate, prop.classes[number % len(prop.classes)], graph)
+                yield Quad(made, prop.predicate.predicate, prop.classes[number % len(prop.classes)], graph)
 
 
 def test_the_gaps_of_many_graphs_are_within_what_every_server_lets_a_query_cost(store: Store) -> None:
@@ -263,7 +263,7 @@ def test_an_accepted_value_closes_a_gap_and_a_later_rejection_opens_it_again() -
 
     def review(decision: str, day: int) -> None:
         said = Review(
-            NamedNode("https://p.example/1"), row.record, "place", row.record, place.predicate, value,
+            NamedNode("https://p.example/1"), row.record, "place", row.record, place.predicate.predicate, value,
             decision, ANA, datetime(2026, 1, day, tzinfo=UTC),
         )  # fmt: skip
         add_review(workspace.store, workspace.names, said)

@@ -169,7 +169,7 @@ def test_the_museum_is_the_graph_when_the_profile_says_so() -> None:
         NamedNode("http://data.silknow.org/object/1"),
         NamedNode("http://data.silknow.org/graph/vam"),
     )
-    store.insert([Quad(record, RDF.type, profile.record_class, graph)])
+    store.insert([Quad(record, RDF.type, profile.record_class[0], graph)])
 
     (subject,) = Reader(store, profile, NAMES).read_all()
 

@@ -23,7 +23,8 @@ from enrich.learn.splitting import write_splits as write_splits_file
 from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
 from enrich.settings.loading import Settings
-from ontology.profiles import ContextProfile, Profile, PropertyProfile, Step
+from ontology.paths import Step
+from ontology.profiles import ContextProfile, Profile, PropertyProfile
 from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
 
 FAST = {"rounds": 10, "patience": 5, "depth": 3, "eta": 0.3, "bins": 32}
@@ -33,13 +34,15 @@ NAME = NamedNode("urn:p")
 def property_profile(
     name: str, classes: tuple[str, ...] = (), minimum: int = 1, many: bool = False
 ) -> PropertyProfile:
-    return PropertyProfile(name, NAME, classes=tuple(map(NamedNode, classes)), minimum=minimum, many=many)
+    return PropertyProfile(
+        name, Step(NAME), classes=tuple(map(NamedNode, classes)), minimum=minimum, many=many
+    )
 
 
 PROFILE = Profile(
     name="made-up",
     title="",
-    record_class=NamedNode("urn:Object"),
+    record_class=(NamedNode("urn:Object"),),
     facts=(),
     properties=(
         property_profile("place", PLACES[::-1]),

@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
 from ontology.checked import fields_at
-from ontology.profiles import (
-    ContextProfile,
-    Profile,
-    Step,
-    load_profile,
-    parse_profile,
-    path_text,
-    path_triples,
-    profile_names,
-)
+from ontology.path_grammar import CONDITIONS
+from ontology.paths import Step
+from ontology.profiles import ContextProfile, Profile, load_profile, parse_profile, profile_names
 from ontology.terms import AAT, CRM, ECRM, SKOS, OntologyError
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
@@ -63,7 +56,7 @@ def test_linked_art_has_a_node_between_and_many_values() -> None:
 
     time, material = linked_art.property("time"), linked_art.property("material")
     assert (time.value, time.value_class) == ((Step(CRM.P86_falls_within),), CRM["E52_Time-Span"])
-    assert (material.node, material.predicate, material.many) == ((), CRM.P45_consists_of, True)
+    assert (material.node, material.predicate, material.many) == ((), Step(CRM.P45_consists_of), True)
     assert not any(p.classes for p in linked_art.properties)
 
 
@@ -87,14 +80,6 @@ def test_an_excluded_graph_is_no_fact_even_when_it_is_included() -> None:
     assert not chosen.holds_facts("https://a.org/draft")
     assert not chosen.holds_facts("https://b.org/1")
     assert profile(SMALL).holds_facts("https://b.org/1")
-
-
-def test_a_path_is_a_property_path_or_triple_patterns() -> None:
-    path = (Step(CRM.a, inverse=True), Step(CRM.b))
-
-    assert path_text(path) == f"^{CRM.a}/{CRM.b}"
-    assert path_triples("record", path, "end") == f"?end_1 {CRM.a} ?record . ?end_1 {CRM.b} ?end ."
-    assert (path_text(()), path_triples("record", (), "end")) == ("", "")
 
 
 def test_what_is_left_out_has_a_default() -> None:
@@ -131,7 +116,7 @@ def test_a_profile_may_extend_another(tmp_path: Path) -> None:
         ("record_class = ", "not valid TOML"),
         ('record_class = "crm:E22"', r"no property to predict; add a table such as \[properties.place\]"),
         (SMALL.replace('record_class = "crm', 'record_clas = "crm'), "'record_clas' is not a setting; did you mean 'record_class'"),
-        (SMALL.replace("record_class", "museum"), "museum names the context|record_class is missing"),
+        (SMALL.replace("record_class", "museum"), "museum names the context|record_class is missing; give it, such as|must be text"),
         (SMALL.replace("predicate", "predicates"), "'properties.place.predicates' is not a setting; did you mean 'predicate'"),
         (SMALL.replace("predicate", "label"), r"properties.place.predicate is missing; give it, such as .crm:P45_consists_of."),
         (SMALL.replace("crm:P7", "nope:P7"), "'nope:P7_took_place_at' has no known prefix"),
@@ -139,8 +124,8 @@ def test_a_profile_may_extend_another(tmp_path: Path) -> None:
         (SMALL + 'many = "yes"', "properties.place.many: must be true or false \\(given: 'yes'"),
         (SMALL + "minimum = 0", "minimum: must be greater than or equal to 1 .given: 0"),
         (SMALL + "minimum = true", "minimum: must be a whole number .given: True"),
-        (SMALL + 'node = "crm:P108i"', "node: must be a list of predicates, such as .*rdfs:label.*given: 'crm:P108i'"),
-        (SMALL + "node = [1]", "node: must be an IRI or a prefixed name"),
+        (SMALL + 'node = "crm:P108i"', "node: must be a list of steps, such as .*rdfs:label.*given: 'crm:P108i'"),
+        (SMALL + "node = [1]", "node: must be a step such as"),
         (SMALL + 'narrower = ["skos:broader"]', "narrower: must be a list of paths, such as"),
         (SMALL + 'value_class = "crm:E52"', "no value path leads on"),
         (SMALL + 'value = ["crm:P86"]', "value must be one forward step"),
@@ -152,8 +137,11 @@ def test_a_profile_may_extend_another(tmp_path: Path) -> None:
         (SMALL + '[contexts.museum]\ngraph = true\npath = ["crm:P50"]', "either a path or graph = true"),
         (SMALL + 'name = "other"', "place: 'name' is not a setting; a table's key"),
         ('name = "other"\n' + SMALL, "'name' is not a setting; .* a profile's file, is its name"),
-        (SMALL.replace('"crm:P7', '"^crm:P7'), "predicate: is followed forwards: a path may turn round"),
-        (SMALL + 'node = ["crm:P108i*"]', r"node: names one predicate, followed once: no \*"),
+        (SMALL.replace('_at"', '_at*"'), r"predicate: must lead on to the object: \? and \* may stand in node"),
+        (SMALL + 'node_class = "^crm:E12"', r"node_class: is one IRI: a step that goes backwards"),
+        (SMALL + 'node_class = "crm:E12|crm:E7"', r"node_class: is one IRI: \*, \+, \? and \| stand in a path"),
+        (SMALL + '[record]\nvalue = "crm:E22"', "record: value is given, but no predicate"),
+        (SMALL + '[record]', "record: must say how a record is known: by predicate and value, scheme or graph"),
         (SMALL + '[prefixes]\nmy = 1', "prefixes.my: must be text .given: 1"),
         ('extends = "nonesuch"', "extends 'nonesuch', which is not a profile"),
         ("properties = 1\n" + 'record_class = "crm:E22"', "properties: must be a table"),
@@ -183,10 +171,17 @@ def test_any_text_is_a_profile_or_refused_as_one(text: str) -> None:
             assert profile(source).properties
 
 
+def test_every_condition_of_a_path_is_documented() -> None:
+    section = DOCS.read_text(encoding="utf-8").split("<!-- condition -->")[1].split("<!--")[0]
+
+    assert {line.split("`")[1] for line in section.splitlines() if line.startswith("| `")} == set(CONDITIONS)
+
+
 @pytest.mark.parametrize(
     ("table", "loc"),
-    [("profile", []), *((name, [key]) for name, key in (("property", "properties"), ("text", "texts"),
-                                                        ("image", "images"), ("context", "contexts")))],
+    [("profile", []), *((name, [key]) for name, key in (("record", "record"), ("property", "properties"),
+                                                        ("text", "texts"), ("image", "images"),
+                                                        ("context", "contexts")))],
 )  # fmt: skip
 def test_every_key_is_documented(table: str, loc: list[str]) -> None:
     section = DOCS.read_text(encoding="utf-8").split(f"<!-- {table} -->")[1].split("<!--")[0]

@@ -42,7 +42,7 @@ def facts(whole: int = 30) -> Iterator[Quad]:
         yield Quad(made, NamedNode(f"{ECRM}P108_has_produced"), thing, graph)
         for prop in profile.properties:
             if prop.name != "place" or number >= GAPS:
-                yield Quad(made, prop.predicate, prop.classes[number % 5 == 4], graph)
+                yield Quad(made, prop.predicate.predicate, prop.classes[number % 5 == 4], graph)
 
 
 class Queue:

@@ -18,7 +18,7 @@ from pyoxigraph import NamedNode
 from enrich.answering.batch_work import tolerated
 from enrich.answering.models import Models, folder_digest
 from enrich.errors import InputError, ModelError, SettingsError
-from enrich.graph.gaps import Seen
+from enrich.graph.records import Seen
 from enrich.runs.plan import Batch
 from enrich.runs.request import parse_where
 from enrich.settings.loading import Settings

@@ -174,7 +174,7 @@ def test_a_link_turned_to_a_newer_model_is_used_by_the_next_run(museum: Museum) 
         facts = museum.store()
         quads = [Quad(*row) for row in facts.select("SELECT ?s ?p ?o ?g WHERE { GRAPH ?g { ?s ?p ?o } }")]  # type: ignore[arg-type]
         workspace.store.insert(q for q in quads if not workspace.names.owns(q.graph_name))  # type: ignore[arg-type]
-        gone = next(q for q in quads if q.predicate == workspace.profile.properties[0].predicate)
+        gone = next(q for q in quads if q.predicate == workspace.profile.properties[0].predicate.predicate)
         workspace.store.update(
             f"DELETE WHERE {{ GRAPH {gone.graph_name} {{ {gone.subject} {gone.predicate} {gone.object} }} }}"
         )

@@ -1,0 +1,181 @@
+"""Paths through a graph, and the one place where they become SPARQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from pyoxigraph import Literal, NamedNode
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A predicate, followed from object to subject when `inverse`, and as often as `repeat` says: once, at most
+    once (`?`), any number of times (`*`), at least once (`+`). `others` are what may be followed instead."""
+
+    predicate: NamedNode
+    inverse: bool = False
+    repeat: str = ""
+    others: tuple[Step, ...] = ()
+
+    @property
+    def ways(self) -> tuple[Step, ...]:
+        """The alternatives, each by itself, the first one first."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def optional(self) -> bool:
+        """Whether the step may stay where it is."""
+        return any(way.repeat in ("?", "*") for way in self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold of the node that a path has reached.
+
+    `facts` are steps that must lead on to one of some values (any value when there are none); a text stands for
+    every literal of that text. `languages` and `pattern` are of literals; the language `""` means none.
+    """
+
+    facts: tuple[tuple[Step, tuple[NamedNode | str, ...]], ...] = ()
+    languages: tuple[str, ...] = ()
+    pattern: str = ""
+
+
+Path = tuple[Step | Condition, ...]
+"""A sequence of steps, with conditions on where they lead; the empty path stays where it is."""
+Said = Callable[[NamedNode], str]
+
+
+def steps(path: Path) -> tuple[Step, ...]:
+    """The steps of a path without its conditions."""
+    return tuple(part for part in path if isinstance(part, Step))
+
+
+def path_text(path: Path, said: Said = str) -> str:
+    """A path as a SPARQL property path, `""` for the empty one; conditions, which none can say, in brackets."""
+    text = ""
+    for part in path:
+        if isinstance(part, Condition):
+            text += f"[{condition_text(part, said)}]"
+        else:
+            text += ("/" if text else "") + _step_text(part, said)
+    return text
+
+
+def _step_text(step: Step, said: Said = str) -> str:
+    ways = "|".join(f"{'^' if way.inverse else ''}{said(way.predicate)}{way.repeat}" for way in step.ways)
+    return f"({ways})" if step.others else ways
+
+
+def condition_text(condition: Condition, said: Said = str) -> str:
+    """A condition in short, for a person."""
+    parts = []
+    for step, values in condition.facts:
+        shown = "|".join(said(v) if isinstance(v, NamedNode) else repr(v) for v in values)
+        parts.append(f"{_step_text(step, said)} {shown}".strip())
+    parts += [f"@{'|'.join(condition.languages)}"] if condition.languages else []
+    parts += [repr(condition.pattern)] if condition.pattern else []
+    return ", ".join(parts)
+
+
+def path_pattern(start: str, path: Path, end: str) -> str:
+    """A path as a graph pattern between two terms or variables: property paths, cut where a condition stands.
+
+    The variables between are `?v_1`, `?v_2`, … of an end `?v`. A path without steps puts its conditions on the end.
+    """
+    if not end.startswith("?") and path and isinstance(path[-1], Condition):
+        return f"{path_pattern(start, path, '?reached')} FILTER(?reached = {end})"
+    patterns: list[str] = []
+    run: list[Step] = []
+    left = len(steps(path))
+    here = start if left else end
+    for number, part in enumerate(path, 1):
+        if isinstance(part, Step):
+            run.append(part)
+            left -= 1
+        if run and (isinstance(part, Condition) or number == len(path)):
+            there = f"{_variable(end)}_{number}" if left else end
+            patterns.append(f"{here} {_run_text(run)} {there} .")
+            here, run = there, []
+        if isinstance(part, Condition):
+            patterns.append(condition_pattern(part, here))
+    return " ".join(patterns)
+
+
+def _run_text(run: Sequence[Step]) -> str:
+    """Steps without conditions as a property path. Where the last repeats, alternatives before it are written out
+    from end to end: Virtuoso finds nothing along `(a|^b)/c*`."""
+    if not run[-1].repeat or run[-1].others or not any(step.others for step in run):
+        return path_text(tuple(run))
+    return f"({'|'.join(path_text(route) for route in product(*(step.ways for step in run)))})"
+
+
+def path_triples(start: str, path: Path, end: str) -> str:
+    """A path as a triple pattern for each step, from one variable to another, named without their question mark.
+
+    The variables between are `end_1`, `end_2`, …; an empty path needs none, and `start` is its end. Some
+    servers plan triple patterns better than property paths; a step that repeats can only be one.
+    """
+    if any(way.repeat for step in steps(path) for way in step.ways):
+        return path_pattern(f"?{start}", path, f"?{end}")
+    patterns = []
+    here, number, last = start, 0, len(steps(path))
+    for part in path:
+        if isinstance(part, Condition):
+            patterns.append(condition_pattern(part, f"?{here}"))
+            continue
+        number += 1
+        there = end if number == last else f"{end}_{number}"
+        turned = part.inverse and not part.others
+        subject, target = (there, here) if turned else (here, there)
+        predicate = str(part.predicate) if turned else _step_text(part)
+        patterns.append(f"?{subject} {predicate} ?{target} .")
+        here = there
+    return " ".join(patterns)
+
+
+def condition_pattern(condition: Condition, node: str) -> str:
+    """A condition as a graph pattern on a variable or a term."""
+    patterns = []
+    for number, (step, values) in enumerate(condition.facts, 1):
+        patterns.append(_fact(node, step, values, f"{_variable(node)}_is{number}"))
+    if condition.languages:
+        tests = (
+            f"LANGMATCHES(LANG({node}), {Literal(tag)})" if tag else f'LANG({node}) = ""'
+            for tag in condition.languages
+        )
+        patterns.append(f"FILTER(isLiteral({node}) && ({' || '.join(tests)}))")
+    if condition.pattern:
+        patterns.append(f"FILTER(REGEX(STR({node}), {Literal(condition.pattern)}))")
+    return " ".join(patterns)
+
+
+def _fact(node: str, step: Step, values: tuple[NamedNode | str, ...], found: str) -> str:
+    """A step to one of these values. (Not by UNION: with it Virtuoso loses a NOT EXISTS when it sorts.)"""
+    if len(values) == 1 and isinstance(values[0], NamedNode):
+        return f"{node} {_step_text(step)} {values[0]} ."
+    iris = ", ".join(str(value) for value in values if isinstance(value, NamedNode))
+    texts = ", ".join(str(Literal(value)) for value in values if isinstance(value, str))
+    tests = [*([f"{found} IN ({iris})"] if iris else []), *([f"STR({found}) IN ({texts})"] if texts else [])]
+    return f"{node} {_step_text(step)} {found} ." + (f" FILTER({' || '.join(tests)})" if tests else "")
+
+
+def _variable(term: str) -> str:
+    return term if term.startswith("?") else "?reached"
+
+
+def single_steps(path: Path) -> Iterator[tuple[Path, Step]]:
+    """Each predicate that a path may pass, conditions included, with the path that leads up to it (without its
+    conditions): what says which records a triple concerns."""
+    before: Path = ()
+    for part in path:
+        if isinstance(part, Condition):
+            for step, _ in part.facts:
+                yield from ((before + up, way) for up, way in single_steps((step,)))
+            continue
+        for way in part.ways:
+            again = (replace(way, repeat="*"),) if way.repeat in ("*", "+") else ()
+            yield (*before, *again), replace(way, repeat="")
+        before = (*before, part)
