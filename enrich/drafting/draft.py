@@ -43,9 +43,7 @@ class Draft:
 
     def toml(self) -> str:
         """The profile as a file. Raises ProfileError when there is nothing to predict."""
-        if not any(
-            f.role == "property" and f.taken and (KINDS or f.kind == "concept") for f in self.findings
-        ):
+        if not any(f.role == "property" and f.taken and f.kind in KINDS for f in self.findings):
             raise ProfileError(
                 f"nothing that repeats and could be predicted was found at the {len(self.walk.records):,} records "
                 f"of {self.record_class.iri}; name another class: --record-class IRI"

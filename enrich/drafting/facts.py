@@ -32,8 +32,8 @@ _CENTURY = re.compile(
 )
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
 _UNKNOWN = re.compile(
-    r"(^|[/#])(unknown|unidentified|anonymous|not[_ -]?known|unbekannt|ohne[_ ]?angabe|inconnue?|anonyme|desconocid[oa]|"
-    r"an[óo]nimo|desconhecid[oa]|sconosciut[oa]|ignot[oa]|onbekend|n/?a|none|null)[.,;:\s]*$|^\[?\s*s\.\s?[ln]\.?\s*[\]:,;]*$|^[?\-–\s]+$",
+    r"(unknown|unidentified|anonymous|not[_ -]?known|unbekannt|ohne[_ ]?angabe|inconnue?|anonyme|desconocid[oa]|"
+    r"an[óo]nimo|desconhecid[oa]|sconosciut[oa]|ignot[oa]|onbekend|n/?a|none|null)[.,;:\s]*|\[?\s*s\.\s?[ln]\.?\s*[\]:,;]*|[?\-–\s]+",
     re.IGNORECASE,
 )
 
@@ -146,9 +146,12 @@ def _is_picture(text: str, path: Way) -> bool:
 
 
 def _means_unknown(walk: Walk, term: Term) -> bool:
+    """By the words of several languages for it: all of a literal, or the end of an IRI or its name."""
     if isinstance(term, BlankNode):
         return False
-    return bool(_UNKNOWN.search(term.value.strip()) or _UNKNOWN.search(walk.label(term).strip()))
+    said = [term.value.strip(), walk.label(term).strip()]
+    said += [re.split(r"[/#]", term.value.rstrip("/#"))[-1]] if isinstance(term, NamedNode) else []
+    return any(map(_UNKNOWN.fullmatch, said))
 
 
 def _scheme(walk: Walk, terms: list[Term]) -> NamedNode | None:

