@@ -1,5 +1,6 @@
 """Verbs for what is in the store: load, graphs, drop."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,14 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
-from enrich.errors import InputError
+from enrich.errors import InputError, ProfileError
+from enrich.graph.content import Changes, Content
 from enrich.graph.json_ld import Contexts
-from enrich.graph.loading import LoadReport, Manner, load_files
+from enrich.graph.load_register import register_of
+from enrich.graph.loading import LoadReport, Manner, load_files, replace_files
+from enrich.graph.reading import Reader
+from enrich.graph.replacing import Difference
 from enrich.graph.sources import format_given
+from enrich.workspace import Workspace
+from ontology.errors import OntologyError
 from ontology.terms import named_node
 
 EXAMPLES = {
-    "load": "enrich load records.nq.gz thesaurus.ttl.gz\nenrich load export/ --context https://m.example/c.json=c.json\n"
+    "load": "enrich load records.nq.gz thesaurus.ttl.gz\nenrich load --replace records.nq.gz\nenrich load export/ --context https://m.example/c.json=c.json\n"
     "curl https://m.example/dump | enrich load - --format ttl",
     "graphs": "enrich graphs",
     "drop": "enrich drop urn:enrich:loaded:records.ttl --yes",
@@ -42,7 +49,10 @@ def load(
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Empty the graphs that the files name first: a new export.")
+        bool,
+        typer.Option(
+            "--replace", help="A new export: put it in the place of what came from the same paths or graphs."
+        ),
     ] = False,
     rdf_format: Annotated[
         str | None,
@@ -60,26 +70,68 @@ def load(
 ) -> None:
     """Load RDF, and say what was wrong in it. Graphs of enrich's own are refused.
 
-    Nothing is fetched: the contexts of Linked Art, schema.org, EDM, IIIF and Web Annotations are known. Exit code
-    2 when nothing of a path was kept, when a document was refused, or when only its beginning was kept."""
+    Nothing is fetched: the contexts of Linked Art, schema.org, EDM, IIIF and Web Annotations are known. With
+    --replace readers see the old content or the new, and what changed is told. Exit code 2 when nothing of a path
+    was kept, when a document was refused, or when only its beginning was kept."""
     with open_workspace(new_store=True) as workspace, Bars("loading") as bars:
         manner = Manner(
             graph=named_node(graph) if graph is not None else None,
             rdf_format=format_given(rdf_format) if rdf_format is not None else None,
             contexts=Contexts.of(context or []),
             reserved=workspace.names.graph_prefix,
-            replace=replace,
             home=workspace.settings.locate("."),
         )
-        reports = load_files(workspace.store, files, manner, bars)
+        reports, told = (
+            _replace(workspace, files, manner, bars)
+            if replace
+            else (load_files(workspace.store, files, manner, bars), None)
+        )
     few = len(reports) <= FEW
+    loaded = [asdict(report) for report in reports] if few else _summary(reports)
     if as_json:
-        write_json([asdict(report) for report in reports] if few else _summary(reports))
+        write_json(loaded if told is None else {"loaded": loaded, **_told(*told)})
     else:
         _show(reports, few=few)
+        if told is not None:
+            _show_changes(*told)
     kept = {report.given for report in reports if report.quads}
     if any(report.refused or report.cut or report.given not in kept for report in reports):
         raise typer.Exit(InputError.exit_code)
+
+
+def _replace(
+    workspace: Workspace, files: list[Path], manner: Manner, bars: Bars
+) -> tuple[list[LoadReport], tuple[Difference, Changes | None]]:
+    """Replace, and compare what the profile finds before and after; None where it finds fault with the facts."""
+    before = _content(workspace)
+    reports, difference = replace_files(workspace.store, files, manner, bars)
+    after = _content(workspace) if before is not None else None
+    changes = Changes.between(before, after) if before is not None and after is not None else None
+    return reports, (difference, changes)
+
+
+def _content(workspace: Workspace) -> Content | None:
+    try:
+        return Content.of(Reader(workspace.store, workspace.profile, workspace.names))
+    except (ProfileError, OntologyError) as error:
+        say(f"what changed in records and values is not told: {error}")
+        return None
+
+
+def _told(difference: Difference, changes: Changes | None) -> dict[str, Any]:
+    """Both for JSON."""
+    return {"replaced": asdict(difference), "changed": asdict(changes) if changes else None}
+
+
+def _show_changes(difference: Difference, changes: Changes | None) -> None:
+    if changes is not None:
+        rows = [row for row in changes.rows() if any(row[1:])]
+        sys.stdout.write("\n")
+        write_table(("what changed", "before", "after", "come", "gone"), rows, numbers=(1, 2, 3, 4))
+    come, gone = difference.added, difference.removed
+    say(f"replaced {_graphs(difference.graphs)}: {come:,} statements came, {gone:,} went")
+    for sentence in difference.account:
+        say(sentence)
 
 
 def _show(reports: Sequence[LoadReport], *, few: bool) -> None:
@@ -128,11 +180,16 @@ def graphs(as_json: Json = False) -> None:
     """List the graphs of facts with their statements; enrich's own are not among them."""
     with open_workspace() as workspace, Bars("counting"):
         store = workspace.store
-        rows = [(name.value, store.count(name)) for name in store.graphs(beside=workspace.names.base)]
+        origins = register_of(store, workspace.names.graph_prefix).origins()
+        rows = [
+            (name.value, store.count(name), sorted(source.value for source in origins.get(name, {name})))
+            for name in store.graphs(beside=workspace.names.base)
+        ]
     if as_json:
-        write_json([{"graph": name, "statements": count} for name, count in rows])
+        write_json([dict(zip(("graph", "statements", "sources"), row, strict=True)) for row in rows])
     else:
-        write_table(("graph", "statements"), rows, numbers=(1,))
+        told = [(name, count, ", ".join(s for s in sources if s != name)) for name, count, sources in rows]
+        write_table(("graph", "statements", "came from"), told, numbers=(1,))
 
 
 def drop(
@@ -150,4 +207,7 @@ def drop(
         if not yes:
             ask(f"drop {graph} with its {count:,} statements?", "say --yes")
         workspace.store.drop(name)
+        workspace.store.update(
+            register_of(workspace.store, workspace.names.graph_prefix).forgetting([name]), idempotent=True
+        )
     say(f"dropped {graph}: {count:,} statements")

@@ -1,23 +1,24 @@
 """Load RDF into a store: checked first, then streamed in one write, with an account of what was left out."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from uuid import uuid4
+from typing import NoReturn
 
-from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat
+from pyoxigraph import NamedNode, Quad, RdfFormat
 
 from enrich.errors import InputError
 from enrich.graph.json_ld import Contexts, UnknownContext
+from enrich.graph.load_register import Origins, register_of
 from enrich.graph.reading_rdf import REFUSALS, line_of_length, read_quads, why_of
-from enrich.graph.sources import Source, graph_of, sources_of, spooled
+from enrich.graph.replacing import Difference, replace
+from enrich.graph.sieve import Sieve, apart
+from enrich.graph.sources import STANDARD_INPUT, Source, graph_of, sources_of, spooled
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import named
 from enrich.graph.xml_recovery import line_of_error
-
-REMEMBERED = 2_000_000
-"""Quads of one file among which repeats are counted, to keep memory bounded."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,35 +46,35 @@ class LoadReport:
 class Manner:
     """How to load: `graph` for triples that name none (otherwise `graph_of` the path, seen from `home`), the format
     where names do not say it, contexts of JSON-LD by address, and what graphs begin with that are our own.
-
-    With `replace` the graphs of what is loaded are emptied first.
     """
 
     graph: NamedNode | None = None
     rdf_format: RdfFormat | None = None
     contexts: Contexts = field(default_factory=Contexts)
     reserved: str | None = None
-    replace: bool = False
     home: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What a first reading found: the format, the number of quads, whether parts are left out, and the graphs."""
+    """What a first reading found: the format, the number of quads, whether parts are left out or the end is
+    missing, and the graphs."""
 
     rdf_format: RdfFormat
     quads: int
     recovering: bool
+    cut: bool
     graphs: frozenset[NamedNode]
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A path as it was given, where it lies, and the graph for its triples."""
+    """A path as it was given, where it lies, the graph for its triples, and the name that it is noted under."""
 
     name: str
     path: Path
     target: NamedNode
+    source: NamedNode
 
     def sources(self) -> Iterator[Source]:
         return sources_of(self.path, self.name)
@@ -93,18 +94,38 @@ def load_files(
 
     A document is read once before anything is written. It is refused, and leaves no trace, when it is missing, no
     RDF, packed and cut short, malformed in a format that has no smaller parts to leave out, when it loses a prefix
-    or keeps nothing, or names a graph of our own. InputError when none is left, or one of those that replace.
+    or keeps nothing, or names a graph of our own. InputError when none is left.
     Of N-Triples and N-Quads the malformed lines are left out, of Turtle the malformed statements, of RDF/XML
     triples with an IRI that is none, and quads that the store cannot hold. Loading a file twice adds nothing where
     it has no blank nodes; blank nodes of different documents, and of two loads, are different.
     """
-    manner = manner or Manner()
+    with _opened(store, paths, manner or Manner(), progress) as load:
+        return load.add()
+
+
+def replace_files(
+    store: Store, paths: Sequence[Path], manner: Manner | None = None, progress: Progress | None = None
+) -> tuple[list[LoadReport], Difference]:
+    """Put what these hold in the place of what they held before (see `load_files`), in one step for readers.
+
+    That are the graphs that they name now, and, without `manner.graph`, all graphs that came from the same paths.
+    InputError, and nothing is changed, when a document is refused, is cut, or when nothing is left of them all.
+    """
+    with _opened(store, paths, manner or Manner(), progress) as load:
+        return load.replace()
+
+
+@contextmanager
+def _opened(
+    store: Store, paths: Sequence[Path], manner: Manner, progress: Progress | None
+) -> Iterator["_Load"]:
     with spooled(list(paths)) as placed:
+        sources = [graph_of(path, manner.home) for path in paths]
         given = [
-            _Given(name, at, manner.graph or graph_of(path, manner.home))
-            for path, (name, at) in zip(paths, placed, strict=True)
+            _Given(name, at, manner.graph or source, source)
+            for source, (name, at) in zip(sources, placed, strict=True)
         ]
-        return _Load(store, manner, given, progress).run()
+        yield _Load(store, manner, given, progress)
 
 
 class _Load:
@@ -116,19 +137,61 @@ class _Load:
         self._given = given
         self._progress = progress or (lambda *_: None)
         self._reports: list[LoadReport] = []
+        self._register = register_of(store, manner.reserved) if manner.reserved else None
 
-    def run(self) -> list[LoadReport]:
-        """Check all, empty what is replaced, write all."""
-        checked = [(given, found) for given in self._given if (found := self._check(given))]
-        if self._reports and (self._manner.replace or not checked):
-            more = f" (and {len(self._reports) - 1:,} others)" if len(self._reports) > 1 else ""
-            raise InputError(self._reports[0].refused + more)
-        if self._manner.replace:
-            graphs = {graph for _, found in checked for one in found.values() for graph in one.graphs}
-            for old in sorted(graphs, key=str):
-                self._store.drop(old)
-        self._store.insert(self._quads(checked), bulk=True)
+    def add(self) -> list[LoadReport]:
+        """Check all, then write all."""
+        checked = self._checked()
+        if not checked:
+            self._give_up()
+        notes = self._register.quads(_origins(checked)) if self._register else []
+        self._store.insert(chain(self._quads(checked), notes), bulk=True)
         return self._reports
+
+    def replace(self) -> tuple[list[LoadReport], Difference]:
+        """Check all, then put all of it in the place of what was there."""
+        checked = self._checked()
+        for given, found in checked:
+            for name, one in found.items():
+                if one.cut:
+                    why = "it ends in the middle of a statement, and nothing was replaced: fetch it anew"
+                    self._refuse(name, given, InputError(f"{name} is cut short: {why}"))
+        origins = _origins(checked)
+        if not self._reports and not origins:
+            self._refuse(
+                "", checked[0][0], InputError("there is no statement in them, and nothing was replaced")
+            )
+        if self._reports:
+            self._give_up()
+        graphs, others = self._replaced(origins)
+        prefix = self._manner.reserved or "urn:enrich:"
+        note = (
+            self._register.noting({graph: origins.get(graph, set()) for graph in graphs})
+            if self._register
+            else ""
+        )
+        difference = replace(self._store, graphs, self._quads(checked), note, f"{prefix}replacing/")
+        return self._reports, Difference(difference.graphs, difference.added, difference.removed, others)
+
+    def _replaced(self, origins: Origins) -> tuple[set[NamedNode], tuple[str, ...]]:
+        """The graphs that are replaced, and a sentence for each source that is not given but filled one of them."""
+        sources = {given.source for given in self._given} - {graph_of(STANDARD_INPUT)}
+        noted = self._register.origins() if self._register else {}
+        graphs = set(origins)
+        if self._manner.graph is None:
+            graphs |= {graph for graph, found in noted.items() if found & sources}
+            graphs |= sources & set(self._store.graphs(beside=self._manner.reserved))
+        lost = sorted(
+            (graph.value, source.value) for graph in graphs for source in noted.get(graph, set()) - sources
+        )
+        return graphs, tuple(f"{graph}: what came from {source} was replaced too" for graph, source in lost)
+
+    def _checked(self) -> list[tuple[_Given, dict[str, _Checked]]]:
+        return [(given, found) for given in self._given if (found := self._check(given))]
+
+    def _give_up(self) -> NoReturn:
+        more = f" (and {len(self._reports) - 1:,} others)" if len(self._reports) > 1 else ""
+        raise InputError(self._reports[0].refused + more)
 
     def _check(self, given: _Given) -> dict[str, _Checked]:
         """What a first reading finds in each document of a path, reporting those that are refused.
@@ -171,12 +234,12 @@ class _Load:
                     yield quad
 
     def _document(self, source: Source, given: _Given, found: _Checked) -> Iterator[Quad]:
-        sieve = _Sieve(self._store, given.target)
+        sieve = Sieve(self._store, given.target)
         with source.open() as stream:
             reading = read_quads(
                 source, stream, found.rdf_format, self._manner.contexts, recovering=found.recovering
             )
-            yield from sieve.passing(_apart(reading.quads))
+            yield from sieve.passing(apart(reading.quads))
         account = [*reading.account(), *sieve.sentences()]
         if not found.quads:
             account.append("it holds no statement")
@@ -196,38 +259,14 @@ class _Load:
         )
 
 
-class _Sieve:
-    """Lets the quads through that the store can hold, and counts them and the others."""
-
-    def __init__(self, store: Store, target: NamedNode) -> None:
-        self._store = store
-        self._target = target
-        self._seen: set[int] = set()
-        self.unfit: Counter[str] = Counter()
-        self.graphs: set[str] = set()
-        self.written = 0
-        self.repeated = 0
-
-    def passing(self, quads: Iterable[Quad]) -> Iterator[Quad]:
-        """The quads that fit, those without a graph in the target."""
-        for quad in named(quads, self._target):
-            if why := _unfit(self._store, quad):
-                self.unfit[why.split(": ")[0]] += 1
-                continue
-            self.written += 1
-            if len(self._seen) < REMEMBERED:
-                before = len(self._seen)
-                self._seen.add(hash(quad))
-                self.repeated += len(self._seen) == before
-            self.graphs.add(quad.graph_name.value)  # type: ignore[union-attr]  # never the default graph here
-            yield quad
-
-    def sentences(self) -> list[str]:
-        """What was left out or loaded once only, in words."""
-        said = [f"{count:,} quads were left out: {why}" for why, count in sorted(self.unfit.items())]
-        if self.repeated:
-            said.append(f"{self.repeated:,} triples stand in it more than once and were loaded once")
-        return said
+def _origins(checked: Sequence[tuple[_Given, dict[str, _Checked]]]) -> Origins:
+    """The graphs that documents name, and the sources of each; nobody finds standard input again."""
+    origins: Origins = {}
+    for given, found in checked:
+        for one in found.values():
+            for graph in one.graphs:
+                origins.setdefault(graph, set()).update({given.source} - {graph_of(STANDARD_INPUT)})
+    return origins
 
 
 def _checked(source: Source, manner: Manner, target: NamedNode) -> _Checked:
@@ -291,30 +330,8 @@ def _first_reading(
         raise _malformed(source, f"a prefix or base that others need does not parse: {why}")
     if reading.dropped() and not number:
         raise _malformed(source, f"none of it can be read: {why}")
-    return _Checked(rdf_format, number, recovering, frozenset(graphs))
+    return _Checked(rdf_format, number, recovering, reading.cut(), frozenset(graphs))
 
 
 def _malformed(source: Source, why: str) -> InputError:
     return InputError(f"{source.name} is malformed, and nothing of it was loaded: {why}")
-
-
-def _apart(quads: Iterable[Quad]) -> Iterator[Quad]:
-    """The quads with their blank nodes renamed, so that no other file has the same."""
-    token = uuid4().hex[:16]
-
-    for quad in quads:
-        subject, value, graph = quad.subject, quad.object, quad.graph_name
-        if isinstance(subject, BlankNode) or isinstance(value, BlankNode):
-            if isinstance(subject, BlankNode):
-                subject = BlankNode(f"{token}{subject.value}")
-            if isinstance(value, BlankNode):
-                value = BlankNode(f"{token}{value.value}")
-            yield Quad(subject, quad.predicate, value, graph)
-        else:
-            yield quad
-
-
-def _unfit(store: Store, quad: Quad) -> str | None:
-    if isinstance(quad.graph_name, BlankNode):
-        return "the graph is named by a blank node"
-    return store.objection(quad)

@@ -147,4 +147,6 @@ def test_graphs_are_listed_and_dropped(folder: Path, capsys: pytest.CaptureFixtu
         assert main(arguments) == code
         assert sentence in capsys.readouterr().err
     assert main(["graphs", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [{"graph": f"{MUSEUM}graph", "statements": 2}]
+    assert json.loads(capsys.readouterr().out) == [
+        {"graph": f"{MUSEUM}graph", "statements": 2, "sources": ["urn:enrich:loaded:a.nq"]}
+    ]

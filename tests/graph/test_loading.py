@@ -232,18 +232,6 @@ def test_no_statement_is_loaded_into_our_own_graphs(tmp_path: Path, name: str) -
     assert load_file(store, path, G).quads > 0
 
 
-def test_a_new_export_takes_the_place_of_the_old(store: Store, tmp_path: Path) -> None:
-    other = Quad(NamedNode(f"{E}s"), NamedNode(f"{E}p"), Literal("other"), NamedNode(f"{E}other"))
-    store.insert([other])
-    monday = write(tmp_path / "monday.nq", f'<{E}s> <{E}p> "wool" {G} .\n<{E}t> <{E}p> "silk" {G} .\n')
-    tuesday = write(tmp_path / "tuesday.nq", f'<{E}s> <{E}p> "silk" {G} .\n')
-    load_file(store, monday)
-    load_files(store, [tuesday], Manner(replace=True))
-    rows = list(store.select(f"SELECT ?s ?o WHERE {{ GRAPH {G} {{ ?s ?p ?o }} }}"))
-    assert rows == [(NamedNode(f"{E}s"), Literal("silk"))]
-    assert store.count(NamedNode(f"{E}other")) == 1
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), max_size=12), st.booleans())
 def test_any_rubbish_costs_its_own_lines_only(tmp_path: Path, rubbish: list[bytes], turtle: bool) -> None:
