@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pyoxigraph import BlankNode
 
 from enrich.graph.gaps import scan
-from enrich.graph.reading import Reader, prop_path
+from enrich.graph.reading import Reader
 from enrich.graph.stores.base import PAGE_TOKEN
+from ontology.paths import path_pattern
 from ontology.profiles import PropertyProfile
 
 Marks = NDArray[np.uint64]
@@ -87,8 +88,8 @@ class Changes:
 
 def _values(reader: Reader, prop: PropertyProfile) -> Marks:
     query = (
-        f"SELECT ?record ?v {reader.dataset} WHERE {{ ?record a {reader.profile.record_class} ; "
-        f"{prop_path(prop)} ?v . {PAGE_TOKEN}\n}}"
+        f"SELECT ?record ?v {reader.dataset} WHERE {{ {reader.is_record} "
+        f"{path_pattern('?record', prop.path, '?v')} {PAGE_TOKEN}\n}}"
     )
     rows = reader.store.select_by_key(query, "record")
     return _marks(

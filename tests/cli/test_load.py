@@ -65,7 +65,6 @@ def test_no_file_reaches_our_own_graphs(folder: Path, capsys: pytest.CaptureFixt
 def test_no_record_is_an_error_where_there_is_something(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["gaps"]) == 0
     (folder / "a.nt").write_text(f"<{MUSEUM}1> <{CRM}P45_consists_of> <{MUSEUM}wool> .\n")
     assert main(["load", "a.nt"]) == 0
     capsys.readouterr()
