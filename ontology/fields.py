@@ -9,13 +9,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 from pyoxigraph import Literal, NamedNode
 
+from ontology.kinds import CONCEPT, DATE
 from ontology.literals import class_text, keep_pattern
 from ontology.path_grammar import iri_of, path_of, step_of, values_of
 from ontology.paths import Path, Step, steps
+from ontology.spans import Span, span_of_years, spans
 from ontology.terms import PREFIXES, Term
-
-CONCEPT, LITERAL = "concept", "literal"
-"""Kinds of values."""
 
 
 def _prefixes(info: ValidationInfo) -> Mapping[str, str]:
@@ -73,8 +72,10 @@ def _groups(value: object, info: ValidationInfo) -> dict[NamedNode, NamedNode]:
     return {_iri(key, info): _iri(target, info) for key, target in value.items()}
 
 
-def _classes(value: object, info: ValidationInfo) -> tuple[Term, ...]:
-    """The classes of a property: IRIs, or texts where its values are literals."""
+def _classes(value: object, info: ValidationInfo) -> tuple[Term, ...] | dict[Term, Span]:
+    """The classes of a property: IRIs, texts where its values are literals, or spans of years by their IRI or name."""
+    if info.data.get("kind") == DATE:
+        return {_iri_or_text(name, info): span_of_years(span) for name, span in spans(value)}
     if not isinstance(value, list | tuple):
         raise ValueError("must be a list")
     if info.data.get("kind", CONCEPT) == CONCEPT:
@@ -113,7 +114,9 @@ AStep = Annotated[Step, PlainValidator(_step), Field(examples=[_IRI])]
 Steps = Annotated[Path, PlainValidator(_path), Field(examples=[_PATH])]
 NodeSteps = Annotated[Path, PlainValidator(_node), Field(examples=[_PATH])]
 SomeSteps = Annotated[Path, PlainValidator(_some_path), Field(examples=[_PATH])]
-Classes = Annotated[tuple[Term, ...], PlainValidator(_classes), Field(examples=['["voc:damask"]'])]
+Classes = Annotated[
+    tuple[Term, ...] | Mapping[Term, Span], PlainValidator(_classes), Field(examples=['["voc:damask"]'])
+]
 Unknown = Annotated[tuple[Term, ...], PlainValidator(_unknown), Field(examples=['["[S.l.]"]'])]
 Keep = Annotated[str, PlainValidator(keep_pattern), Field(examples=["'^([^(]+)'"])]
 Paths = Annotated[tuple[Path, ...], PlainValidator(_paths), Field(examples=['[["skos:broader"]]'])]

@@ -26,12 +26,6 @@ from pyoxigraph import Literal, NamedNode
 
 from ontology.checked import sentence
 from ontology.fields import (
-    CONCEPT as CONCEPT,
-)
-from ontology.fields import (
-    LITERAL as LITERAL,
-)
-from ontology.fields import (
     AStep,
     Classes,
     Groups,
@@ -48,12 +42,12 @@ from ontology.fields import (
     Unknown,
     Values,
 )
+from ontology.kinds import DATE, LITERAL, Kind, misfit
 from ontology.literals import LiteralRules
 from ontology.paths import Condition, Path, Said, Step, condition_pattern, condition_text, steps
 from ontology.terms import PREFIXES, RDF, SKOS, OntologyError, class_name
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-Kind = OneOf["concept", "literal"]
 
 
 def _named(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +77,9 @@ class PropertyProfile:
     `narrower` paths, any number of times, until it reaches a class or a collection of `groups`, which
     stands for a class. Classes with fewer than `minimum` training values are left out of a model.
 
-    Of the `kind` "literal" the values are literals, and `rules` say which of them are one class. `unknown` are
+    Of the `kind` "literal" the values are literals, and `rules` say which of them are one class. Of the kind "date" they
+    are dates, `by` or `classes` says into which spans of years they fall, and `begin` and `end` lead from the object
+    to the two ends of a date, where these stand by themselves. `unknown` are
     values of any kind that say that there is none.
     """
 
@@ -99,6 +95,9 @@ class PropertyProfile:
     scheme: Iri | None = None
     narrower: Paths = ()
     groups: Groups = Field(default_factory=dict)
+    by: OneOf["century", "half-century", "decade"] | None = None
+    begin: NodeSteps = ()
+    end: NodeSteps = ()
     language: str | None = None
     datatype: Iri | None = None
     case: OneOf["keep", "lower"] = "keep"
@@ -118,7 +117,7 @@ class PropertyProfile:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes as a model names them."""
-        if self.kind == CONCEPT:
+        if self.kind != LITERAL:
             return tuple(map(class_name, self.classes))
         keys = (self.rules.key(term.value) for term in self.classes)
         return tuple(dict.fromkeys(class_name(Literal(key)) for key in keys if key is not None))
@@ -126,14 +125,8 @@ class PropertyProfile:
     @model_validator(mode="after")
     def _kind(self) -> Self:
         """Each rule goes with its kind of values."""
-        of_literals = ("language", "datatype", "keep", "synonyms", *(["case"] if self.case != "keep" else []))
-        of_concepts = ("scheme", "narrower", "groups")
-        for names, kind in ((of_literals, LITERAL), (of_concepts, CONCEPT)):
-            given = [name for name in names if getattr(self, name)]
-            if given and self.kind != kind:
-                raise ValueError(
-                    f'{given[0]} is for values of the kind "{kind}"; set kind = "{kind}", or take it out'
-                )
+        if problem := misfit(self):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -143,6 +136,8 @@ class PropertyProfile:
             raise ValueError(f"groups names {outside[0]}, which is not among the classes")
         if self.kind == LITERAL and self.predicate.inverse:
             raise ValueError("predicate leads backwards from a literal, which no graph can say")
+        if self.kind == DATE:
+            return self
         onward = [step for step in steps(self.value) if not step.optional]
         if self.value_class is not None and not onward:
             raise ValueError("value_class is given, but no value path leads on from the node")
@@ -159,6 +154,12 @@ class PropertyProfile:
     def path(self) -> Path:
         """The path from a record to its values."""
         return (*self.node, *self.onward)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All paths from a record to what its values are read from."""
+        ends = (self.begin, self.end) if self.begin else (self.value,)
+        return tuple((*self.node, self.predicate, *end) for end in ends)
 
     @property
     def between(self) -> NamedNode | None:

@@ -15,7 +15,8 @@ from enrich.drafting.naming import about
 from enrich.drafting.prefixes import Prefixes
 from enrich.drafting.spellings import spelling_rules
 from enrich.drafting.walking import Walk, Way
-from ontology.profiles import ContextProfile, Kind
+from ontology.kinds import Kind
+from ontology.profiles import ContextProfile
 
 _SHOWN = 5
 _ALTERNATIVES = 8

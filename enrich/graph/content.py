@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pyoxigraph import BlankNode
 
 from enrich.graph.gaps import scan
-from enrich.graph.reading import Reader
+from enrich.graph.reading import Reader, values_pattern
 from enrich.graph.stores.base import PAGE_TOKEN
-from ontology.paths import path_pattern
 from ontology.profiles import PropertyProfile
 
 Marks = NDArray[np.uint64]
@@ -89,7 +88,7 @@ class Changes:
 def _values(reader: Reader, prop: PropertyProfile) -> Marks:
     query = (
         f"SELECT ?record ?v {reader.dataset} WHERE {{ {reader.is_record} "
-        f"{path_pattern('?record', prop.path, '?v')} {PAGE_TOKEN}\n}}"
+        f"{values_pattern(prop, '?v')} {PAGE_TOKEN}\n}}"
     )
     rows = reader.store.select_by_key(query, "record")
     return _marks(

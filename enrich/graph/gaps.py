@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from pyoxigraph import NamedNode
 
-from enrich.graph.reading import Reader
+from enrich.graph.reading import Reader, values_pattern
 from enrich.graph.records import Seen
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
-from ontology.paths import path_pattern
 from ontology.profiles import PropertyProfile
 from ontology.terms import values_block
 
@@ -117,7 +116,7 @@ def _by_property(reader: Reader, chosen: Sequence[PropertyProfile]) -> Iterator[
 
 def _values(reader: Reader, prop: PropertyProfile, variable: str) -> str:
     """A pattern that binds the values of the property that are in a class."""
-    return f"{path_pattern('?record', prop.path, variable)} {reader.value_filter(prop, variable)}"
+    return f"{values_pattern(prop, variable)} {reader.value_filter(prop, variable)}"
 
 
 def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapReport:

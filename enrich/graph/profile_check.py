@@ -9,10 +9,11 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
-from enrich.graph.reading import Reader
+from enrich.graph.reading import Reader, kind_test, onward
 from enrich.graph.stores.base import Store, Term
+from ontology.kinds import CONCEPT, LITERAL
 from ontology.paths import Path, path_text, path_triples, steps
-from ontology.profiles import CONCEPT, LITERAL, Profile, PropertyProfile
+from ontology.profiles import Profile, PropertyProfile
 from ontology.terms import PREFIXES, SKOS, Names, class_term, values_block
 
 SHOWN = 20
@@ -124,10 +125,12 @@ class _Check:
         to_object = f"{to_node} {path_triples(node, (prop.predicate,), 'object')}"
         stages.append(("predicate", _shown((prop.predicate,)), to_object, to_node, node))
         to_value = f"{to_object} {path_triples('object', prop.value, 'value')}"
-        value = "value" if steps(prop.value) else "object"
-        test = "isLiteral" if prop.kind == LITERAL else "isIRI"
-        found = f"{to_value} FILTER({test}(?{value}))"
-        stages.append(("value", _shown(prop.value), found, to_object, "object"))
+        value = "value" if steps(prop.value) or prop.begin else "object"
+        if prop.begin:
+            to_value = f"{to_node} {onward(prop, f'?{node}', '?value')}"
+        found = f"{to_value} FILTER({kind_test(prop.kind, f'?{value}')})"
+        ends = " … ".join(map(_shown, (prop.begin, prop.end))) if prop.begin else _shown(prop.value)
+        stages.append(("begin" if prop.begin else "value", ends, found, to_object, "object"))
         for setting, shown, pattern, before, start in stages:
             if not self.count(setting.removesuffix("_class"), prop.name, shown, self._number(pattern)):
                 if setting == "node_class":
@@ -164,7 +167,7 @@ class _Check:
         terms = [term for term in raw if classes.of_term(term) is not None]
         within = self._with_class(pattern, value, terms, classes, raw)
         self.count("class", prop.name, f"{len(counts)} classes", within)
-        several = self._several(pattern, f"STR(?{value})" if prop.kind == LITERAL else f"?{value}")
+        several = self._several(pattern, f"STR(?{value})" if prop.kind != CONCEPT else f"?{value}")
         self.count("several", prop.name, "more than one value", several)
         self._judge(prop, key, counts, outside, several)
 

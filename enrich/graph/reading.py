@@ -11,11 +11,13 @@ from pyoxigraph import Literal, NamedNode, Quad
 from classifiers.data import Picture, Record, Text
 from enrich.errors import ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
+from enrich.graph.dates import DateMap
 from enrich.graph.literals import LiteralMap
 from enrich.graph.records import Seen, Subject
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store, Term
+from ontology.kinds import CONCEPT, DATE, LITERAL
 from ontology.paths import Path, path_pattern, path_text, steps
-from ontology.profiles import LITERAL, ContextProfile, Profile, PropertyProfile
+from ontology.profiles import ContextProfile, Profile, PropertyProfile
 from ontology.terms import RDF, Names, values_block
 
 BATCH = 500
@@ -65,6 +67,34 @@ def _default_graph_has_records(store: Store, profile: Profile) -> bool:
 
 def _has_default_graph(store: Store) -> bool:
     return store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
+
+
+def kind_test(kind: str, variable: str) -> str:
+    """What must hold of a value of a kind."""
+    tests = {CONCEPT: f"isIRI({variable})", LITERAL: f"isLiteral({variable})"}
+    return tests.get(kind, f"(isLiteral({variable}) || isIRI({variable}))")
+
+
+def values_pattern(prop: PropertyProfile, variable: str) -> str:
+    """A pattern from `?record` to the values of a property."""
+    if not prop.begin:
+        return path_pattern("?record", prop.path, variable)
+    node = f"{variable}_node" if prop.node else "?record"
+    return f"{path_pattern('?record', prop.node, node) if prop.node else ''} {onward(prop, node, variable)}"
+
+
+def onward(prop: PropertyProfile, node: str, variable: str) -> str:
+    """A pattern from the node that carries a property to its values; the two ends of a date are one text, as EDTF
+    spells intervals, with `..` for one that is not there."""
+    if not prop.begin:
+        return path_pattern(node, prop.onward, variable)
+    thing, first, last = (f"{variable}_{end}" for end in ("object", "begin", "end"))
+    return (
+        f"{path_pattern(node, (prop.predicate,), thing)} "
+        f"OPTIONAL {{ {path_pattern(thing, prop.begin, first)} }} OPTIONAL {{ {path_pattern(thing, prop.end, last)} }} "
+        f"FILTER(BOUND({first}) || BOUND({last})) "
+        f'BIND(CONCAT(COALESCE(STR({first}), ".."), "/", COALESCE(STR({last}), "..")) AS {variable})'
+    )
 
 
 def from_clause(graphs: Iterable[NamedNode]) -> str:
@@ -121,8 +151,8 @@ class Reader:
 
     def value_map(self, prop: PropertyProfile) -> ValueMap:
         """How the raw values of a property map to its classes. Raises ProfileError for a scheme without concepts."""
-        if prop.kind == LITERAL:
-            return LiteralMap.of(prop)
+        if prop.kind != CONCEPT:
+            return DateMap.of(prop) if prop.kind == DATE else LiteralMap.of(prop)
         return ClassMap.of(prop, self.store, *self.vocabulary)
 
     def value_filter(self, prop: PropertyProfile, variable: str) -> str:
@@ -130,15 +160,13 @@ class Reader:
         classes = self.classes[prop.name]
         if not classes.large:
             return classes.filter(variable)
-        return classes.filter(
-            variable, self.counted(path_pattern("?record", prop.path, "?v"), "v", prop.kind)
-        )
+        return classes.filter(variable, self.counted(values_pattern(prop, "?v"), "v", prop.kind))
 
     def counted(self, pattern: str, variable: str, kind: str) -> dict[Term, int]:
         """The values of a kind that a pattern leads to from records, each with the number of its records."""
-        test = f"isLiteral(?{variable})" if kind == LITERAL else f"isIRI(?{variable})"
+        test = kind_test(kind, f"?{variable}")
         where = f"{self.dataset} WHERE {{ {self.is_record} {pattern} FILTER({test}) {PAGE_TOKEN}\n}}"
-        if kind == LITERAL and self.store.paged:  # pages go by IRIs
+        if kind != CONCEPT and self.store.paged:  # pages go by IRIs
             rows = self.store.select_by_key(f"SELECT DISTINCT ?record ?{variable} {where}", "record")
             return Counter(value for _, value in rows if value is not None)
         query = f"SELECT ?{variable} (COUNT(DISTINCT ?record) AS ?n) {where} GROUP BY ?{variable}"
@@ -151,7 +179,7 @@ class Reader:
         for prop in self.profile.properties:
             classes = self.classes[prop.name]
             if isinstance(classes, LiteralMap):
-                counted = self.counted(path_pattern("?record", prop.path, "?v"), "v", prop.kind)
+                counted = self.counted(values_pattern(prop, "?v"), "v", prop.kind)
                 found[prop.name] = classes.spellings(counted)
         return found
 
@@ -239,7 +267,7 @@ class Reader:
 
     def _property_rows(self, values: str, prop: PropertyProfile) -> Values:
         node = path_pattern("?record", prop.node, "?node") if prop.node else "BIND(?record AS ?node)"
-        value = path_pattern("?node" if prop.node else "?record", prop.onward, "?v")
+        value = onward(prop, "?node" if prop.node else "?record", "?v")
         return self._rows(values, "?node ?v", f"{node} OPTIONAL {{ {value} }}")
 
     def _context_rows(self, values: str, context: ContextProfile) -> Values:

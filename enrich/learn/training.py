@@ -36,7 +36,7 @@ from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import TrainingSet, training_set
 from enrich.workspace import Workspace
-from ontology.profiles import CONCEPT
+from ontology.kinds import CONCEPT
 
 _ENOUGH = 200
 """Records from which some are kept for figures where no splits say which."""

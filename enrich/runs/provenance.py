@@ -18,8 +18,11 @@ from classifiers.neural.formats import MEDIA_TYPES
 from enrich.answering.decision import Candidate, Decision
 from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.runs.validation import Triple
+from ontology.kinds import DATE
+from ontology.paths import steps
 from ontology.profiles import PropertyProfile
-from ontology.terms import CRM, DCT, ENR, PROV, RDF, XSD, Names, OntologyError, class_term, named_node
+from ontology.spans import Span, edtf_year, span_of
+from ontology.terms import CRM, DCT, ECRM, ENR, PROV, RDF, XSD, Names, OntologyError, class_term, named_node
 
 MODALITIES = {"image": ENR.ImageModality, "text": ENR.TextModality, "tabular": ENR.TabularModality}
 """The term of each modality: of a piece of evidence, and of the model that looks at it."""
@@ -172,12 +175,34 @@ def _prediction(
 
 
 def _object(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[str, list[Triple]]:
-    """The value itself, or a node of ours where the data model puts one between (a time-span)."""
+    """The value itself, or a node of ours where the data model puts one between (a time-span), or for a date."""
+    if prop.kind == DATE and (span := _span(prop, value)) is not None:
+        return _time_span(str(names.mint("node", iri, prop.name)), prop, span)
     if prop.between is None:
         return value, []
     between = str(names.mint("node", iri, prop.name))
     said = [(between, _TYPE, str(prop.value_class))] if prop.value_class is not None else []
     return between, [*said, (between, str(prop.between), value)]
+
+
+def _span(prop: PropertyProfile, value: str) -> Span | None:
+    """The years of a class of dates; None for a concept, which says them itself."""
+    term = class_term(value) if value.startswith('"') else None
+    bounds = prop.classes if isinstance(prop.classes, Mapping) else {}
+    return None if not isinstance(term, Literal) else span_of(term) or bounds.get(term)
+
+
+def _time_span(node: str, prop: PropertyProfile, span: Span) -> tuple[str, list[Triple]]:
+    """A time-span of ours with its begin and its end, said as the profile reads them."""
+    model = ECRM if prop.predicate.predicate in ECRM else CRM
+    begin = steps(prop.begin)[-1].predicate if prop.begin else model.P82a_begin_of_the_begin
+    end = steps(prop.end)[-1].predicate if prop.end else model.P82b_end_of_the_end
+    said = [(node, _TYPE, str(prop.value_class or model["E52_Time-Span"]))]
+    if span.begin is not None:
+        said.append((node, str(begin), f'"{edtf_year(span.begin)}-01-01T00:00:00"^^{XSD.dateTime}'))
+    if span.end is not None:
+        said.append((node, str(end), f'"{edtf_year(span.end)}-12-31T23:59:59"^^{XSD.dateTime}'))
+    return node, said
 
 
 def _entity(names: Names, digest: str) -> tuple[str, list[Triple]]:
