@@ -43,7 +43,8 @@ class Record:
 
     `known` maps a property's name to the classes that the facts give it (none when it is a gap);
     `context` maps a context's name (museum, object type, …) to its raw values. `outside` names the properties
-    of which the facts state a value that reaches no class: whatever is answered there is wrong.
+    of which the facts state a value that reaches no class: whatever is answered there is wrong. `numbers` are contexts
+    that are measured, such as a weight.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Record:
     texts: tuple[Text, ...] = ()
     pictures: tuple[Picture, ...] = ()
     outside: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def without(self, *properties: str) -> Record:
         """The same record with the values of these properties hidden."""
@@ -59,7 +61,10 @@ class Record:
 
     def without_contexts(self, names: Sequence[str]) -> Record:
         """The same record with these contexts hidden."""
-        return replace(self, context={k: v for k, v in self.context.items() if k not in names})
+        context = {k: v for k, v in self.context.items() if k not in names}
+        return replace(
+            self, context=context, numbers={k: v for k, v in self.numbers.items() if k not in names}
+        )
 
 
 @dataclass(frozen=True, slots=True)

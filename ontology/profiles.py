@@ -184,16 +184,20 @@ class ImageProfile:
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class ContextProfile:
-    """How to reach a context value of a record; with `graph`, it is the named graph that types the record."""
+    """How to reach a context value of a record; with `graph` it is the named graph that types the record."""
 
     name: Name
     path: NodeSteps = ()
     graph: StrictBool = False
+    kind: OneOf["text", "number"] = "text"
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.graph == bool(self.path):
             raise ValueError("give either a path or graph = true")
+        if (self.kind != "number" and self.unit is not None) or (self.kind == "number" and self.graph):
+            raise ValueError('a unit is for numbers along a path; set kind = "number", and path')
         return self
 
 
@@ -257,6 +261,9 @@ class Profile:
             raise ValueError("no property to predict; add a table such as [properties.place]")
         if self.museum and self.museum not in {context.name for context in self.contexts}:
             raise ValueError(f"museum names the context {self.museum!r}, which is not there; add it")
+        numbers = {c.name for c in self.contexts if c.kind == "number"}.intersection(self.grouped_by)
+        if numbers:
+            raise ValueError(f"the context {min(numbers)!r} is a number, and no group of records")
         for name in self.group:
             if name not in {context.name for context in self.contexts}:
                 raise ValueError(f"group names the context {name!r}, which is not there; add it")

@@ -63,6 +63,7 @@ def dataset_digest(dataset: Dataset) -> str:
             [[t.value, t.language] for t in record.texts],
             sorted([p.url, p.sha256 or ""] for p in record.pictures),
             sorted(record.outside),
+            *([dict(record.numbers)] if record.numbers else []),
         ]
         lines.append(json.dumps(seen, sort_keys=True, ensure_ascii=False))
     classes = [[p.name, list(p.classes), p.many, dict(p.broader)] for p in dataset.properties]

@@ -82,9 +82,11 @@ class TabularClassifier(Classifier):
     def _kinds(self, prop: Property) -> NDArray[np.int8]:
         """What each kept column is: a known value, context, a numeral, or a count."""
         nominal = [boosting.KNOWN if c[0] == KNOWN else boosting.CONTEXT for c in self.features.columns]
+        read = len(self.features.numeric) - len(self.features.measured)
         numeric = [
-            boosting.COUNT if n.startswith("number of") else boosting.NUMERAL for n in self.features.numeric
-        ]
+            boosting.COUNT if n.startswith("number of") else boosting.NUMERAL
+            for n in self.features.numeric[:read]
+        ] + [boosting.CONTEXT] * len(self.features.measured)
         return np.array(nominal + numeric, dtype=np.int8)[self.features.keep(prop.name)]
 
     def _fit_one(
@@ -124,11 +126,11 @@ class TabularClassifier(Classifier):
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """Batched; a record without any value that was seen in training is absent."""
         table = self.features.matrix(records)
-        nominal = np.arange(len(self.features.columns))
+        stated = self.features.stated()
         found = {}
         for prop in self.properties:
             kept = self.features.keep(prop.name)
-            present = np.asarray(table[:, np.intersect1d(kept, nominal)].getnnz(axis=1) > 0)
+            present = np.asarray(table[:, np.intersect1d(kept, stated)].getnnz(axis=1) > 0)
             booster = self.boosters[prop.name]
             if booster is None:
                 probabilities = np.tile(self.priors[prop.name], (len(records), 1))

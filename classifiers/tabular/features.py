@@ -41,6 +41,8 @@ class FeatureMap(Stored):
     museum: str | None = None
     museums: tuple[str, ...] = ()
     knots: Mapping[str, tuple[tuple[float, ...], ...]] = {}
+    lowest: Mapping[str, float] = {}
+    """The contexts that are numbers, with the lowest of each in training, from which they are counted."""
 
     @classmethod
     def learn(
@@ -51,12 +53,17 @@ class FeatureMap(Stored):
         for record in records:
             seen.update(set(_nominal(record)))
         kept = sorted(c for c, n in seen.most_common(limit) if n >= minimum)
+        measured: dict[str, list[float]] = {}
+        for record in records:
+            for name, number in record.numbers.items():
+                measured.setdefault(name, []).append(number)
+        lowest = {name: min(found) for name, found in sorted(measured.items()) if min(found) < max(found)}
         museums: tuple[str, ...] = ()
         knots: dict[str, tuple[tuple[float, ...], ...]] = {}
         if museum is not None:
             museums = tuple(sorted({v for r in records for v in r.context.get(museum, ())[:1]}))
             knots = _learn_knots(records, museum, museums)
-        return cls(columns=tuple(kept), museum=museum, museums=museums, knots=knots)
+        return cls(columns=tuple(kept), museum=museum, museums=museums, knots=knots, lowest=lowest)
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -64,7 +71,18 @@ class FeatureMap(Stored):
         names = [f"number of {what}" for what in _COUNTS]
         for source in sorted(self.knots):
             names += [f"{source} numeral {i + 1}" for i in range(NUMERALS)] + [f"{source} position"]
-        return tuple(names)
+        return (*names, *self.measured)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of the columns of contexts that are numbers, which are the last."""
+        return tuple(sorted(self.lowest))
+
+    def stated(self) -> NDArray[np.intp]:
+        """The columns of what is stated of a record: values and measured contexts."""
+        width = len(self.columns) + len(self.numeric)
+        measured = np.arange(width - len(self.measured), width)
+        return np.concatenate([np.arange(len(self.columns)), measured])
 
     def names(self) -> tuple[str, ...]:
         """A readable name of every column."""
@@ -94,6 +112,9 @@ class FeatureMap(Stored):
         for row, record in enumerate(records):
             table[row, 0] = len(record.pictures) + 1.0
             table[row, 1] = len(record.texts) + 1.0
+            for i, name in enumerate(self.measured, table.shape[1] - len(self.measured)):
+                if name in record.numbers:
+                    table[row, i] = max(record.numbers[name] - self.lowest[name], 0.0) + 1.0
             museum = next(iter(record.context.get(self.museum, ())), None) if self.museum else None
             if museum not in place:
                 continue

@@ -9,11 +9,12 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
+from enrich.graph.numbers import mean_number
 from enrich.graph.reading import Reader, kind_test, onward
 from enrich.graph.stores.base import Store, Term
 from ontology.kinds import CONCEPT, LITERAL
 from ontology.paths import Path, path_text, path_triples, steps
-from ontology.profiles import Profile, PropertyProfile
+from ontology.profiles import ContextProfile, Profile, PropertyProfile
 from ontology.terms import PREFIXES, SKOS, Names, class_term, values_block
 
 SHOWN = 20
@@ -77,7 +78,10 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
         if context.graph:
             check.count("context", context.name, "(named graph)", records)
         else:
-            check.path("context", context.name, context.path)
+            number = context.kind == "number"
+            check.path("context", context.name, context.path, "isLiteral(?end)" if number else "")
+            if number:
+                check.numbers(context)
     for path in profile.labels:
         check.path("label", "", path, "isLiteral(?end)")
     return check.report
@@ -112,6 +116,18 @@ class _Check:
         if not found:
             where = f"[{kind}s.{name}]" if kind in ("text", "context") else kind
             self._advise(f"{where}: {_shown(path)} leads nowhere from any record", "")
+
+    def numbers(self, context: ContextProfile) -> None:
+        """Name what is no number, and is left out."""
+        found = self._reader.counted(path_triples("record", context.path, "end"), "end", LITERAL)
+        wrong = {t: n for t, n in found.items() if mean_number([t], context.unit) is None}
+        if wrong:
+            first = max(wrong, key=lambda term: (wrong[term], str(term)))
+            unit = f" in {context.unit}" if context.unit else ""
+            self._advice.append(
+                f"[contexts.{context.name}]: {len(wrong):,} of {len(found):,} values are no number{unit}, "
+                f"first {first} ({wrong[first]:,})."
+            )
 
     def property(self, prop: PropertyProfile) -> None:
         """Count step by step from the record to the class, and stop where nothing is found."""

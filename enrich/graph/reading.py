@@ -13,6 +13,7 @@ from enrich.errors import ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
 from enrich.graph.literals import LiteralMap
+from enrich.graph.numbers import mean_number
 from enrich.graph.records import Seen, Subject
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store, Term
 from ontology.kinds import CONCEPT, DATE, LITERAL
@@ -148,6 +149,11 @@ class Reader:
     def classes(self) -> dict[str, ValueMap]:
         """How raw values map to classes, for each property."""
         return {p.name: self.value_map(p) for p in self.profile.properties}
+
+    @cached_property
+    def _units(self) -> dict[str, str | None]:
+        """The contexts that are numbers, with their units."""
+        return {c.name: c.unit for c in self.profile.contexts if c.kind == "number"}
 
     def value_map(self, prop: PropertyProfile) -> ValueMap:
         """How the raw values of a property map to its classes. Raises ProfileError for a scheme without concepts."""
@@ -319,11 +325,16 @@ class Reader:
             context={
                 name: tuple(sorted({v.value for (v,) in rows[key] if isinstance(v, NamedNode | Literal)}))
                 for name, rows in contexts.items()
-                if rows.get(key)
+                if rows.get(key) and name not in self._units
             },
             texts=_texts(key, texts),
             pictures=_pictures(key, images),
             outside=tuple(outside),
+            numbers={
+                name: number
+                for name, unit in self._units.items()
+                if (number := mean_number((v for (v,) in contexts[name].get(key, [])), unit)) is not None
+            },
         )
         missing = tuple(p.name for p in self.profile.properties if p.name not in known)
         return Subject(iri, record, nodes, frozenset(minted), missing)

@@ -68,6 +68,7 @@ def input_digest(record: Record, name: str) -> str:
         "context": {k: sorted(v) for k, v in record.context.items()},
         "texts": [[t.language, t.value] for t in record.texts],
         "pictures": [p.url for p in record.pictures],
+        **({"numbers": dict(record.numbers)} if record.numbers else {}),
     }
     return f"sha256:{json_digest(seen)}"
 

@@ -251,7 +251,8 @@ def _known(names: Names, subject: Subject) -> tuple[str, list[Triple]]:
     """The known values and the context, which all gaps of a record have in common."""
     known = {k: sorted(v) for k, v in subject.record.known.items()}
     context = {k: sorted(v) for k, v in subject.record.context.items()}
-    iri, triples = _entity(names, json_digest([subject.iri.value, known, context]))
+    numbers = [dict(subject.record.numbers)] if subject.record.numbers else []
+    iri, triples = _entity(names, json_digest([subject.iri.value, known, context, *numbers]))
     triples += [(iri, _MODALITY, str(ENR.TabularModality)), (iri, _SOURCE, str(subject.iri))]
     values = {v for group in (*known.values(), *context.values()) for v in group}
     if iris := " ".join(value for value in sorted(values) if _iri(value) is not None):

@@ -44,7 +44,8 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         "record": record.value,
         "texts": [{"value": text.value, "language": text.language} for text in subject.record.texts],
         "pictures": [picture.url for picture in subject.record.pictures],
-        "context": {name: list(values) for name, values in subject.record.context.items()},
+        "context": {name: list(values) for name, values in subject.record.context.items()}
+        | {name: [f"{number:g}"] for name, number in subject.record.numbers.items()},
         "facts": {n: [class_term(v).value for v in values] for n, values in subject.record.known.items()},
         "missing": list(subject.missing),
         "predictions": answers,
