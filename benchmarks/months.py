@@ -28,6 +28,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+from _requests import count_requests
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -44,7 +45,6 @@ from enrich.workspace import Workspace  # noqa: E402
 from tests.museums import dummy_model, museum  # noqa: E402
 
 GAPS, A_NIGHT = 113, 6
-COUNTED = ("select", "ask", "construct", "update", "insert", "write_graph", "drop", "graphs")
 
 
 def main() -> None:
@@ -137,31 +137,6 @@ def timed(work: Any) -> tuple[float, Any]:
     began = time.process_time()
     given = work()
     return time.process_time() - began, given
-
-
-def count_requests(store: Any) -> Any:
-    """Counts the calls of a store from now on; the function given tells how many there were, and stops counting."""
-    calls = 0
-
-    def counted(name: str) -> Any:
-        real = getattr(type(store), name)
-
-        def call(*given: Any, **named: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            return real(store, *given, **named)
-
-        return call
-
-    for name in COUNTED:
-        setattr(store, name, counted(name))
-
-    def stop() -> int:
-        for name in COUNTED:
-            delattr(store, name)
-        return calls
-
-    return stop
 
 
 def mean(rows: Sequence[dict[str, Any]], key: str) -> float:

@@ -82,7 +82,20 @@ def apply(name: str, labels: Sequence[str], how: str, number: float) -> None:
 OUTCOMES = ("predicted", "abstained", "failed")
 STAGES = ("read", "predict", "describe", "write")
 DELIVERIES = ("done", "gone", "waiting", "lost", "bisected", "isolated", "error")
-REASONS = ("store", "broker", "time", "message", "task", "log", "metrics", "StoreError", "QueryRefused")
+REASONS = (
+    *("store", "broker", "time", "message", "foreign", "task", "log", "metrics"),
+    *(
+        "StoreError",
+        "QueryRefused",
+        "ResultTruncated",
+        "ModelError",
+        "ProfileError",
+        "SettingsError",
+        "RunError",
+    ),
+    *("ClassifierFailure", "UnreadableRecord"),
+)
+"""What went wrong with the service, the errors that stop a run, and the reasons of answers that are failures."""
 STATES = ("running", "waiting", "resting", "paused", "stopped")
 """What an open run may do: wait for a run of another process, rest in a blackout, be stopped by an error."""
 

@@ -150,6 +150,9 @@ def test_redis_without_memory_is_waited_out(little: Museum, broker: tuple[Server
     back = time.monotonic()
     little.wait_for_job(job, 180)
     assert time.monotonic() - back < 90
+    assert little.logs("command not allowed when used memory"), (
+        "the log does not say what the runbook tells to look for"
+    )
     assert started == 2
     assert more <= 2, "only this supervisor's own first starts"
     little.check(gaps=GAPS)

@@ -21,6 +21,7 @@ from enrich.runs.jobs import describe, find_job
 from ontology.terms import ENR
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
+from tests.workers.test_telemetry import told
 from workers.context import WorkerContext
 
 
@@ -107,9 +108,11 @@ def test_a_store_that_is_away_costs_nothing_but_time(
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("the store is away")
 
+    before = told("enrich_failures_total", reason="store")
     with monkeypatch.context() as patch:
         patch.setattr(WorkerContext, "run_context", away)
         assert queue.one() == "error"
+    assert told("enrich_failures_total", reason="store") == before + 1, "the alert counts these"
     assert state(service, run) == "running"
     assert service.plan(run).pending() == 5
     queue.all()

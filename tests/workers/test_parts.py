@@ -212,7 +212,8 @@ def test_health_with_a_broker_but_no_store(redis_url: str) -> None:
     from workers.app import make_app
     from workers.health import look
 
-    said = settings(broker=redis_url)
+    said = settings(broker=redis_url, schedule="0 2 * * *")
     found = look(make_app(said), said, need_worker=False)
     assert found.broker
+    assert any("no beat has shown a sign of life" in problem for problem in found.problems)
     assert found.exit_code == 3

@@ -1,7 +1,8 @@
-"""The runbook of docs/operating.md, followed: every entry has tests that do what it says and see what it promises."""
+"""The runbook of docs/operating.md, followed: every sentence has tests that do what it says and see what it promises."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -16,65 +17,59 @@ from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from ontology.terms import RDFS
 from tests.workers import museum as m
+from tests.workers.followed import FOLLOWED
 from tests.workers.museum import Museum, Server
+from tests.workers.small import GAPS
 from tests.workers.test_runs_together import nightly_settings, small_batches
 from workers.app import make_app
 
-FOLLOWED = {
-    "EnrichNoWorker": ["test_parts.test_without_a_broker_every_verb_says_how_to_start_one"],
-    "EnrichNoSuccessfulRun": [
-        "test_runs_together.test_two_beats_make_up_one_missed_night",
-        "test_schedule.test_a_night_that_met_no_broker_is_asked_for_when_it_is_back",
-        "test_in_one_process.test_the_nightly_run_rests_in_its_windows",
-    ],
-    "EnrichStoreUnavailable": [
-        "test_chaos.test_store_fails_hangs_and_goes_down",
-        "test_chaos.test_disk_full",
-    ],
-    "EnrichBrokerUnavailable": [
-        "test_chaos.test_redis_restarted_then_wiped",
-        "test_broker_faults.test_redis_without_memory_is_waited_out",
-        "test_broker_faults.test_a_connection_that_fell_silent_is_noticed",
-    ],
-    "EnrichRunStopped": [
-        "test_runbook.test_a_stopped_night_says_why_and_does_not_keep_the_next_from_starting"
-    ],
-    "EnrichPoisonRecord": [
-        "test_poison.test_poison_is_isolated",
-        "test_runbook.test_a_quarantined_record_is_tried_again_when_its_data_has_changed",
-    ],
-    "EnrichManyFailures": ["test_runbook.test_a_run_taken_back_leaves_its_gaps_open"],
-    "EnrichStalled": ["test_chaos.test_everything_lost_and_resumed"],
-    "What is kept, and pruning": [
-        "../cli/test_prune.test_a_dry_run_says_what_would_go_and_drops_nothing",
-        "../cli/test_prune.test_answers_of_several_runs_are_dropped_only_with_yes",
-    ],
-    "Backups": ["test_runbook.test_a_store_restored_in_the_middle_of_a_run"],
-    "Several museums on one Redis": ["test_shared_redis.test_two_museums_do_their_own_work"],
-    "Upgrades": ["test_runbook.test_a_link_turned_to_a_newer_model_is_used_by_the_next_run"],
-    "Several machines": ["test_models_in_workers.test_batches_in_a_queue_of_their_own"],
-}
-"""The tests that follow each entry, `module.test`."""
-
 slow = pytest.mark.slow
-HERE = Path(__file__).parent
+TESTS = Path(__file__).resolve().parents[1]
 
 
-def test_every_entry_is_followed_by_tests_that_are_there() -> None:
-    text = (HERE.parents[1] / "docs" / "operating.md").read_text(encoding="utf-8")
+def sentences(text: str) -> list[str]:
+    """The sentences of a part of the runbook; what stands in a table, in code or beside a picture is none, nor is a
+    paragraph of figures that says which command made them."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    paragraphs = [" ".join(part.split()) for part in prose.split("\n\n")]
+    said = [
+        p for p in paragraphs if p and not p.startswith(("|", "![", "`python benchmarks", "With pruning,"))
+    ]
+    return [s for p in said for s in re.split(r"(?<=[.?])\s+(?=[A-Z`*])(?!Write\b|Stop\b|Set\b)", p)]
+
+
+def test_every_sentence_is_followed_by_tests_that_are_there() -> None:
+    text = (TESTS.parent / "docs" / "operating.md").read_text(encoding="utf-8")
     runbook = text[text.index("## Runbook") : text.index("## Figures")]
-    entries = re.findall(r"^##+ (.+)$", runbook, re.MULTILINE)
-    assert set(entries) - {"Runbook"} == set(FOLLOWED)
-    for tests in FOLLOWED.values():
-        for module, _, name in (test.rpartition(".") for test in tests):
-            assert f"def {name}(" in (HERE / f"{module}.py").read_text(encoding="utf-8"), name
+    _, *parts = re.split(r"^##+ (.+)$", runbook, flags=re.MULTILINE)
+    entries = {
+        name: sentences(part) for name, part in zip(parts[::2], parts[1::2], strict=True) if part.strip()
+    }
+    assert set(entries) == set(FOLLOWED)
+    for entry, found in entries.items():
+        begun = {
+            sentence: [words for words in FOLLOWED[entry] if sentence.startswith(words)] for sentence in found
+        }
+        assert {s: words for s, words in begun.items() if len(words) != 1} == {}, (
+            f"{entry}: sentences without a test"
+        )
+        assert {w for words in begun.values() for w in words} == set(FOLLOWED[entry]), (
+            f"{entry}: tests without a sentence"
+        )
+
+
+def test_every_test_that_follows_the_runbook_is_there() -> None:
+    for test in {test for entry in FOLLOWED.values() for tests in entry.values() for test in tests}:
+        module, _, name = test.rpartition(".")
+        file = TESTS / ("" if "/" in module else "workers") / f"{module}.py"
+        assert f"def {name}(" in file.read_text(encoding="utf-8"), test
 
 
 @slow
 @pytest.mark.timeout(400)
 def test_a_stopped_night_says_why_and_does_not_keep_the_next_from_starting(museum: Museum) -> None:
-    """Given a night whose model is gone, then `enrich job` shows the reason; the next night starts all the same; the
-    stopped one goes on when it is resumed, and another is given up."""
+    """Given a night whose model is gone, then `enrich jobs` shows that it failed and `enrich job` the reason; what is
+    asked next is done all the same, and the night goes on when it is resumed."""
     nightly_settings(museum, "0 2 * * *")
     small_batches(museum)
     worker = museum.worker(1)
@@ -86,7 +81,8 @@ def test_a_stopped_night_says_why_and_does_not_keep_the_next_from_starting(museu
     museum.worker(1)
     (night,) = museum.jobs()
     m.wait_for(lambda: museum.job(night["job"])["state"] == "failed", 90, "the night to stop")
-    assert "model" in museum.job(night["job"])["reason"]
+    assert [job["state"] for job in museum.json("jobs")] == ["failed"]
+    assert "model" in museum.json("job", night["job"])["reason"]
     (museum.folder / "elsewhere").rename(museum.folder / "model")
     job = museum.json("queue", "--model", "model", "--limit", "3")["job"]
     museum.wait_for_job(job)
@@ -185,3 +181,25 @@ def test_a_link_turned_to_a_newer_model_is_used_by_the_next_run(museum: Museum) 
     museum.wait_for_job(second)
     used = {job["job"]: Path(job["model"]).name for job in museum.jobs()}
     assert used == {first: "model-2026", second: "model-2027"}
+
+
+@slow
+@pytest.mark.timeout(400)
+def test_a_worker_told_to_end_finishes_what_it_has_begun_and_another_goes_on(little: Museum) -> None:
+    """Given a worker in the middle of a job, when it is told to end, then the batch in hand counts; the next worker,
+    of a newer version perhaps, does the rest and none of it twice."""
+    little.slow(0.5)
+    worker = little.worker()
+    job = little.json("queue", "--model", "model")["job"]
+    m.wait_for(lambda: little.job(job)["answered"], 60, "work to begin")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    told = [json.loads(line)["outcome"] for line in little.logs('"event": "batch"')]
+    assert set(told) == {"done"}
+    before = little.job(job)
+    assert before["state"] == "running"
+    assert before["answered"] == 2 * len(told), "what was done counts"
+    little.hurry()
+    little.worker()
+    little.wait_for_job(job)
+    little.check(gaps=GAPS)
