@@ -1,7 +1,7 @@
 """Compares a profile with a graph: what each of its patterns finds, what lies outside, what to change."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,12 +10,13 @@ from pyoxigraph import Literal, NamedNode
 from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.numbers import mean_number
+from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader, kind_test, onward
 from enrich.graph.stores.base import Store, Term
 from ontology.kinds import CONCEPT, LITERAL
-from ontology.paths import Path, path_text, path_triples, steps
+from ontology.paths import Path, path_triples, steps
 from ontology.profiles import ContextProfile, Profile, PropertyProfile
-from ontology.terms import PREFIXES, SKOS, Names, class_term, values_block
+from ontology.terms import Names, class_term, values_block
 
 SHOWN = 20
 """Values outside the vocabulary, and hints, that a report names; the counts are of all."""
@@ -66,7 +67,7 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
     check = _Check(Reader(store, profile, names))
     records = check.records()
     if not records:
-        check.explain_no_records()
+        check.report.advice.extend(check.hints.no_records())
         return check.report
     for prop in profile.properties:
         check.property(prop)
@@ -90,13 +91,12 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
 class _Check:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self.hints = Hints(reader)
         self._store = reader.store
         self._profile = profile = reader.profile
-        self._names = reader.names
-        self._graphs = reader.graphs
         self._from = reader.dataset
         self._typed = self._reader.is_record
-        self.report = ProfileReport(profile.name, tuple(graph.value for graph in self._graphs))
+        self.report = ProfileReport(profile.name, tuple(graph.value for graph in reader.graphs))
         self._advice = self.report.advice
         self._numbers: dict[str, int] = {}
 
@@ -106,16 +106,20 @@ class _Check:
 
     def records(self) -> int:
         self.report.records = self._number("")
-        return self.count("records", "", self._profile.record_text(short), self.report.records)
+        return self.count("records", "", self._profile.record_text(self.hints.short), self.report.records)
 
     def path(self, kind: str, name: str, path: Path, test: str = "") -> None:
         """Count the records that a path leads on from; say what is there instead when it does not."""
         triples = path_triples("record", path, "end")
         found = self._number(f"{triples} FILTER({test})" if test else triples)
-        self.count(kind, name, _shown(path), found)
+        self.count(kind, name, self.hints.shown(path), found)
         if not found:
-            where = f"[{kind}s.{name}]" if kind in ("text", "context") else kind
-            self._advise(f"{where}: {_shown(path)} leads nowhere from any record", "")
+            where = f"[{kind}s.{name}]" if kind in ("text", "context") else f"{kind}s"
+            there = self.hints.ends(triples, "end") if test else None
+            problem = (
+                f"leads to {there}, not to literals" if there else f"leads nowhere: {self.hints.stops(path)}"
+            )
+            self._advice.append(f"{where}: {self.hints.shown(path)} {problem}.")
 
     def numbers(self, context: ContextProfile) -> None:
         """Name what is no number, and is left out."""
@@ -134,39 +138,51 @@ class _Check:
         key = f"[properties.{prop.name}]"
         node = "node" if prop.node else "record"
         to_node = path_triples("record", prop.node, "node")
-        stages = [("node", _shown(prop.node), to_node, "", "record")] if prop.node else []
+        stages = [("node", self.hints.shown(prop.node), to_node, "", "record")] if prop.node else []
         if prop.node_class is not None:
             to_node += f" ?{node} a {prop.node_class} ."
-            stages.append(("node_class", f"a {short(prop.node_class)}", to_node, "", ""))
+            stages.append(("node_class", f"a {self.hints.short(prop.node_class)}", to_node, "", ""))
         to_object = f"{to_node} {path_triples(node, (prop.predicate,), 'object')}"
-        stages.append(("predicate", _shown((prop.predicate,)), to_object, to_node, node))
+        stages.append(("predicate", self.hints.shown((prop.predicate,)), to_object, to_node, node))
         to_value = f"{to_object} {path_triples('object', prop.value, 'value')}"
         value = "value" if steps(prop.value) or prop.begin else "object"
         if prop.begin:
             to_value = f"{to_node} {onward(prop, f'?{node}', '?value')}"
         found = f"{to_value} FILTER({kind_test(prop.kind, f'?{value}')})"
-        ends = " … ".join(map(_shown, (prop.begin, prop.end))) if prop.begin else _shown(prop.value)
+        ends = (
+            " … ".join(map(self.hints.shown, (prop.begin, prop.end)))
+            if prop.begin
+            else self.hints.shown(prop.value)
+        )
         stages.append(("begin" if prop.begin else "value", ends, found, to_object, "object"))
         for setting, shown, pattern, before, start in stages:
             if not self.count(setting.removesuffix("_class"), prop.name, shown, self._number(pattern)):
                 if setting == "node_class":
                     self._advice.append(f"{key} node_class: no node is {shown}; change it or leave it out.")
-                elif setting != "value" or not self._other_kind(prop, to_value, value, key):
-                    self._advise(f"{key} {setting}: {shown} matches nothing", before, start)
+                elif setting not in ("value", "begin") or not self._other_kind(prop, to_value, value, key):
+                    backwards = setting == "node" or (setting == "predicate" and prop.kind == CONCEPT)
+                    hint = self.hints.around(before, start, backwards=backwards)
+                    self._advice.append(f"{key} {setting}: {shown} matches nothing; {hint}.")
                 self.count("class", prop.name, "", 0)
                 return
         self._values(prop, to_value, value, key)
 
     def _other_kind(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> bool:
-        """Say so where the values are of the other kind than the profile says."""
-        kind, told = (CONCEPT, "IRIs") if prop.kind == LITERAL else (LITERAL, "literals")
-        found = self._reader.counted(pattern, value, kind)
-        if found:
-            first = max(found, key=lambda term: (found[term], str(term)))
-            self._advice.append(
-                f'{key} kind: the values are {told}, first {first} ({found[first]:,}); set kind = "{kind}".'
-            )
-        return bool(found)
+        """Say so where the values are there, but of another kind than the profile says."""
+        there = self.hints.ends(pattern, value)
+        if there is None:
+            return False
+        onward = self.hints.around(pattern, value, backwards=False)
+        if there.startswith("literals"):
+            change = 'set kind = "literal", or "date" where they are dates'
+        elif there == "blank nodes":
+            change = f"no prediction can name them: lead on from them with node or value; {onward}"
+        elif prop.kind == LITERAL:
+            change = f'set kind = "concept", or lead on from them with node or value; {onward}'
+        else:
+            change = f'lead on from them with value, or with begin and end, or set kind = "concept"; {onward}'
+        self._advice.append(f"{key} kind: these are {there}; {change}.")
+        return True
 
     def _values(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> None:
         raw = self._reader.counted(pattern, value, prop.kind)
@@ -260,66 +276,7 @@ class _Check:
                 return int(number.value)
         return 0
 
-    def _advise(self, problem: str, pattern: str, start: str = "record") -> None:
-        """A problem, with the predicates that do lead on from there."""
-        found = list(self._around(pattern, start))
-        hint = f"there are {', '.join(found)}" if found else "nothing leads on from there"
-        self._advice.append(f"{problem}; {hint}.")
-
-    def _around(self, pattern: str, start: str) -> Iterator[str]:
-        for mark, triple in (("", f"?{start} ?p ?o"), ("^", f"?o ?p ?{start}")):
-            query = (
-                f"SELECT ?p (COUNT(DISTINCT ?record) AS ?n) {self._from} WHERE {{ {self._typed} {pattern} {triple} }} "
-                f"GROUP BY ?p ORDER BY DESC(?n) ?p LIMIT 8"
-            )
-            for predicate, number in self._store.select(query):
-                if isinstance(predicate, NamedNode) and isinstance(number, Literal):
-                    yield f"{mark}{short(predicate)} ({int(number.value):,})"
-
-    def explain_no_records(self) -> None:
-        """Say where records are when no graph of facts holds any."""
-        is_record = self._profile.is_record("?r", anywhere=True)
-        elsewhere = f"SELECT ?g (COUNT(DISTINCT ?r) AS ?n) WHERE {{ GRAPH ?g {{ {is_record} }} }} GROUP BY ?g ORDER BY ?g LIMIT 8"
-        found = [(g, n) for g, n in self._store.select(elsewhere) if isinstance(g, NamedNode)]
-        found = [(g, n) for g, n in found if not self._names.owns(g) and g not in self._graphs]
-        for graph, number in found:
-            shown = number.value if isinstance(number, Literal) else "?"
-            self._advice.append(
-                f"facts: {graph} holds {shown} records, but the profile leaves it out; add it."
-            )
-        if not found and self._store.ask(f"ASK {{ {is_record} }}"):
-            self._advice.append("the records are in no named graph; load them again with --graph IRI.")
-        elif not found:
-            query = (
-                "SELECT ?c (COUNT(?r) AS ?n) WHERE { GRAPH ?g { ?r a ?c } "
-                f"FILTER(!STRSTARTS(STR(?g), {Literal(self._names.base)})) }} GROUP BY ?c ORDER BY DESC(?n) ?c LIMIT 8"
-            )
-            classes = [
-                f"{short(c)} ({n.value})"
-                for c, n in self._store.select(query)
-                if isinstance(c, NamedNode) and isinstance(n, Literal) and c not in SKOS
-            ]
-            hint = (
-                f"there are {', '.join(classes)}"
-                if classes
-                else "the store holds no typed resource: load a graph"
-            )
-            key = "record_class" if self._profile.record_class else "record"
-            self._advice.append(f"{key}: nothing is {self._profile.record_text(short)}; {hint}.")
-
-
-def short(iri: NamedNode) -> str:
-    """An IRI as a prefixed name where a prefix is known."""
-    for prefix, base in PREFIXES.items():
-        if iri.value.startswith(base):
-            return f"{prefix}:{iri.value.removeprefix(base)}"
-    return str(iri)
-
 
 def _bare(term: str) -> str:
     """An IRI without its brackets; a literal as N-Triples spell it."""
     return term.removeprefix("<").removesuffix(">") if term.startswith("<") else term
-
-
-def _shown(path: Path) -> str:
-    return path_text(path, short) or "(the node itself)"

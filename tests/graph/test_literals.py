@@ -164,9 +164,10 @@ def test_the_check_says_which_kind_the_values_are() -> None:
     back = check_profile(other.store, other.profile, NAMES).advice
 
     assert told == [
-        '[properties.place] kind: the values are literals, first "Venezia" (1); set kind = "literal".'
+        '[properties.place] kind: these are literals, such as "Venezia"; set kind = "literal", or "date" where they '
+        "are dates."
     ]
-    assert 'are IRIs, first <https://library.example.org/rome> (1); set kind = "concept"' in back[0]
+    assert 'these are IRIs, such as <https://library.example.org/rome>; set kind = "concept"' in back[0]
 
 
 def test_the_check_counts_classes_of_literals_and_what_lies_outside() -> None:

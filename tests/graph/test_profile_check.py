@@ -154,6 +154,73 @@ def test_a_pattern_that_finds_nothing_is_told_with_what_is_there(old: str, new: 
         assert re.search(said, told), told
 
 
+OWN = PROFILE.replace(
+    "[prefixes]", '[prefixes]\nm = "https://museum.example.org/"\nvv = "https://museum.example.org/vocab/v/"'
+)
+
+
+def told(text: str, facts: str) -> str:
+    return " ".join(check(text, FACTS + facts).advice)
+
+
+def test_prefixes_are_those_of_the_profile_the_closest_first() -> None:
+    """Given predicates that only the profile has a prefix for, then a hint writes them so that it can be copied."""
+    facts = "m:graph1 { m:o1 <https://museum.example.org/vocab/v/dye> v:red ; v:hue v:red ; m:shade v:red . }"
+
+    said = told(OWN.replace("crm:P45_consists_of", "crm:P46_is_composed_of"), facts)
+
+    assert "vv:dye (1)" in said
+    assert "v:hue (1)" in said
+    assert "m:shade (1)" in said
+    assert (
+        "<https://museum.example.org/"
+        not in said.partition("nothing; ")[2].partition(".  ")[0].partition("[")[0]
+    )
+
+
+def test_a_step_that_the_profile_refuses_is_not_suggested() -> None:
+    """Given a value that leads nowhere, then only steps forwards are named: `value` takes no others."""
+    said = told(PROFILE.replace("crm:P86_falls_within", "crm:P82_at"), "m:graph1 { m:x v:about m:t1 . }")
+
+    assert "[properties.time] value: crm:P82_at matches nothing; there are " in said
+    assert "^" not in said.partition("[properties.time] value")[2].partition(". [")[0]
+
+
+def test_literals_where_iris_are_expected_are_named_as_such() -> None:
+    """Given a property of IRIs whose values are literals, then that is what is said, and no path."""
+    said = told(PROFILE.replace("crm:P45_consists_of", "rdfs:label"), "")
+
+    assert '[properties.material] kind: these are literals, such as "Velvet"@en; set kind = "literal"' in said
+    assert "[properties.material] value" not in said
+
+
+def test_blank_nodes_as_values_are_named_as_such() -> None:
+    said = told(
+        PROFILE.replace("crm:P45_consists_of", "v:made"), "m:graph1 { m:o1 v:made [ v:of v:silk ] . }"
+    )
+
+    assert "[properties.material] kind: these are blank nodes; no prediction can name them" in said
+    assert "there are v:of (1)" in said
+
+
+def test_a_text_that_leads_to_iris_says_so() -> None:
+    said = told(PROFILE.replace('path = ["rdfs:label"]', 'path = ["crm:P45_consists_of"]'), "")
+
+    assert (
+        "[texts.title]: crm:P45_consists_of leads to IRIs, such as <https://museum.example.org/vocab/" in said
+    )
+    assert "not to literals" in said
+
+
+def test_a_path_says_where_it_stops() -> None:
+    """Given a path of two steps whose second leads nowhere, then what leads on from behind the first is named."""
+    path = 'path = ["crm:P108i_was_produced_by", "rdfs:comment"]'
+    said = told(PROFILE.replace('path = ["rdfs:label"]', path), "")
+
+    assert "leads nowhere: it stops behind crm:P108i_was_produced_by, where there are " in said
+    assert "crm:P4_has_time-span (2)" in said
+
+
 def test_a_profile_that_finds_no_value_does_not_fit() -> None:
     report = check(PROFILE.replace("crm:P45_consists_of", "crm:P46_is_composed_of"))
 

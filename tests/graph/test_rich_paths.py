@@ -139,6 +139,6 @@ def test_a_class_that_nothing_has_is_told_with_those_there_are(store: Store, tmp
 
     assert report.records == 0
     assert (
-        "record_class: nothing is a <https://m.example/Print>|<https://m.example/Photo>; there are"
+        "record_class: nothing is a m:Print|m:Photo; there are m:Painting (2), m:Sculpture (2)"
         in report.advice[0]
     )
