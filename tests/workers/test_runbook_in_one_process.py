@@ -165,7 +165,7 @@ def test_a_quarantined_record_is_tried_again_by_the_next_model_or_when_its_data_
 
 
 def test_a_worker_whose_settings_are_wrong_says_which_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "enrich.toml").write_text('[store]\npath = "store"\n[workers]\nmodel = "model"\n')
+    (tmp_path / "enrich.toml").write_text('[workers]\nconcurrency = "many"\n')
     done = subprocess.run(
         [sys.executable, "-m", "enrich", "worker"],
         cwd=tmp_path,
@@ -177,7 +177,7 @@ def test_a_worker_whose_settings_are_wrong_says_which_in_one_line(tmp_path: Path
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
-    assert "store.query_url" in done.stderr
+    assert "workers.concurrency" in done.stderr
 
 
 @pytest.mark.parametrize("deleted", [False, True])
