@@ -12,10 +12,13 @@ from enrich.answering import run as pipeline
 from enrich.answering.observer import Observer
 from enrich.cli.common import Bars, Json, ModelFolder, ask, open_workspace, say, write_json, write_table
 from enrich.cli.options import Limit, Properties, RecordsFile
+from enrich.errors import InputError
 from enrich.graph.record_files import read_records
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
+from enrich.runs.export.plain import Choice, PlainReport, export_plain
 from enrich.runs.export.run_file import export_run
+from enrich.runs.export.run_graphs import ExportReport
 from enrich.runs.register import find, list_runs
 from enrich.runs.register import retract as take_back
 
@@ -23,7 +26,8 @@ EXAMPLES = {
     "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
     "runs": "enrich runs --json",
     "retract": "enrich retract https://data.example.org/enrich/run/2026-11-20T02-00Z",
-    "export": "enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl",
+    "export": "enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl\n"
+    "enrich export --as plain --above 0.9 predictions.csv\nenrich export --as plain --accepted --property place places.nt",
     "prune": "enrich prune --dry-run\nenrich prune --older-than 30 --yes",
 }
 
@@ -129,22 +133,55 @@ def retract(
 
 def export(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; - is stdout.")],
-    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run's IRI, or the end of it.")],
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="A run's IRI, or the end of it; plain may do without: all that is current.",
+        ),
+    ] = None,
     form: Annotated[
-        Literal["trig", "nq", "silknow"],
-        typer.Option("--as", help="trig or nq: our own pattern, whole; silknow: what ADASilk reads."),
+        Literal["trig", "nq", "silknow", "plain"],
+        typer.Option(
+            "--as",
+            help="trig or nq: our own pattern, whole; silknow: what ADASilk reads; plain: record predicate value, as "
+            ".nt .ttl .jsonld .csv or .parquet.",
+        ),
     ] = "trig",
+    above: Annotated[
+        float,
+        typer.Option("--above", metavar="P", min=0, max=1, help="plain: answers that are at least so sure."),
+    ] = 0.0,
+    accepted: Annotated[
+        bool, typer.Option("--accepted", help="plain: only what a curator accepted or put in.")
+    ] = False,
+    properties: Annotated[
+        list[str] | None,
+        typer.Option("--property", metavar="P", help="plain: this property only; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a run to a file, in our pattern or SILKNOW's."""
+    """Write what was predicted to a file: in our pattern, SILKNOW's, or plainly in the museum's own terms.
 
+    The file appears whole or not at all. plain has what is current: of the runs that answered a gap the newest, without
+    what a curator rejected, and with what was put in instead. CSV and Parquet have the names of records and values."""
+    if form != "plain" and (above or accepted or properties):
+        raise InputError("--above, --accepted and --property go with --as plain")
+    if form != "plain" and run is None:
+        raise InputError(f"--as {form} writes one run: say which by --run (enrich runs lists them)")
     with open_workspace() as workspace, Bars("writing"):
-        found = NamedNode(find(workspace, run).run)
-        report = export_run(workspace.store, workspace.names, found, form, target)
+        found = NamedNode(find(workspace, run).run) if run is not None else None
+        if form == "plain" or found is None:
+            choice = Choice(found, tuple(properties or ()), accepted, above)
+            report: PlainReport | ExportReport = export_plain(workspace, choice, target)
+        else:
+            report = export_run(workspace.store, workspace.names, found, form, target)
     if as_json:
-        write_json(report.to_json())
+        write_json(asdict(report) if isinstance(report, PlainReport) else report.to_json())
         return
-    say(f"wrote {report.written:,} statements to {target}")
+    written = report.statements if isinstance(report, PlainReport) else report.written
+    say(f"wrote {written:,} statements to {target}")
     for reason, count in report.left_out.items():
         say(f"left out: {count:,} {reason}")
 

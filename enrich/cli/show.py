@@ -11,6 +11,7 @@ from pyoxigraph import NamedNode
 from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
 from enrich.show.explaining import explain_shown
+from enrich.show.naming import with_names
 from enrich.show.querying import Answer, run_file, run_named
 from enrich.show.record import show_record
 from enrich.show.tables import console
@@ -22,7 +23,7 @@ SHOWN_ROWS = 100
 
 
 EXAMPLES = {
-    "query": "enrich query predictions --format csv\nenrich query mine.rq --format json",
+    "query": "enrich query predictions --format csv\nenrich query predictions --labels --format csv\nenrich query mine.rq --format json",
     "show": "enrich show https://data.example.org/object/17\n"
     "enrich show https://data.example.org/object/17 --explain --model model --out explanations",
 }
@@ -45,6 +46,13 @@ def query(
             "--set", metavar="NAME=IRI", help="A parameter of a named query, such as record; repeatable."
         ),
     ] = None,
+    names: Annotated[
+        bool | None,
+        typer.Option(
+            "--labels/--no-labels",
+            help="Beside ?record and ?value their names; a table of a named query has them anyway.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Ask a named query or a SPARQL file, read-only.
@@ -61,6 +69,8 @@ def query(
             answer = run_file(workspace, Path(what))
         if form is None and answer.triples and not as_json:
             chosen = "nt"
+        if names or (names is None and chosen == "table" and what in query_names()):
+            answer = with_names(workspace, answer)
         if chosen == "table":
             _table(answer)
         else:

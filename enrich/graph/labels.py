@@ -46,12 +46,22 @@ def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
 
 
 def record_name(reader: Reader, record: NamedNode) -> dict[str, str]:
-    """A record's own name by its IRI, along the first of the profile's `labels` that leads to one."""
+    """A record's own name by its IRI (see `record_names`)."""
+    return record_names(reader, [record])
+
+
+def record_names(reader: Reader, records: Iterable[NamedNode]) -> dict[str, str]:
+    """The records' own names by their IRIs, along the first of the profile's `labels` that leads to one."""
+    found: dict[str, str] = {}
+    wanted = list(dict.fromkeys(records))
     for path in reader.profile.labels:
-        found = f"SELECT ?record ?label {reader.dataset} WHERE {{ VALUES ?record {{ {record} }} {path_pattern('?record', path, '?label')} }}"
-        if named := _english_first(reader.store.select(found)):
-            return named
-    return {}
+        wanted = [record for record in wanted if record.value not in found]
+        if wanted:
+            block = values_block(["record"], ([record] for record in wanted))
+            pattern = path_pattern("?record", path, "?label")
+            query = f"SELECT ?record ?label {reader.dataset} WHERE {{ {block} {pattern} }}"
+            found |= _english_first(reader.store.select(query))
+    return found
 
 
 def _english_first(rows: Iterable[Row]) -> dict[str, str]:

@@ -1,0 +1,285 @@
+"""What was predicted as plain statements in the museum's own terms, and as a table with names: what a museum takes
+into its own system."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, field, fields
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, serialize
+
+from enrich.errors import InputError
+from enrich.graph.files import writing
+from enrich.graph.labels import labels, record_names
+from enrich.graph.stores.base import Row, Term
+from enrich.runs.reviews import moment
+from enrich.workspace import Workspace
+from ontology.queries import named_query
+from ontology.terms import CRM, ENR, PREFIXES, PROV, values_block
+
+BATCH = 500
+SETTLED = ("Accepted", "Corrected")
+FORMATS: dict[str, RdfFormat | str] = {
+    ".nt": RdfFormat.N_TRIPLES,
+    ".ttl": RdfFormat.TURTLE,
+    ".jsonld": RdfFormat.JSON_LD,
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which answers: of one run, of some properties, accepted ones only, and those that are at least so sure.
+
+    What a curator accepted or put in is sure.
+    """
+
+    run: NamedNode | None = None
+    properties: tuple[str, ...] = ()
+    accepted: bool = False
+    above: float = 0.0
+
+
+@dataclass(slots=True)
+class PlainReport:
+    """How many values and statements were written, and how many answers were left out and why."""
+
+    target: Path
+    values: int = 0
+    statements: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, why: str) -> None:
+        """Count an answer that is not written."""
+        self.left_out[why] = self.left_out.get(why, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One predicted value, as a row of a table. `subject` is the node that it is said of: the record, or its production."""
+
+    record: str
+    record_name: str
+    property: str
+    subject: str
+    predicate: str
+    value: str
+    value_label: str
+    language: str
+    datatype: str
+    confidence: float | None
+    state: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A current answer that is wanted, with the value that counts: the curator's where one was put in."""
+
+    prediction: NamedNode
+    record: NamedNode
+    property: str
+    value: Term
+    told: Term
+    confidence: float
+    state: str
+    run: str
+
+
+def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainReport:
+    """Write current answers to `target` (`-`: N-Triples on standard output), in the format that its name says.
+
+    Left out are answers that a curator rejected. InputError for a name that says no format, and for a property
+    that the profile does not have.
+    """
+    known = [prop.name for prop in workspace.profile.properties]
+    for name in choice.properties:
+        if name not in known:
+            raise InputError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
+    form = _format(target)
+    report = PlainReport(target)
+    answers = _answers(workspace, choice, report)
+    arrow = _arrow() if form == "parquet" else None
+    with writing(target) as file:
+        if form == "csv":
+            _write_csv(_lines(workspace, answers, report), file)
+        elif arrow is not None:
+            _write_parquet(arrow, _lines(workspace, answers, report), file)
+        elif isinstance(form, RdfFormat):
+            prefixes = {**PREFIXES, **workspace.profile.prefixes} if form == RdfFormat.TURTLE else None
+            serialize(_statements(workspace, answers, report), file, format=form, prefixes=prefixes)
+    return report
+
+
+def _format(target: Path) -> RdfFormat | str:
+    if str(target) == "-":
+        return RdfFormat.N_TRIPLES
+    suffix = target.with_suffix("").suffix if target.suffix == ".gz" else target.suffix
+    found = FORMATS.get(suffix.lower())
+    if found is None:
+        raise InputError(
+            f"{target}: its name says no format for --as plain; end it in {', '.join(FORMATS)}, or one with .gz"
+        )
+    return found
+
+
+def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Iterator[list[_Answer]]:
+    """The answers that are wanted, in batches as they come from the store."""
+    names = workspace.names
+    query = named_query("current").bind(runs=names.runs, reviews=names.reviews)
+    rows = workspace.store.select_by_key(query, "record")
+    columns = [rows.variables.index(n) for n in (
+        "prediction", "record", "property", "value", "confidence", "state", "run")]  # fmt: skip
+    while batch := list(islice(rows, BATCH)):
+        found = [a for row in batch if (a := _wanted(tuple(row[c] for c in columns), choice, report))]
+        put_in = _put_in(workspace, [a.prediction for a in found if a.state == "Corrected"])
+        yield [
+            _Answer(a.prediction, a.record, a.property, put_in.get(a.prediction, a.value), a.told, a.confidence,
+                    a.state, a.run) for a in found
+        ]  # fmt: skip
+
+
+def _wanted(row: Row, choice: Choice, report: PlainReport) -> _Answer | None:
+    prediction, record, name, value, confidence, state, run = row
+    if value is None or not isinstance(prediction, NamedNode) or not isinstance(record, NamedNode):
+        return None
+    said = state.value.removeprefix(str(ENR)) if state else ""
+    sure = float(confidence.value) if confidence else 0.0
+    answer = _Answer(
+        prediction, record, name.value if name else "", value, value, sure, said, run.value if run else ""
+    )
+    if (choice.run is not None and run != choice.run) or (
+        choice.properties and answer.property not in choice.properties
+    ):
+        return None
+    if said == "Rejected":
+        report.leave_out("rejected by a curator")
+    elif choice.accepted and said not in SETTLED:
+        report.leave_out("not accepted")
+    elif said not in SETTLED and sure < choice.above:
+        report.leave_out(f"less sure than {choice.above:g}")
+    else:
+        return answer
+    return None
+
+
+def _put_in(workspace: Workspace, predictions: list[NamedNode]) -> dict[NamedNode, Term]:
+    """The values that curators put in the place of these, the latest of each."""
+    if not predictions:
+        return {}
+    query = (
+        f"SELECT ?p ?value ?time ?review WHERE {{ {values_block(['p'], ([p] for p in predictions))} "
+        f"GRAPH {workspace.names.reviews} {{ ?review {ENR.reviews} ?p ; {ENR.decision} {ENR.Corrected} ; "
+        f"{CRM.P141_assigned} ?value ; {PROV.endedAtTime} ?time }} }}"
+    )
+    found: dict[NamedNode, tuple[Any, str, Term]] = {}
+    for prediction, value, time, review in workspace.store.select(query):
+        if isinstance(prediction, NamedNode) and value and time and review:
+            said = (moment(time.value), review.value, value)
+            found[prediction] = max(found.get(prediction, said), said, key=lambda each: each[:2])
+    return {prediction: value for prediction, (_, _, value) in found.items()}
+
+
+_Triple = tuple[NamedNode, NamedNode, Term]
+
+
+def _told(workspace: Workspace, batch: list[_Answer]) -> dict[NamedNode, list[_Triple]]:
+    """What each prediction would have the graph say: the statement first, then what is said of a node of ours in it."""
+    if not batch:
+        return {}
+    query = (
+        f"SELECT ?p ?to ?predicate ?assigned ?q ?v WHERE {{ {values_block(['p'], ([a.prediction] for a in batch))} "
+        f"GRAPH ?g {{ ?p {CRM.P140_assigned_attribute_to} ?to ; {CRM.P177_assigned_property_of_type} ?predicate ; "
+        f"{CRM.P141_assigned} ?assigned . OPTIONAL {{ ?assigned ?q ?v }} }} }}"
+    )
+    values = {a.prediction: (a.told, a.value) for a in batch}
+    found: dict[NamedNode, list[_Triple]] = {}
+    for p, to, predicate, assigned, q, v in workspace.store.select(query):
+        if not (isinstance(p, NamedNode) and isinstance(to, NamedNode) and isinstance(predicate, NamedNode)):
+            continue
+        told, value = values[p]
+        if assigned is not None:
+            first = (to, predicate, value if assigned == told else assigned)
+            found.setdefault(p, []).append(first)
+            if (
+                isinstance(assigned, NamedNode)
+                and assigned != told
+                and isinstance(q, NamedNode)
+                and v is not None
+            ):
+                found[p].append((assigned, q, value if v == told else v))
+    return {p: list(dict.fromkeys(triples)) for p, triples in found.items()}
+
+
+def _statements(
+    workspace: Workspace, batches: Iterable[list[_Answer]], report: PlainReport
+) -> Iterator[Quad]:
+    for batch in batches:
+        told = _told(workspace, batch)
+        for answer in batch:
+            report.values += answer.prediction in told
+            for triple in told.get(answer.prediction, ()):
+                report.statements += 1
+                yield Quad(*triple)
+
+
+def _lines(workspace: Workspace, batches: Iterable[list[_Answer]], report: PlainReport) -> Iterator[Line]:
+    for batch in batches:
+        told = _told(workspace, batch)
+        names = record_names(workspace.reader, [a.record for a in batch])
+        called = labels(workspace.store, {a.value.value for a in batch if isinstance(a.value, NamedNode)})
+        for answer in (a for a in batch if a.prediction in told):
+            report.values += 1
+            report.statements += 1
+            subject, predicate, _ = told[answer.prediction][0]
+            value = answer.value
+            literal = value if isinstance(value, Literal) else None
+            yield Line(
+                answer.record.value,
+                names.get(answer.record.value, ""),
+                answer.property,
+                subject.value,
+                predicate.value,
+                value.value,
+                called.get(value.value, "") if literal is None else value.value,
+                (literal.language or "") if literal is not None else "",
+                literal.datatype.value if literal is not None and not literal.language else "",
+                None if answer.state == "Corrected" else answer.confidence,
+                answer.state,
+                answer.run,
+            )
+
+
+def _write_csv(lines: Iterable[Line], file: IO[bytes]) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f.name for f in fields(Line)])
+    for line in lines:
+        writer.writerow(astuple(line))
+    text.detach()
+
+
+def _arrow() -> Any:
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow: pip install 'enrich[parquet]', or write .csv") from error
+
+
+def _write_parquet(arrow: Any, lines: Iterable[Line], file: IO[bytes]) -> None:
+    pa, parquet = arrow
+    schema = pa.schema(
+        [(f.name, pa.float64() if f.name == "confidence" else pa.string()) for f in fields(Line)]
+    )
+    rows = iter(lines)
+    with parquet.ParquetWriter(file, schema) as writer:
+        while batch := list(islice(rows, 20 * BATCH)):
+            columns = zip(*map(astuple, batch), strict=True)
+            writer.write_table(
+                pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+            )
