@@ -95,7 +95,7 @@ class _Check:
         self._store = reader.store
         self._profile = profile = reader.profile
         self._from = reader.dataset
-        self._typed = self._reader.is_record
+        self._typed = f"{self._reader.is_record} FILTER(isIRI(?record))"
         self.report = ProfileReport(profile.name, tuple(graph.value for graph in reader.graphs))
         self._advice = self.report.advice
         self._numbers: dict[str, int] = {}

@@ -171,7 +171,7 @@ class Reader:
     def counted(self, pattern: str, variable: str, kind: str) -> dict[Term, int]:
         """The values of a kind that a pattern leads to from records, each with the number of its records."""
         test = kind_test(kind, f"?{variable}")
-        where = f"{self.dataset} WHERE {{ {self.is_record} {pattern} FILTER({test}) {PAGE_TOKEN}\n}}"
+        where = f"{self.dataset} WHERE {{ {self.is_record} {pattern} FILTER({test} && isIRI(?record)) {PAGE_TOKEN}\n}}"
         if kind != CONCEPT and self.store.paged:  # pages go by IRIs
             rows = self.store.select_by_key(f"SELECT DISTINCT ?record ?{variable} {where}", "record")
             return Counter(value for _, value in rows if value is not None)

@@ -163,6 +163,15 @@ def told(text: str, facts: str) -> str:
     return " ".join(check(text, FACTS + facts).advice)
 
 
+def test_a_record_that_is_a_blank_node_is_none() -> None:
+    """Given a blank node of the records' class, then it is not counted, as `gaps` and `run` do not."""
+    report = check(facts=FACTS + "m:graph1 { [] a crm:E22_Human-Made_Object ; crm:P45_consists_of v:silk . }")
+
+    assert report.records == 3
+    assert counts(report, "material")["class"] == 1
+    assert report.classes["material"]["https://museum.example.org/vocab/silk"] == 1
+
+
 def test_prefixes_are_those_of_the_profile_the_closest_first() -> None:
     """Given predicates that only the profile has a prefix for, then a hint writes them so that it can be copied."""
     facts = "m:graph1 { m:o1 <https://museum.example.org/vocab/v/dye> v:red ; v:hue v:red ; m:shade v:red . }"
