@@ -106,6 +106,13 @@ class _Check:
 
     def records(self) -> int:
         self.report.records = self._number("")
+        unnamed = self._one(
+            f"SELECT (COUNT(DISTINCT ?record) AS ?n) {self._from} WHERE {{ {self._reader.is_record} FILTER(isBlank(?record)) }}"
+        )
+        if unnamed:
+            self._advice.append(
+                f"{unnamed:,} records are blank nodes and are left out: nothing can be said of them; give them IRIs."
+            )
         return self.count("records", "", self._profile.record_text(self.hints.short), self.report.records)
 
     def path(self, kind: str, name: str, path: Path, test: str = "") -> None:

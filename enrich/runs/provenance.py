@@ -19,7 +19,7 @@ from enrich.answering.decision import Candidate, Decision
 from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.runs.validation import Triple
 from ontology.kinds import DATE
-from ontology.paths import steps
+from ontology.paths import path_text, steps
 from ontology.profiles import PropertyProfile
 from ontology.spans import Span, edtf_year, span_of
 from ontology.terms import CRM, DCT, ECRM, ENR, PROV, RDF, XSD, Names, OntologyError, class_term, named_node
@@ -172,6 +172,21 @@ def _prediction(
         yield iri, _ANSWERS, answer
         if value.broader:
             yield iri, _BROADER, f'"true"^^{XSD.boolean}'
+        if prop.name in subject.minted:
+            yield from _carrier(context.names, subject, prop)
+
+
+def _carrier(names: Names, subject: Subject, prop: PropertyProfile) -> Iterator[Triple]:
+    """How the record leads to a node of ours that stands for one that is not there, or that has no IRI."""
+    along = [step for step in steps(prop.node) if not step.optional]
+    here, node = str(subject.iri), str(subject.nodes[prop.name])
+    for number, step in enumerate(along, 1):
+        between = names.mint("node", subject.iri, path_text(prop.node), str(number))
+        there = node if number == len(along) else str(between)
+        yield (there, str(step.predicate), here) if step.inverse else (here, str(step.predicate), there)
+        here = there
+    if prop.node_class is not None:
+        yield node, _TYPE, str(prop.node_class)
 
 
 def _object(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[str, list[Triple]]:

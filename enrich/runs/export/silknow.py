@@ -9,7 +9,7 @@ The activity is the prediction itself, so all that our own pattern says of it ca
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -144,7 +144,7 @@ def _statement(
         (statement, SILK.L18, score),
         (statement, RDF.subject, said[CRM.P140_assigned_attribute_to][0]),
         (statement, RDF.predicate, said[CRM.P177_assigned_property_of_type][0]),
-        (statement, RDF.object, said[ENR.answers][0]),
+        (statement, RDF.object, _object(said)),
         (statement, PROV.wasGeneratedBy, prediction),
         (prediction, RDF.type, PROV.Activity),
         (prediction, PROV.atTime, time),
@@ -153,6 +153,13 @@ def _statement(
     ]
     for subject, predicate, obj in rows:
         yield Quad(subject, predicate, obj, PREDICTIONS)
+
+
+def _object(said: Mapping[NamedNode, Sequence[Term]]) -> Term:
+    """The class that is asserted, or the node, where the predicate leads from the class to it."""
+    answer: Term = said[ENR.answers][0]
+    backwards = said[CRM.P140_assigned_attribute_to][0] == answer
+    return said[CRM.P141_assigned][0] if backwards else answer
 
 
 def _evidence(prediction: NamedNode, described: _Described) -> Term:
