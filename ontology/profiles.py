@@ -75,7 +75,8 @@ class PropertyProfile:
     `value_class` stands between (a time-span that falls within a century). `classes=()`: every IRI value
     is a class or, with a `scheme`, every concept of it. A raw value that is not a class is followed along
     `narrower` paths, any number of times, until it reaches a class or a collection of `groups`, which
-    stands for a class. Classes with fewer than `minimum` training values are left out of a model.
+    stands for a class. A record that one of the paths `stated` leads on from states the value in another way,
+    and has no gap. Classes with fewer than `minimum` training values are left out of a model.
 
     Of the `kind` "literal" the values are literals, and `rules` say which of them are one class. Of the kind "date" they
     are dates, `by` or `classes` says into which spans of years they fall, and `begin` and `end` lead from the object
@@ -104,6 +105,7 @@ class PropertyProfile:
     keep: Keep = ""
     synonyms: Mapping[str, str] = Field(default_factory=dict)
     unknown: Unknown = ()
+    stated: Paths = ()
     minimum: StrictInt = Field(default=1, ge=1)
     many: StrictBool = False
 

@@ -191,7 +191,7 @@ def _before(reader: Reader, path: Path, nodes: list[NamedNode]) -> Iterator[str]
 def _paths(profile: Profile) -> Iterator[Path]:
     """What is read of a record."""
     yield (profile.known_by,)
-    yield from (path for prop in profile.properties for path in prop.paths)
+    yield from (path for prop in profile.properties for path in (*prop.paths, *prop.stated))
     yield from (text.path for text in profile.texts)
     yield from (image.path for image in profile.images)
     yield from (context.path for context in profile.contexts)

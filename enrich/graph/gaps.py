@@ -75,11 +75,11 @@ def _at_once(reader: Reader, chosen: Sequence[PropertyProfile], *, rough: bool) 
     OPTIONAL with an unbound test is used rather than NOT EXISTS, which some stores evaluate anew for every
     record. A record that two graphs type comes twice.
     """
-    optionals = " ".join(
-        f"OPTIONAL {{ {_values(reader, p, f'?v{number}')} }}" for number, p in enumerate(chosen)
-    )
-    unbound = " || ".join(f"!BOUND(?v{n})" for n in range(len(chosen)))
-    variables = " ".join(f"?v{n}" for n in range(len(chosen)))
+    found = {p.name: _ways(reader, p, f"v{number}") for number, p in enumerate(chosen)}
+    optionals = " ".join(f"OPTIONAL {{ {way} }}" for ways in found.values() for way in ways.values())
+    unbound = " || ".join(f"({' && '.join(f'!BOUND({v})' for v in ways)})" for ways in found.values())
+    variables = " ".join(variable for ways in found.values() for variable in ways)
+    owners = [name for name, ways in found.items() for _ in ways]
     pattern = f"{reader.is_record} {PAGE_TOKEN}\n{optionals} FILTER({unbound})"
     apart = reader.graphs and DEFAULT_GRAPH not in reader.graphs and not reader.profile.record_graphs
     if rough and apart:
@@ -89,8 +89,8 @@ def _at_once(reader: Reader, chosen: Sequence[PropertyProfile], *, rough: bool) 
         query = f"SELECT ?record {variables} {reader.dataset} WHERE {{ {pattern} }}"
     for record, *values in reader.store.select_by_key(query, "record"):
         if isinstance(record, NamedNode):
-            lacking = (p.name for p, value in zip(chosen, values, strict=True) if value is None)
-            yield GapRow(record, tuple(lacking))
+            stated = {name for name, value in zip(owners, values, strict=True) if value is not None}
+            yield GapRow(record, tuple(p.name for p in chosen if p.name not in stated))
 
 
 def _by_property(reader: Reader, chosen: Sequence[PropertyProfile]) -> Iterator[GapRow]:
@@ -103,7 +103,7 @@ def _by_property(reader: Reader, chosen: Sequence[PropertyProfile]) -> Iterator[
     def lacking(prop: PropertyProfile) -> Iterator[tuple[str, str]]:
         query = (
             f"SELECT DISTINCT ?record {reader.dataset} WHERE {{ {reader.is_record} {PAGE_TOKEN}\n"
-            f"FILTER NOT EXISTS {{ {_values(reader, prop, '?v')} }} }}"
+            f"{' '.join(f'FILTER NOT EXISTS {{ {way} }}' for way in _ways(reader, prop, 'v').values())} }}"
         )
         for (record,) in reader.store.select_by_key(query, "record"):
             if isinstance(record, NamedNode):
@@ -114,9 +114,14 @@ def _by_property(reader: Reader, chosen: Sequence[PropertyProfile]) -> Iterator[
         yield GapRow(NamedNode(record), tuple(dict.fromkeys(name for _, name in rows)))
 
 
-def _values(reader: Reader, prop: PropertyProfile, variable: str) -> str:
-    """A pattern that binds the values of the property that are in a class."""
-    return f"{values_pattern(prop, variable)} {reader.value_filter(prop, variable)}"
+def _ways(reader: Reader, prop: PropertyProfile, name: str) -> dict[str, str]:
+    """By variable a pattern that binds it: the values of the property that are in a class, and what is stated
+    otherwise. A record that matches one of them has no gap."""
+    value = f"?{name}"
+    ways = {value: f"{values_pattern(prop, value)} {reader.value_filter(prop, value)}"}
+    for number, path in enumerate(prop.stated):
+        ways[f"{value}_s{number}"] = path_pattern("?record", path, f"{value}_s{number}")
+    return ways
 
 
 def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapReport:

@@ -26,7 +26,7 @@ _BATCH = 500
 @dataclass(frozen=True, slots=True)
 class PatternCount:
     """How many records a pattern of the profile finds something for. `kind` is records, node, predicate,
-    value, class, several, text, image, context or label; `name` the property's or context's."""
+    value, class, several, stated, text, image, context or label; `name` the property's or context's."""
 
     kind: str
     name: str
@@ -71,6 +71,7 @@ def check_profile(store: Store, profile: Profile, names: Names) -> ProfileReport
         return check.report
     for prop in profile.properties:
         check.property(prop)
+        check.stated(prop)
     for text in profile.texts:
         check.path("text", text.name, text.path, "isLiteral(?end)")
     for number, image in enumerate(profile.images, 1):
@@ -173,6 +174,13 @@ class _Check:
                 self.count("class", prop.name, "", 0)
                 return
         self._values(prop, to_value, value, key)
+
+    def stated(self, prop: PropertyProfile) -> None:
+        """Count the records that state a value in other ways."""
+        for path in prop.stated:
+            self.count(
+                "stated", prop.name, _shown(path), self._number(path_triples("record", path, "stated"))
+            )
 
     def _other_kind(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> bool:
         """Say so where the values are there, but of another kind than the profile says."""

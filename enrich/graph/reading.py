@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
@@ -240,6 +240,7 @@ class Reader:
         typed = self._rows(values, "", self.is_record)
         self._confirm_absent([record for record in records if record.value not in typed])
         properties = {p.name: self._property_rows(values, p) for p in self.profile.properties}
+        stated = {p.name: self._stating(values, p) for p in self.profile.properties}
         texts = {
             t.path: self._rows(values, "?v", path_pattern("?record", t.path, "?v"))
             for t in self.profile.texts
@@ -249,7 +250,8 @@ class Reader:
         ]
         contexts = {c.name: self._context_rows(values, c) for c in self.profile.contexts}
         return [
-            self._subject(iri, iri.value in typed, properties, texts, images, contexts) for iri in records
+            self._subject(iri, iri.value in typed, properties, stated, texts, images, contexts)
+            for iri in records
         ]
 
     def _confirm_absent(self, records: Iterable[NamedNode]) -> None:
@@ -276,6 +278,11 @@ class Reader:
         value = onward(prop, "?node" if prop.node else "?record", "?v")
         return self._rows(values, "?node ?v", f"{node} OPTIONAL {{ {value} }}")
 
+    def _stating(self, values: str, prop: PropertyProfile) -> set[str]:
+        """The records that state the value in another way than by a class."""
+        rows = (self._rows(values, "", path_pattern("?record", path, "?stated")) for path in prop.stated)
+        return {record for found in rows for record in found}
+
     def _context_rows(self, values: str, context: ContextProfile) -> Values:
         if not context.graph:
             return self._rows(values, "?v", path_pattern("?record", context.path, "?v"))
@@ -289,6 +296,7 @@ class Reader:
         iri: NamedNode,
         typed: bool,
         properties: Mapping[str, Values],
+        stated: Mapping[str, Collection[str]],
         texts: Mapping[Path, Values],
         images: Sequence[Values],
         contexts: Mapping[str, Values],
@@ -336,7 +344,9 @@ class Reader:
                 if (number := mean_number((v for (v,) in contexts[name].get(key, [])), unit)) is not None
             },
         )
-        missing = tuple(p.name for p in self.profile.properties if p.name not in known)
+        missing = tuple(
+            p.name for p in self.profile.properties if p.name not in known and key not in stated[p.name]
+        )
         return Subject(iri, record, nodes, frozenset(minted), missing)
 
 

@@ -142,3 +142,22 @@ def test_a_class_that_nothing_has_is_told_with_those_there_are(store: Store, tmp
         "record_class: nothing is a m:Print|m:Photo; there are m:Painting (2), m:Sculpture (2)"
         in report.advice[0]
     )
+
+
+def test_what_is_stated_in_another_way_is_no_gap(store: Store, tmp_path: Path) -> None:
+    """Given paintings and sculptures with a medium, or with a note or a named thing instead, when the medium is
+    looked for, then those with another statement have no gap, in reading as in counting, and no class."""
+    text = RICH.replace(
+        '[{ scheme = "m:media" }]', '[{ scheme = "m:media" }]\nstated = [["m:note"], ["m:named", "m:text"]]'
+    )
+    text = text.replace('"m:Painting", ', '"m:Painting", "m:Drawing", ')
+    workspace = filled(store, text, tmp_path)
+
+    counted = count_gaps(workspace).properties
+    report = check_profile(store, workspace.profile, workspace.names)
+    read = {s.iri.value[-1]: s for s in workspace.reader.read_all()}
+
+    assert (counted["medium"].missing, counted["material"].missing, counted["place"].missing) == (1, 2, 0)
+    assert [n for n, s in read.items() if "medium" in s.missing] == ["4"]
+    assert "medium" not in read["3"].record.known
+    assert [p.records for p in report.patterns if p.kind == "stated"] == [2, 1]
