@@ -21,7 +21,7 @@ _FORM = (
     '"crm:P45_consists_of", "^crm:P108_has_produced", "skos:broader*" or "schema:material|schema:artMedium"'
 )
 _KINDS = {"class": RDF.type, "type": CRM.P2_has_type, "scheme": SKOS.inScheme}
-CONDITIONS = (*_KINDS, "language", "pattern", "where")
+CONDITIONS = (*_KINDS, "language", "pattern", "where", "not")
 _PREFIXED = re.compile(r"[A-Za-z_][\w.-]*:[^\s/]")
 
 
@@ -106,7 +106,12 @@ def condition_of(value: object, prefixes: Mapping[str, str]) -> Condition:
     if not isinstance(where, Mapping):
         raise ValueError('where must be a table such as { "schema:unitCode" = "CMT" }')
     facts += [(step_of(key, prefixes), values_of(given, prefixes)) for key, given in where.items()]
-    return Condition(tuple(facts), _texts(value.get("language", ())), _regex(value.get("pattern", "")))
+    excluded = condition_of(value["not"], prefixes) if "not" in value else None
+    if excluded and (excluded.languages or excluded.pattern or excluded.excluded):
+        raise ValueError("not takes class, type, scheme and where")
+    return Condition(
+        tuple(facts), _texts(value.get("language", ())), _regex(value.get("pattern", "")), excluded
+    )
 
 
 def values_of(value: object, prefixes: Mapping[str, str]) -> tuple[NamedNode | str, ...]:

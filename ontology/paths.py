@@ -41,6 +41,8 @@ class Condition:
     facts: tuple[tuple[Step, tuple[NamedNode | str, ...]], ...] = ()
     languages: tuple[str, ...] = ()
     pattern: str = ""
+    excluded: Condition | None = None
+    """What must not hold: facts alone."""
 
 
 Path = tuple[Step | Condition, ...]
@@ -77,6 +79,7 @@ def condition_text(condition: Condition, said: Said = str) -> str:
         parts.append(f"{_step_text(step, said)} {shown}".strip())
     parts += [f"@{'|'.join(condition.languages)}"] if condition.languages else []
     parts += [repr(condition.pattern)] if condition.pattern else []
+    parts += [f"not {condition_text(condition.excluded, said)}"] if condition.excluded else []
     return ", ".join(parts)
 
 
@@ -149,6 +152,8 @@ def condition_pattern(condition: Condition, node: str) -> str:
         patterns.append(f"FILTER(isLiteral({node}) && ({' || '.join(tests)}))")
     if condition.pattern:
         patterns.append(f"FILTER(REGEX(STR({node}), {Literal(condition.pattern)}))")
+    for fact in condition.excluded.facts if condition.excluded else ():
+        patterns.append(f"FILTER NOT EXISTS {{ {condition_pattern(Condition((fact,)), node)} }}")
     return " ".join(patterns)
 
 
@@ -172,7 +177,7 @@ def single_steps(path: Path) -> Iterator[tuple[Path, Step]]:
     before: Path = ()
     for part in path:
         if isinstance(part, Condition):
-            for step, _ in part.facts:
+            for step, _ in (*part.facts, *(part.excluded.facts if part.excluded else ())):
                 yield from ((before + up, way) for up, way in single_steps((step,)))
             continue
         for way in part.ways:

@@ -356,6 +356,14 @@ def load_profile(name_or_file: str | FilePath) -> Profile:
     return parse_profile(text, path.stem, str(path))
 
 
+def profile_text(name_or_file: str | FilePath) -> str:
+    """A profile as its file writes it. Raises OntologyError when it is none."""
+    load_profile(name_or_file)
+    if isinstance(name_or_file, str) and name_or_file in profile_names():
+        return _shipped(name_or_file)
+    return FilePath(name_or_file).read_text(encoding="utf-8")
+
+
 def parse_profile(text: str, name: str, where: str) -> Profile:
     """A profile from TOML text. `where` names the source in errors. Raises OntologyError."""
     document = _toml(text, where)

@@ -1,6 +1,7 @@
 """Verbs that set a museum up: init, profile, gaps."""
 
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.settings.loading import write_initial
-from ontology.profiles import load_profile, profile_names
+from ontology.profiles import load_profile, profile_names, profile_text
 
 EXAMPLES = {
     "init": "enrich init silk --profile silknow\ncd silk",
@@ -100,6 +101,19 @@ def profile_list(as_json: Json = False) -> None:
         write_json([{"name": n, "title": t, "properties": q.split(", ")} for n, t, q in rows])
     else:
         write_table(("profile", "title", "properties"), rows)
+
+
+@profile.command("show", epilog=example("enrich profile show linked-art > my-museum.toml"))
+def profile_show(
+    name: Annotated[str, typer.Argument(metavar="PROFILE", help="A name (enrich profile list) or a file.")],
+    as_json: Json = False,
+) -> None:
+    """Print a profile as its file writes it, to be read or to begin one's own with."""
+    text = profile_text(name)
+    if as_json:
+        write_json(tomllib.loads(text))
+    else:
+        sys.stdout.write(text)
 
 
 @profile.command("check", epilog=example("enrich profile check\nenrich profile check my-museum.toml --json"))

@@ -16,6 +16,7 @@ from enrich.graph.records import Seen
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
+from ontology.paths import path_pattern
 from ontology.profiles import PropertyProfile
 from ontology.terms import values_block
 

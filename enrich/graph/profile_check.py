@@ -179,7 +179,10 @@ class _Check:
         """Count the records that state a value in other ways."""
         for path in prop.stated:
             self.count(
-                "stated", prop.name, _shown(path), self._number(path_triples("record", path, "stated"))
+                "stated",
+                prop.name,
+                self.hints.shown(path),
+                self._number(path_triples("record", path, "stated")),
             )
 
     def _other_kind(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> bool:

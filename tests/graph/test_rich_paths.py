@@ -48,6 +48,8 @@ value = [{ scheme = "m:media" }]
 path = ["m:named", { type = "m:title" }, "m:text"]
 [texts.note]
 path = ["m:note", { language = "en" }]
+[texts.other]
+path = ["m:named", { not = { type = "m:title" } }, "m:text"]
 """
 )
 
@@ -84,7 +86,7 @@ def test_values_are_found_along_every_way_that_a_profile_names(store: Store, tmp
         "o3": {"place": ["rome"], "material": ["clay"]},
     }
     texts = {s.iri.value[-1]: [t.value for t in s.record.texts] for s in workspace.reader.read_all()}
-    assert texts == {"1": ["The first", "blue"], "2": [], "3": ["grey"]}
+    assert texts == {"1": ["The first", "blue", "inv. 1"], "2": [], "3": ["grey"]}
 
 
 def test_gaps_and_the_check_count_what_is_read(store: Store, tmp_path: Path) -> None:
@@ -97,7 +99,11 @@ def test_gaps_and_the_check_count_what_is_read(store: Store, tmp_path: Path) -> 
     assert (counted.records, missing) == (3, {"place": 0, "material": 1, "medium": 1})
     with_class = {p.name: p.records for p in report.patterns if p.kind == "class"}
     assert (report.records, with_class) == (3, {"place": 3, "material": 2, "medium": 2})
-    assert {p.name: p.records for p in report.patterns if p.kind == "text"} == {"title": 1, "note": 2}
+    assert {p.name: p.records for p in report.patterns if p.kind == "text"} == {
+        "title": 1,
+        "note": 2,
+        "other": 1,
+    }
     assert report.fits
 
 

@@ -28,9 +28,9 @@ def profile(text: str):  # type: ignore[no-untyped-def]
     return parse_profile(text, "small", "small.toml")
 
 
-def test_the_package_has_two_profiles_with_the_same_properties() -> None:
-    assert profile_names() == ("linked-art", "silknow")
-    for name in profile_names():
+def test_the_profiles_of_the_package() -> None:
+    assert profile_names() == ("dublin-core", "edm", "linked-art", "schema-org", "silknow", "wikidata")
+    for name in ("linked-art", "silknow"):
         assert [p.name for p in load_profile(name).properties] == ["place", "time", "technique", "material"]
 
 
@@ -155,7 +155,8 @@ def test_what_is_wrong_is_told_with_its_place(text: str, said: str) -> None:
 
 def test_no_such_profile(tmp_path: Path) -> None:
     with pytest.raises(
-        OntologyError, match="no profile and no file is called 'nonesuch'; profiles: linked-art, silknow"
+        OntologyError,
+        match="no profile and no file is called 'nonesuch'; profiles: dublin-core, edm, linked-art",
     ):
         load_profile("nonesuch")
     latin = tmp_path / "latin.toml"
