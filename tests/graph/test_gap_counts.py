@@ -168,15 +168,32 @@ ECRM = "PREFIX c: <http://erlangen-crm.org/current/> "
 DUMPS = {
     "foreign/dma/consolidated_data.n3.zip": (
         CRM, "c:E22_Man-Made_Object",
-        {"material": "?r c:P45_consists_of ?v", "maker": "?r c:P108i_was_produced_by/c:P14_carried_out_by ?v"},
+        {
+            "material": "?r c:P45_consists_of ?v FILTER(isIRI(?v))",
+            "maker": "?r c:P108i_was_produced_by/c:P14_carried_out_by ?v FILTER(!STRENDS(STR(?v), '/unknown'))",
+            "time": "?r c:P108i_was_produced_by/c:P4_has_time-span ?s . ?s c:P82a_begin_of_the_begin|c:P82b_end_of_the_end ?v",
+        },
+    ),
+    "foreign/bnp/uris-NLP.nt.gz": (
+        "PREFIX c: <http://purl.org/dc/terms/> ", "<http://www.europeana.eu/schemas/edm/ProvidedCHO>",
+        {
+            "place": "?r c:spatial ?v FILTER(!REGEX(?v, '^\\\\W*(s\\\\.l)?\\\\W*$', 'i'))",
+            "department": "?r c:isPartOf ?v",
+        },
     ),
     "foreign/vangogh/ttl": (
         CRM, "c:E22_Human-Made_Object",
-        {"material": "?r c:P45_consists_of ?v", "technique": "?r c:P108i_was_produced_by/c:P32_used_general_technique ?v"},
+        {
+            "material": "?r c:P45_consists_of ?v FILTER(isIRI(?v))",
+            "technique": "?r c:P108i_was_produced_by/c:P32_used_general_technique ?v FILTER(isIRI(?v))",
+        },
     ),
     "silknow/records.nq.gz": (
         ECRM, "c:E22_Man-Made_Object",
-        {"material": "?n c:P108_has_produced ?r ; c:P126_employed ?v", "place": "?n c:P108_has_produced ?r ; c:P8_took_place_on_or_within ?v"},
+        {
+            "material": "?n c:P108_has_produced ?r ; c:P126_employed ?v FILTER(isIRI(?v))",
+            "place": "?n c:P108_has_produced ?r ; c:P8_took_place_on_or_within ?v FILTER(isIRI(?v))",
+        },
     ),
 }  # fmt: skip
 """Real dumps by their file: the prefix, the class of the records, and patterns for some of the drafted properties."""
@@ -195,7 +212,6 @@ def test_gaps_of_a_draft_on_a_real_dump_are_those_of_a_query(
     monkeypatch.chdir(tmp_path)
     assert main(["load", str(source)]) == 0
     assert main(["profile", "draft", "mine.toml", "--yes"]) == 0
-    assert main(["profile", "check", "mine.toml"]) == 0
     assert main(["init", ".", "--profile", "mine.toml", "--force"]) == 0
     capsys.readouterr()
     assert main(["gaps", "--json"]) == 0
@@ -204,7 +220,7 @@ def test_gaps_of_a_draft_on_a_real_dump_are_those_of_a_query(
     held = ox.Store.read_only(str(tmp_path / "store"))
     records = records_of(held, f"{prefix} SELECT ?r WHERE {{ ?r a {cls} FILTER(isIRI(?r)) }}")
     for name, pattern in patterns.items():
-        stated = records_of(held, f"{prefix} SELECT ?r WHERE {{ {pattern} FILTER(isIRI(?v)) }}")
+        stated = records_of(held, f"{prefix} SELECT ?r WHERE {{ {pattern} }}")
         assert found[name]["missing"] == len(records - stated), name
 
 
