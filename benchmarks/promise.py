@@ -1,6 +1,6 @@
 """Whether the promise of precision is kept where the gaps are: on groups and blocks that never recorded a property.
 
-    python benchmarks/promise.py --draw FILE.json --figure FILE.png [--sets silk]
+    python benchmarks/promise.py --draw FILE.json --figure FILE.png [--sets silk made] [--kinds group block]
     python benchmarks/promise.py [--data DIR] [--sets silk collections dma made] [--kinds group block split]
         [--least N] [--records N] [--plain] [--out FILE.json] [--figure FILE.png]
 
@@ -379,7 +379,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.draw:
         drawn = json.loads(asked.draw.read_text(encoding="utf-8"))
-        figure({k: part for k, part in drawn.items() if k.partition(",")[0] in asked.sets}, asked.figure)
+        wanted = {f"{name}, {kind}" for name in asked.sets for kind in asked.kinds}
+        figure({k: part for k, part in drawn.items() if k in wanted}, asked.figure)
         return
     data_or_skip("silknow/records.nq.gz", asked.data)
     found: dict[str, Any] = {}

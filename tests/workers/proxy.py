@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, which passes on, answers 500, hangs, refuses or falls silent, as it is told."""
+"""A TCP proxy before a server, which passes on, answers 500 or 404, hangs, refuses or falls silent, as it is told."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-PASS, ERROR, HANG, DOWN = "pass", "error", "hang", "down"
-_REFUSAL = (
-    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n"
-    b"Connection: close\r\n\r\nno space\n"
-)
+PASS, ERROR, MISSING, HANG, DOWN = "pass", "error", "missing", "hang", "down"
+_REFUSALS = {
+    mode: f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot now.\n"
+    for mode, status in ((ERROR, "500 Internal Server Error"), (MISSING, "404 Not Found"))
+}
 
 
 class Proxy:
@@ -24,7 +24,7 @@ class Proxy:
         self._mode = PASS
         self.refused = 0
         self.every = 1
-        """In the mode ERROR, of so many connections one is refused."""
+        """In the modes ERROR and MISSING, of so many connections one is refused."""
         self._count = 0
         self._silenced: set[socket.socket] = set()
         self._passing: set[socket.socket] = set()
@@ -64,7 +64,7 @@ class Proxy:
         with client:
             mode = self.mode
             self._count += 1
-            if mode == ERROR and self._count % self.every:
+            if mode in _REFUSALS and self._count % self.every:
                 mode = PASS
             if mode == PASS:
                 self._pass(client)
@@ -72,11 +72,11 @@ class Proxy:
             self.refused += 1
             if mode == HANG:
                 self._ended.wait(30)
-            elif mode == ERROR:
+            elif mode in _REFUSALS:
                 with suppress(OSError):
                     client.settimeout(2)
                     client.recv(1_000_000)
-                    client.sendall(_REFUSAL)
+                    client.sendall(_REFUSALS[mode].encode())
             # DOWN: closed at once
 
     def _pass(self, client: socket.socket) -> None:
