@@ -91,31 +91,33 @@ INSERT DATA {
 @pytest.mark.parametrize(
     ("condition", "found"),
     [
-        ({"class": "ex:Name"}, {"a"}),
-        ({"class": ["ex:Name", "ex:Other"]}, {"a", "b"}),
-        ({"type": "ex:Title"}, {"a"}),
-        ({"scheme": "ex:Scheme"}, {"a"}),
-        ({"language": "en"}, {"the name"}),
-        ({"language": ["fr", ""]}, {"le nom", "1234"}),
-        ({"pattern": "^[0-9]+$"}, {"1234"}),
-        ({"pattern": "/[ab]$"}, {"a", "b"}),
-        ({"where": {"ex:unit": "ex:inch"}}, {"b"}),
-        ({"where": {"ex:unit": True}}, {"a", "b"}),
-        ({"not": {"class": "ex:Name", "where": {"^ex:part": True}}, "pattern": "x.example"}, {"b"}),
-        ({"where": {"ex:note": "in centimetres"}}, {"a"}),
-        ({"where": {"^ex:part": True}}, {"c"}),
-        ({"where": {"ex:unit": ["ex:cm", "ex:inch"]}, "class": "ex:Other"}, {"b"}),
+        ({"class": "ex:Name"}, ["a"]),
+        ({"class": ["ex:Name", "ex:Other"]}, ["a", "b"]),
+        ({"type": "ex:Title"}, ["a"]),
+        ({"scheme": "ex:Scheme"}, ["a"]),
+        ({"language": "en"}, ["the name"]),
+        ({"language": ["fr", ""]}, ["1234", "le nom"]),
+        ({"pattern": "^[0-9]+$"}, ["1234"]),
+        ({"pattern": "/[ab]$"}, ["a", "b"]),
+        ({"where": {"ex:unit": "ex:inch"}}, ["b"]),
+        ({"where": {"ex:unit": True}}, ["a", "b"]),
+        ({"not": {"class": "ex:Name", "where": {"^ex:part": True}}, "pattern": "x.example"}, ["b"]),
+        ({"where": {"ex:note": "in centimetres"}}, ["a"]),
+        ({"where": {"^ex:part": True}}, ["c"]),
+        ({"where": {"ex:unit": ["ex:cm", "ex:inch"]}, "class": "ex:Other"}, ["b"]),
     ],
     ids=str,
 )
-def test_a_condition_keeps_the_nodes_of_which_it_holds(condition: dict[str, object], found: set[str]) -> None:
+def test_a_condition_keeps_the_nodes_of_which_it_holds(
+    condition: dict[str, object], found: list[str]
+) -> None:
     store = Store()
     store.update(GRAPH)
     path = read("ex:to", condition)
 
     for pattern in (path_pattern("?record", path, "?v"), path_triples("record", path, "v")):
         rows = store.query(f"SELECT ?v WHERE {{ {pattern} }}")
-        assert {row[0].value.removeprefix(EX["ex"]) for row in rows} == found  # type: ignore[union-attr]
+        assert sorted({row[0].value.removeprefix(EX["ex"]) for row in rows}) == found  # type: ignore[union-attr]
 
 
 def test_a_path_may_end_in_a_term_that_a_condition_holds_of() -> None:
