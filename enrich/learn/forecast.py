@@ -1,29 +1,43 @@
-"""What a model will answer, before its first night: the gaps by group, property and regime, and what is promised."""
+"""What a model will answer, before its first night: the gaps by group, property and regime, and what is promised.
+
+Records with a gap are unlike those that teach, so what was answered of the latter says little: some of the gaps
+are asked. Only a model that looks at pictures is judged by its held-out records, since none are fetched to count.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from random import Random
 
-from pyoxigraph import NamedNode
+import numpy as np
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.model.description import ModelDescription, promises_of
-from classifiers.model.regimes import REGIMES, Regime
+from classifiers.base import Progress, no_progress
+from classifiers.data import Record
+from classifiers.model.model import Model
+from classifiers.model.promises import answered
+from classifiers.model.regimes import REGIMES, Experience, Regime
 from enrich.errors import ModelError
 from enrich.graph.gaps import scan
+from enrich.learn.evaluation import load_model
 from enrich.workspace import Workspace
 
 _BATCH = 500
+SAMPLE = 100
+"""Gaps of a group, property and regime that are asked, drawn at random; all where there are fewer."""
+
+Key = tuple[str, str, Regime]
+"""Group, property and regime."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The gaps of one property in one group and regime, how many of them are expected to be answered, and the
-    precision that is promised; None where nothing is, and then none is answered."""
+    precision that is promised; None where nothing is: none is answered then, unless the museum's own threshold is
+    in force."""
 
     group: str
     property: str
@@ -34,43 +48,68 @@ class Forecast:
     promised: float | None
 
 
-def forecast(workspace: Workspace, model: Path, progress: Progress = no_progress) -> list[Forecast]:
+def forecast(workspace: Workspace, folder: Path, progress: Progress = no_progress) -> list[Forecast]:
     """Read the records with gaps, and say of each group and property what the model would do. Raises ModelError."""
-    try:
-        described = ModelDescription.read(model)
-    except ClassifierError as error:
-        raise ModelError(str(error)) from error
-    experience = described.experience
-    if experience is None:
-        raise ModelError(f"{model} was trained before regimes were known; train it again")
-    names = [p.name for p in described.properties]
-    counts: Counter[tuple[str, str, Regime]] = Counter()
-    rows = (row.record for row in scan(workspace.reader, names))
-    done = 0
-    for batch in _batches(rows):
-        subjects = [s for s in workspace.reader.read(batch) if s.problem is None]
-        places = experience.places([s.record for s in subjects])
-        for name in names:
-            regimes = experience.regimes(name, places)
-            for subject, group, regime in zip(subjects, places.groups, regimes, strict=True):
-                if name in subject.missing:
-                    counts[group, name, REGIMES[regime]] += 1
-        done += len(batch)
-        progress("reading gaps", done, 0)
-    promises = promises_of(model, described.digest)
-    if not promises:
-        raise ModelError(f"{model} changed while its gaps were counted; count them again")
+    model = load_model(folder)
+    if model.experience is None:
+        raise ModelError(f"{folder} was trained before regimes were known; train it again")
+    own = workspace.settings.decision.thresholds
+    counts, drawn = _counted(workspace, model, model.experience, progress)
+    shares = _held_out(model, drawn) if "image" in model.members else _asked(workspace, model, drawn)
     found = []
     for (group, name, regime), gaps in sorted(counts.items()):
-        promise = promises.get(regime, {}).get(name)
-        answered, promised = 0, None
-        if promise is not None and promise.kept:
-            answered, promised = round(gaps * promise.coverage), promise.target
-        labelled = experience.labelled.get(name, {}).get(group, 0)
-        found.append(Forecast(group, name, regime, labelled, gaps, answered, promised))
+        promise = model.parts()[regime].promises.get(name) if regime in model.parts() else None
+        kept = promise is not None and promise.kept and name not in own
+        labelled = model.experience.labelled.get(name, {}).get(group, 0)
+        share = shares[group, name, regime]
+        target = model.target_precision if kept else None
+        found.append(Forecast(group, name, regime, labelled, gaps, round(gaps * share), target))
     return found
 
 
-def _batches(rows: Iterator[NamedNode]) -> Iterator[list[NamedNode]]:
+def _counted(
+    workspace: Workspace, model: Model, experience: Experience, progress: Progress
+) -> tuple[Counter[Key], dict[Key, list[Record]]]:
+    """The gaps by group, property and regime, and some records of each, any as likely as another."""
+    counts: Counter[Key] = Counter()
+    drawn: dict[Key, list[Record]] = defaultdict(list)
+    chance, done = Random(0), 0
+    rows = (row.record for row in scan(workspace.reader, [p.name for p in model.properties]))
     while batch := list(islice(rows, _BATCH)):
-        yield batch
+        subjects = [s for s in workspace.reader.read(batch) if s.problem is None]
+        places = experience.places([s.record for s in subjects])
+        for name in (p.name for p in model.properties):
+            regimes = experience.regimes(name, places)
+            for subject, group, regime in zip(subjects, places.groups, regimes, strict=True):
+                if name not in subject.missing:
+                    continue
+                key = (group, name, REGIMES[regime])
+                counts[key] += 1
+                if len(drawn[key]) < SAMPLE:
+                    drawn[key].append(subject.record)
+                elif (at := chance.randrange(counts[key])) < SAMPLE:
+                    drawn[key][at] = subject.record
+        done += len(batch)
+        progress("reading gaps", done, 0)
+    return counts, drawn
+
+
+def _asked(workspace: Workspace, model: Model, drawn: Mapping[Key, Sequence[Record]]) -> dict[Key, float]:
+    """The share of the records drawn that a run would answer."""
+    own = workspace.settings.decision.thresholds
+    shares = {}
+    for (group, name, regime), records in drawn.items():
+        found = model.predict(records)[name]
+        reach = own.get(name, found.thresholds)
+        given, _ = answered(found.property, np.nan_to_num(found.fused.probabilities), found.first(), reach)
+        shares[group, name, regime] = float((given & found.fused.present).mean())
+    return shares
+
+
+def _held_out(model: Model, drawn: Iterable[Key]) -> dict[Key, float]:
+    """The share of held-out records that were answered, where anything is promised."""
+    shares = {}
+    for group, name, regime in drawn:
+        promise = model.parts()[regime].promises.get(name) if regime in model.parts() else None
+        shares[group, name, regime] = promise.coverage if promise is not None and promise.kept else 0.0
+    return shares

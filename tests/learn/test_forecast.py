@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from classifiers.model.model import Model
+from enrich.answering.run import run
 from enrich.graph.gaps import count_gaps
 from enrich.learn.forecast import forecast
 from tests.museums import dummy_model, museum
@@ -16,8 +19,37 @@ def test_every_gap_of_a_property_that_was_learnt_is_in_the_forecast(tmp_path: Pa
     gaps = count_gaps(workspace).properties
     for name in learnt:
         assert sum(f.gaps for f in found if f.property == name) == gaps[name].missing
-    assert all(f.answered == 0 for f in found if f.promised is None)
+    assert all(f.promised is None for f in found)  # the museum's thresholds are its own
     assert all(0 <= f.answered <= f.gaps for f in found)
     assert {f.regime for f in found} <= {"seen", "unseen block", "unseen group"}
     few = [f for f in found if f.labelled < 20]
     assert all(f.regime == "unseen group" for f in few)
+
+
+def test_as_many_answers_are_expected_as_a_run_gives(tmp_path: Path) -> None:
+    """Given few gaps, then all of them are asked, and nothing is a guess."""
+    workspace = museum(80)
+    model = dummy_model(workspace, tmp_path / "model")
+    expected = sum(f.answered for f in forecast(workspace, model))
+    summary = run(workspace, model)
+    assert 0 < expected == summary.predicted < summary.predicted + summary.abstained
+
+
+def test_a_model_without_a_threshold_of_the_museums_promises_or_abstains(tmp_path: Path) -> None:
+    workspace = museum(80, decision={})
+    model = dummy_model(workspace, tmp_path / "model")
+    found = forecast(workspace, model)
+    assert found
+    assert all(f.answered == 0 for f in found if f.promised is None)
+
+
+def test_of_many_gaps_some_are_asked_any_as_likely_as_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = museum(80)
+    model = dummy_model(workspace, tmp_path / "model")
+    whole = {(f.group, f.property, f.regime): f.answered for f in forecast(workspace, model)}
+    monkeypatch.setattr("enrich.learn.forecast.SAMPLE", 3)
+    few = {(f.group, f.property, f.regime): f for f in forecast(workspace, model)}
+    assert few.keys() == whole.keys()
+    assert all(whole[key] == f.answered for key, f in few.items() if whole[key] in (0, f.gaps))
