@@ -42,7 +42,7 @@ from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.training_set import TrainingSet, training_set
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 from ontology.terms import Names
 
 COMMON = 50

@@ -52,7 +52,8 @@ from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.hiding import Hidden, Trained, check, hidden_blocks, hidden_groups, train_without
 from enrich.learn.plots import Panel, Point, panels_figure, save
 from enrich.learn.training_set import training_set
-from ontology.profiles import Profile, load_profile, parse_profile
+from ontology.profile_files import load_profile, parse_profile
+from ontology.profiles import Profile
 from ontology.terms import Names
 
 try:

@@ -40,7 +40,7 @@ from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.measures import measure
 from enrich.learn.training_set import training_set
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 from ontology.terms import Names
 
 ROOT = Path(__file__).resolve().parent.parent

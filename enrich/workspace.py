@@ -9,7 +9,8 @@ from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.opening import store_of
 from enrich.settings.loading import FILE_NAME, Settings, load_settings
-from ontology.profiles import Profile, load_profile
+from ontology.profile_files import load_profile
+from ontology.profiles import Profile
 from ontology.terms import Names
 
 

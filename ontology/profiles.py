@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import cache
-from importlib.resources import files
-from pathlib import Path as FilePath
 from typing import Annotated, Any, Self
 from typing import Literal as OneOf
 
@@ -17,14 +13,11 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    TypeAdapter,
-    ValidationError,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
-from ontology.checked import sentence
 from ontology.fields import (
     AStep,
     Classes,
@@ -50,7 +43,7 @@ from ontology.terms import PREFIXES, RDF, SKOS, OntologyError, class_name
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
-def _named(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+def named(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     if "name" in table:
         raise OntologyError(
             f"{name}: 'name' is not a setting; a table's key, or a profile's file, is its name"
@@ -64,7 +57,7 @@ def _tables(value: object) -> object:
         return value
     if not isinstance(value, Mapping):
         raise ValueError("must be a table")
-    return [_named(k, table) if isinstance(table, Mapping) else table for k, table in value.items()]
+    return [named(k, table) if isinstance(table, Mapping) else table for k, table in value.items()]
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -329,82 +322,3 @@ class Profile:
         if any(fnmatchcase(graph, pattern) for pattern in excluded):
             return False
         return not included or any(fnmatchcase(graph, pattern) for pattern in included)
-
-
-@cache
-def profile_names() -> tuple[str, ...]:
-    """The names of the profiles that come with the package, in order."""
-    folder = files("ontology") / "profiles"
-    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
-
-
-def load_profile(name_or_file: str | FilePath) -> Profile:
-    """A profile of the package by its name, or one from a TOML file.
-
-    Raises OntologyError when there is none, or when the file does not say what it must.
-    """
-    if isinstance(name_or_file, str) and name_or_file in profile_names():
-        return parse_profile(_shipped(name_or_file), name_or_file, f"the profile {name_or_file}")
-    path = FilePath(name_or_file)
-    if not path.is_file():
-        known = ", ".join(profile_names())
-        raise OntologyError(f"no profile and no file is called {str(name_or_file)!r}; profiles: {known}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise OntologyError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
-    return parse_profile(text, path.stem, str(path))
-
-
-def profile_text(name_or_file: str | FilePath) -> str:
-    """A profile as its file writes it. Raises OntologyError when it is none."""
-    load_profile(name_or_file)
-    if isinstance(name_or_file, str) and name_or_file in profile_names():
-        return _shipped(name_or_file)
-    return FilePath(name_or_file).read_text(encoding="utf-8")
-
-
-def parse_profile(text: str, name: str, where: str) -> Profile:
-    """A profile from TOML text. `where` names the source in errors. Raises OntologyError."""
-    document = _toml(text, where)
-    try:
-        if "extends" in document:
-            document = _merged(_parent(document["extends"]), document)
-        given = document.get("prefixes")
-        own = {k: v for k, v in given.items() if isinstance(v, str)} if isinstance(given, dict) else {}
-        context = {"prefixes": PREFIXES | own}
-        return _PROFILE.validate_python(_named(name, document), context=context)
-    except ValidationError as error:
-        raise OntologyError(f"{where}: {sentence(error, Profile, document)}") from error
-    except OntologyError as error:
-        raise OntologyError(f"{where}: {error}") from error
-
-
-_PROFILE = TypeAdapter(Profile)
-
-
-def _toml(text: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise OntologyError(f"{where} is not valid TOML: {error}") from error
-
-
-def _shipped(name: str) -> str:
-    return (files("ontology") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-
-
-def _parent(name: object) -> dict[str, Any]:
-    if name not in profile_names():
-        known = ", ".join(profile_names())
-        raise OntologyError(f"extends {name!r}, which is not a profile of the package; use {known}")
-    return _toml(_shipped(str(name)), str(name))
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged key by key; anything else is taken from above."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged

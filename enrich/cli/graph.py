@@ -18,7 +18,7 @@ from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.settings.loading import write_initial
-from ontology.profiles import load_profile, profile_names, profile_text
+from ontology.profile_files import load_profile, profile_names, profile_text
 
 EXAMPLES = {
     "init": "enrich init silk --profile silknow\ncd silk",

@@ -17,7 +17,7 @@ from enrich.errors import ProfileError
 from enrich.graph.reading import MOST_GRAPHS, from_clause
 from enrich.graph.stores.base import DEFAULT_GRAPH, Store
 from ontology.paths import path_text
-from ontology.profiles import parse_profile
+from ontology.profile_files import parse_profile
 from ontology.terms import RDF, Names
 
 SAMPLE = 1000

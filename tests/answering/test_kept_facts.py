@@ -16,7 +16,7 @@ from enrich.answering.kept_facts import KEPT, KeptFacts
 from enrich.graph.reading import Reader
 from enrich.graph.records import input_digest
 from enrich.graph.stores import Store, open_store
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 from ontology.terms import RDF, SKOS, Names
 
 PROFILE = """

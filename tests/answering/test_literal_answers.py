@@ -26,7 +26,7 @@ from enrich.show.explaining import explain_shown
 from enrich.show.querying import run_named
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
-from ontology.profiles import parse_profile
+from ontology.profile_files import parse_profile
 from ontology.terms import CRM, DCT, ENR, RDF, RDFS, XSD, class_name, class_term
 
 BOOK = NamedNode("https://library.example.org/ns/Book")

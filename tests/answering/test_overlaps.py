@@ -20,7 +20,7 @@ from enrich.learn.training import train
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN, new_run_id
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 from ontology.terms import ENR, RDF
 from tests.workers.museum import answers_of
 from tests.workers.small import (

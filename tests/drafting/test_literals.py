@@ -9,7 +9,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.drafting.draft import Draft
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import open_store
-from ontology.profiles import parse_profile
+from ontology.profile_files import parse_profile
 from ontology.terms import RDF
 from tests.drafting.made import BASE, GRAPH, NAMES, drafted, pot, term
 

@@ -16,7 +16,7 @@ from enrich.learn.training import train
 from enrich.runs.validation import validate
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profiles import parse_profile
+from ontology.profile_files import parse_profile
 from ontology.spans import EDTF
 from ontology.terms import AAT, CRM, ENR, RDF, XSD, OntologyError
 

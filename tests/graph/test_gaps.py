@@ -21,7 +21,7 @@ from enrich.runs import register as runs
 from enrich.runs.reviews import Reviews
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profiles import load_profile, parse_profile
+from ontology.profile_files import load_profile, parse_profile
 from ontology.terms import CRM, RDF, RDFS, SKOS
 from tests.museums import dummy_model, museum
 from tests.runs.made_reviews import Review, add_review

@@ -13,7 +13,8 @@ from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profiles import Profile, parse_profile
+from ontology.profile_files import parse_profile
+from ontology.profiles import Profile
 from ontology.terms import DCT, RDF, RDFS, XSD, Names, OntologyError
 
 NAMES = Names("https://library.example.org/enrich/")

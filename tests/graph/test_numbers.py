@@ -19,7 +19,7 @@ from enrich.graph.stores import open_store
 from enrich.settings.loading import Settings
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
-from ontology.profiles import parse_profile
+from ontology.profile_files import parse_profile
 from ontology.terms import CRM, RDF, XSD, Names, OntologyError
 
 COIN = NamedNode("https://coins.example.org/ns/Coin")

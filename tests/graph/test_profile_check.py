@@ -12,7 +12,8 @@ from pyoxigraph import NamedNode
 
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.graph.stores.embedded import EmbeddedStore
-from ontology.profiles import Profile, load_profile, parse_profile
+from ontology.profile_files import load_profile, parse_profile
+from ontology.profiles import Profile
 from ontology.terms import Names
 from tests.ontology.pattern import museum_data
 

@@ -16,7 +16,7 @@ from ontology.paths import (
     path_triples,
     single_steps,
 )
-from ontology.profiles import parse_profile
+from ontology.profile_files import parse_profile
 from ontology.terms import CRM, PREFIXES, RDF, SKOS, OntologyError
 
 EX = {"ex": "https://x.example/"}

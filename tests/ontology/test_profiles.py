@@ -13,7 +13,8 @@ from pyoxigraph import NamedNode
 from ontology.checked import fields_at
 from ontology.path_grammar import CONDITIONS
 from ontology.paths import Step
-from ontology.profiles import ContextProfile, Profile, load_profile, parse_profile, profile_names
+from ontology.profile_files import load_profile, parse_profile, profile_names
+from ontology.profiles import ContextProfile, Profile
 from ontology.terms import AAT, CRM, ECRM, SKOS, OntologyError
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"

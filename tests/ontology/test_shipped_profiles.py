@@ -13,7 +13,7 @@ from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import open_store
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 
 PREFIXES = """
 @prefix x: <https://m.example/> .

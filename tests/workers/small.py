@@ -15,7 +15,7 @@ from enrich.runs.jobs import describe, find_job
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 from ontology.terms import RDF
 from tests.workers.museum import answers_of
 from workers.context import WorkerContext

@@ -22,7 +22,7 @@ from enrich.graph.records import Seen
 from enrich.runs.plan import Batch
 from enrich.runs.request import parse_where
 from enrich.settings.loading import Settings
-from ontology.profiles import load_profile
+from ontology.profile_files import load_profile
 from tests.runs.test_plan import RECORDS
 from workers.config import celery_settings, check
 from workers.threads import THREAD_VARIABLES, stay_single_threaded
