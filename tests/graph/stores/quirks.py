@@ -1,7 +1,11 @@
-"""A made server that behaves as Apache Jena's documents say Fuseki over TDB2 does, for where none can be installed.
+"""A made server that behaves as Fuseki over TDB2 and QLever are said to, for where none can be installed.
 
-- The default graph of a query is the union of the named graphs, with `tdb2:unionDefaultGraph`:
-  https://jena.apache.org/documentation/tdb/datasets.html
+- The default graph of a query is the union of the named graphs, with `tdb2:unionDefaultGraph`
+  (https://jena.apache.org/documentation/tdb/datasets.html); here, as in QLever, what stands in the default graph
+  itself is in the union too, and `GRAPH ?g` does not find it (https://github.com/ad-freiburg/qlever/issues/1776,
+  https://github.com/ad-freiburg/qlever/issues/3040).
+- What does not parse, an update too, is answered with 400 and the parser's words as text
+  (https://github.com/ssrangan/gm-sparql/issues/1).
 - Blank nodes have labels that hold in one answer only: `b0`, `b1`, … (https://github.com/apache/jena/issues/1997)
 """
 

@@ -1,4 +1,4 @@
-"""What every store must do alike, on a server that behaves as Fuseki over TDB2 is documented to (see `quirks`)."""
+"""What every store must do alike, on a server that behaves as Fuseki over TDB2 and QLever do (see `quirks`)."""
 
 from __future__ import annotations
 
