@@ -16,7 +16,7 @@ import pytest
 
 from enrich.errors import InputError
 from enrich.graph import files
-from enrich.graph.loading import LoadReport, Manner, load_file, load_files
+from enrich.graph.loading import LoadReport, Manner, load_file, load_files, replace_files
 from enrich.graph.reading_rdf import LONGEST
 from enrich.graph.sources import STANDARD_INPUT, format_given, graph_of
 from enrich.graph.stores import open_store
@@ -179,10 +179,10 @@ def test_an_export_of_which_a_part_is_refused_replaces_nothing(tmp_path: Path) -
     write(tmp_path / "in" / "a.ttl", TURTLE.replace('"o"', '"new"'))
     write(tmp_path / "in" / "b.trig", "rubbish")
     with pytest.raises(InputError, match="malformed"):
-        load_files(store, [tmp_path / "in"], Manner(replace=True))
+        replace_files(store, [tmp_path / "in"])
     assert store.ask(f'ASK {{ GRAPH ?g {{ ?s <{E}p> "o" }} }}')
     (tmp_path / "in" / "b.trig").unlink()
-    load_files(store, [tmp_path / "in"], Manner(replace=True))
+    replace_files(store, [tmp_path / "in"])
     assert [str(row[0]) for row in store.select("SELECT ?o { GRAPH ?g { ?s ?p ?o } }")] == ['"new"']
 
 

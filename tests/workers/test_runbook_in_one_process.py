@@ -21,7 +21,7 @@ from enrich.cli import jobs as verbs
 from enrich.errors import StoreUnavailable
 from ontology.terms import ENR, RDFS
 from tests.workers import museum as m
-from tests.workers.museum import answers_of
+from tests.workers.museum import BASE
 from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
 from tests.workers.test_failures_in_one_process import dead_attempts
 from workers import metrics
@@ -119,8 +119,14 @@ def quarantine(service: WorkerContext, queue: Queue, poison: NamedNode) -> None:
 
 
 def outcomes(service: WorkerContext, about: NamedNode) -> list[str]:
-    """What was answered about a record, in the order of the runs' names."""
-    return [outcome for _, found, _, outcome in sorted(answers_of(service.store)) if found == about.value]
+    """What was answered about a record, in the order of the runs."""
+    ordered = (
+        f"SELECT ?outcome WHERE {{ GRAPH <{BASE}graph/runs> {{ ?run {ENR.graph} ?g ; {ENR.order} ?order }} "
+        f"GRAPH ?g {{ ?p {ENR.about} {about} ; {ENR.outcome} ?outcome }} }} ORDER BY ?order"
+    )
+    return [
+        str(row[0].value).rpartition("#")[2] for row in service.store.select(ordered) if row[0] is not None
+    ]
 
 
 def test_the_log_names_a_quarantined_record_and_the_graph_says_why(
