@@ -83,18 +83,9 @@ OUTCOMES = ("predicted", "abstained", "failed")
 STAGES = ("read", "predict", "describe", "write")
 DELIVERIES = ("done", "gone", "waiting", "lost", "bisected", "isolated", "error")
 REASONS = (
-    *("store", "broker", "time", "message", "foreign", "task", "log", "metrics"),
-    *(
-        "StoreError",
-        "QueryRefused",
-        "ResultTruncated",
-        "ModelError",
-        "ProfileError",
-        "SettingsError",
-        "RunError",
-    ),
-    *("ClassifierFailure", "UnreadableRecord"),
-)
+    "store", "broker", "time", "message", "foreign", "task", "log", "metrics", "StoreError", "QueryRefused",
+    "ResultTruncated", "ModelError", "ProfileError", "SettingsError", "RunError", "ClassifierFailure", "UnreadableRecord",
+)  # fmt: skip
 """What went wrong with the service, the errors that stop a run, and the reasons of answers that are failures."""
 STATES = ("running", "waiting", "resting", "paused", "stopped")
 """What an open run may do: wait for a run of another process, rest in a blackout, be stopped by an error."""

@@ -20,6 +20,7 @@ from classifiers.data import Record
 from classifiers.model.model import Model
 from classifiers.model.promises import answered
 from classifiers.model.regimes import REGIMES, Experience, Regime
+from classifiers.model.thresholds import Promise
 from enrich.errors import ModelError
 from enrich.graph.gaps import scan
 from enrich.learn.evaluation import load_model
@@ -58,12 +59,11 @@ def forecast(workspace: Workspace, folder: Path, progress: Progress = no_progres
     shares = _held_out(model, drawn) if "image" in model.members else _asked(workspace, model, drawn)
     found = []
     for (group, name, regime), gaps in sorted(counts.items()):
-        promise = model.parts()[regime].promises.get(name) if regime in model.parts() else None
-        kept = promise is not None and promise.kept and name not in own
         labelled = model.experience.labelled.get(name, {}).get(group, 0)
-        share = shares[group, name, regime]
+        answers = round(gaps * shares[group, name, regime])
+        kept = name not in own and _kept(model, regime, name) is not None
         target = model.target_precision if kept else None
-        found.append(Forecast(group, name, regime, labelled, gaps, round(gaps * share), target))
+        found.append(Forecast(group, name, regime, labelled, gaps, answers, target))
     return found
 
 
@@ -95,21 +95,26 @@ def _counted(
 
 
 def _asked(workspace: Workspace, model: Model, drawn: Mapping[Key, Sequence[Record]]) -> dict[Key, float]:
-    """The share of the records drawn that a run would answer."""
+    """The share of the records drawn that a run would answer; each is predicted once, for all its properties."""
     own = workspace.settings.decision.thresholds
-    shares = {}
-    for (group, name, regime), records in drawn.items():
-        found = model.predict(records)[name]
+    records = {record.id: record for some in drawn.values() for record in some}
+    rows = {iri: row for row, iri in enumerate(records)}
+    given = {}
+    for name, found in model.predict(list(records.values())).items():
         reach = own.get(name, found.thresholds)
-        given, _ = answered(found.property, np.nan_to_num(found.fused.probabilities), found.first(), reach)
-        shares[group, name, regime] = float((given & found.fused.present).mean())
-    return shares
+        p = np.nan_to_num(found.fused.probabilities)
+        given[name] = answered(found.property, p, found.first(), reach)[0] & found.fused.present
+    return {key: float(given[key[1]][[rows[r.id] for r in some]].mean()) for key, some in drawn.items()}
 
 
 def _held_out(model: Model, drawn: Iterable[Key]) -> dict[Key, float]:
     """The share of held-out records that were answered, where anything is promised."""
-    shares = {}
-    for group, name, regime in drawn:
-        promise = model.parts()[regime].promises.get(name) if regime in model.parts() else None
-        shares[group, name, regime] = promise.coverage if promise is not None and promise.kept else 0.0
-    return shares
+    kept = {key: _kept(model, key[2], key[1]) for key in drawn}
+    return {key: 0.0 if promise is None else promise.coverage for key, promise in kept.items()}
+
+
+def _kept(model: Model, regime: Regime, name: str) -> Promise | None:
+    """What is promised of a property in a regime; None where nothing is."""
+    part = model.parts().get(regime)
+    promise = None if part is None else part.promises.get(name)
+    return promise if promise is not None and promise.kept else None

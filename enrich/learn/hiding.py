@@ -157,12 +157,8 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
     """Answer what was hidden as a run would, and compare; `fit` gives a regime's model instead of `trained.fit`."""
     prop, truth, n = trained.property, trained.truth, len(trained.asked)
     first, given = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
-    p, asserted, inside = (
-        np.zeros(truth.shape),
-        np.zeros(truth.shape, dtype=bool),
-        np.zeros(truth.shape, dtype=bool),
-    )
-    with_sets = np.zeros(n, dtype=bool)
+    p, with_sets = np.zeros(truth.shape), np.zeros(n, dtype=bool)
+    asserted, inside = np.zeros_like(p, dtype=bool), np.zeros_like(p, dtype=bool)
     promised: float | None = None
     for number, regime in enumerate(REGIMES):
         rows = np.flatnonzero(trained.regimes == number)

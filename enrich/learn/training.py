@@ -36,7 +36,6 @@ from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import TrainingSet, training_set
 from enrich.workspace import Workspace
-from ontology.kinds import CONCEPT
 
 _ENOUGH = 200
 """Records from which some are kept for figures where no splits say which."""
@@ -73,10 +72,9 @@ def train(
     spec = model_spec(workspace, found.modalities, auto=True)
     seed = workspace.settings.train.seed if seed is None else seed
     records, dev = _set_apart(workspace, found, wanted, spec, seed, progress)
-    broader = broader_of(workspace, records)
-    literals = any(p.kind != CONCEPT for p in workspace.profile.properties)
-    spellings = workspace.reader.spellings() if literals else {}
-    learned = training_set(records, workspace.profile, broader, spellings)
+    learned = training_set(
+        records, workspace.profile, broader_of(workspace, records), workspace.reader.spellings()
+    )
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
         _check_properties(workspace, learned)
@@ -103,7 +101,7 @@ def train(
         "mean_macro_f1": figures.get("mean_macro_f1"),
         "modalities": list(found.modalities),
         "without": found.without,
-        "groups": len(set(map(partial(group_of, groups=spec.groups), records))),
+        "groups": len({group_of(record, spec.groups) for record in records}),
         "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
         "promises": promised(fitted),
     }

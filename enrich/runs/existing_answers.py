@@ -147,17 +147,14 @@ class ExistingAnswers:
         It does when it is the run's own, of a newer run, or of the same model on the same inputs and awaits
         no pictures.
         """
-        return self.closes_always(answer) or (answer.seen is None and self.same(answer, digest))
+        return self._closes_always(answer.run.value) or (answer.seen is None and self.same(answer, digest))
 
     def same(self, answer: ExistingAnswer, digest: str) -> bool:
         """Whether the wanted model gave this answer on inputs of this digest."""
         return self.by_model(answer) and answer.digest == digest
 
-    def closes_always(self, answer: ExistingAnswer) -> bool:
-        """Whether a current answer closes its gap whatever the inputs are now."""
-        return self._closes_always(answer.run.value)
-
     def _closes_always(self, run: str) -> bool:
+        """Whether a current answer of this run closes its gap whatever the inputs are now."""
         return run == self._own or (self._own_rank is not None and self._runs[run].rank > self._own_rank)
 
     def by_model(self, answer: ExistingAnswer) -> bool:

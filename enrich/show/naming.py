@@ -33,12 +33,11 @@ def _named(workspace: Workspace, answer: Answer, places: list[int]) -> Iterator[
         names: dict[str, dict[str, str]] = {}
         for place in places:
             variable = answer.variables[place]
-            iris = [row[place] for row in batch if isinstance(row[place], NamedNode)]
-            records = [iri for iri in iris if isinstance(iri, NamedNode)]
+            iris = [iri for row in batch if isinstance(iri := row[place], NamedNode)]
             if variable == "record":
-                names[variable] = record_names(workspace.reader, records)
+                names[variable] = record_names(workspace.reader, iris)
             else:
-                names[variable] = labels(workspace.store, (iri.value for iri in records))
+                names[variable] = labels(workspace.store, (iri.value for iri in iris))
         for row in batch:
             told: list[Term | None] = []
             for number, term in enumerate(row):

@@ -61,6 +61,9 @@ class FakeReader:
         self.records = {r.id: r for r in records}
         self.vocabulary = ("",)
 
+    def spellings(self) -> dict[str, dict[str, str]]:
+        return {}
+
     def read_all(self, records: list[NamedNode] | None = None, batch: int = 1000) -> Iterator[Subject]:
         del batch
         for iri in [NamedNode(i) for i in self.records] if records is None else records:

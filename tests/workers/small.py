@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,3 +134,16 @@ def answered(service: WorkerContext) -> list[str]:
 
 
 EVERYTHING = sorted(record(n).value for n in range(GAPS))
+
+
+def enrich_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A verb in a process of its own and in a folder, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "enrich", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

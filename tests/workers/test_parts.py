@@ -24,6 +24,7 @@ from enrich.runs.request import parse_where
 from enrich.settings.loading import Settings
 from ontology.profile_files import load_profile
 from tests.runs.test_plan import RECORDS
+from tests.workers.small import enrich_in
 from workers.config import celery_settings, check
 from workers.threads import THREAD_VARIABLES, stay_single_threaded
 
@@ -180,15 +181,7 @@ def test_without_a_broker_every_verb_says_how_to_start_one(words: list[str], tmp
         '[workers]\nbroker = "redis://127.0.0.1:1/0"\nmodel = "model"\nschedule = "0 2 * * *"\n'
     )
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "enrich", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = enrich_in(tmp_path, *words)
     assert done.returncode == 7, done.stderr
     assert "redis-server" in done.stderr
     assert done.stderr.count("\n") == 1

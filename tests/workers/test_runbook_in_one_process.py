@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,7 +19,7 @@ from enrich.errors import StoreUnavailable
 from ontology.terms import ENR, RDFS
 from tests.workers import museum as m
 from tests.workers.museum import BASE
-from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
+from tests.workers.small import EVERYTHING, Queue, answered, ask, enrich_in, record, state
 from tests.workers.test_failures_in_one_process import dead_attempts
 from workers import metrics
 from workers.context import WorkerContext
@@ -172,15 +169,7 @@ def test_a_quarantined_record_is_tried_again_by_the_next_model_or_when_its_data_
 
 def test_a_worker_whose_settings_are_wrong_says_which_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "enrich.toml").write_text('[workers]\nconcurrency = "many"\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "enrich", "worker"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = enrich_in(tmp_path, "worker")
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
     assert "workers.concurrency" in done.stderr
