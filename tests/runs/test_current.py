@@ -14,7 +14,7 @@ from enrich.graph.stores import Store, open_store
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps, ExistingAnswers
 from enrich.runs.superseded import superseded
 from ontology.queries import named_query
-from ontology.terms import ENR, PROV
+from ontology.terms import ENR, PROV, XSD
 from tests.runs.made_runs import NAMES, Gap, add_run, record
 
 GAPS = st.tuples(st.integers(0, 2), st.sampled_from(["place", "time"]))
@@ -178,6 +178,32 @@ def test_models_that_disagree_are_told_with_the_current_one_last(store: Store) -
     told = {(str(r["record"])[-1], str(r["value1"])[-1], str(r["value2"])[-1]) for r in rows}
     assert told == {("0", "a", "b"), ("2", "a", "c"), ("2", "b", "c")}
     assert {(r["run1"], r["run2"]) for r in rows} == {(NAMES.run("r1").value, NAMES.run("r2").value)}
+
+
+@pytest.mark.slow
+def test_conflicts_of_runs_so_large_that_a_server_plans_in_another_way(remote_store: Store) -> None:
+    """Given three runs of 20,000 answers, each tenth of them by a model's own word, then each of these is told twice."""
+    for order in (1, 2, 3):
+        run = add_run(remote_store, f"r{order}", {}, order=order)
+        shards = [NAMES.shard(f"r{order}", n) for n in range(40)]
+        remote_store.insert(Quad(run, ENR.graph, shard, NAMES.runs) for shard in shards)
+        remote_store.insert(
+            Quad(NAMES.mint("prediction", run, str(n)), predicate, value, shards[n // 500])
+            for n in range(20_000)
+            for predicate, value in (
+                (ENR.about, record(n)),
+                (ENR.propertyName, Literal("place")),
+                (ENR.answers, NamedNode(f"https://c.example/{order if n % 10 == 0 else 'same'}")),
+                (ENR.confidence, Literal("0.5", datatype=XSD.decimal)),
+            )
+        )
+
+    told = [
+        (row["record"], str(row["value1"])[-1], str(row["value2"])[-1])
+        for row in queried(remote_store, "conflicts")
+    ]
+
+    assert sorted(told) == sorted((record(n).value, one, "3") for n in range(0, 20_000, 10) for one in "12")
 
 
 @pytest.mark.parametrize("name", ["current", "predictions", "conflicts", "by-model"])
