@@ -81,22 +81,27 @@ def load(
             reserved=workspace.names.graph_prefix,
             home=workspace.settings.locate("."),
         )
-        reports, told = (
-            _replace(workspace, files, manner, bars)
-            if replace
-            else (load_files(workspace.store, files, manner, bars), None)
-        )
-    few = len(reports) <= FEW
-    loaded = [asdict(report) for report in reports] if few else _summary(reports)
+        reports, told = (_replace if replace else _add)(workspace, files, manner, bars)
     if as_json:
-        write_json(loaded if told is None else {"loaded": loaded, **_told(*told)})
+        write_json(_loaded(reports) if told is None else {"loaded": _loaded(reports), **_told(*told)})
     else:
-        _show(reports, few=few)
+        _show(reports)
         if told is not None:
             _show_changes(*told)
-    kept = {report.given for report in reports if report.quads}
-    if any(report.refused or report.cut or report.given not in kept for report in reports):
+    if not _whole(reports):
         raise typer.Exit(InputError.exit_code)
+
+
+def _whole(reports: Sequence[LoadReport]) -> bool:
+    """Whether every document was read to its end, and something of each path was kept."""
+    kept = {report.given for report in reports if report.quads}
+    return not any(report.refused or report.cut or report.given not in kept for report in reports)
+
+
+def _add(
+    workspace: Workspace, files: list[Path], manner: Manner, bars: Bars
+) -> tuple[list[LoadReport], None]:
+    return load_files(workspace.store, files, manner, bars), None
 
 
 def _replace(
@@ -134,7 +139,8 @@ def _show_changes(difference: Difference, changes: Changes | None) -> None:
         say(sentence)
 
 
-def _show(reports: Sequence[LoadReport], *, few: bool) -> None:
+def _show(reports: Sequence[LoadReport]) -> None:
+    few = len(reports) <= FEW
     rows = [(r.path, r.quads, r.dropped, _graphs(r.graphs)) for r in reports if not r.refused]
     if few:
         write_table(("file", "statements", "left out", "graphs"), rows, numbers=(1, 2))
@@ -153,7 +159,9 @@ def _show(reports: Sequence[LoadReport], *, few: bool) -> None:
 
 def _by_path(reports: Sequence[LoadReport]) -> list[dict[str, Any]]:
     """The sums of each path that was given."""
-    paths = {report.given: [r for r in reports if r.given == report.given] for report in reports}
+    paths: dict[str, list[LoadReport]] = {}
+    for report in reports:
+        paths.setdefault(report.given, []).append(report)
     return [
         {
             "path": path,
@@ -167,7 +175,10 @@ def _by_path(reports: Sequence[LoadReport]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(reports: Sequence[LoadReport]) -> dict[str, Any]:
+def _loaded(reports: Sequence[LoadReport]) -> Any:
+    """What was loaded, for JSON: each document, of many their sums."""
+    if len(reports) <= FEW:
+        return [asdict(report) for report in reports]
     said = [asdict(report) for report in reports if report.account or report.refused]
     return {"files": len(reports), "paths": _by_path(reports), "told": len(said), "first_told": said[:SHOWN]}
 
@@ -199,7 +210,7 @@ def drop(
     """Drop a graph of facts with all that it says. It asks first; enrich's own graphs are refused."""
     name = named_node(graph)
     with open_workspace() as workspace:
-        if graph.startswith(workspace.names.base):
+        if workspace.names.owns(graph):
             raise InputError(f"{graph} is enrich's own: see enrich retract and enrich prune")
         count = workspace.store.count(name)
         if not count:

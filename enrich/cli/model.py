@@ -148,14 +148,12 @@ def show_kept(found: dict[str, Any]) -> None:
     """What was hidden, how much of it was answered, and what of that is right, beside the promise."""
     rows = [
         (
-            *(
-                k["kind"],
-                k["property"],
-                found["names"][k["group"]],
-                k["asked"],
-                k["first_right"],
-                k["answered"],
-            ),
+            k["kind"],
+            k["property"],
+            found["names"][k["group"]],
+            k["asked"],
+            k["first_right"],
+            k["answered"],
             k["right"] / k["asserted"] if k["asserted"] else None,
             promised(k["promised"]),
         )
