@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pyoxigraph import NamedNode, Quad
+from pyoxigraph import NamedNode
 
-from enrich.drafting.judging import Finding, Judge
+from enrich.drafting.judging import Finding, Judge, chosen
 from enrich.drafting.record_classes import ClassFound, record_classes, sample
 from enrich.drafting.walking import Progress, Walk, walk
-from enrich.drafting.writing import KINDS, Writer
+from enrich.drafting.writing import Writer
 from enrich.errors import ProfileError
-from enrich.graph.reading import MOST_GRAPHS, from_clause
+from enrich.graph.reading import MOST_GRAPHS, from_clause, has_default_graph
 from enrich.graph.stores.base import DEFAULT_GRAPH, Store
 from ontology.paths import path_text
 from ontology.profile_files import parse_profile
-from ontology.terms import RDF, Names
+from ontology.terms import Names
 
 SAMPLE = 1000
 SECONDS = 45.0
@@ -43,7 +43,7 @@ class Draft:
 
     def toml(self) -> str:
         """The profile as a file. Raises ProfileError when there is nothing to predict."""
-        if not any(f.role == "property" and f.taken and f.kind in KINDS for f in self.findings):
+        if not chosen(self.findings, "property"):
             raise ProfileError(
                 f"nothing that repeats and could be predicted was found at the {len(self.walk.records):,} records "
                 f"of {self.record_class.iri}; name another class: --record-class IRI"
@@ -81,22 +81,22 @@ def draft_profile(
     asked. Raises ProfileError for a store without records, StoreError."""
     started = time.monotonic()
     graphs = store.graphs(beside=names.base)
-    dataset = dataset_of(store, names)
+    dataset = _dataset(store, graphs)
     progress("classes", 0, 0)
     found = list(find_classes(store, names) if classes is None else classes)
-    chosen = _chosen(found, record_class)
-    records = sample(store, dataset, chosen.iri, size, chosen.resources)
-    walked = walk(store, dataset, chosen.iri, records, seconds, progress)
+    records_of = _named(found, record_class)
+    records = sample(store, dataset, records_of.iri, size, records_of.resources)
+    walked = walk(store, dataset, records_of.iri, records, seconds, progress)
     progress("ranking", 0, 0)
-    judge = Judge(walked, chosen.resources)
+    judge = Judge(walked, records_of.resources)
     findings = judge.judge()
-    by_graph = len(graphs) > 1 and _several_graphs(store, chosen.iri, graphs)
-    return Draft(found, chosen, walked, findings, judge.minimum, by_graph, time.monotonic() - started)
+    by_graph = len(graphs) > 1 and _several_graphs(store, records_of.iri, graphs)
+    return Draft(found, records_of, walked, findings, judge.minimum, by_graph, time.monotonic() - started)
 
 
 def find_classes(store: Store, names: Names) -> list[ClassFound]:
     """The classes of the facts, the likeliest of records first. Raises ProfileError when there is none."""
-    found = record_classes(store, dataset_of(store, names))
+    found = record_classes(store, _dataset(store, store.graphs(beside=names.base)))
     if not found:
         raise ProfileError(
             "the store holds no typed resource with an IRI: load a graph first (enrich load FILE…)"
@@ -104,21 +104,19 @@ def find_classes(store: Store, names: Names) -> list[ClassFound]:
     return found
 
 
-def dataset_of(store: Store, names: Names) -> str:
-    """The FROM clauses of every graph that is not ours. Raises ProfileError when they are too many for a query."""
-    graphs = store.graphs(beside=names.base)
+def _dataset(store: Store, graphs: Sequence[NamedNode]) -> str:
+    """The FROM clauses of the graphs that are not ours. Raises ProfileError when they are too many for a query."""
     if len(graphs) > MOST_GRAPHS:
         raise ProfileError(
             f"the store has {len(graphs)} named graphs, and a query can name {MOST_GRAPHS}: load the facts into "
             "fewer (enrich load --graph IRI)"
         )
-    default = store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
-    if default and store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ ?s ?p ?o }}"):
+    if has_default_graph(store) and store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ ?s ?p ?o }}"):
         return from_clause([*graphs, DEFAULT_GRAPH]) if graphs else ""
     return from_clause(graphs)
 
 
-def _chosen(found: Sequence[ClassFound], wanted: NamedNode | None) -> ClassFound:
+def _named(found: Sequence[ClassFound], wanted: NamedNode | None) -> ClassFound:
     if wanted is None:
         return found[0]
     for each in found:

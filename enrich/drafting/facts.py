@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pyoxigraph import BlankNode, Literal, NamedNode
@@ -98,28 +99,25 @@ def facts_of(walk: Walk, path: Way, floor: int) -> PathFacts:
     """Describe what a path of a walk found."""
     values = walk.found[path]
     counts = Counter(term for terms in values.values() for term in terms)
-    all_terms = list(counts)
-    literals = [t for t in all_terms if isinstance(t, Literal)]
-    total = len(all_terms) or 1
-    texts = [t.value for t in all_terms if not isinstance(t, BlankNode)]
-    urls = sum(_is_picture(text, path) for text in texts)
+    literals = [t for t in counts if isinstance(t, Literal)]
+    total = len(counts) or 1
     return PathFacts(
-        path,
-        len(walk.records),
-        len(values),
-        sum(len(terms) > 1 for terms in values.values()),
-        counts,
-        floor,
-        _frequent(values, counts, floor),
-        sum(len(t.value) for t in literals) / (len(literals) or 1),
-        sum(isinstance(t, NamedNode) for t in all_terms) / total,
-        sum(isinstance(t, BlankNode) for t in all_terms) / total,
-        sum(map(_is_date, literals)) / total,
-        sum(bool(_NUMBER.fullmatch(t.value)) for t in literals) / total,
-        urls / total,
-        tuple(sorted({t.language for t in literals if t.language})),
-        tuple(t for t in all_terms if _means_unknown(walk, t)),
-        _scheme(walk, all_terms),
+        path=path,
+        sampled=len(walk.records),
+        records=len(values),
+        several=sum(len(terms) > 1 for terms in values.values()),
+        counts=counts,
+        floor=floor,
+        frequent=_frequent(values, counts, floor),
+        length=sum(len(t.value) for t in literals) / (len(literals) or 1),
+        iris=sum(isinstance(t, NamedNode) for t in counts) / total,
+        blanks=sum(isinstance(t, BlankNode) for t in counts) / total,
+        dates=sum(map(_is_date, literals)) / total,
+        numbers=sum(bool(_NUMBER.fullmatch(t.value)) for t in literals) / total,
+        pictures=sum(_is_picture(t.value, path) for t in counts if not isinstance(t, BlankNode)) / total,
+        languages=tuple(sorted({t.language for t in literals if t.language})),
+        unknown=tuple(t for t in counts if _means_unknown(walk, t)),
+        scheme=_scheme(walk, counts),
     )
 
 
@@ -154,7 +152,7 @@ def _means_unknown(walk: Walk, term: Term) -> bool:
     return any(map(_UNKNOWN.fullmatch, said))
 
 
-def _scheme(walk: Walk, terms: list[Term]) -> NamedNode | None:
+def _scheme(walk: Walk, terms: Collection[Term]) -> NamedNode | None:
     """The SKOS scheme that nine in ten of the values are in."""
     schemes = Counter(s for t in terms for s in walk.all_of(t, SKOS.inScheme))
     for scheme, number in schemes.most_common(1):

@@ -11,9 +11,9 @@ from pyoxigraph import BlankNode
 from enrich.drafting.walking import Values, Walk, Way
 from enrich.graph.stores.base import Term
 
-SURE = 0.95
+_SURE = 0.95
 _FEWEST = 20
-_SHORT = 60
+SHORT = 60
 """Characters of a text that may be a value in other words; a longer one is a description."""
 
 
@@ -52,10 +52,10 @@ def leak(walk: Walk, path: Way, targets: Mapping[str, Way], length: float) -> Le
         both = here.keys() & known.keys()
         if len(both) < _FEWEST:
             continue
-        named = _named(walk, here, known, both) if length <= _SHORT else 0.0
+        named = _named(walk, here, known, both) if length <= SHORT else 0.0
         told, guessed = _determined(here, known, both)
         share = max(named, told)
-        if share >= SURE and (named >= SURE or 1 - told <= 0.25 * (1 - guessed)):
+        if share >= _SURE and (named >= _SURE or 1 - told <= 0.25 * (1 - guessed)):
             gaps = {r.value for r in walk.records} - known.keys()
             seen = {frozenset(here[record]) for record in both}
             at_gaps = sum(frozenset(here[record]) in seen for record in gaps & here.keys())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from pyoxigraph import NamedNode
@@ -62,21 +61,13 @@ class Prefixes:
             self.declared[prefix] = base
         return f"{prefix}:{local}"
 
-    def declare(self, iris: Iterable[NamedNode]) -> None:
-        """Enter what many IRIs will need."""
-        for iri in iris:
-            self.short(iri)
-
     def _made(self, base: str) -> str:
         """A prefix for a namespace that nobody knows, after its last word or its host."""
         parts = urlsplit(base)
         words = [w for w in re.split(r"[/#]", parts.path) if w and not re.fullmatch(r"v?[\d.]+", w)]
-        host = (
-            [w for w in parts.hostname.split(".") if w not in ("www", "data", "org", "com", "net")]
-            if parts.hostname
-            else []
-        )
-        word = re.sub(r"[^a-z0-9]", "", (words[-1] if words else host[0] if host else "ns").lower())[:12]
+        host = (parts.hostname or "").split(".")
+        words = words[-1:] or [w for w in host if w not in ("", "www", "data", "org", "com", "net")]
+        word = re.sub(r"[^a-z0-9]", "", (words[0] if words else "ns").lower())[:12]
         word = word if word and word[0].isalpha() else f"ns{word}"
         taken = PREFIXES.keys() | WELL_KNOWN.keys() | self.declared.keys()
         return next(p for p in (word, *(f"{word}{n}" for n in range(2, 10_000))) if p not in taken)
@@ -85,8 +76,6 @@ class Prefixes:
 def _split(iri: str) -> tuple[str, str]:
     """An IRI as its namespace and a last part that is a plain name; that part is empty when there is none."""
     found = re.fullmatch(r"(.*[/#:])([A-Za-z0-9_][\w\-]*(?:\.[\w\-]+)*)", iri, re.ASCII)
-    return (
-        (found[1], found[2])
-        if found and "://" in found[1] and len(urlsplit(found[1]).path or "#")
-        else (iri, "")
-    )
+    if found and "://" in found[1]:
+        return found[1], found[2]
+    return iri, ""

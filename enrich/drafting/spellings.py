@@ -18,17 +18,17 @@ _WORTH = 0.02
 def spelling_rules(facts: PathFacts) -> tuple[str, str, tuple[str, ...]]:
     """`keep`, `case` and the texts that mean unknown; empty where no rule is worth it."""
     literals = [(t.value, n) for t, n in facts.counts.items() if isinstance(t, Literal)]
-    keep = EDGES if _joined(literals, "", EDGES) >= _WORTH * facts.records else ""
-    lower = _joined(literals, "lower", keep) - _joined(literals, "", keep) >= _WORTH * facts.records
+    keep = EDGES if _joined(literals, False, EDGES) >= _WORTH * facts.records else ""
+    lower = _joined(literals, True, keep) - _joined(literals, False, keep) >= _WORTH * facts.records
     rules = LiteralRules.of(None, None, lower, keep, {}, ())
     unknown = dict.fromkeys(rules.part(t.value) for t in facts.unknown if isinstance(t, Literal))
     return keep, "lower" if lower else "", tuple(text for text in unknown if text)
 
 
-def _joined(literals: list[tuple[str, int]], case: str, keep: str) -> int:
+def _joined(literals: list[tuple[str, int]], lower: bool, keep: str) -> int:
     """Records whose value becomes a more frequent one's under these rules."""
     plain = LiteralRules.of(None, None, False, "", {}, ())
-    rules = LiteralRules.of(None, None, case == "lower", keep, {}, ())
+    rules = LiteralRules.of(None, None, lower, keep, {}, ())
     groups: dict[str, Counter[str]] = {}
     for text, number in literals:
         if (key := rules.key(text)) is not None and (own := plain.key(text)) is not None:

@@ -13,9 +13,9 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import Row, Store, Term
 from ontology.paths import Step, path_triples
-from ontology.terms import CRM, DCT, ECRM, OWL, RDF, RDFS, SKOS, Namespace, values_block
+from ontology.terms import DCT, OWL, RDF, RDFS, SKOS, Namespace, values_block
 
-LONGEST = 4
+_LONGEST = 4
 _BATCH = 200
 _INVERSE_ROWS = 40
 """Links towards a node that are looked at, for each node of a batch: beyond it is no node of one record."""
@@ -23,16 +23,15 @@ _NODES = 4000
 """Nodes at the end of a path that are looked into."""
 _PATHS = 250
 """Paths that are followed further."""
-OWN = 0.9
+_OWN = 0.9
 """A path whose nodes are at least this share distinct leads to nodes of the record alone: events, names."""
 _RARE = 0.02
 FEW = 50
 """Records below which nothing shows that it repeats; every path is then followed."""
-FOAF = Namespace("http://xmlns.com/foaf/0.1/")
-_DEAD_ENDS = {RDF.type, OWL.sameAs, RDFS.seeAlso, RDFS.isDefinedBy, FOAF.page, FOAF.homepage}
+_FOAF = Namespace("http://xmlns.com/foaf/0.1/")
+_DEAD_ENDS = {RDF.type, OWL.sameAs, RDFS.seeAlso, RDFS.isDefinedBy, _FOAF.page, _FOAF.homepage}
 """Predicates that say nothing of a record but where else it stands; what lies behind them is another's."""
-_NAMES = (RDFS.label, SKOS.prefLabel, DCT.title, FOAF.name)
-TYPES = (CRM.P2_has_type, ECRM.P2_has_type)
+_NAMES = (RDFS.label, SKOS.prefLabel, DCT.title, _FOAF.name)
 
 Way = tuple[Step, ...]
 """A path of plain steps."""
@@ -45,8 +44,8 @@ Values = dict[str, dict[Term, None]]
 class Walk:
     """What was found from some records: `found` by path, in the order of the walk.
 
-    `stated` holds what the graph says of every IRI that was looked into. `complete` is false when the time
-    was up before every path had been followed.
+    `stated` holds what the graph says of every IRI that was looked into, `types` counts by path the classes of the
+    nodes at its end. `complete` is false when the time was up before every path had been followed.
     """
 
     store: Store
@@ -79,7 +78,7 @@ class Walk:
         values = self.found[path]
         pairs = sum(map(len, values.values()))
         nodes = {v for terms in values.values() for v in terms if not isinstance(v, Literal)}
-        return bool(nodes) and len(nodes) >= OWN * pairs
+        return bool(nodes) and len(nodes) >= _OWN * pairs
 
     def concepts(self, path: Way) -> bool:
         """Whether most IRIs at the end of a path stand in a SKOS vocabulary."""
@@ -104,17 +103,17 @@ def walk(
     made = Walk(store, dataset, record_class, records)
     deadline = time.monotonic() + seconds
     _follow_records(made)
-    for depth in range(1, LONGEST + 1):
+    for depth in range(1, _LONGEST + 1):
         level = [p for p in made.found if len(p) == depth and _worth_following(made, p)]
         level = sorted(level, key=lambda p: -len(made.found[p]))[:_PATHS]
         for number, path in enumerate(level):
             progress(
-                f"paths of {depth + 1} steps" if depth < LONGEST else "names of values", number, len(level)
+                f"paths of {depth + 1} steps" if depth < _LONGEST else "names of values", number, len(level)
             )
             if time.monotonic() > deadline:
                 made.complete = False
                 return made
-            _follow(made, path, further=depth < LONGEST)
+            _follow(made, path, further=depth < _LONGEST)
     return made
 
 
@@ -153,8 +152,7 @@ def _follow(made: Walk, path: Way, *, further: bool) -> None:
     if made.concepts(path):
         return  # a vocabulary says of its concepts what holds of no record
     _add(made, path, at, _stated(made, list(at)), inverse=False)
-    own = made.own(path) and not made.shared_before(path)
-    if own:
+    if made.own(path) and not made.shared_before(path):
         _add(made, path, at, _towards(made, list(at)), inverse=True)
     if blank:
         _follow_blank(made, path)

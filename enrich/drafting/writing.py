@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import filterfalse
 from statistics import quantiles
-from typing import get_args
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.drafting.judging import Finding
+from enrich.drafting.leaks import SHORT
 from enrich.drafting.naming import about
 from enrich.drafting.prefixes import Prefixes
 from enrich.drafting.spellings import spelling_rules
 from enrich.drafting.walking import Walk, Way
-from ontology.kinds import Kind
-from ontology.profiles import ContextProfile
 
 _SHOWN = 5
 _ALTERNATIVES = 8
 """Paths of a role that the draft did not take and that are named in comments."""
 _UNKNOWN = 20
+_CUT_SHORT = "# Time was up before every path had been followed: see --seconds."
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
-KINDS = get_args(Kind)
-"""The kinds of values that a profile can predict."""
-_NUMBERS = "kind" in ContextProfile.__dataclass_fields__
 
 
 class Writer:
@@ -39,16 +36,12 @@ class Writer:
 
     def text(self, findings: Sequence[Finding], resources: int) -> str:
         """The whole file."""
+        leaks = _of(findings, "leak")
         body = [
             *self._properties(_of(findings, "property")),
-            *self._texts(
-                _of(findings, "text") + [f for f in _of(findings, "leak") if f.kind == "text" and _long(f)]
-            ),
+            *self._texts([*_of(findings, "text"), *filter(_long, leaks)]),
             *self._images(_of(findings, "picture")),
-            *self._contexts(
-                _of(findings, "context")
-                + [f for f in _of(findings, "leak") if not (f.kind == "text" and _long(f))]
-            ),
+            *self._contexts([*_of(findings, "context"), *filterfalse(_long, leaks)]),
         ]
         head = self._head(findings, resources)
         declared = sorted(self._prefixes.declared.items())
@@ -65,11 +58,7 @@ class Writer:
         lines = [
             f"# A draft by `enrich profile draft`, after {sampled:,} of {resources:,} records; shares and counts are of these.",
             "# Go through it, then run `enrich profile check` with this file. What every key means: docs/profiles.md.",
-            *(
-                []
-                if self._walk.complete
-                else ["# Time was up before every path had been followed: see --seconds."]
-            ),
+            *([] if self._walk.complete else [_CUT_SHORT]),
             f"title = {_quoted('Draft for ' + self._short(cls))}",
             f"record_class = {_quoted(self._short(cls))}",
         ]
@@ -110,10 +99,9 @@ class Writer:
         lines: list[str] = []
         left = 0
         for f in findings:
-            taken = f.taken and f.kind in KINDS
-            left += not taken
-            if taken or left <= _ALTERNATIVES:
-                lines += _block(self._property(f), comment=not taken)
+            left += not f.taken
+            if f.taken or left <= _ALTERNATIVES:
+                lines += _block(self._property(f), comment=not f.taken)
         return lines
 
     def _property(self, f: Finding) -> list[str]:
@@ -201,7 +189,7 @@ class Writer:
             left += not f.taken
             if f.taken or left <= _ALTERNATIVES:
                 body = [f"[contexts.{f.name}]", f"# {f.reason}.", *self._examples(f)]
-                body += ['kind = "number"'] if f.kind == "number" and _NUMBERS else []
+                body += ['kind = "number"'] if f.kind == "number" else []
                 lines += _block([*body, f"path = {self._path(f.path)}"], comment=not f.taken)
         return lines
 
@@ -228,15 +216,13 @@ def _of(findings: Iterable[Finding], role: str) -> list[Finding]:
 
 
 def _contexts(findings: Iterable[Finding]) -> list[Finding]:
-    return [
-        f
-        for f in findings
-        if f.role in ("context", "leak") and f.taken and not (f.kind == "text" and _long(f))
-    ]
+    """What the draft takes as context, leaks among it."""
+    return [f for f in findings if f.role in ("context", "leak") and f.taken and not _long(f)]
 
 
 def _long(f: Finding) -> bool:
-    return f.facts.length > 60
+    """Whether a leak stands among the texts."""
+    return f.kind == "text" and f.facts.length > SHORT
 
 
 def _block(lines: Sequence[str], *, comment: bool) -> list[str]:

@@ -61,12 +61,13 @@ def _default_graph_has_records(store: Store, profile: Profile) -> bool:
     is_record = profile.is_record()
     if profile.record_graphs or any(not pattern.startswith("!") for pattern in profile.facts):
         return False  # the profile names the graphs
-    return _has_default_graph(store) and store.ask(
+    return has_default_graph(store) and store.ask(
         f"ASK {{ {is_record} FILTER(isIRI(?record)) FILTER NOT EXISTS {{ GRAPH ?g {{ {is_record} }} }} }}"
     )
 
 
-def _has_default_graph(store: Store) -> bool:
+def has_default_graph(store: Store) -> bool:
+    """Whether triples may stand in no graph: Virtuoso has no such place."""
     return store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
 
 
@@ -193,7 +194,7 @@ class Reader:
         """Raises ProfileError when the facts hold no record although the store holds something beside ours."""
         if self.store.ask(f"ASK {self.dataset} WHERE {{ {self.is_record} FILTER(isIRI(?record)) }}"):
             return
-        if self.others or (_has_default_graph(self.store) and self.store.ask("ASK { ?s ?p ?o }")):
+        if self.others or (has_default_graph(self.store) and self.store.ask("ASK { ?s ?p ?o }")):
             raise ProfileError(
                 f"the facts hold no record: nothing is {self.profile.record_text()} in the graphs that the profile {self.profile.name} "
                 "takes for facts; see: enrich profile check"

@@ -65,12 +65,9 @@ def test_the_draft_counts_what_means_unknown_as_a_gap() -> None:
         store.insert(literal_pots())
         report = check_profile(store, parse_profile(draft().toml(), "draft", "draft.toml"), NAMES)
 
-    (found,) = [p for p in report.patterns if p.kind == "class" and p.name in ("town", "place")]
+    (found,) = [p for p in report.patterns if p.kind == "class" and p.name == "town"]
     assert found.records == 150
-    assert (
-        report.classes[found.name] == {'"Delft"': found.records - 73, '"Faenza"': 37, '"Meissen"': 36}
-        or found
-    )
+    assert report.classes["town"] == {'"Delft"': 69, '"Faenza"': 41, '"Meissen"': 40}
 
 
 def test_a_value_that_is_an_iri_of_unknown_is_said_too() -> None:
