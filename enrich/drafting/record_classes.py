@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import md5
 
 from pyoxigraph import Literal, NamedNode
 
@@ -58,23 +59,21 @@ def record_classes(store: Store, dataset: str) -> list[ClassFound]:
 
 
 def sample(store: Store, dataset: str, cls: NamedNode, size: int, of: int) -> list[NamedNode]:
-    """At most about `size` IRIs of a class with `of` resources, drawn evenly by the MD5 of their IRIs.
+    """At most `size` IRIs of a class with `of` resources: those whose MD5 comes first, which is to draw them evenly.
 
-    The same graph gives the same sample. A server without MD5 gives those that it finds first.
+    The same graph gives the same sample in any store. A server without MD5 gives those that it finds first.
     """
-    typed = f"?s a {cls} FILTER(isIRI(?s))"
-    everything = f"SELECT DISTINCT ?s {dataset} WHERE {{ {typed} }} LIMIT {size}"
-    if of <= size:
-        query = everything
-    else:
-        below = min(int(1.1 * size / of * 16**6), 16**6 - 1)
-        drawn = f'FILTER(MD5(STR(?s)) < "{below:06x}")'
-        query = f"SELECT DISTINCT ?s {dataset} WHERE {{ {typed} {drawn} }} LIMIT {size}"
+    typed = f"SELECT DISTINCT ?s {dataset} WHERE {{ ?s a {cls} FILTER(isIRI(?s))"
+    first_found = f"{typed} }} LIMIT {size}"
+    below = min(int(1.1 * size / max(of, 1) * 16**6), 16**6 - 1)
+    drawn = f'{typed} FILTER(MD5(STR(?s)) < "{below:06x}") }}'
     try:
-        rows = list(store.select(query))
+        rows = list(store.select(drawn if of > size else first_found))
     except QueryRefused:
-        rows = list(store.select(everything))
-    return sorted((s for (s,) in rows if isinstance(s, NamedNode)), key=lambda s: s.value)
+        rows = list(store.select(first_found))
+    found = [s for (s,) in rows if isinstance(s, NamedNode)]
+    found.sort(key=lambda s: md5(s.value.encode(), usedforsecurity=False).digest())
+    return sorted(found[:size], key=lambda s: s.value)
 
 
 def words_of(iri: NamedNode) -> str:
