@@ -1,4 +1,4 @@
-"""SHA-256 digests, in hexadecimal."""
+"""Digests of files, texts and values: SHA-256 in hexadecimal, or a number of eight bytes."""
 
 import hashlib
 import json
@@ -14,6 +14,11 @@ def file_digest(path: Path) -> str:
 def text_digest(text: str) -> str:
     """Of a text in UTF-8; lone surrogates, which UTF-8 has no bytes for, are kept apart."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def short_digest(text: str) -> int:
+    """Of a text, as a number of eight bytes: of 10⁷ texts two having the same is 3 in 10⁶ likely."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 def json_digest(value: object) -> str:

@@ -3,20 +3,20 @@
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import BlankNode
 
+from classifiers.digest import short_digest
 from enrich.graph.gaps import scan
 from enrich.graph.reading import Reader, values_pattern
 from enrich.graph.stores.base import PAGE_TOKEN
 from ontology.profiles import PropertyProfile
 
 Marks = NDArray[np.uint64]
-"""Things of one kind, eight bytes each: of 10⁷ two being taken for one is 3 in 10⁶ likely."""
+"""Things of one kind, eight bytes each (see `short_digest`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Content:
         lacking: dict[str, array[int]] = {prop.name: array("Q") for prop in properties}
         for row in scan(reader):
             for name in row.missing:
-                lacking[name].append(_mark(row.record.value))
+                lacking[name].append(short_digest(row.record.value))
         gaps = {name: _unique(found) for name, found in lacking.items()}
         return cls(records, {prop.name: _values(reader, prop) for prop in properties}, gaps)
 
@@ -99,13 +99,9 @@ def _values(reader: Reader, prop: PropertyProfile) -> Marks:
 
 
 def _marks(texts: Iterable[str]) -> Marks:
-    return _unique(array("Q", map(_mark, texts)))
+    return _unique(array("Q", map(short_digest, texts)))
 
 
 def _unique(found: "array[int]") -> Marks:
     marks: Marks = np.unique(np.frombuffer(found, np.uint64)) if found else np.empty(0, np.uint64)
     return marks
-
-
-def _mark(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
 from classifiers.data import Record
-from classifiers.digest import json_digest
+from classifiers.digest import json_digest, short_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Subject:
 
 
 class Seen:
-    """Which records were met: eight bytes a record. Of 10⁷ records two being taken for one is 3 in 10⁶ likely."""
+    """Which records were met: eight bytes a record (see `short_digest`)."""
 
     def __init__(self) -> None:
         self._old: NDArray[np.uint64] = np.empty(0, np.uint64)
@@ -44,7 +43,7 @@ class Seen:
 
     def add(self, record: NamedNode) -> bool:
         """True when the record was not met before."""
-        digest = int.from_bytes(blake2b(record.value.encode(), digest_size=8).digest())
+        digest = short_digest(record.value)
         if digest in self._new:
             return False
         position = int(np.searchsorted(self._old, np.uint64(digest)))

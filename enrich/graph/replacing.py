@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat, parse
 
+from classifiers.digest import short_digest
 from enrich.errors import StoreError
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.pieces import line_of
@@ -169,7 +169,7 @@ def _unknown(told: Iterator[_Told], known: NDArray[np.uint64]) -> Iterator[_Told
 
 def _told(number: int, quad: Quad) -> _Told:
     line = line_of(quad)
-    return (number, line), int.from_bytes(blake2b(f"{number} {line}".encode(), digest_size=8).digest())
+    return (number, line), short_digest(f"{number} {line}")
 
 
 def _sorted(digests: Iterable[int]) -> NDArray[np.uint64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import Literal, NamedNode
 
+from classifiers.digest import short_digest
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
 from ontology.terms import CRM, ENR, PROV, Names, values_block
@@ -238,7 +238,7 @@ class AnsweredGaps:
 
 
 def _key(record: str, name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{record} {name}".encode(), digest_size=8).digest())
+    return short_digest(f"{record} {name}")
 
 
 def _said_of_runs(store: Store, names: Names) -> dict[NamedNode, dict[object, object]]:
