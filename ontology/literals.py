@@ -83,19 +83,22 @@ class LiteralRules:
 
     def part(self, text: str) -> str:
         """The part of a literal that is its value, in the museum's own case; all of it where `keep` finds none."""
-        found = self.keep.search(normalize("NFC", text).strip()) if self.keep else None
-        return normalize("NFC", text).strip() if found is None else (found[1] or "").strip()
+        plain = normalize("NFC", text).strip()
+        found = self.keep.search(plain) if self.keep else None
+        return plain if found is None else (found[1] or "").strip()
 
     def says_nothing(self, text: str) -> bool:
         """Whether a text is empty, or says that the value is not known."""
-        part = self.cased(self.part(text))
+        return self._nothing(text, self.cased(self.part(text)))
+
+    def _nothing(self, text: str, part: str) -> bool:
         return not part or part in self.unknown or self.cased(text) in self.unknown
 
     def key(self, text: str) -> str | None:
         """The class of a literal, by its text; None where it says nothing."""
-        if self.says_nothing(text):
-            return None
         part = self.cased(self.part(text))
+        if self._nothing(text, part):
+            return None
         found = self.synonyms.get(part, part)
         return None if found in self.unknown else found or None
 

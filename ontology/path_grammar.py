@@ -149,11 +149,10 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _regex(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"pattern must be a regular expression, not {value!r}")
     try:
-        return re.compile(value).pattern if isinstance(value, str) else _no_pattern(value)
+        re.compile(value)
     except re.error as error:
         raise ValueError(f"pattern is no regular expression: {error}") from error
-
-
-def _no_pattern(value: object) -> str:
-    raise ValueError(f"pattern must be a regular expression, not {value!r}")
+    return value

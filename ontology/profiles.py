@@ -38,7 +38,8 @@ from ontology.fields import (
 from ontology.kinds import DATE, LITERAL, Kind, misfit
 from ontology.literals import LiteralRules
 from ontology.paths import Condition, Path, Said, Step, condition_pattern, condition_text, steps
-from ontology.terms import PREFIXES, RDF, SKOS, OntologyError, class_name
+from ontology.spans import Span
+from ontology.terms import PREFIXES, RDF, SKOS, OntologyError, Term, class_name
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
@@ -110,11 +111,22 @@ class PropertyProfile:
         return LiteralRules.of(self.language, self.datatype, lower, self.keep, self.synonyms, unknown)
 
     @property
+    def unknown_iris(self) -> frozenset[NamedNode]:
+        """The IRIs that say that there is no value."""
+        return frozenset(term for term in self.unknown if isinstance(term, NamedNode))
+
+    @property
+    def spans(self) -> Mapping[Term, Span]:
+        """The classes that are given by their bounds; empty where they are not."""
+        return self.classes if isinstance(self.classes, Mapping) else {}
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The classes as a model names them."""
         if self.kind != LITERAL:
             return tuple(map(class_name, self.classes))
-        keys = (self.rules.key(term.value) for term in self.classes)
+        rules = self.rules
+        keys = (rules.key(term.value) for term in self.classes)
         return tuple(dict.fromkeys(class_name(Literal(key)) for key in keys if key is not None))
 
     @model_validator(mode="after")

@@ -86,7 +86,7 @@ class ClassMap:
         A value that reaches several classes belongs to the nearest, then to the first by IRI.
         Raises ProfileError when the property names a scheme of which the graph holds no concept.
         """
-        nothing = frozenset(term.value for term in prop.unknown if isinstance(term, NamedNode))
+        nothing = frozenset(iri.value for iri in prop.unknown_iris)
         if prop.classes:
             return cls(_descend(prop, store, datasets or ("",)), nothing, prop.rules)
         if prop.scheme is None:

@@ -27,10 +27,8 @@ class DateMap(LiteralMap):
     @classmethod
     def of(cls, prop: PropertyProfile) -> DateMap:
         """How the dates of a property map to its classes."""
-        nothing = frozenset(term for term in prop.unknown if isinstance(term, NamedNode))
-        bounds = prop.classes if isinstance(prop.classes, Mapping) else {}
-        spans = {class_name(term): span for term, span in bounds.items()}
-        return cls(prop.rules, frozenset(), nothing, SIZES[prop.by] if prop.by else None, spans)
+        spans = {class_name(term): span for term, span in prop.spans.items()}
+        return cls(prop.rules, frozenset(), prop.unknown_iris, SIZES[prop.by] if prop.by else None, spans)
 
     def of_term(self, value: Term) -> str | None:
         """The class of a date; a concept that is a class is its own."""
@@ -66,14 +64,10 @@ class DateMap(LiteralMap):
         """Whether a raw value states none, in the profile's words or those that museums use for an unknown date."""
         return super().says_nothing(value) or (isinstance(value, Literal) and says_no_date(value.value))
 
-    def filter(self, variable: str, raw: Collection[Term] | None = None) -> str:
-        """A SPARQL FILTER that keeps the dates with a class, be they literals or concepts."""
-        literals = super().filter(variable, raw).removeprefix("FILTER(").removesuffix(")")
+    def _test(self, variable: str, raw: Collection[Term] | None) -> str:
+        """Dates are literals or concepts."""
+        literals = super()._test(variable, raw)
         concepts = sorted(name for name in self.spans if not name.startswith('"'))
         if not concepts:
-            return f"FILTER({literals})"
-        return f"FILTER(({literals}) || {variable} IN ({', '.join(f'<{iri}>' for iri in concepts)}))"
-
-    def spellings(self, counted: Mapping[Term, int]) -> dict[str, str]:  # noqa: ARG002
-        """None: a class of dates is written as it is called."""
-        return {}
+            return literals
+        return f"({literals}) || {variable} IN ({', '.join(f'<{iri}>' for iri in concepts)})"

@@ -45,11 +45,6 @@ def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
     return _english_first(store.select(query))
 
 
-def record_name(reader: Reader, record: NamedNode) -> dict[str, str]:
-    """A record's own name by its IRI (see `record_names`)."""
-    return record_names(reader, [record])
-
-
 def record_names(reader: Reader, records: Iterable[NamedNode]) -> dict[str, str]:
     """The records' own names by their IRIs, along the first of the profile's `labels` that leads to one."""
     found: dict[str, str] = {}

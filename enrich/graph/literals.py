@@ -26,8 +26,7 @@ class LiteralMap:
     @classmethod
     def of(cls, prop: PropertyProfile) -> LiteralMap:
         """How the literals of a property map to its classes."""
-        nothing = frozenset(term for term in prop.unknown if isinstance(term, NamedNode))
-        return cls(prop.rules, frozenset(prop.class_names), nothing)
+        return cls(prop.rules, frozenset(prop.class_names), prop.unknown_iris)
 
     @property
     def large(self) -> bool:
@@ -51,6 +50,9 @@ class LiteralMap:
     def filter(self, variable: str, raw: Collection[Term] | None = None) -> str:
         """A SPARQL FILTER that keeps the values with a class. `raw` are the values that there are: of the texts with
         a class and those without, the fewer are named. Texts are compared, for literals are compared by value."""
+        return f"FILTER({self._test(variable, raw)})"
+
+    def _test(self, variable: str, raw: Collection[Term] | None) -> str:
         texts = {
             v.value: self.of_term(v) is not None
             for v in raw or ()
@@ -61,7 +63,7 @@ class LiteralMap:
         if without:
             word, fewer = ("NOT IN", without) if len(without) <= len(within) else ("IN", within)
             tests.append(f"STR({variable}) {word} ({', '.join(str(Literal(text)) for text in fewer)})")
-        return f"FILTER({' && '.join(tests)})"
+        return " && ".join(tests)
 
     def _fits(self, variable: str) -> Iterable[str]:
         """What the rules ask of language and datatype."""

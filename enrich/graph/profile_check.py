@@ -190,15 +190,17 @@ class _Check:
         there = self.hints.ends(pattern, value)
         if there is None:
             return False
-        onward = self.hints.around(pattern, value, backwards=False)
+        leading = self.hints.around(pattern, value, backwards=False)
         if there.startswith("literals"):
             change = 'set kind = "literal", or "date" where they are dates'
         elif there == "blank nodes":
-            change = f"no prediction can name them: lead on from them with node or value; {onward}"
+            change = f"no prediction can name them: lead on from them with node or value; {leading}"
         elif prop.kind == LITERAL:
-            change = f'set kind = "concept", or lead on from them with node or value; {onward}'
+            change = f'set kind = "concept", or lead on from them with node or value; {leading}'
         else:
-            change = f'lead on from them with value, or with begin and end, or set kind = "concept"; {onward}'
+            change = (
+                f'lead on from them with value, or with begin and end, or set kind = "concept"; {leading}'
+            )
         self._advice.append(f"{key} kind: these are {there}; {change}.")
         return True
 
@@ -207,14 +209,15 @@ class _Check:
         classes = self._class_map(prop, key)
         counts: Counter[str] = Counter()
         outside: Counter[str] = Counter()
+        terms = []
         for term, number in raw.items():
             target = classes.of_term(term)
             if target is not None:
                 counts[target] += number
+                terms.append(term)
             elif not classes.says_nothing(term):
                 outside[str(term)] += number
         self.report.classes[prop.name] = dict(counts.most_common())
-        terms = [term for term in raw if classes.of_term(term) is not None]
         within = self._with_class(pattern, value, terms, classes, raw)
         self.count("class", prop.name, f"{len(counts)} classes", within)
         several = self._several(pattern, f"STR(?{value})" if prop.kind != CONCEPT else f"?{value}")

@@ -70,14 +70,14 @@ class Hints:
                 return kind if kind == "blank nodes" else f"{kind}, such as {_clipped(str(term))}"
         return None
 
-    def stops(self, path: Path, backwards: bool = True) -> str:
+    def stops(self, path: Path) -> str:
         """Where a path from the record comes to an end, and what leads on from there."""
         for length in range(len(path) - 1, 0, -1):
             triples = path_triples("record", path[:length], "reached")
             if self._store.ask(f"ASK {self._reader.dataset} WHERE {{ {self._reader.is_record} {triples} }}"):
-                hint = self.around(triples, "reached", backwards=backwards)
+                hint = self.around(triples, "reached")
                 return f"it stops behind {self.shown(path[:length])}, where {hint}"
-        return self.around("", "record", backwards=backwards)
+        return self.around("", "record")
 
     def no_records(self) -> Iterator[str]:
         """Where records are when no graph of facts holds any."""

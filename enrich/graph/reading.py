@@ -167,7 +167,10 @@ class Reader:
         classes = self.classes[prop.name]
         if not classes.large:
             return classes.filter(variable)
-        return classes.filter(variable, self.counted(values_pattern(prop, "?v"), "v", prop.kind))
+        return classes.filter(variable, self._raw_values(prop))
+
+    def _raw_values(self, prop: PropertyProfile) -> dict[Term, int]:
+        return self.counted(values_pattern(prop, "?v"), "v", prop.kind)
 
     def counted(self, pattern: str, variable: str, kind: str) -> dict[Term, int]:
         """The values of a kind that a pattern leads to from records, each with the number of its records."""
@@ -182,13 +185,11 @@ class Reader:
 
     def spellings(self) -> dict[str, dict[str, str]]:
         """By property of literals how the museum writes its classes, where that is otherwise than they are called."""
-        found = {}
-        for prop in self.profile.properties:
-            classes = self.classes[prop.name]
-            if isinstance(classes, LiteralMap):
-                counted = self.counted(values_pattern(prop, "?v"), "v", prop.kind)
-                found[prop.name] = classes.spellings(counted)
-        return found
+        return {
+            prop.name: LiteralMap.of(prop).spellings(self._raw_values(prop))
+            for prop in self.profile.properties
+            if prop.kind == LITERAL
+        }
 
     def expect_records(self) -> None:
         """Raises ProfileError when the facts hold no record although the store holds something beside ours."""
@@ -242,13 +243,8 @@ class Reader:
         self._confirm_absent([record for record in records if record.value not in typed])
         properties = {p.name: self._property_rows(values, p) for p in self.profile.properties}
         stated = {p.name: self._stating(values, p) for p in self.profile.properties}
-        texts = {
-            t.path: self._rows(values, "?v", path_pattern("?record", t.path, "?v"))
-            for t in self.profile.texts
-        }
-        images = [
-            self._rows(values, "?v", path_pattern("?record", i.path, "?v")) for i in self.profile.images
-        ]
+        texts = {t.path: self._along(values, t.path) for t in self.profile.texts}
+        images = [self._along(values, i.path) for i in self.profile.images]
         contexts = {c.name: self._context_rows(values, c) for c in self.profile.contexts}
         return [
             self._subject(iri, iri.value in typed, properties, stated, texts, images, contexts)
@@ -266,6 +262,9 @@ class Reader:
     def _rows(self, values: str, variables: str, pattern: str) -> Values:
         query = f"SELECT ?record {variables} {self.dataset} WHERE {{ {values} {pattern} }}"
         return self._by_record(query)
+
+    def _along(self, values: str, path: Path) -> Values:
+        return self._rows(values, "?v", path_pattern("?record", path, "?v"))
 
     def _by_record(self, query: str) -> Values:
         found: Values = defaultdict(list)
@@ -286,7 +285,7 @@ class Reader:
 
     def _context_rows(self, values: str, context: ContextProfile) -> Values:
         if not context.graph:
-            return self._rows(values, "?v", path_pattern("?record", context.path, "?v"))
+            return self._along(values, context.path)
         pattern = f"GRAPH ?v {{ {self.profile.is_record(anywhere=True)} }}"
         facts = set(self.profile.record_graphs or self.graphs)
         found = self._by_record(f"SELECT ?record ?v WHERE {{ {values} {pattern} }}")
@@ -306,49 +305,61 @@ class Reader:
         if not typed:
             problem = f"{iri} is not {self.profile.record_text()} in the facts"
             return Subject(iri, Record(key), problem=problem, absent=True)
-        known: dict[str, tuple[str, ...]] = {}
-        outside: list[str] = []
-        nodes: dict[str, NamedNode] = {}
-        minted: set[str] = set()
-        for prop in self.profile.properties:
-            rows = properties[prop.name].get(key, [])
-            found = sorted(
-                {c for _, v in rows if v is not None and (c := self.classes[prop.name].of_term(v))}
-            )
-            if found:
-                known[prop.name] = tuple(found)
-            elif any(
-                isinstance(v, NamedNode | Literal) and not self.classes[prop.name].says_nothing(v)
-                for _, v in rows
-            ):
-                outside.append(prop.name)
-            carriers = sorted({n.value for n, _ in rows if isinstance(n, NamedNode)})
-            if carriers:
-                nodes[prop.name] = NamedNode(carriers[0])
-            else:
-                nodes[prop.name] = self.names.mint("node", iri, path_text(prop.node))
-                minted.add(prop.name)
+        rows = {name: found.get(key, []) for name, found in properties.items()}
+        known, outside = self._known(rows)
+        nodes, minted = self._nodes(iri, rows)
+        said = {name: found.get(key, []) for name, found in contexts.items()}
         record = Record(
             id=key,
             known=known,
-            context={
-                name: tuple(sorted({v.value for (v,) in rows[key] if isinstance(v, NamedNode | Literal)}))
-                for name, rows in contexts.items()
-                if rows.get(key) and name not in self._units
-            },
+            context=self._contexts(said),
             texts=_texts(key, texts),
             pictures=_pictures(key, images),
-            outside=tuple(outside),
-            numbers={
-                name: number
-                for name, unit in self._units.items()
-                if (number := mean_number((v for (v,) in contexts[name].get(key, [])), unit)) is not None
-            },
+            outside=outside,
+            numbers=self._numbers(said),
         )
         missing = tuple(
             p.name for p in self.profile.properties if p.name not in known and key not in stated[p.name]
         )
-        return Subject(iri, record, nodes, frozenset(minted), missing)
+        return Subject(iri, record, nodes, minted, missing)
+
+    def _known(self, rows: Mapping[str, list[Row]]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """The classes of a record by property, and the properties of which it states only what is in no class."""
+        known: dict[str, tuple[str, ...]] = {}
+        outside: list[str] = []
+        for name, classes in self.classes.items():
+            values = [v for _, v in rows[name] if isinstance(v, NamedNode | Literal)]
+            if found := {c for v in values if (c := classes.of_term(v))}:
+                known[name] = tuple(sorted(found))
+            elif not all(map(classes.says_nothing, values)):
+                outside.append(name)
+        return known, tuple(outside)
+
+    def _nodes(
+        self, iri: NamedNode, rows: Mapping[str, list[Row]]
+    ) -> tuple[dict[str, NamedNode], frozenset[str]]:
+        """The node that carries each property, and the properties of which it is one of ours."""
+        nodes: dict[str, NamedNode] = {}
+        minted: set[str] = set()
+        for prop in self.profile.properties:
+            carriers = {n.value for n, _ in rows[prop.name] if isinstance(n, NamedNode)}
+            if carriers:
+                nodes[prop.name] = NamedNode(min(carriers))
+            else:
+                nodes[prop.name] = self.names.mint("node", iri, path_text(prop.node))
+                minted.add(prop.name)
+        return nodes, frozenset(minted)
+
+    def _contexts(self, said: Mapping[str, list[Row]]) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(sorted({v.value for (v,) in rows if isinstance(v, NamedNode | Literal)}))
+            for name, rows in said.items()
+            if rows and name not in self._units
+        }
+
+    def _numbers(self, said: Mapping[str, list[Row]]) -> dict[str, float]:
+        found = {name: mean_number((v for (v,) in said[name]), unit) for name, unit in self._units.items()}
+        return {name: number for name, number in found.items() if number is not None}
 
 
 def _texts(key: str, texts: Mapping[Path, Values]) -> tuple[Text, ...]:

@@ -72,9 +72,8 @@ def train(
     spec = model_spec(workspace, found.modalities, auto=True)
     seed = workspace.settings.train.seed if seed is None else seed
     records, dev = _set_apart(workspace, found, wanted, spec, seed, progress)
-    learned = training_set(
-        records, workspace.profile, broader_of(workspace, records), workspace.reader.spellings()
-    )
+    broader = broader_of(workspace, records)
+    learned = training_set(records, workspace.profile, broader, workspace.reader.spellings())
     resume = model.absolute().parent / f".{model.absolute().name}.training"
     try:
         _check_properties(workspace, learned)
@@ -101,7 +100,7 @@ def train(
         "mean_macro_f1": figures.get("mean_macro_f1"),
         "modalities": list(found.modalities),
         "without": found.without,
-        "groups": len({group_of(record, spec.groups) for record in records}),
+        "groups": len(set(map(partial(group_of, groups=spec.groups), records))),
         "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
         "promises": promised(fitted),
     }

@@ -203,8 +203,7 @@ def _object(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[
 def _span(prop: PropertyProfile, value: str) -> Span | None:
     """The years of a class of dates; None for a concept, which says them itself."""
     term = class_term(value) if value.startswith('"') else None
-    bounds = prop.classes if isinstance(prop.classes, Mapping) else {}
-    return None if not isinstance(term, Literal) else span_of(term) or bounds.get(term)
+    return None if not isinstance(term, Literal) else span_of(term) or prop.spans.get(term)
 
 
 def _time_span(node: str, prop: PropertyProfile, span: Span) -> tuple[str, list[Triple]]:

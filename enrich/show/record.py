@@ -7,7 +7,7 @@ from typing import Any
 from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
-from enrich.graph.labels import labels, record_name
+from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Store, Term
 from enrich.runs.reviews import moment
 from enrich.workspace import Workspace
@@ -50,7 +50,7 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         "missing": list(subject.missing),
         "predictions": answers,
     }
-    shown["labels"] = labels(store, iris(shown)) | record_name(workspace.reader, record)
+    shown["labels"] = labels(store, iris(shown)) | record_names(workspace.reader, [record])
     return shown
 
 

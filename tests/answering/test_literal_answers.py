@@ -28,15 +28,9 @@ from enrich.show.record import show_record
 from enrich.workspace import Workspace
 from ontology.profile_files import parse_profile
 from ontology.terms import CRM, DCT, ENR, RDF, RDFS, XSD, class_name, class_term
+from tests.graph.test_literals import BOOK, PLACE
 
-BOOK = NamedNode("https://library.example.org/ns/Book")
-PROFILE = """
-record_class = "https://library.example.org/ns/Book"
-[prefixes]
-dcterms = "http://purl.org/dc/terms/"
-[properties.place]
-kind = "literal"
-predicate = "dcterms:spatial"
+PROFILE = f"""{PLACE}
 many = true
 [texts.title]
 path = ["rdfs:label"]
