@@ -53,6 +53,10 @@ def objection(quad: Quad) -> str | None:
     value = quad.object
     if not isinstance(value, Literal):
         return None
+    if "\0" in value.value and not value.value.isascii():
+        return (
+            f"Virtuoso cuts such a text with a NUL where a query or a deletion names it: {value.value[:40]!r}"
+        )
     datatype = value.datatype.value
     if datatype.startswith(_XSD):
         local = datatype[len(_XSD) :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -42,9 +42,10 @@ def one_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def hold_only(store: Store, quads: list[Quad]) -> None:
-    """Make the graph hold these quads and no others."""
+    """Make the graph hold these quads and no others; what a server says that it cannot hold is not tried."""
+    assume(not any(map(store.objection, quads)))
     store.drop(G)
-    store.insert(Quad(q.subject, q.predicate, q.object, G) for q in quads)
+    store.insert(quads)
 
 
 @HOSTILE
@@ -56,7 +57,7 @@ def hold_only(store: Store, quads: list[Quad]) -> None:
 @example([Literal("nodeID://b1"), Literal('", "type": "bnode", "value": "nodeID://b1')])
 @example([Literal("é" * 30_000), Literal("word " * 100_000)])
 def test_literals_come_back_as_they_went(one_store: Store, literals: list[Literal]) -> None:
-    hold_only(one_store, [Quad(S, P, literal) for literal in literals])
+    hold_only(one_store, [Quad(S, P, literal, G) for literal in literals])
     found = [row[0] for row in one_store.select(f"SELECT ?o WHERE {{ GRAPH {G} {{ {S} {P} ?o }} }}")]
     assert sorted(map(str, found)) == sorted(map(str, literals))
 
@@ -66,11 +67,11 @@ def test_literals_come_back_as_they_went(one_store: Store, literals: list[Litera
 @example(Literal('"} } ; DROP ALL #'))
 @example(Literal("\\"))
 @example(Literal("\0"))
+@example(Literal("\x80\0"))
 def test_a_literal_in_query_text_means_itself(one_store: Store, literal: Literal) -> None:
-    hold_only(one_store, [Quad(S, P, literal), Quad(S, P, Literal(literal.value + "!"))])
-    # ?o itself is not asked for: Virtuoso gives back the constant, and cuts one with both NUL and non-ASCII
-    query = f"SELECT ?s WHERE {{ GRAPH {G} {{ ?s {P} {literal} ; {P} ?o }} FILTER(?o = {literal}) }}"
-    assert list(one_store.select(query)) == [(S,)]
+    hold_only(one_store, [Quad(S, P, literal, G), Quad(S, P, Literal(literal.value + "!"), G)])
+    query = f"SELECT ?s ?o WHERE {{ GRAPH {G} {{ ?s {P} {literal} ; {P} ?o }} FILTER(?o = {literal}) }}"
+    assert list(one_store.select(query)) == [(S, literal)]
     one_store.update(f"DELETE DATA {{ GRAPH {G} {{ {S} {P} {literal} }} }}", idempotent=True)
     assert one_store.count(G) == 1
 
