@@ -44,6 +44,8 @@ def objection(quad: Quad) -> str | None:
     """
     if isinstance(quad.graph_name, DefaultGraph):
         return "Virtuoso has no default graph to write to; name a graph"
+    if "'" in quad.graph_name.value:
+        return f"Virtuoso cannot write to a graph whose name has an apostrophe: {quad.graph_name.value[:80]}"
     for term in (quad.subject, quad.predicate, quad.object, quad.graph_name):
         if isinstance(term, NamedNode):
             if len(term.value.encode()) > IRI_BYTES:

@@ -42,8 +42,7 @@ def one_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def hold_only(store: Store, quads: list[Quad]) -> None:
-    """Make the graph hold these quads and no others; what a server says that it cannot hold is not tried."""
-    assume(not any(map(store.objection, quads)))
+    """Make the graph hold these quads and no others."""
     store.drop(G)
     store.insert(quads)
 
@@ -57,7 +56,9 @@ def hold_only(store: Store, quads: list[Quad]) -> None:
 @example([Literal("nodeID://b1"), Literal('", "type": "bnode", "value": "nodeID://b1')])
 @example([Literal("é" * 30_000), Literal("word " * 100_000)])
 def test_literals_come_back_as_they_went(one_store: Store, literals: list[Literal]) -> None:
-    hold_only(one_store, [Quad(S, P, literal, G) for literal in literals])
+    quads = [Quad(S, P, literal, G) for literal in literals]
+    assume(not any(map(one_store.objection, quads)))
+    hold_only(one_store, quads)
     found = [row[0] for row in one_store.select(f"SELECT ?o WHERE {{ GRAPH {G} {{ {S} {P} ?o }} }}")]
     assert sorted(map(str, found)) == sorted(map(str, literals))
 
@@ -69,7 +70,9 @@ def test_literals_come_back_as_they_went(one_store: Store, literals: list[Litera
 @example(Literal("\0"))
 @example(Literal("\x80\0"))
 def test_a_literal_in_query_text_means_itself(one_store: Store, literal: Literal) -> None:
-    hold_only(one_store, [Quad(S, P, literal, G), Quad(S, P, Literal(literal.value + "!"), G)])
+    quads = [Quad(S, P, literal, G), Quad(S, P, Literal(literal.value + "!"), G)]
+    assume(not any(map(one_store.objection, quads)))
+    hold_only(one_store, quads)
     query = f"SELECT ?s ?o WHERE {{ GRAPH {G} {{ ?s {P} {literal} ; {P} ?o }} FILTER(?o = {literal}) }}"
     assert list(one_store.select(query)) == [(S, literal)]
     one_store.update(f"DELETE DATA {{ GRAPH {G} {{ {S} {P} {literal} }} }}", idempotent=True)
@@ -83,6 +86,7 @@ def test_a_literal_in_query_text_means_itself(one_store: Store, literal: Literal
 @example(NamedNode("http://example.org/" + "x" * 1_700), G)
 def test_iris_come_back_as_they_went(one_store: Store, node: NamedNode, graph: NamedNode) -> None:
     quad = Quad(node, node, node, graph)
+    assume(not one_store.objection(quad))
     try:
         one_store.drop(graph)
         one_store.insert([quad, quad])
