@@ -68,6 +68,7 @@ def answer(
         thresholds=np.broadcast_to(np.asarray(reach, float), (1, k)),
         promised=np.array([promised]),
         regimes=np.array([regime], np.int8),
+        models=np.array([regime], np.int8),
     )
 
 

@@ -14,7 +14,7 @@ from classifiers.model.regimes import REGIMES
 def explain(
     model: Model, record: Record, wanted: Sequence[tuple[str, str]], *, most: int = 10
 ) -> list[Explanation]:
-    """Explain some (property, class) of one record by the model of its regime; pictures must have been fetched.
+    """Explain some (property, class) of one record by the model that answers it; pictures must have been fetched.
 
     At most `most` contributions of each kind are given. Raises ClassifierError for a property or class that
     the model does not know.
@@ -25,8 +25,8 @@ def explain(
     for name, value in wanted:
         if value not in (classes := model.property(name).classes):
             raise ClassifierError(f"the model knows no class {value!r} of {name}")
-        regime = REGIMES[int(regimes[name][0])]
-        part = model.parts().get(regime, model)
+        regime = REGIMES[int(regimes[name][1][0])]
+        part = model.parts()[regime]
         predictions = answers.get(regime) or answers.setdefault(regime, part.answer([record]))
         shown = record.without_contexts(part.hides)
         k = classes.index(value)

@@ -31,7 +31,7 @@ from classifiers.model.description import ModelDescription
 from classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
 from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
 from classifiers.model.prediction import Prediction, joined
-from classifiers.model.regimes import REGIMES, Experience, Regime
+from classifiers.model.regimes import REGIMES, Experience, Regime, models_of
 from classifiers.model.thresholds import Promise
 from classifiers.model.verified import VerifiedFolder, load_verified
 from classifiers.registry import fuser_class
@@ -82,12 +82,22 @@ class Model:
         """The model of each regime, this one for "seen"."""
         return {"seen": self, **self.regimes}
 
-    def regimes_of(self, records: Sequence[Record]) -> dict[str, NDArray[np.int8]]:
-        """The regime of each record (n,) when asked for each property, as an index into REGIMES."""
+    def regimes_of(self, records: Sequence[Record]) -> dict[str, tuple[NDArray[np.int8], NDArray[np.int8]]]:
+        """For each property the regime of each record (n,), and that whose model gives its candidates (n,), as
+        indices into REGIMES."""
+        seen = np.zeros(len(records), dtype=np.int8)
         if self.experience is None:
-            return {p.name: np.zeros(len(records), dtype=np.int8) for p in self.properties}
+            return {p.name: (seen, seen) for p in self.properties}
         places = self.experience.places(records)
-        return {p.name: self.experience.regimes(p.name, places) for p in self.properties}
+        found = {}
+        for prop in self.properties:
+            regimes = self.experience.regimes(prop.name, places)
+            promising = {
+                r: prop.name in m.promises and m.promises[prop.name].kept for r, m in self.parts().items()
+            }
+            taught = self.experience.taught(prop.name, places)
+            found[prop.name] = regimes, models_of(regimes, taught, promising)
+        return found
 
     def property(self, name: str) -> Property:
         """The property of this name. Raises ClassifierError when the model has none."""
@@ -103,23 +113,22 @@ class Model:
         return ModelDescription.made(self.digest, self.properties, self._config({}), histories)
 
     def predict(self, records: Sequence[Record]) -> dict[str, Prediction]:
-        """One prediction per property, rows in the order of `records`, each by the model of its regime.
+        """One prediction per property, rows in the order of `records`, each by the model that `regimes_of` says.
 
         A member whose numbers are not finite counts as absent for that record, with a reason; a record
         that no member could look at is absent from the fused prediction.
         """
-        regimes = self.regimes_of(records)
-        found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {name: [] for name in regimes}
+        placed = self.regimes_of(records)
+        found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {name: [] for name in placed}
         for number, regime in enumerate(REGIMES):
-            rows = {name: np.flatnonzero(r == number) for name, r in regimes.items()}
+            rows = {name: np.flatnonzero(models == number) for name, (_, models) in placed.items()}
             asked = np.unique(np.concatenate([np.zeros(0, np.intp), *rows.values()]))
             if not len(asked) and (number or len(records)):
                 continue
-            part = self.parts().get(regime, self)
-            answers = part.answer([records[int(i)] for i in asked])
+            answers = self.parts()[regime].answer([records[int(i)] for i in asked])
             for name, own in rows.items():
                 answer = answers[name].take(np.searchsorted(asked, own))
-                found[name].append((own, answer.promising(number, part is self and bool(number))))
+                found[name].append((own, answer.of(placed[name][0][own], number)))
         return {name: joined(parts) for name, parts in found.items()}
 
     def answer(self, records: Sequence[Record]) -> dict[str, Prediction]:
@@ -159,6 +168,7 @@ class Model:
             np.full(n, np.nan if sets is None else sets.coverage),
             np.tile(np.broadcast_to(reach, (len(prop.classes),)), (n, 1)),
             np.full(n, self.target_precision if kept else np.nan),
+            np.zeros(n, dtype=np.int8),
             np.zeros(n, dtype=np.int8),
             reasons,
         )

@@ -13,7 +13,7 @@ from classifiers.base import Distribution, FloatArray
 from classifiers.data import Property
 from classifiers.model.metrics import NEVER
 
-_ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes")
+_ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes", "models")
 """Fields of a prediction with a row for each record."""
 
 
@@ -23,8 +23,9 @@ class Prediction:
 
     `by` holds the prediction of each modality alone; `order` (n, K) the candidates, best first; `sets` (n, K)
     the conformal candidate set that covers the truth `coverage` (n,) of the time; NaN where there is none.
-    `regimes` (n,) is an index into REGIMES; `thresholds` (n, K) what a class must reach to be answered, and
-    `promised` (n,) the precision of the answers that do; NaN where none is promised. `reasons` says, by modality
+    `regimes` (n,) is an index into REGIMES, and `models` (n,) that of the regime whose model gave the candidates;
+    `thresholds` (n, K) is what a class must reach to be answered, and `promised` (n,) the precision of the answers
+    that do; NaN where none is promised. `reasons` says, by modality
     and row, why a member's prediction was left out although it had given one.
     """
 
@@ -37,6 +38,7 @@ class Prediction:
     thresholds: FloatArray
     promised: FloatArray
     regimes: NDArray[np.int8]
+    models: NDArray[np.int8]
     reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def first(self) -> NDArray[np.intp]:
@@ -55,18 +57,18 @@ class Prediction:
             reasons={m: {at[i]: w for i, w in why.items() if i in at} for m, why in self.reasons.items()},
         )
 
-    def promising(self, regime: int, nothing: bool) -> Prediction:
-        """The same as answers of a regime; with `nothing` they are not answered, and promise nothing."""
-        marked = replace(self, regimes=np.full(len(self.fused), regime, dtype=np.int8))
-        if not nothing:
-            return marked
-        none = np.full(len(self.fused), np.nan)
+    def of(self, regimes: NDArray[np.int8], model: int) -> Prediction:
+        """The same for records of these regimes (n,), by the model of one of them: where a record's regime is another,
+        it is not answered, and nothing is promised."""
+        own = regimes == model
         return replace(
-            marked,
-            sets=np.zeros_like(self.sets),
-            coverage=none,
-            thresholds=np.full_like(self.thresholds, NEVER),
-            promised=none,
+            self,
+            sets=self.sets & own[:, None],
+            coverage=np.where(own, self.coverage, np.nan),
+            thresholds=np.where(own[:, None], self.thresholds, NEVER),
+            promised=np.where(own, self.promised, np.nan),
+            regimes=regimes,
+            models=np.full(len(regimes), model, dtype=np.int8),
         )
 
 

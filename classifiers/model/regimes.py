@@ -129,6 +129,30 @@ class Experience(Stored):
                 found[rows[thin]] = REGIMES.index("unseen block")
         return found
 
+    def taught(self, name: str, places: Places) -> NDArray[np.bool_]:
+        """Which of the records (n,) are of a group that stated the property in training, however seldom."""
+        labelled = self.labelled.get(name, {})
+        return np.array([labelled.get(group, 0) > 0 for group in places.groups], dtype=bool)
+
+
+def models_of(
+    regimes: NDArray[np.int8], taught: NDArray[np.bool_], promising: Mapping[Regime, bool]
+) -> NDArray[np.int8]:
+    """The regime (n,) whose model gives each record's candidates, as an index into REGIMES.
+
+    It is the record's own; "seen" where that has no model. `promising` says of each regime with a model whether it
+    promises anything: where that of "unseen group" does not, nothing is lost by asking the model that knows the
+    record's group a little.
+    """
+    found = regimes.copy()
+    for number, regime in enumerate(REGIMES):
+        own = regimes == number
+        if regime not in promising:
+            found[own] = REGIMES.index("seen")
+        elif regime == "unseen group" and not promising[regime]:
+            found[own & taught] = REGIMES.index("seen")
+    return found
+
 
 def _groups(records: Sequence[Record], contexts: Sequence[str]) -> NDArray[np.object_]:
     return np.array([group_of(r, contexts) for r in records], dtype=object)

@@ -66,8 +66,7 @@ def _without(
     """The fused predictions and first candidates when one modality is absent from every record."""
     n = len(records)
     found = {p.name: (Distribution.absent(p, n), np.zeros(n, dtype=np.intp)) for p in model.properties}
-    for number, regime in enumerate(REGIMES):
-        part = model.parts().get(regime, model)
+    for regime, part in model.parts().items():
         for start in range(0, n, BATCH):
             rows = np.arange(start, min(start + BATCH, n))
             by = {
@@ -77,7 +76,7 @@ def _without(
             shown = [records[int(i)].without_contexts(part.hides) for i in rows]
             for name, raw in part.fuser.predict(shown, by).items():
                 clean = calibrated(sane(raw, FUSION)[0], part.fusion_calibrators.get(name))
-                own = np.flatnonzero(said[name][FUSION].regimes[rows] == number)
+                own = np.flatnonzero(said[name][FUSION].models[rows] == REGIMES.index(regime))
                 whole, first = found[name]
                 whole.probabilities[rows[own]] = clean.probabilities[own]
                 whole.present[rows[own]] = clean.present[own]

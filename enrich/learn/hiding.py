@@ -20,7 +20,7 @@ from classifiers.model.conformal import covered
 from classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
 from classifiers.model.metrics import ece, hits, macro_f1
 from classifiers.model.promises import answered
-from classifiers.model.regimes import REGIMES, Experience, Regime
+from classifiers.model.regimes import REGIMES, Experience, Regime, models_of
 
 LEAST = 100
 """Values of a property that a group needs to be hidden."""
@@ -111,13 +111,15 @@ def without(records: Sequence[Record], hidden: Hidden) -> list[Record]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A training without the hidden values: the property as it was learnt, the records asked (n,) and the regime of
-    each, and a maker of each regime's model. `truth` (n, K) holds the values that were hidden."""
+    """A training without the hidden values: the property as it was learnt, the records asked (n,), the regime of each
+    and whether its group still taught the property, and a maker of each regime's model. `truth` (n, K) holds the
+    values that were hidden."""
 
     property: Property
     asked: Sequence[Record]
     truth: NDArray[np.float64]
     regimes: NDArray[np.int8]
+    taught: NDArray[np.bool_]
     views: Mapping[Regime, View]
     seed: int
     progress: Progress
@@ -149,8 +151,9 @@ def train_without(
     asked = [shown[int(i)] for i in rows]
     truth, _ = Dataset([records[int(i)] for i in rows], (prop,)).targets(prop)
     found = {view.regime: view for view in views(dataset, spec, experience)}
-    regimes = experience.regimes(prop.name, experience.places(asked))
-    return Trained(prop, asked, truth, regimes, found, seed, progress)
+    places = experience.places(asked)
+    regimes, taught = experience.regimes(prop.name, places), experience.taught(prop.name, places)
+    return Trained(prop, asked, truth, regimes, taught, found, seed, progress)
 
 
 def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | None] | None = None) -> Kept:
@@ -159,17 +162,22 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
     first, given = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
     p, with_sets = np.zeros(truth.shape), np.zeros(n, dtype=bool)
     asserted, inside = np.zeros_like(p, dtype=bool), np.zeros_like(p, dtype=bool)
-    promised: float | None = None
-    for number, regime in enumerate(REGIMES):
-        rows = np.flatnonzero(trained.regimes == number)
-        fitted = (fit or trained.fit)(regime) if len(rows) else None
+    made: dict[Regime, Fitted] = {}
+    for number in np.unique(trained.regimes):
+        if (fitted := (fit or trained.fit)(regime := REGIMES[number])) is not None:
+            made[regime] = fitted
+    promising = {regime: fitted.model.promises[prop.name].kept for regime, fitted in made.items()}
+    models = models_of(trained.regimes, trained.taught, promising)
+    for number in np.unique(models):
+        rows = np.flatnonzero(models == number)
+        fitted = made.get(regime := REGIMES[number]) or (fit or trained.fit)(regime)
         if fitted is None:
             continue
-        answer = fitted.model.answer([trained.asked[int(i)] for i in rows])[prop.name]
+        said = fitted.model.answer([trained.asked[int(i)] for i in rows])[prop.name]
+        answer = said.of(trained.regimes[rows], int(number))
         p[rows], first[rows] = np.nan_to_num(answer.fused.probabilities), answer.first()
-        given[rows], asserted[rows] = answered(prop, p[rows], first[rows], fitted.model.thresholds[prop.name])
+        given[rows], asserted[rows] = answered(prop, p[rows], first[rows], answer.thresholds)
         inside[rows], with_sets[rows] = answer.sets, np.isfinite(answer.coverage)
-        promised = fitted.model.target_precision if fitted.model.promises[prop.name].kept else promised
     correct = hits(truth, first) & p.any(axis=1)
     return Kept(
         hidden.kind,
@@ -183,7 +191,7 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
         asserted=int(asserted.sum()),
         right=int((asserted & (truth > 0)).sum()),
         confidence=float(p[asserted].mean()) if asserted.any() else None,
-        promised=promised,
+        promised=next((m.model.target_precision for r, m in made.items() if promising[r]), None),
         with_sets=int(with_sets.sum()),
         covered=covered(inside[with_sets], truth[with_sets]) if with_sets.any() else None,
         regimes={r: int((trained.regimes == i).sum()) for i, r in enumerate(REGIMES)},

@@ -20,17 +20,23 @@ from classifiers.model.regimes import REGIMES
 
 @dataclass(frozen=True)
 class MemberPrediction:
-    """Predictions (n,) of one property, the order of the candidates (n, K) and the thresholds (n, K)."""
+    """Predictions (n,) of one property, the order of the candidates (n, K), the thresholds (n, K), the regime (n,),
+    and that whose model was asked (n,)."""
 
     distribution: Distribution
     order: NDArray[np.intp]
     thresholds: FloatArray
     regimes: NDArray[np.int8]
+    models: NDArray[np.int8]
 
     def take(self, rows: NDArray[np.intp]) -> MemberPrediction:
         """The same for some of the records."""
         return MemberPrediction(
-            self.distribution.take(rows), self.order[rows], self.thresholds[rows], self.regimes[rows]
+            self.distribution.take(rows),
+            self.order[rows],
+            self.thresholds[rows],
+            self.regimes[rows],
+            self.models[rows],
         )
 
     @classmethod
@@ -41,6 +47,7 @@ class MemberPrediction:
             np.concatenate([p.order for p in parts]),
             np.concatenate([p.thresholds for p in parts]),
             np.concatenate([p.regimes for p in parts]),
+            np.concatenate([p.models for p in parts]),
         )
 
 
@@ -51,13 +58,13 @@ def member_predictions(model: Model, answer: Prediction) -> dict[str, MemberPred
     for modality, alone in answer.by.items():
         order = np.zeros(alone.probabilities.shape, dtype=np.intp)
         reach = np.full(alone.probabilities.shape, NEVER)
-        for number, regime in enumerate(REGIMES):
-            rows = np.flatnonzero(answer.regimes == number)
-            part = model.parts().get(regime)
-            member = (part or model).members[modality]
+        for regime, part in model.parts().items():
+            number = REGIMES.index(regime)
+            rows, member = np.flatnonzero(answer.models == number), part.members[modality]
             order[rows] = order_candidates(alone.probabilities[rows], member.offsets[name])
-            if part is not None:
-                reach[rows] = np.asarray(member.thresholds[name])
-        found[modality] = MemberPrediction(alone, order, reach, answer.regimes)
-    found[FUSION] = MemberPrediction(answer.fused, answer.order, answer.thresholds, answer.regimes)
+            reach[rows[answer.regimes[rows] == number]] = np.asarray(member.thresholds[name])
+        found[modality] = MemberPrediction(alone, order, reach, answer.regimes, answer.models)
+    found[FUSION] = MemberPrediction(
+        answer.fused, answer.order, answer.thresholds, answer.regimes, answer.models
+    )
     return found

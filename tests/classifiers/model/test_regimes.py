@@ -17,6 +17,7 @@ from classifiers.model.regimes import (
     REGIMES,
     Experience,
     local_contexts,
+    models_of,
     unit_folds,
 )
 
@@ -122,6 +123,45 @@ def test_where_groups_disagree_nothing_is_promised() -> None:
     answer = model.predict([record(9, n, kind=f"{BASE}kind/{n % 2}") for n in range(10)])["place"]
     assert (answer.thresholds > 1).all()
     assert np.isnan(answer.promised).all()
+
+
+def test_a_group_that_taught_a_little_is_known_to_the_model_that_sees_it() -> None:
+    """Given museums with rules of their own, and one of which ten records alone say its rule, then its gaps are of an
+    unseen group and nothing is promised, but their candidates follow its rule; those of a new museum are as before."""
+    rule = {f"{BASE}museum/{m}": (m // 2) % 2 for m in range(5)}
+    kinds = [{"kind": f"{BASE}kind/{k}"} for k in (0, 1)]
+    taught = [record(m, n, (n + m // 2) % 2, **kinds[n % 2]) for m in range(4) for n in range(120)]
+    taught += [record(4, n, rule[f"{BASE}museum/4"] if n < 10 else None, **kinds[0]) for n in range(120)]
+    model = fit_model(Dataset(taught, (PLACE,)), ModelSpec((FAST,), folds=3, groups=("museum",)))
+    asked = [replace(r, known={}) for r in taught[-50:]] + [record(9, n, **kinds[0]) for n in range(50)]
+
+    answer = model.predict(asked)["place"]
+
+    assert {REGIMES[i] for i in answer.regimes} == {"unseen group"}
+    assert [REGIMES[i] for i in answer.models] == ["seen"] * 50 + ["unseen group"] * 50
+    assert np.isnan(answer.promised).all()
+    assert (answer.thresholds > 1).all()
+    assert not answer.sets.any()
+    seen = model.answer(asked)["place"]
+    assert np.allclose(answer.fused.probabilities[:50], seen.fused.probabilities[:50])
+    assert (answer.first()[:50] == rule[f"{BASE}museum/4"]).all()
+
+
+def test_whose_model_is_asked() -> None:
+    """The regime's own, where it has one; an unseen group's where it promises, or the group taught nothing."""
+    regimes = np.array([0, 1, 2, 2], dtype=np.int8)
+    taught = np.array([True, True, True, False])
+
+    def asked(**promising: bool) -> list[int]:
+        return list(
+            models_of(
+                regimes, taught, {r: promising[r.split()[-1]] for r in REGIMES if r.split()[-1] in promising}
+            )
+        )
+
+    assert asked(seen=True) == [0, 0, 0, 0]
+    assert asked(seen=True, block=False, group=True) == [0, 1, 2, 2]
+    assert asked(seen=True, block=False, group=False) == [0, 1, 0, 2]
 
 
 def test_rows_come_back_in_order_whatever_their_regime(model: Model) -> None:
