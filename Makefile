@@ -45,8 +45,9 @@ demo: $(STAMP)
 	rm -rf $(DEMO)
 	$(BIN)/enrich demo $(DEMO)
 
+# As many processes as cores: more threads would only wait for one another.
 test: $(STAMP) servers
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
