@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import PAGE_TOKEN, Store
+from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.runs.register import number
 from ontology.terms import ENR, PROV, Names, values_block
 
@@ -24,6 +25,19 @@ class HeldAnswer:
     property: str
     digest: str
     outcome: str
+
+
+def store_of_answers(store: Store, names: Names) -> Store:
+    """Where to ask about answers: the store, or an empty one for as long as no run has any.
+
+    Virtuoso plans by the size that a predicate had when it was first asked for, until it is started anew. Asked for
+    before there was an answer, it plans for none: a query over 15,000 answers then ends in a time-out.
+    """
+    prefix = Literal(f"{names.graph_prefix}run/")
+    some = (
+        f"GRAPH {names.runs} {{ ?run ?is ?g }} GRAPH ?g {{ ?s ?p ?o }} FILTER(STRSTARTS(STR(?g), {prefix}))"
+    )
+    return store if store.ask(f"ASK {{ {some} }}") else EmbeddedStore()
 
 
 def noted_counts(store: Store, names: Names, shards: Sequence[NamedNode]) -> dict[str, Counter[str]]:

@@ -12,6 +12,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from enrich.errors import InputError, ProfileError, QueryRefused
 from enrich.graph.stores.base import Row, Term
+from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 from ontology.queries import named_query, query_names
 from ontology.sparql import clauses, services, words
@@ -66,7 +67,8 @@ def run_named(workspace: Workspace, name: str, parameters: Mapping[str, Term] | 
             )
     terms = {**own, **given}
     text = query.bind(**{key: term for key, term in terms.items() if not isinstance(term, BlankNode)})
-    store = workspace.store
+    of_answers = "enr:graph" in query.text
+    store = store_of_answers(workspace.store, names) if of_answers else workspace.store
     rows = store.select(text) if query.key is None else store.select_by_key(text, query.key)
     return Answer(rows.variables, rows)
 

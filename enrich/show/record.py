@@ -10,6 +10,7 @@ from enrich.errors import InputError
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Store, Term
 from enrich.runs.reviews import moment
+from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 from ontology.queries import named_query
 from ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
@@ -62,7 +63,7 @@ def _answers(
     seen: dict[NamedNode, dict[NamedNode, dict[Term, None]]] = defaultdict(lambda: defaultdict(dict))
     states: dict[NamedNode, str] = {}
     runs: dict[NamedNode, NamedNode] = {}
-    for run, state, answer, subject, predicate, value in store.select(query):
+    for run, state, answer, subject, predicate, value in store_of_answers(store, names).select(query):
         if not isinstance(run, NamedNode) or not isinstance(answer, NamedNode) or value is None:
             continue
         states[answer], runs[answer] = _local(state), run

@@ -17,6 +17,7 @@ from enrich.graph.files import writing
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
 from enrich.runs.reviews import moment
+from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 from ontology.queries import named_query
 from ontology.terms import CRM, ENR, PREFIXES, PROV, values_block
@@ -132,7 +133,7 @@ def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Itera
     """The answers that are wanted, in batches as they come from the store."""
     names = workspace.names
     query = named_query("current").bind(runs=names.runs, reviews=names.reviews)
-    rows = workspace.store.select_by_key(query, "record")
+    rows = store_of_answers(workspace.store, names).select_by_key(query, "record")
     columns = [rows.variables.index(n) for n in (
         "prediction", "record", "property", "value", "confidence", "state", "run")]  # fmt: skip
     while batch := list(islice(rows, BATCH)):
