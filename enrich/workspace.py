@@ -32,10 +32,15 @@ class Workspace:
         """The triplestore; StoreError when it cannot be opened."""
         return self._given if self._given is not None else store_of(self.settings)
 
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a store to ask: a server, or the embedded one once something was loaded."""
+        where = self.settings.store
+        return bool(self._given is not None or where.query_url or self.settings.locate(where.path).exists())
+
     def expect_store(self) -> None:
         """Raises InputError when the embedded store that the settings name is not there."""
-        where = self.settings.store
-        if self._given is not None or where.query_url or self.settings.locate(where.path).exists():
+        if self.has_store:
             return
         if self.settings.source is None:
             raise InputError(
@@ -43,7 +48,7 @@ class Workspace:
                 "enrich init DIR"
             )
         raise InputError(
-            f"there is no store at {self.settings.locate(where.path)} yet: load the museum's graph with: enrich load FILE"
+            f"there is no store at {self.settings.locate(self.settings.store.path)} yet: load the museum's graph with: enrich load FILE"
         )
 
     @cached_property

@@ -15,10 +15,18 @@ from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
 from classifiers.model.description import ModelDescription
-from enrich.cli.common import Json, ModelFolder, open_workspace, say, write_json, write_table
+from enrich.answering.open_gaps import records_where
+from enrich.cli.common import (
+    Json,
+    ModelFolder,
+    open_workspace,
+    records_named,
+    say,
+    write_json,
+    write_table,
+)
 from enrich.cli.options import Limit, Properties, RecordsFile
-from enrich.errors import BrokerError, SettingsError
-from enrich.graph.record_files import read_records
+from enrich.errors import BrokerError, InputError, SettingsError
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
 from workers.address import shown
@@ -149,7 +157,7 @@ def _open(
     folder = model.expanduser().resolve()
     described = ModelDescription.read(folder)
     context.workspace.reader.expect_records()
-    named = None if records is None else read_records(records)
+    named = records_named(context.workspace, records)
     request = make_request(
         context.workspace,
         JOB,
@@ -161,6 +169,8 @@ def _open(
         limit=limit,
         priority=priority,
     )
+    if where and next(records_where(context.workspace, where), None) is None:
+        raise InputError(f"no record has {' and '.join(where)}: give the value's IRI as the graph writes it")
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
         with context.broker.lock("open", 60) as held:

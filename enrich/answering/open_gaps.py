@@ -16,6 +16,7 @@ from enrich.graph.gaps import GapRow, scan
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
 from enrich.runs.request import parse_where, requested_runs
+from enrich.workspace import Workspace
 from ontology.paths import path_pattern
 
 CHUNK = 200
@@ -46,7 +47,9 @@ def open_gaps(
     if request.records is not None:
         yield from _read(context, work, filter(fresh, named), looked, later)
     elif request.where:
-        yield from _read(context, work, filter(fresh, _records_where(work)), looked, later)
+        yield from _read(
+            context, work, filter(fresh, records_where(work.workspace, request.where)), looked, later
+        )
     else:
         answered = AnsweredGaps(context.answers(work), _changed(context, work, facts))
         yield from _unanswered(context, work, answered, fresh, looked, later)
@@ -120,11 +123,11 @@ def _read(
         yield from found.values()
 
 
-def _records_where(work: RunWork) -> Iterator[NamedNode]:
-    """The records whose contexts have the values asked for."""
-    reader, profile = work.workspace.reader, work.workspace.profile
+def records_where(workspace: Workspace, where: Sequence[str]) -> Iterator[NamedNode]:
+    """The records whose contexts have the values asked for, as `NAME=IRI` texts."""
+    reader, profile = workspace.reader, workspace.profile
     patterns = []
-    for context, value in parse_where(work.request.where, profile.contexts):
+    for context, value in parse_where(where, profile.contexts):
         if context.graph:
             patterns.append(f"GRAPH {value} {{ {profile.is_record(anywhere=True)} }}")
         else:

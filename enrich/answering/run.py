@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from pyoxigraph import NamedNode
@@ -88,6 +88,41 @@ def run(
         return replace(engine.go(began, resumed=resumed), pictures=engine.pictures())
     finally:
         engine.release()
+        context.let_go_of_runs()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would be asked: how many records, and how many of their gaps by property."""
+
+    records: int
+    gaps: dict[str, int]
+
+
+def preview(
+    workspace: Workspace,
+    model: Path,
+    properties: Sequence[str] = (),
+    records: Iterable[str] | None = None,
+    limit: int | None = None,
+) -> Preview:
+    """Count the gaps that `run` would be asked, and write nothing."""
+    context = Context(workspace.settings, workspace=workspace)
+    described = ModelDescription.read(model)
+    named = None if records is None else [_record(text) for text in dict.fromkeys(records)]
+    request = make_request(
+        workspace, RUN, model.resolve(), described, properties=properties, records=named, limit=limit
+    )
+    work = context.new_work(request, None)
+    try:
+        rows = open_gaps(context, work, iter(named or ()), None, fresh=lambda _: True, looked=lambda _: None)
+        found = Preview(0, dict.fromkeys(request.properties, 0))
+        for number, row in enumerate(islice(rows, limit), 1):
+            found = replace(found, records=number)
+            for name in row.missing:
+                found.gaps[name] += 1
+        return found
+    finally:
         context.let_go_of_runs()
 
 

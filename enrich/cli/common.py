@@ -5,9 +5,11 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import typer
+from pyoxigraph import NamedNode
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,6 +28,7 @@ from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
 from enrich.errors import InputError
+from enrich.graph.record_files import read_records
 from enrich.show.tables import print_table
 from enrich.show.terminal import printable
 from enrich.workspace import Workspace
@@ -42,6 +45,26 @@ def open_workspace(*, new_store: bool = False) -> Iterator[Workspace]:
         if not new_store:
             workspace.expect_store()
         yield workspace
+
+
+def records_named(workspace: Workspace, file: Path | None) -> list[NamedNode] | None:
+    """The records that --records names and the graph has; None without the option. Raises InputError when the graph
+    has none of them; what else it does not have is said."""
+    if file is None:
+        return None
+    named = read_records(file)
+    known = workspace.reader.known(named)
+    there = set(known)
+    strange = next((record for record in named if record not in there), None)
+    if strange is not None:
+        many = f"{len(named) - len(known):,} of the {len(named):,} records that {file} names"
+        what = (
+            f"{many} are no records of the profile {workspace.profile.name} in the graph, such as {strange}"
+        )
+        if not known:
+            raise InputError(f"{what}; see: enrich profile check")
+        say(f"{what}: they are left out")
+    return known
 
 
 def write_json(data: Any) -> None:

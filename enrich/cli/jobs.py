@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from enrich.cli.common import Bars, Json, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
+from enrich.cli.options import LOOK_FIRST, DryRun, Yes
 from enrich.runs.blackout import rests_until, zone
 from enrich.runs.jobs import Job, describe, find_job, find_open_job, list_jobs
 from enrich.runs.jobs import cancel as take_back
@@ -20,7 +21,7 @@ EXAMPLES = {
     "job": "enrich job ID --follow",
     "pause": "enrich pause ID",
     "resume": "enrich resume RUN",
-    "cancel": "enrich cancel ID",
+    "cancel": "enrich cancel ID\nenrich cancel ID --yes",
 }
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its run's IRI.")]
 FOLLOW_SECONDS = 2.0
@@ -88,13 +89,22 @@ def followed(workspace: Workspace, job_id: str) -> Job:
             time.sleep(FOLLOW_SECONDS)
 
 
-def cancel(job_id: JobId, as_json: Json = False) -> None:
-    """Take a job back: nothing of it is visible, and its graphs are dropped."""
+def cancel(job_id: JobId, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
+    """Take a job back: nothing of it is visible, and its graphs are dropped. Asks before that."""
     with open_workspace() as workspace:
         found = find_open_job(workspace, job_id)
-        dropped = take_back(workspace.store, workspace.names, found.iri)
+        job = describe(workspace, found)
+        what = f"{found.run.run}, {_state(job, workspace)}: {job.answered + job.failed:,} gaps answered"
+        dropped = 0
+        if not dry_run:
+            if not yes:
+                ask(f"cancel {what}; they go for good?", LOOK_FIRST)
+            dropped = take_back(workspace.store, workspace.names, found.iri)
     if as_json:
-        write_json({"job": found.run.run.rpartition("/")[2], "state": "cancelled", "dropped": dropped})
+        state = job.state if dry_run else "cancelled"
+        write_json({"job": job.job, "state": state, "dropped": dropped, "dry_run": dry_run})
+    elif dry_run:
+        say(f"would be cancelled: {what}")
     else:
         say(f"cancelled {found.run.run}; {dropped:,} graphs dropped")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
+from enrich.cli.options import LOOK_FIRST, DryRun, Yes
 from enrich.errors import InputError, ProfileError
 from enrich.graph.content import Changes, Content
 from enrich.graph.json_ld import Contexts
@@ -17,16 +18,37 @@ from enrich.graph.loading import LoadReport, Manner, load_files, replace_files
 from enrich.graph.reading import Reader
 from enrich.graph.replacing import Difference
 from enrich.graph.sources import format_given
+from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.workspace import Workspace
 from ontology.errors import OntologyError
 from ontology.terms import named_node
 
 EXAMPLES = {
-    "load": "enrich load records.nq.gz thesaurus.ttl.gz\nenrich load --replace records.nq.gz\nenrich load export/ --context https://m.example/c.json=c.json\n"
+    "load": "enrich load records.nq.gz thesaurus.ttl.gz\nenrich load --replace records.nq.gz --dry-run\nenrich load export/ --context https://m.example/c.json=c.json\n"
     "curl https://m.example/dump | enrich load - --format ttl",
     "graphs": "enrich graphs",
     "drop": "enrich drop urn:enrich:loaded:records.ttl --yes",
 }
+GraphOption = Annotated[
+    str | None,
+    typer.Option("--graph", metavar="IRI", help="Graph for triples that name none; otherwise one per path."),
+]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="A new export: put it in the place of what came from the same paths or graphs."
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", metavar="NAME", help="What the files are, where names do not say it: ttl, nt …"),
+]
+ContextCopies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--context", metavar="URL=FILE", help="A copy of a context that JSON-LD names; may be repeated."
+    ),
+]
 FEW = 20
 """Documents that are listed one by one; more are added up for each path."""
 SHOWN = 10
@@ -42,30 +64,11 @@ def load(
             "a folder; - for standard input",
         ),
     ],
-    graph: Annotated[
-        str | None,
-        typer.Option(
-            "--graph", metavar="IRI", help="Graph for triples that name none; otherwise one per path."
-        ),
-    ] = None,
-    replace: Annotated[
-        bool,
-        typer.Option(
-            "--replace", help="A new export: put it in the place of what came from the same paths or graphs."
-        ),
-    ] = False,
-    rdf_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="NAME", help="What the files are, where names do not say it: ttl, nt …"
-        ),
-    ] = None,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--context", metavar="URL=FILE", help="A copy of a context that JSON-LD names; may be repeated."
-        ),
-    ] = None,
+    graph: GraphOption = None,
+    replace: Replace = False,
+    rdf_format: FormatOption = None,
+    context: ContextCopies = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Load RDF, and say what was wrong in it. Graphs of enrich's own are refused.
@@ -74,12 +77,15 @@ def load(
     --replace readers see the old content or the new, and what changed is told. Exit code 2 when nothing of a path
     was kept, when a document was refused, or when only its beginning was kept."""
     with open_workspace(new_store=True) as workspace, Bars("loading") as bars:
+        if dry_run and not workspace.has_store:
+            workspace = Workspace(workspace.settings, EmbeddedStore())
         manner = Manner(
             graph=named_node(graph) if graph is not None else None,
             rdf_format=format_given(rdf_format) if rdf_format is not None else None,
             contexts=Contexts.of(context or []),
             reserved=workspace.names.graph_prefix,
             home=workspace.settings.locate("."),
+            dry_run=dry_run,
         )
         reports, told = (_replace if replace else _add)(workspace, files, manner, bars)
     if as_json:
@@ -87,7 +93,9 @@ def load(
     else:
         _show(reports)
         if told is not None:
-            _show_changes(*told)
+            _show_changes(*told, dry_run)
+        if dry_run:
+            say("that is what would be done: nothing was written")
     if not _whole(reports):
         raise typer.Exit(InputError.exit_code)
 
@@ -108,7 +116,7 @@ def _replace(
     workspace: Workspace, files: list[Path], manner: Manner, bars: Bars
 ) -> tuple[list[LoadReport], tuple[Difference, Changes | None]]:
     """Replace, and compare what the profile finds before and after; None where it finds fault with the facts."""
-    before = _content(workspace)
+    before = None if manner.dry_run else _content(workspace)
     reports, difference = replace_files(workspace.store, files, manner, bars)
     after = _content(workspace) if before is not None else None
     changes = Changes.between(before, after) if before is not None and after is not None else None
@@ -128,13 +136,17 @@ def _told(difference: Difference, changes: Changes | None) -> dict[str, Any]:
     return {"replaced": asdict(difference), "changed": asdict(changes) if changes else None}
 
 
-def _show_changes(difference: Difference, changes: Changes | None) -> None:
+def _show_changes(difference: Difference, changes: Changes | None, dry_run: bool) -> None:
     if changes is not None:
         rows = [row for row in changes.rows() if any(row[1:])]
         sys.stdout.write("\n")
         write_table(("what changed", "before", "after", "come", "gone"), rows, numbers=(1, 2, 3, 4))
     come, gone = difference.added, difference.removed
-    say(f"replaced {_graphs(difference.graphs)}: {come:,} statements came, {gone:,} went")
+    graphs = _graphs(difference.graphs)
+    if dry_run:
+        say(f"would replace {graphs}: {come:,} statements would come, {gone:,} would go")
+    else:
+        say(f"replaced {graphs}: {come:,} statements came, {gone:,} went")
     for sentence in difference.account:
         say(sentence)
 
@@ -205,7 +217,8 @@ def graphs(as_json: Json = False) -> None:
 
 def drop(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Its IRI (enrich graphs lists them).")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Drop a graph of facts with all that it says. It asks first; enrich's own graphs are refused."""
     name = named_node(graph)
@@ -215,8 +228,11 @@ def drop(
         count = workspace.store.count(name)
         if not count:
             raise InputError(f"there is no graph {graph}; enrich graphs lists those that are there")
+        if dry_run:
+            say(f"would be dropped: {graph} with its {count:,} statements")
+            return
         if not yes:
-            ask(f"drop {graph} with its {count:,} statements?", "say --yes")
+            ask(f"drop {graph} with its {count:,} statements?", LOOK_FIRST)
         workspace.store.drop(name)
         workspace.store.update(
             register_of(workspace.store, workspace.names.graph_prefix).forgetting([name]), idempotent=True

@@ -19,6 +19,10 @@ RecordsFile = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+LOOK_FIRST = "say --yes, or look first with --dry-run"
+"""What to do instead where there is nobody to ask."""
 
 CONFIG: ContextVar[Path | None] = ContextVar("config", default=None)
 """The settings file that --config named."""

@@ -1,8 +1,10 @@
 """Verbs about runs: run, runs, retract, export, prune."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import typer
@@ -10,10 +12,19 @@ from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.answering.observer import Observer
-from enrich.cli.common import Bars, Json, ModelFolder, ask, open_workspace, say, write_json, write_table
-from enrich.cli.options import Limit, Properties, RecordsFile
+from enrich.cli.common import (
+    Bars,
+    Json,
+    ModelFolder,
+    ask,
+    open_workspace,
+    records_named,
+    say,
+    write_json,
+    write_table,
+)
+from enrich.cli.options import LOOK_FIRST, DryRun, Limit, Properties, RecordsFile, Yes
 from enrich.errors import InputError
-from enrich.graph.record_files import read_records
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.export.plain import Choice, PlainReport, export_plain
@@ -25,7 +36,7 @@ from enrich.runs.register import retract as take_back
 EXAMPLES = {
     "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
     "runs": "enrich runs --json",
-    "retract": "enrich retract https://data.example.org/enrich/run/2026-11-20T02-00Z",
+    "retract": "enrich retract 2026-11-20T02-00Z\nenrich retract 2026-11-20T02-00Z --yes",
     "export": "enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl\n"
     "enrich export --as plain --above 0.9 predictions.csv\nenrich export --as plain --accepted --property place places.nt",
     "prune": "enrich prune --dry-run\nenrich prune --older-than 30 --yes",
@@ -46,20 +57,33 @@ def run(
     properties: Properties = None,
     records: RecordsFile = None,
     limit: Limit = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Answer the open gaps, all visible at once at the end."""
+    """Answer the open gaps, all visible at once at the end.
+
+    With --dry-run they are counted, by property, and nothing is answered: `enrich gaps --model` says what to expect."""
     with open_workspace() as workspace, Bars("answering") as bars:
-        chosen = None if records is None else [record.value for record in read_records(records)]
-        summary = pipeline.run(
-            workspace,
-            model,
-            properties=tuple(properties or ()),
-            records=chosen,
-            limit=limit,
-            progress=bars,
-            observer=Told(),
-        )
+        named = records_named(workspace, records)
+        chosen = None if named is None else [record.value for record in named]
+        if dry_run:
+            _show_open(pipeline.preview(workspace, model, tuple(properties or ()), chosen, limit), as_json)
+            return
+        try:
+            summary = pipeline.run(
+                workspace,
+                model,
+                properties=tuple(properties or ()),
+                records=chosen,
+                limit=limit,
+                progress=bars,
+                observer=Told(),
+            )
+        except KeyboardInterrupt:
+            say(
+                "what is answered is kept, unseen: the same command goes on; enrich runs, then enrich retract RUN, drops it"
+            )
+            raise
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
         pictures = summary.pictures and asdict(summary.pictures)
@@ -77,6 +101,17 @@ def run(
         say("no gap is open to this model: nothing was written")
     else:
         say(f"run {summary.run}; see: enrich query predictions")
+
+
+def _show_open(found: pipeline.Preview, as_json: bool) -> None:
+    """What a run would be asked."""
+    if as_json:
+        write_json({**asdict(found), "dry_run": True})
+        return
+    write_table(("property", "gaps"), found.gaps.items(), numbers=(1,))
+    say(
+        f"would answer {sum(found.gaps.values()):,} gaps of {found.records:,} records, or abstain: nothing was written"
+    )
 
 
 def _show_expected(expected: Mapping[str, Expectation]) -> None:
@@ -117,16 +152,27 @@ def _regimes(text: str | None) -> dict[str, Any]:
 def retract(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's IRI, or the end of it.")],
     keep: Annotated[bool, typer.Option("--keep", help="Only hide the run; keep its graphs.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Take a run back: earlier answers show again.
 
-    The run is hidden at once; then its graphs are dropped, unless told to keep them."""
-    with open_workspace() as workspace, Bars("taking back"):
+    The run is hidden at once; then its graphs are dropped, unless told to keep them. Asks before that."""
+    with open_workspace() as workspace:
         found = find(workspace, run)
-        dropped = take_back(workspace, found.run, purge=not keep)
+        what = f"{found.run}, {found.state.lower()}: {found.predicted or 0:,} gaps predicted, {found.abstained or 0:,} abstained"
+        dropped = 0
+        if not dry_run:
+            if not (keep or yes):
+                ask(f"take back {what}; its answers go for good?", LOOK_FIRST)
+            with Bars("taking back"):
+                dropped = take_back(workspace, found.run, purge=not keep)
     if as_json:
-        write_json({"run": found.run, "state": "Retracted", "dropped": dropped})
+        state = found.state if dry_run else "Retracted"
+        write_json({"run": found.run, "state": state, "dropped": dropped, "dry_run": dry_run})
+    elif dry_run:
+        say(f"would be taken back: {what}")
     else:
         say(f"retracted {found.run}; {dropped:,} graphs dropped")
 
@@ -160,6 +206,7 @@ def export(
         list[str] | None,
         typer.Option("--property", metavar="P", help="plain: this property only; may be repeated."),
     ] = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Write what was predicted to a file: in our pattern, SILKNOW's, or plainly in the museum's own terms.
@@ -170,20 +217,32 @@ def export(
         raise InputError("--above, --accepted and --property go with --as plain")
     if form != "plain" and run is None:
         raise InputError(f"--as {form} writes one run: say which by --run (enrich runs lists them)")
-    with open_workspace() as workspace, Bars("writing"):
+    with open_workspace() as workspace, Bars("writing"), _written_to(target, form, dry_run) as place:
         found = NamedNode(find(workspace, run).run) if run is not None else None
         if form == "plain" or found is None:
             choice = Choice(found, tuple(properties or ()), accepted, above)
-            report: PlainReport | ExportReport = export_plain(workspace, choice, target)
+            report: PlainReport | ExportReport = export_plain(workspace, choice, place)
         else:
-            report = export_run(workspace.store, workspace.names, found, form, target)
+            report = export_run(workspace.store, workspace.names, found, form, place)
+        report.target = target
     if as_json:
         write_json(asdict(report) if isinstance(report, PlainReport) else report.to_json())
         return
     written = report.statements if isinstance(report, PlainReport) else report.written
-    say(f"wrote {written:,} statements to {target}")
+    say(f"{'would write' if dry_run else 'wrote'} {written:,} statements to {target}")
     for reason, count in report.left_out.items():
         say(f"left out: {count:,} {reason}")
+
+
+@contextmanager
+def _written_to(target: Path, form: str, dry_run: bool) -> Iterator[Path]:
+    """Where to write: the target, or a file of the same format that goes again."""
+    if not dry_run:
+        yield target
+        return
+    with TemporaryDirectory() as folder:
+        piped = "out.nt" if form == "plain" else "out"
+        yield Path(folder) / (piped if str(target) == "-" else target.name)
 
 
 def prune(
@@ -191,8 +250,8 @@ def prune(
         int | None,
         typer.Option("--older-than", min=0, metavar="DAYS", help="Otherwise run.keep_days of the settings."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, however much would go.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Drop answers that newer runs superseded, and retracted runs, once they are old.
@@ -206,7 +265,7 @@ def prune(
             if runs > 1 and not yes:
                 ask(
                     f"drop {answers:,} answers of {runs} runs, superseded or retracted before {found.before:%Y-%m-%d}?",
-                    "say --yes, or look first with --dry-run",
+                    LOOK_FIRST,
                 )
             with Bars("pruning"):
                 found = pruning.prune(workspace, days=days)

@@ -1,5 +1,6 @@
 """Load RDF into a store: checked first, then streamed in one write, with an account of what was left out."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +46,8 @@ class LoadReport:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How to load: `graph` for triples that name none (otherwise `graph_of` the path, seen from `home`), the format
-    where names do not say it, contexts of JSON-LD by address, and what graphs begin with that are our own.
+    where names do not say it, contexts of JSON-LD by address, and what graphs begin with that are our own. With
+    `dry_run` all is read and reported, and nothing is written.
     """
 
     graph: NamedNode | None = None
@@ -53,6 +55,7 @@ class Manner:
     contexts: Contexts = field(default_factory=Contexts)
     reserved: str | None = None
     home: Path | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,9 @@ class _Load:
         checked = self._checked()
         if not checked:
             self._give_up()
+        if self._manner.dry_run:
+            deque(self._quads(checked), maxlen=0)
+            return self._reports
         notes = self._register.quads(_origins(checked)) if self._register else []
         self._store.insert(chain(self._quads(checked), notes), bulk=True)
         return self._reports
@@ -170,7 +176,10 @@ class _Load:
             if self._register
             else ""
         )
-        difference = replace(self._store, graphs, self._quads(checked), note, f"{prefix}replacing/")
+        staging = f"{prefix}replacing/"
+        difference = replace(
+            self._store, graphs, self._quads(checked), note, staging, dry_run=self._manner.dry_run
+        )
         return self._reports, Difference(difference.graphs, difference.added, difference.removed, others)
 
     def _replaced(self, origins: Origins) -> tuple[set[NamedNode], tuple[str, ...]]:

@@ -209,6 +209,14 @@ class Reader:
             if isinstance(record, NamedNode) and seen.add(record):
                 yield record
 
+    def known(self, records: Sequence[NamedNode]) -> list[NamedNode]:
+        """Those of some IRIs that are records, in their order."""
+        there: set[str] = set()
+        for start in range(0, len(records), BATCH):
+            values = values_block(["record"], ([record] for record in records[start : start + BATCH]))
+            there |= self._rows(values, "", self.is_record).keys()
+        return [record for record in records if record.value in there]
+
     def count(self) -> int:
         """How many records there are."""
         query = (

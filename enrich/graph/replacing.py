@@ -59,15 +59,21 @@ class _Part:
 
 
 def replace(
-    store: Store, graphs: Collection[NamedNode], quads: Iterable[Quad], note: str, staging: str
+    store: Store,
+    graphs: Collection[NamedNode],
+    quads: Iterable[Quad],
+    note: str,
+    staging: str,
+    *,
+    dry_run: bool = False,
 ) -> Difference:
     """Make these quads all that the graphs hold; `note` is an update that is carried out with it.
 
     A store that was killed on the way holds the old content or the new. On a server much that differs is laid in
-    graphs that begin with `staging` first.
+    graphs that begin with `staging` first. With `dry_run` what differs is counted, and nothing is written.
     """
     ordered = sorted(graphs, key=str)
-    if store.exclusive and not set(store.graphs()) & set(ordered):
+    if not dry_run and store.exclusive and not set(store.graphs()) & set(ordered):
         counted = _Counted(quads)
         store.update(note)
         store.insert(counted, bulk=True)
@@ -84,7 +90,9 @@ def replace(
         size = sum(file.stat().st_size for part in parts for file in (part.added, part.removed))
         ground = not any(part.blank or part.blank_new for part in parts)
         little = ground and added + removed <= DIRECT_LINES and size <= DIRECT_BYTES
-        if store.exclusive or little:
+        if dry_run:
+            pass
+        elif store.exclusive or little:
             _carry_out(store, "".join(_direct(parts, note)))
         else:
             _staged(store, parts, note, staging)

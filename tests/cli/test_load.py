@@ -54,6 +54,30 @@ def test_a_new_export_of_several_files_takes_the_place_of_the_old(
         assert missing(capsys) == (2, 1)
 
 
+def test_a_dry_load_tells_all_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given files of which one has a flaw, when they are loaded dry, then the account is that of a real loading and no
+    store is made; and a dry replacement counts what would come and go."""
+    (folder / "a.nq").write_text(line(1, "wool") + line(2) + "no statement\n")
+    said = []
+    for dry in (["--dry-run"], []):
+        capsys.readouterr()
+        assert main(["load", "a.nq", "--json", *dry]) == 0
+        said.append(json.loads(capsys.readouterr().out))
+        assert (folder / "store").exists() != bool(dry)
+    assert said[0] == said[1]
+    assert (said[0][0]["quads"], said[0][0]["dropped"]) == (3, 1)
+
+    (folder / "a.nq").write_text(line(1, "silk"))
+    assert main(["load", "--replace", "a.nq", "--dry-run"]) == 0
+    told = capsys.readouterr().err
+    assert "1 statements would come, 2 would go" in told
+    assert "nothing was written" in told
+    assert missing(capsys) == (2, 1)
+    assert main(["load", "--replace", "a.nq"]) == 0
+    assert "1 statements came, 2 went" in capsys.readouterr().err
+    assert missing(capsys) == (1, 0)
+
+
 def test_no_file_reaches_our_own_graphs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.nq").write_text(line(1) + line(2, graph=OURS))
     assert main(["load", "a.nq"]) == 2

@@ -15,6 +15,8 @@ from typing import Any
 import pyoxigraph as ox
 import pytest
 
+from enrich.answering.batch_work import do_batch
+from enrich.answering.context import Context
 from enrich.cli import main
 from enrich.demo.museum import BASE, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects
@@ -61,7 +63,7 @@ def run_iri(enrich: Enrich) -> Iterator[str]:
     """A run over all gaps, taken back afterwards."""
     summary = json.loads(enrich("run", "--model", "model", "--json"))
     yield summary["run"]
-    enrich("retract", summary["run"])
+    enrich("retract", summary["run"], "--yes")
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -217,13 +219,104 @@ def test_show_explains_with_the_model_that_answered(enrich: Enrich, run_iri: str
 def test_retract_brings_the_gaps_back(enrich: Enrich) -> None:
     first = json.loads(enrich("run", "--model", "model", "--property", "place", "--limit", "5", "--json"))
     assert first["records"] == 5
-    data = json.loads(enrich("retract", first["run"].rpartition("/")[2], "--json"))
+    data = json.loads(enrich("retract", first["run"].rpartition("/")[2], "--json", "--yes"))
     assert (data["run"], data["state"]) == (first["run"], "Retracted")
     assert table(enrich("query", "predictions", "--format", "csv")) == []
     gaps = json.loads(enrich("gaps", "--json"))["properties"]
     assert all(g["open"] == g["missing"] for g in gaps.values())
     states = {run["run"]: run["state"] for run in json.loads(enrich("runs", "--json"))}
     assert states[first["run"]] == "Retracted"
+
+
+def test_what_takes_back_asks_first(folder: Path, run_iri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given a run, and nobody to ask, when it is taken back without --yes, then it stays and the way on is said; with
+    --dry-run it is only told what would go, and --keep, which drops nothing, does not ask."""
+    capsys.readouterr()
+    assert main(["retract", run_iri]) == 2
+    assert "say --yes, or look first with --dry-run" in capsys.readouterr().err
+
+    assert main(["retract", run_iri, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "run": run_iri, "state": "Active", "dropped": 0, "dry_run": True,
+    }  # fmt: skip
+    assert main(["drop", "https://museum.example.org/graph/vocabulary", "--dry-run"]) == 0
+    assert "would be dropped" in capsys.readouterr().err
+    assert main(["graphs", "--json"]) == 0
+    assert "https://museum.example.org/graph/vocabulary" in capsys.readouterr().out
+    assert main(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[-1]["state"] == "Active"
+    assert (folder / "store").exists()
+
+
+def test_a_dry_run_says_what_would_be_asked_and_writes_nothing(enrich: Enrich) -> None:
+    before = enrich("runs", "--json"), enrich("gaps", "--json")
+
+    said = json.loads(enrich("run", "--model", "model", "--dry-run", "--json"))
+
+    assert said["gaps"] == MISSING
+    some = json.loads(
+        enrich("run", "--model", "model", "--property", "place", "--limit", "3", "--dry-run", "--json")
+    )
+    assert some == {"records": 3, "gaps": {"place": 3}, "dry_run": True}
+    assert (enrich("runs", "--json"), enrich("gaps", "--json")) == before
+    assert "place" in enrich("run", "--model", "model", "--dry-run")
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    enrich: Enrich, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a run that is interrupted after its first batch, then nothing is seen of it and the way on is said, and the
+    same command completes that run."""
+    monkeypatch.setenv("ENRICH_RUN__BATCH", "10")
+    batches: list[str] = []
+
+    def interrupted(context: Context, run: ox.NamedNode, name: str) -> str:
+        if batches:
+            raise KeyboardInterrupt
+        batches.append(name)
+        return do_batch(context, run, name)
+
+    command = ["run", "--model", "model", "--property", "place", "--json"]
+    with monkeypatch.context() as patch:
+        patch.setattr("enrich.answering.run.do_batch", interrupted)
+        assert main(command) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    (begun,) = (run for run in json.loads(enrich("runs", "--json")) if run["state"] == "Open")
+    assert table(enrich("query", "predictions", "--format", "csv")) == []
+
+    done = json.loads(enrich(*command))
+
+    assert done["run"] == begun["run"]
+    assert done["records"] == MISSING["place"]
+    enrich("retract", done["run"], "--yes")
+
+
+def test_a_dry_export_counts_what_it_would_write(enrich: Enrich, run_iri: str, folder: Path) -> None:
+    for form, name in (("trig", "dry.trig"), ("plain", "dry.csv"), ("silknow", "dry.ttl")):
+        dry = json.loads(enrich("export", "--run", run_iri, "--as", form, name, "--dry-run", "--json"))
+        assert not (folder / name).exists()
+        assert dry == json.loads(enrich("export", "--run", run_iri, "--as", form, name, "--json"))
+    assert enrich("export", "--as", "plain", "-", "--dry-run") == ""
+
+
+def test_records_that_are_not_in_the_graph_are_told(
+    enrich: Enrich, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given a list of which one record of two is there, then that one is answered and the other named; of a list of
+    strangers nothing is answered, and that is no success."""
+    there = next(f"{BASE}object/{made.id}" for made in made_objects(RECORDS) if "place" in made.missing)
+    (folder / "half.txt").write_text(f"{there}\nhttps://elsewhere.example/1\n")
+    (folder / "none.txt").write_text("https://elsewhere.example/1\nhttps://elsewhere.example/2\n")
+
+    assert main(["run", "--model", "model", "--records", "half.txt", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "1 of the 2 records that half.txt names" in said.err
+    assert "https://elsewhere.example/1" in said.err
+    run = json.loads(said.out)
+    assert run["records"] == 1
+    assert main(["run", "--model", "model", "--records", "none.txt"]) == 2
+    assert "2 of the 2 records that none.txt names are no records" in capsys.readouterr().err
+    enrich("retract", run["run"], "--yes")
 
 
 def test_run_stays_within_the_records_given(enrich: Enrich, folder: Path) -> None:
@@ -234,7 +327,7 @@ def test_run_stays_within_the_records_given(enrich: Enrich, folder: Path) -> Non
         enrich("run", "--model", "model", "--property", "place", "--records", "some.tsv", "--json")
     )
     assert {row["record"] for row in table(enrich("query", "predictions", "--format", "csv"))} == set(names)
-    enrich("retract", run["run"])
+    enrich("retract", run["run"], "--yes")
 
 
 @pytest.mark.parametrize(("form", "name"), [("trig", "run.trig"), ("nq", "run.nq"), ("silknow", "run.ttl")])
@@ -250,7 +343,7 @@ def test_facts_stay_as_they_are(enrich: Enrich) -> None:
     before = sorted(enrich("query", "facts.rq", "--format", "tsv").splitlines())
     run = json.loads(enrich("run", "--model", "model", "--json"))["run"]
     assert sorted(enrich("query", "facts.rq", "--format", "tsv").splitlines()) == before
-    enrich("retract", run)
+    enrich("retract", run, "--yes")
     assert sorted(enrich("query", "facts.rq", "--format", "tsv").splitlines()) == before
 
 

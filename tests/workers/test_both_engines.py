@@ -78,7 +78,7 @@ def test_two_begun_in_the_same_instant(museum: Museum) -> None:
         museum.check()
         for job in museum.jobs():
             if job["state"] == "done" and turn < 2:
-                museum.enrich("retract", job["run"])
+                museum.enrich("retract", job["run"], "--yes")
 
 
 def test_a_job_and_enrich_run_begun_together(museum: Museum) -> None:
@@ -184,14 +184,14 @@ def test_enrich_run_is_paused_resumed_and_cancelled_by_the_same_verbs(museum: Mu
     museum.enrich("resume", job["job"])
     assert ended(own) == 0
     museum.check()
-    museum.enrich("retract", job["run"])
+    museum.enrich("retract", job["run"], "--yes")
     own = museum.start(*RUN)
     m.wait_for(
         lambda: museum.jobs()[-1]["state"] == "running" and museum.jobs()[-1]["answered"],
         60,
         "the second run to be under way",
     )
-    museum.enrich("cancel", museum.jobs()[-1]["job"])
+    museum.enrich("cancel", museum.jobs()[-1]["job"], "--yes")
     assert ended(own) == UNDER_WAY
     assert not [g for g in museum.store().graphs() if "/graph/run/" in g.value]
     assert museum.facts() == museum.facts_before

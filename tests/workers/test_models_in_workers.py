@@ -50,7 +50,7 @@ def test_workers_say_what_one_process_says(learned: Museum) -> None:
     with Workspace(load_settings(learned.folder / "enrich.toml"), learned.store()) as workspace:
         done = pipeline.run(workspace, learned.folder / "learned", limit=200)
     alone = said(learned)
-    learned.enrich("retract", done.run or "")
+    learned.enrich("retract", done.run or "", "--yes")
     for variable in THREAD_VARIABLES:
         learned.environment.pop(variable, None)
     worker = learned.worker(2, OMP_NUM_THREADS="2")

@@ -121,7 +121,7 @@ def test_a_quarantined_record_is_tried_again_when_its_data_has_changed(
 def test_a_run_taken_back_leaves_its_gaps_open(museum: Museum) -> None:
     gaps = len(m.open_gaps(museum.folder, museum.store()))
     run = museum.json("run", "--model", "model")["run"]
-    museum.enrich("retract", run)
+    museum.enrich("retract", run, "--yes")
     counted = museum.json("gaps")["properties"]
     assert sum(each["open"] for each in counted.values()) == gaps
     again = museum.json("run", "--model", "model")
@@ -151,7 +151,7 @@ def test_a_store_restored_in_the_middle_of_a_run(
     assert m.answers_of(museum.store()) == []
     (job,) = museum.jobs()
     assert job["state"] == "running"
-    museum.enrich("cancel", job["job"])
+    museum.enrich("cancel", job["job"], "--yes")
     museum.json("run", "--model", "model")
     museum.check()
 

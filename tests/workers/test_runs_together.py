@@ -97,6 +97,19 @@ def test_two_operators_at_once_are_told_of_one_run(museum: Museum) -> None:
     assert len(museum.jobs()) == 1
 
 
+def test_a_job_that_names_no_record_is_refused(museum: Museum) -> None:
+    """Given records, or a context's value, that the graph does not have, when a job is queued, then there is none."""
+    (museum.folder / "none.txt").write_text("https://elsewhere.example/1\n")
+    for words, sentence in (
+        (("--records", "none.txt"), "1 of the 1 records that none.txt names are no records"),
+        (("--where", "museum=https://elsewhere.example/"), "no record has museum=https://elsewhere.example/"),
+    ):
+        refused = museum.enrich("queue", "--model", "model", *words, check=False)
+        assert refused.returncode == 2
+        assert sentence in refused.stderr
+    assert museum.jobs() == []
+
+
 def test_a_job_overtakes_the_nightly_run(museum: Museum) -> None:
     """Given a nightly run under way, when a job is queued, then it is done first, and no gap twice."""
     nightly_settings(museum, "0 2 * * *")
@@ -136,7 +149,7 @@ def test_cancel_and_retract_during_a_run(museum: Museum) -> None:
     for verb in ("cancel", "retract"):
         said = museum.json("queue", "--model", "model")
         m.wait_for(lambda job=said["job"]: museum.job(job)["answered"], 60, "work to begin")
-        museum.enrich(verb, said["run"])
+        museum.enrich(verb, said["run"], "--yes")
         assert museum.job(said["job"])["state"] == "cancelled"
     museum.hurry()
     done = museum.json("queue", "--model", "model")["job"]

@@ -44,7 +44,7 @@ def test_three_models_in_turn_taken_back_in_any_order(little: Museum) -> None:
     little.enrich("retract", second, "--keep")
     assert current(little) == {third: GAPS}
     assert little.json("run", "--model", "model-3")["run"] is None, "nothing is open to the newest model"
-    little.enrich("retract", third)
+    little.enrich("retract", third, "--yes")
     assert current(little) == {first: GAPS}
     assert little.json("run", "--model", "model-1")["run"] is None
 
@@ -60,6 +60,6 @@ def test_three_models_in_turn_taken_back_in_any_order(little: Museum) -> None:
     assert "say --yes" in little.enrich("prune", "--older-than", "0", check=False).stderr
     assert set(little.json("prune", "--older-than", "0", "--yes")["runs"]) == {first, second}
     assert current(little) == {again: GAPS}
-    little.enrich("retract", again)
+    little.enrich("retract", again, "--yes")
     assert not current(little), "what was pruned cannot come back"
     assert little.json("gaps")["properties"]["place"]["open"] == GAPS
