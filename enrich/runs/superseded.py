@@ -39,8 +39,8 @@ def superseded(
         "{ SELECT ?record ?name (MAX(?place) AS ?newest) WHERE { "
         f"{_places(names, 'place', ended)} GRAPH ?shard {{ ?any {ENR.about} ?record ; {ENR.propertyName} ?name }} "
         f"{PAGE_TOKEN}\n}} GROUP BY ?record ?name }} "
-        f"{_places(names, 'own', only)} "
-        f"GRAPH ?shard {{ ?prediction {ENR.about} ?record ; {ENR.propertyName} ?name }} FILTER(?own < ?newest) }}"
+        f"GRAPH ?shard {{ ?prediction {ENR.about} ?record ; {ENR.propertyName} ?name }} "
+        f"{_places(names, 'own', only)} FILTER(?own < ?newest) }}"
     )
     for _, prediction, shard, of, newest in store.select_by_key(query, "record"):
         if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores import Store, open_store
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps, ExistingAnswers
+from enrich.runs.lease import current_lease
+from enrich.runs.register import Register
 from enrich.runs.superseded import superseded
 from enrich.settings.loading import Settings
 from enrich.show.querying import run_named
@@ -197,6 +200,9 @@ def test_what_is_asked_before_the_first_answer_does_not_slow_what_is_asked_later
     ):
         workspace = Workspace(Settings(base=NAMES.base), store)
         asked = {"record": record(1), "prediction": NAMES.mint("prediction", record(1), "1")}
+        register = Register(store, NAMES)
+        assert (register.runs(), register.all_shards(), register.counted()) == ([], set(), [])
+        assert current_lease(store, NAMES).run is None
         for name in query_names():
             terms = {key: term for key, term in asked.items() if key in named_query(name).parameters}
             assert list(run_named(workspace, name, terms).rows) == []
@@ -216,6 +222,9 @@ def test_what_is_asked_before_the_first_answer_does_not_slow_what_is_asked_later
                 )
             )
 
+        assert len(list(superseded(store, NAMES))) == 40_000
+        for name in ("predictions", "candidates", "by-model", "abstentions"):
+            deque(run_named(workspace, name).rows, maxlen=0)
         answer = run_named(workspace, "conflicts")
         at = [answer.variables.index(name) for name in ("record", "value1", "value2")]
         told = [tuple(row[i] for i in at) for row in answer.rows]

@@ -223,6 +223,8 @@ class RemoteStore(Store):
             finally:
                 del rows, solutions  # a traceback must not keep them, see `_stream`
 
+        if self._is_virtuoso():
+            query = virtuoso.joined_as_written(query)
         return self.transport.query(self.query_url, query, RESULTS, read)
 
     def _results(self, body: Body) -> ox.QuerySolutions | ox.QueryBoolean:
