@@ -12,6 +12,8 @@ from ontology.sparql import TOKEN
 from ontology.terms import OntologyError, Term, sparql
 
 _KEY = re.compile(r"#\s*key:\s*(\w+)\s*")
+_HINT = re.compile(r"#\s*(key|joins):.*")
+"""A line at the head that is for the store, not for a reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def parse_query(name: str, text: str) -> Query:
     names = dict.fromkeys(filter(None, map(_parameter, TOKEN.finditer(text))))
     head = list(_head(text))
     keys = [match.group(1) for line in head if (match := _KEY.fullmatch(line))]
-    said = " ".join(line.lstrip("# ").strip() for line in head if not _KEY.fullmatch(line))
+    said = " ".join(line.lstrip("# ").strip() for line in head if not _HINT.fullmatch(line))
     return Query(name, said, text, tuple(names), keys[0] if keys else None)
 
 

@@ -119,7 +119,7 @@ class ExistingAnswers:
         if not self._runs:
             return
         query = (
-            f"SELECT ?p ?record ?name ?run ?seen WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} "
+            f"# joins: as written\nSELECT ?p ?record ?name ?run ?seen WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} "
             f"{PAGE_TOKEN}\n GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name . "
             f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} }} }}"
         )

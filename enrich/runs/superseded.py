@@ -33,29 +33,39 @@ def superseded(
     `before`, one that became active before that time.
     """
     ended = f"?run {PROV.endedAtTime} ?ended FILTER(?ended < {timestamp(before)})" if before else ""
-    only = f"FILTER(?run = {run})" if run else ""
     query = (
-        "SELECT ?record ?prediction ?shard ?run ?newest WHERE { "
+        "# joins: as written\nSELECT ?record ?prediction ?shard ?newest WHERE { "
         "{ SELECT ?record ?name (MAX(?place) AS ?newest) WHERE { "
-        f"{_places(names, 'place', ended)} GRAPH ?shard {{ ?any {ENR.about} ?record ; {ENR.propertyName} ?name }} "
+        f"{_places(names, ended)} GRAPH ?shard {{ ?any {ENR.about} ?record ; {ENR.propertyName} ?name }} "
         f"{PAGE_TOKEN}\n}} GROUP BY ?record ?name }} "
-        f"GRAPH ?shard {{ ?prediction {ENR.about} ?record ; {ENR.propertyName} ?name }} "
-        f"{_places(names, 'own', only)} FILTER(?own < ?newest) }}"
+        f"GRAPH ?shard {{ ?prediction {ENR.about} ?record ; {ENR.propertyName} ?name }} }}"
     )
-    for _, prediction, shard, of, newest in store.select_by_key(query, "record"):
+    # Which of them are older is told here: Virtuoso was found to leave rows out when it compared what it computes.
+    own = dict(_own_places(store, names))
+    for _, prediction, shard, newest in store.select_by_key(query, "record"):
         if (
             isinstance(prediction, NamedNode)
             and isinstance(shard, NamedNode)
-            and isinstance(of, NamedNode)
             and isinstance(newest, Literal)
+            and (place := own.get(shard)) is not None
+            and place < newest.value
+            and run in (None, (of := NamedNode(place[_DIGITS:])))
         ):
             yield Superseded(prediction, shard, of, NamedNode(newest.value[_DIGITS:]))
 
 
-def _places(names: Names, place: str, condition: str) -> str:
+def _own_places(store: Store, names: Names) -> Iterator[tuple[NamedNode, str]]:
+    """Each shard of an active run, and its place."""
+    query = f"SELECT ?shard ?place WHERE {{ {_places(names, PAGE_TOKEN + chr(10))} }}"
+    for shard, place in store.select_by_key(query, "shard"):
+        if isinstance(shard, NamedNode) and isinstance(place, Literal):
+            yield shard, place.value
+
+
+def _places(names: Names, condition: str) -> str:
     """The shards of active runs, each with a text by which runs sort from the oldest to the newest."""
     return (
-        f'{{ SELECT ?run ?shard (CONCAT(SUBSTR("{"0" * _DIGITS}", 1 + STRLEN(STR(?n))), STR(?n), STR(?run)) AS ?{place}) '
+        f'{{ SELECT ?shard (CONCAT(SUBSTR("{"0" * _DIGITS}", 1 + STRLEN(STR(?n))), STR(?n), STR(?run)) AS ?place) '
         f"WHERE {{ GRAPH {names.runs} {{ ?run {ENR.graph} ?shard ; {ENR.runState} {ENR.Active} . {condition} "
         f"OPTIONAL {{ ?run {ENR.order} ?order }} }} BIND(COALESCE(?order, 0) AS ?n) }} }}"
     )
