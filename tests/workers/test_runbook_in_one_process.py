@@ -82,7 +82,7 @@ def test_a_failed_night_is_listed_with_its_reason_and_does_not_keep_the_next_fro
 
     assert first != second
     assert (state(service, first), state(service, second)) == ("failed", "done")
-    verbs.cancel(first.value)
+    verbs.cancel(first.value, yes=True)
     assert state(service, first) == "cancelled"
     assert answered(service) == EVERYTHING
 
