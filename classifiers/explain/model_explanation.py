@@ -20,12 +20,12 @@ def explain(
     the model does not know.
     """
     found: list[Explanation] = []
-    regimes = model.regimes_of([record])
+    placed = model.placed([record])
     answers: dict[str, dict[str, Prediction]] = {}
     for name, value in wanted:
         if value not in (classes := model.property(name).classes):
             raise ClassifierError(f"the model knows no class {value!r} of {name}")
-        regime = REGIMES[int(regimes[name][1][0])]
+        regime = REGIMES[placed[name].models[0]]
         part = model.parts()[regime]
         predictions = answers.get(regime) or answers.setdefault(regime, part.answer([record]))
         shown = record.without_contexts(part.hides)

@@ -31,7 +31,7 @@ from classifiers.model.description import ModelDescription
 from classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
 from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
 from classifiers.model.prediction import Prediction, joined
-from classifiers.model.regimes import REGIMES, Experience, Regime, models_of
+from classifiers.model.regimes import REGIMES, Experience, Placed, Regime, models_of
 from classifiers.model.thresholds import Promise
 from classifiers.model.verified import VerifiedFolder, load_verified
 from classifiers.registry import fuser_class
@@ -82,22 +82,23 @@ class Model:
         """The model of each regime, this one for "seen"."""
         return {"seen": self, **self.regimes}
 
-    def regimes_of(self, records: Sequence[Record]) -> dict[str, tuple[NDArray[np.int8], NDArray[np.int8]]]:
-        """For each property the regime of each record (n,), and that whose model gives its candidates (n,), as
-        indices into REGIMES."""
-        seen = np.zeros(len(records), dtype=np.int8)
+    def placed(self, records: Sequence[Record]) -> dict[str, Placed]:
+        """Where records stand when they are asked for each property, and which model answers them."""
         if self.experience is None:
-            return {p.name: (seen, seen) for p in self.properties}
+            seen = np.zeros(len(records), dtype=np.int8)
+            return {p.name: Placed(seen, seen) for p in self.properties}
         places = self.experience.places(records)
         found = {}
         for prop in self.properties:
             regimes = self.experience.regimes(prop.name, places)
-            promising = {
-                r: prop.name in m.promises and m.promises[prop.name].kept for r, m in self.parts().items()
-            }
             taught = self.experience.taught(prop.name, places)
-            found[prop.name] = regimes, models_of(regimes, taught, promising)
+            promising = {regime: part.promises_anything(prop.name) for regime, part in self.parts().items()}
+            found[prop.name] = Placed(regimes, models_of(regimes, taught, promising))
         return found
+
+    def promises_anything(self, name: str) -> bool:
+        """Whether a promise is kept for some answers of a property."""
+        return name in self.promises and self.promises[name].kept
 
     def property(self, name: str) -> Property:
         """The property of this name. Raises ClassifierError when the model has none."""
@@ -113,22 +114,22 @@ class Model:
         return ModelDescription.made(self.digest, self.properties, self._config({}), histories)
 
     def predict(self, records: Sequence[Record]) -> dict[str, Prediction]:
-        """One prediction per property, rows in the order of `records`, each by the model that `regimes_of` says.
+        """One prediction per property, rows in the order of `records`, each by the model that `placed` says.
 
         A member whose numbers are not finite counts as absent for that record, with a reason; a record
         that no member could look at is absent from the fused prediction.
         """
-        placed = self.regimes_of(records)
+        placed = self.placed(records)
         found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {name: [] for name in placed}
         for number, regime in enumerate(REGIMES):
-            rows = {name: np.flatnonzero(models == number) for name, (_, models) in placed.items()}
+            rows = {name: np.flatnonzero(at.models == number) for name, at in placed.items()}
             asked = np.unique(np.concatenate([np.zeros(0, np.intp), *rows.values()]))
             if not len(asked) and (number or len(records)):
                 continue
             answers = self.parts()[regime].answer([records[int(i)] for i in asked])
             for name, own in rows.items():
                 answer = answers[name].take(np.searchsorted(asked, own))
-                found[name].append((own, answer.of(placed[name][0][own], number)))
+                found[name].append((own, answer.of(placed[name].regimes[own], number)))
         return {name: joined(parts) for name, parts in found.items()}
 
     def answer(self, records: Sequence[Record]) -> dict[str, Prediction]:
@@ -153,12 +154,11 @@ class Model:
         by: Mapping[str, Distribution],
         reasons: Mapping[str, Mapping[int, str]],
     ) -> Prediction:
-        n, sets, promise = len(fused), self.candidate_sets.get(prop.name), self.promises.get(prop.name)
+        n, sets = len(fused), self.candidate_sets.get(prop.name)
         inside = np.zeros(fused.probabilities.shape, dtype=bool)
         if sets is not None:
             inside = sets.apply(fused.probabilities) & fused.present[:, None]
         reach = np.asarray(self.thresholds[prop.name], dtype=float)
-        kept = promise is not None and promise.kept
         return Prediction(
             prop,
             fused,
@@ -167,7 +167,7 @@ class Model:
             inside,
             np.full(n, np.nan if sets is None else sets.coverage),
             np.tile(np.broadcast_to(reach, (len(prop.classes),)), (n, 1)),
-            np.full(n, self.target_precision if kept else np.nan),
+            np.full(n, self.target_precision if self.promises_anything(prop.name) else np.nan),
             np.zeros(n, dtype=np.int8),
             np.zeros(n, dtype=np.int8),
             reasons,

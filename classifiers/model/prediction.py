@@ -25,8 +25,8 @@ class Prediction:
     the conformal candidate set that covers the truth `coverage` (n,) of the time; NaN where there is none.
     `regimes` (n,) is an index into REGIMES, and `models` (n,) that of the regime whose model gave the candidates;
     `thresholds` (n, K) is what a class must reach to be answered, and `promised` (n,) the precision of the answers
-    that do; NaN where none is promised. `reasons` says, by modality
-    and row, why a member's prediction was left out although it had given one.
+    that do; NaN where none is promised. `reasons` says, by modality and row, why a member's prediction was left out
+    although it had given one.
     """
 
     property: Property

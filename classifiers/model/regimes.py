@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,13 @@ class Places:
             for row, (group, at) in enumerate(zip(self.groups, self.positions, strict=True))
         ]
         return _numbered(named)
+
+
+class Placed(NamedTuple):
+    """The regime of each record (n,), and that whose model gives its candidates (n,), as indices into REGIMES."""
+
+    regimes: NDArray[np.int8]
+    models: NDArray[np.int8]
 
 
 class Experience(Stored):

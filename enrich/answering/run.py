@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import Self
 
 from pyoxigraph import NamedNode
 
@@ -75,15 +76,11 @@ def run(
     """
     began = time.monotonic()
     context = Context(workspace.settings, workspace=workspace, observer=observer)
-    described = ModelDescription.read(model)
-    named = None if records is None else [_record(text) for text in dict.fromkeys(records)]
-    request = make_request(
-        workspace, RUN, model.resolve(), described, properties=properties, records=named, limit=limit
-    )
-    engine = _InProcess(context, request, progress)
+    asked = _Asked.of(workspace, model, properties, records, limit)
+    engine = _InProcess(context, asked.request, progress)
     try:
         resumed = engine.take_up()
-        if not resumed and not engine.open(described, named):
+        if not resumed and not engine.open(asked.model, asked.records):
             return RunSummary(None, 0, 0, 0, 0, round(time.monotonic() - began, 3))
         return replace(engine.go(began, resumed=resumed), pictures=engine.pictures())
     finally:
@@ -108,22 +105,44 @@ def preview(
 ) -> Preview:
     """Count the gaps that `run` would be asked, and write nothing."""
     context = Context(workspace.settings, workspace=workspace)
-    described = ModelDescription.read(model)
-    named = None if records is None else [_record(text) for text in dict.fromkeys(records)]
-    request = make_request(
-        workspace, RUN, model.resolve(), described, properties=properties, records=named, limit=limit
-    )
-    work = context.new_work(request, None)
+    asked = _Asked.of(workspace, model, properties, records, limit)
+    gaps, number = dict.fromkeys(asked.request.properties, 0), 0
     try:
-        rows = open_gaps(context, work, iter(named or ()), None, fresh=lambda _: True, looked=lambda _: None)
-        found = Preview(0, dict.fromkeys(request.properties, 0))
-        for number, row in enumerate(islice(rows, limit), 1):
-            found = replace(found, records=number)
+        work = context.new_work(asked.request, None)
+        rows = open_gaps(
+            context, work, iter(asked.records or ()), None, fresh=lambda _: True, looked=lambda _: None
+        )
+        for number, row in enumerate(islice(rows, limit), 1):  # noqa: B007
             for name in row.missing:
-                found.gaps[name] += 1
-        return found
+                gaps[name] += 1
     finally:
         context.let_go_of_runs()
+    return Preview(number, gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a caller asks of a run: the request, the model as its folder says, and the records named."""
+
+    request: Request
+    model: ModelDescription
+    records: Sequence[NamedNode] | None
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        model: Path,
+        properties: Sequence[str],
+        records: Iterable[str] | None,
+        limit: int | None,
+    ) -> Self:
+        described = ModelDescription.read(model)
+        named = None if records is None else [_record(text) for text in dict.fromkeys(records)]
+        request = make_request(
+            workspace, RUN, model.resolve(), described, properties=properties, records=named, limit=limit
+        )
+        return cls(request, described, named)
 
 
 def _record(text: str) -> NamedNode:

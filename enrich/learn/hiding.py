@@ -166,7 +166,7 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
     for number in np.unique(trained.regimes):
         if (fitted := (fit or trained.fit)(regime := REGIMES[number])) is not None:
             made[regime] = fitted
-    promising = {regime: fitted.model.promises[prop.name].kept for regime, fitted in made.items()}
+    promising = {regime: fitted.model.promises_anything(prop.name) for regime, fitted in made.items()}
     models = models_of(trained.regimes, trained.taught, promising)
     for number in np.unique(models):
         rows = np.flatnonzero(models == number)

@@ -104,7 +104,7 @@ def _by_regime(
         p = np.nan_to_num(own.distribution.probabilities)
         given, asserted = answered(prop, p, own.order[:, 0], own.thresholds)
         right = int((asserted & (target[rows] > 0)).sum())
-        kept = part is not None and prop.name in part.promises and part.promises[prop.name].kept
+        kept = part is not None and part.promises_anything(prop.name)
         found[regime] = {
             "records": len(rows),
             "answered": int(given.sum()),

@@ -12,7 +12,7 @@ from pyoxigraph import Literal, NamedNode
 
 from classifiers.digest import short_digest
 from enrich.errors import QueryRefused, ResultTruncated
-from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
+from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Row, Store
 from ontology.terms import CRM, ENR, PROV, Names, values_block
 
 
@@ -119,7 +119,7 @@ class ExistingAnswers:
         if not self._runs:
             return
         query = (
-            f"# joins: as written\nSELECT ?p ?record ?name ?run ?seen WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} "
+            f"{JOINED_AS_WRITTEN}SELECT ?p ?record ?name ?run ?seen WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} "
             f"{PAGE_TOKEN}\n GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name . "
             f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} }} }}"
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.graph.stores.base import PAGE_TOKEN, Store
+from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Store
 from enrich.runs.register import timestamp
 from ontology.terms import ENR, PROV, Names
 
@@ -34,13 +34,13 @@ def superseded(
     """
     ended = f"?run {PROV.endedAtTime} ?ended FILTER(?ended < {timestamp(before)})" if before else ""
     query = (
-        "# joins: as written\nSELECT ?record ?prediction ?shard ?newest WHERE { "
+        f"{JOINED_AS_WRITTEN}SELECT ?record ?prediction ?shard ?newest WHERE {{ "
         "{ SELECT ?record ?name (MAX(?place) AS ?newest) WHERE { "
         f"{_places(names, ended)} GRAPH ?shard {{ ?any {ENR.about} ?record ; {ENR.propertyName} ?name }} "
-        f"{PAGE_TOKEN}\n}} GROUP BY ?record ?name }} "
+        f"{PAGE_TOKEN}\n}} GROUP BY ?record ?name HAVING(COUNT(DISTINCT ?shard) > 1) }} "
         f"GRAPH ?shard {{ ?prediction {ENR.about} ?record ; {ENR.propertyName} ?name }} }}"
     )
-    # Which of them are older is told here: Virtuoso was found to leave rows out when it compared what it computes.
+    # Which of the answers to one gap are older is told here: Virtuoso left rows out when it compared what it computes.
     own = dict(_own_places(store, names))
     for _, prediction, shard, newest in store.select_by_key(query, "record"):
         if (
@@ -56,7 +56,8 @@ def superseded(
 
 def _own_places(store: Store, names: Names) -> Iterator[tuple[NamedNode, str]]:
     """Each shard of an active run, and its place."""
-    query = f"SELECT ?shard ?place WHERE {{ {_places(names, PAGE_TOKEN + chr(10))} }}"
+    page = f"{PAGE_TOKEN}\n"
+    query = f"SELECT ?shard ?place WHERE {{ {_places(names, page)} }}"
     for shard, place in store.select_by_key(query, "shard"):
         if isinstance(shard, NamedNode) and isinstance(place, Literal):
             yield shard, place.value

@@ -27,6 +27,8 @@ class Rows:
 
 PAGE_TOKEN = "#PAGE#"
 """Where `select_by_key` may put its FILTER. Left alone it is a SPARQL comment to the end of its line."""
+JOINED_AS_WRITTEN = "# joins: as written\n"
+"""A comment at the head of a query that a server with a bad plan is to join in the order in which it is written."""
 
 
 DEFAULT_GRAPH = NamedNode("urn:x-arq:DefaultGraph")

@@ -12,7 +12,7 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
 
 from enrich.errors import EnrichError, InputError, QueryRefused, ResultTruncated, StoreError, StoreUnavailable
 from enrich.graph.stores import virtuoso
-from enrich.graph.stores.base import PAGE_TOKEN, Health, Row, Rows, Store, Term
+from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Health, Row, Rows, Store, Term
 from enrich.graph.stores.capping import PROBE_ROWS, RowCap
 from enrich.graph.stores.embedded import Digest, named, one_line
 from enrich.graph.stores.pieces import Batch, Graph, batches, line_batches
@@ -223,7 +223,7 @@ class RemoteStore(Store):
             finally:
                 del rows, solutions  # a traceback must not keep them, see `_stream`
 
-        if self._is_virtuoso():
+        if JOINED_AS_WRITTEN in query and self._is_virtuoso():
             query = virtuoso.joined_as_written(query)
         return self.transport.query(self.query_url, query, RESULTS, read)
 

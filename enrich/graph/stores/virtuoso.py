@@ -21,8 +21,6 @@ OWN_GRAPHS = (
 BLANK_NODE = "nodeID://"
 """How it names a blank node where an IRI is wanted; in JSON too, where a blank node's label stands."""
 
-AS_WRITTEN = "# joins: as written"
-"""The comment in a query whose joins are done in the order in which they are written."""
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _VALID = {
@@ -76,13 +74,13 @@ def objection(quad: Quad) -> str | None:
 
 
 def joined_as_written(query: str) -> str:
-    """The query; one with the comment AS_WRITTEN with the order of its joins laid down.
+    """The query, which has the comment JOINED_AS_WRITTEN, with the order of its joins laid down.
 
     Virtuoso plans by how often a predicate stood in the graph when it was first asked for, until it is started anew.
     The register of runs is asked before there is a run, so for Virtuoso it stays empty, and is looked at last, once
     for each of all answers. Only such queries are told: of others an answer was found to lack rows then.
     """
-    return f'DEFINE sql:select-option "order"\n{query}' if AS_WRITTEN in query else query
+    return f'DEFINE sql:select-option "order"\n{query}'
 
 
 class PlainBlankNodes:

@@ -16,6 +16,7 @@ from classifiers.model.out_of_fold import MemberSpec
 from classifiers.model.regimes import (
     REGIMES,
     Experience,
+    Regime,
     local_contexts,
     models_of,
     unit_folds,
@@ -152,16 +153,12 @@ def test_whose_model_is_asked() -> None:
     regimes = np.array([0, 1, 2, 2], dtype=np.int8)
     taught = np.array([True, True, True, False])
 
-    def asked(**promising: bool) -> list[int]:
-        return list(
-            models_of(
-                regimes, taught, {r: promising[r.split()[-1]] for r in REGIMES if r.split()[-1] in promising}
-            )
-        )
-
-    assert asked(seen=True) == [0, 0, 0, 0]
-    assert asked(seen=True, block=False, group=True) == [0, 1, 2, 2]
-    assert asked(seen=True, block=False, group=False) == [0, 1, 0, 2]
+    promising: dict[Regime, bool] = {"seen": True}
+    assert models_of(regimes, taught, promising).tolist() == [0, 0, 0, 0]
+    promising |= {"unseen block": False, "unseen group": True}
+    assert models_of(regimes, taught, promising).tolist() == [0, 1, 2, 2]
+    promising["unseen group"] = False
+    assert models_of(regimes, taught, promising).tolist() == [0, 1, 0, 2]
 
 
 def test_rows_come_back_in_order_whatever_their_regime(model: Model) -> None:
