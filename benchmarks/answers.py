@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from enrich.answering.batch import Answered
 from enrich.answering.decision import Candidate, Decision
 from enrich.graph.stores import open_store
+from enrich.ontology.terms import ENR
 from enrich.runs.provenance import MemberPrediction, RunContext, answer_triples
 from enrich.runs.validation import Triple, shapes
 from enrich.workspace import Workspace
-from ontology.terms import ENR
 from tests.museums import museum
 
 

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from _data import data_or_skip
 
-from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.model.metrics import accuracy, class_f1, macro_f1, resolve_truth
-from classifiers.neural.augment import AugmentSettings
-from classifiers.neural.heads import HeadSettings, LossSettings
-from classifiers.neural.image import ImageClassifier, ImageSettings
-from classifiers.neural.optimisation import TrainingSettings
-from classifiers.plots import panels, save
+from enrich.classifiers.data import Dataset, Picture, Property, Record
+from enrich.classifiers.model.metrics import accuracy, class_f1, macro_f1, resolve_truth
+from enrich.classifiers.neural.augment import AugmentSettings
+from enrich.classifiers.neural.heads import HeadSettings, LossSettings
+from enrich.classifiers.neural.image import ImageClassifier, ImageSettings
+from enrich.classifiers.neural.optimisation import TrainingSettings
+from enrich.classifiers.plots import panels, save
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -16,8 +16,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
-from classifiers.data import Property, Record
-from classifiers.model.metrics import macro_f1
+from enrich.classifiers.data import Property, Record
+from enrich.classifiers.model.metrics import macro_f1
 
 GRID = tuple((cost, weight) for cost in (0.3, 1.0, 3.0) for weight in (0.5, 1.0))
 Arrays = NDArray[Any]

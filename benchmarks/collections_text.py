@@ -28,22 +28,22 @@ import collections_baselines as made
 import numpy as np
 from _data import FOLDER, data_or_skip
 
-from classifiers.base import Classifier
-from classifiers.data import Dataset, Record
-from classifiers.model import metrics
-from classifiers.model.conformal import covered
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import HELD_OUT_SHARE, MemberSpec
-from classifiers.neural.text import TextClassifier
-from classifiers.tfidf.classifier import TfidfClassifier
+from enrich.classifiers.base import Classifier
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model import metrics
+from enrich.classifiers.model.conformal import covered
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import HELD_OUT_SHARE, MemberSpec
+from enrich.classifiers.neural.text import TextClassifier
+from enrich.classifiers.tfidf.classifier import TfidfClassifier
 from enrich.graph.loading import load_file
 from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.training_set import TrainingSet, training_set
-from ontology.profile_files import load_profile
-from ontology.terms import Names
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.terms import Names
 
 COMMON = 50
 """Figures are also given over the classes with at least this many training values."""

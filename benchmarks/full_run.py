@@ -35,10 +35,10 @@ from enrich.demo.museum import write_museum
 from enrich.graph.loading import load_file
 from enrich.graph.stores import open_store
 from enrich.learn.training import train
+from enrich.ontology.queries import named_query
 from enrich.runs.register import retract
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.queries import named_query
 from tests import servers
 from tests.workers import museum as m
 

@@ -76,9 +76,9 @@ def measure(kind: str, size: int, write: int, naive: bool) -> dict[str, Any]:
     from enrich.answering import run as pipeline
     from enrich.demo.museum import museum_quads
     from enrich.graph.gaps import scan
+    from enrich.ontology.queries import named_query
     from enrich.settings.loading import Settings
     from enrich.workspace import Workspace
-    from ontology.queries import named_query
     from tests.museums import dummy_model, museum
 
     with ExitStack() as stack:
@@ -185,7 +185,7 @@ def naive_way(workspace: Any, size: int, ours: dict[str, Any]) -> dict[str, Any]
     A page by OFFSET costs the same wherever it lies, since the store sorts all of them for each: the mean
     of a few stands for all.
     """
-    from ontology.paths import path_pattern
+    from enrich.ontology.paths import path_pattern
 
     store, profile, dataset = workspace.store, workspace.profile, workspace.reader.dataset
     row: dict[str, Any] = {}

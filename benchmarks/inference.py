@@ -28,14 +28,14 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from classifiers.base import Distribution
-from classifiers.data import Dataset, Picture, Property, Record, Text
-from classifiers.neural.augment import centre_crop
-from classifiers.neural.classifier import NeuralClassifier
-from classifiers.neural.decoding import DecodedPictures
-from classifiers.neural.image import ImageClassifier
-from classifiers.neural.onnx_runtime import TorchRunner
-from classifiers.neural.text import TextClassifier
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.data import Dataset, Picture, Property, Record, Text
+from enrich.classifiers.neural.augment import centre_crop
+from enrich.classifiers.neural.classifier import NeuralClassifier
+from enrich.classifiers.neural.decoding import DecodedPictures
+from enrich.classifiers.neural.image import ImageClassifier
+from enrich.classifiers.neural.onnx_runtime import TorchRunner
+from enrich.classifiers.neural.text import TextClassifier
 
 PLACE = Property("place", ("IT", "FR", "ES", "GB", "IN"))
 WORDS = [

@@ -33,8 +33,8 @@ from _requests import count_requests
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from classifiers.model.manifest import write_manifest  # noqa: E402
 from enrich.answering import run as pipeline  # noqa: E402
+from enrich.classifiers.model.manifest import write_manifest  # noqa: E402
 from enrich.demo.museum import object_quads  # noqa: E402
 from enrich.demo.objects import MadeObject, made_objects  # noqa: E402
 from enrich.graph.stores import open_store  # noqa: E402

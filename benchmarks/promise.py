@@ -32,16 +32,16 @@ import numpy as np
 from _data import FOLDER, data_or_skip
 from sklearn.linear_model import LogisticRegression
 
-from classifiers.base import FloatArray
-from classifiers.data import Dataset, Record
-from classifiers.model.decision_rule import order_candidates
-from classifiers.model.fitting import Fitted, ModelSpec
-from classifiers.model.metrics import NEVER, Flags, Indices, ece, hits, macro_f1, selective_curve
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.model.promises import answered
-from classifiers.model.regimes import REGIMES, Regime
-from classifiers.model.thresholds import FLOOR, share_bounds
-from classifiers.tabular.features import FeatureMap
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.fitting import Fitted, ModelSpec
+from enrich.classifiers.model.metrics import NEVER, Flags, Indices, ece, hits, macro_f1, selective_curve
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.promises import answered
+from enrich.classifiers.model.regimes import REGIMES, Regime
+from enrich.classifiers.model.thresholds import FLOOR, share_bounds
+from enrich.classifiers.tabular.features import FeatureMap
 from enrich.demo.museum import write_museum
 from enrich.graph.loading import load_files
 from enrich.graph.reading import Reader
@@ -50,9 +50,9 @@ from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.hiding import Hidden, Trained, check, hidden_blocks, hidden_groups, train_without
 from enrich.learn.plots import Panel, Point, panels_figure, save
 from enrich.learn.training_set import training_set
-from ontology.profile_files import load_profile, parse_profile
-from ontology.profiles import Profile
-from ontology.terms import Names
+from enrich.ontology.profile_files import load_profile, parse_profile
+from enrich.ontology.profiles import Profile
+from enrich.ontology.terms import Names
 
 try:
     from crepes import ConformalClassifier

@@ -21,19 +21,19 @@ import numpy as np
 import torch
 from _data import data_or_skip
 
-from classifiers.neural.checkpoints import NETWORK, folder_of
-from classifiers.neural.checkpoints import epochs as epochs_of
-from classifiers.neural.heads import LossSettings
-from classifiers.soup.analysis import analyse
-from classifiers.soup.comparison import compare
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.pool import pool_members, read_trajectory
-from classifiers.soup.reading import read_folder
-from classifiers.soup.report import write_analysis, write_comparison
-from classifiers.soup.selection import Method
-from classifiers.soup.trajectory import TrajectorySettings
-from classifiers.soup.trajectory_folder import train_trajectory
+from enrich.classifiers.neural.checkpoints import NETWORK, folder_of
+from enrich.classifiers.neural.checkpoints import epochs as epochs_of
+from enrich.classifiers.neural.heads import LossSettings
+from enrich.classifiers.soup.analysis import analyse
+from enrich.classifiers.soup.comparison import compare
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.pool import pool_members, read_trajectory
+from enrich.classifiers.soup.reading import read_folder
+from enrich.classifiers.soup.report import write_analysis, write_comparison
+from enrich.classifiers.soup.selection import Method
+from enrich.classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.soup.trajectory_folder import train_trajectory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Schedule = Literal["restarts", "constant"]

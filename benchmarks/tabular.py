@@ -27,21 +27,21 @@ import numpy as np
 import tabular_baselines as baselines
 from _data import FOLDER, data_or_skip
 
-from classifiers.data import Dataset, Record
-from classifiers.model import metrics
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.tabular.classifier import TabularClassifier
-from classifiers.tabular.features import FeatureMap
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model import metrics
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.tabular.classifier import TabularClassifier
+from enrich.classifiers.tabular.features import FeatureMap
 from enrich.graph.loading import load_file
 from enrich.graph.reading import Reader
 from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.measures import measure
 from enrich.learn.training_set import training_set
-from ontology.profile_files import load_profile
-from ontology.terms import Names
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.terms import Names
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {"tabular": "museum", "tabular, no numerals": None}

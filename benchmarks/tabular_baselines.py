@@ -18,8 +18,8 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier
 
-from classifiers.data import Record
-from classifiers.tabular.features import FeatureMap
+from enrich.classifiers.data import Record
+from enrich.classifiers.tabular.features import FeatureMap
 
 PAPER_GRID: Mapping[str, Sequence[Any]] = {
     "learning_rate": (0.1, 0.2, 0.3),

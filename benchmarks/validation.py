@@ -18,7 +18,7 @@ from rdflib import Graph
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from classifiers.model.model import Model  # noqa: E402
+from enrich.classifiers.model.model import Model  # noqa: E402
 from enrich.runs.validation import shapes, texts  # noqa: E402
 from tests.museums import dummy_model, museum, written_quads  # noqa: E402
 

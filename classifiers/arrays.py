@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from classifiers.base import ClassifierError
+from enrich.classifiers.base import ClassifierError
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.data import Dataset, Property, Record
-from classifiers.errors import ClassifierError as ClassifierError
-from classifiers.explain.explanation import MemberExplanation
-from classifiers.settings import ClassifierSettings, NoSettings, merged
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.errors import ClassifierError as ClassifierError
+from enrich.classifiers.explain.explanation import MemberExplanation
+from enrich.classifiers.settings import ClassifierSettings, NoSettings, merged
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]

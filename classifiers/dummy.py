@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import Classifier, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.priors import class_priors, read_priors
+from enrich.classifiers.base import Classifier, Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.priors import class_priors, read_priors
 
 
 class DummyClassifier(Classifier):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution
-from classifiers.data import Dataset
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.data import Dataset
 
 Rows = NDArray[np.intp]
 FoldPredictor = Callable[[int, Rows, Rows], Mapping[str, Distribution]]

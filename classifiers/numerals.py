@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
-from classifiers.data import Record
+from enrich.classifiers.data import Record
 
 NUMERALS = 2
 """Numbers that are read from one address, at most."""

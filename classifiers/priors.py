@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.data import Property
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.data import Property
 
 
 def class_priors(target: FloatArray, named: NDArray[np.bool_], many: bool) -> FloatArray:

@@ -5,24 +5,24 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from classifiers.base import Classifier, ClassifierError
-from classifiers.fusion.base import Fuser
+from enrich.classifiers.base import Classifier, ClassifierError
+from enrich.classifiers.fusion.base import Fuser
 
 CLASSIFIERS: dict[str, str] = {
-    "dummy": "classifiers.dummy:DummyClassifier",
-    "tabular": "classifiers.tabular.classifier:TabularClassifier",
-    "tfidf": "classifiers.tfidf.classifier:TfidfClassifier",
-    "image": "classifiers.neural.image:ImageClassifier",
-    "soup": "classifiers.soup.classifier:SoupClassifier",
-    "text": "classifiers.neural.text:TextClassifier",
+    "dummy": "enrich.classifiers.dummy:DummyClassifier",
+    "tabular": "enrich.classifiers.tabular.classifier:TabularClassifier",
+    "tfidf": "enrich.classifiers.tfidf.classifier:TfidfClassifier",
+    "image": "enrich.classifiers.neural.image:ImageClassifier",
+    "soup": "enrich.classifiers.soup.classifier:SoupClassifier",
+    "text": "enrich.classifiers.neural.text:TextClassifier",
 }
 """Those of this package; other packages enter theirs as entry points of the group `enrich.classifiers`."""
 
 FUSERS: dict[str, str] = {
-    "pass-through": "classifiers.fusion.base:PassThrough",
-    "early": "classifiers.fusion.early:EarlyFusion",
-    "hybrid": "classifiers.fusion.hybrid:HybridFusion",
-    "late": "classifiers.fusion.late:LateFusion",
+    "pass-through": "enrich.classifiers.fusion.base:PassThrough",
+    "early": "enrich.classifiers.fusion.early:EarlyFusion",
+    "hybrid": "enrich.classifiers.fusion.hybrid:HybridFusion",
+    "late": "enrich.classifiers.fusion.late:LateFusion",
 }
 
 DEFAULTS = {"tabular": "tabular", "text": "tfidf", "image": "image"}

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from classifiers.errors import ClassifierError
+from enrich.classifiers.errors import ClassifierError
 
 
 class Stored(BaseModel):

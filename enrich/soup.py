@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import Progress
-from classifiers.data import Dataset
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.pool import find_trajectories, pool_members, read_trajectory
-from classifiers.soup.reading import from_records, read_folder
-from classifiers.soup.trajectory import TrajectorySettings, picture_size
-from classifiers.soup.trajectory_folder import train_trajectory
+from enrich.classifiers.base import Progress
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.pool import find_trajectories, pool_members, read_trajectory
+from enrich.classifiers.soup.reading import from_records, read_folder
+from enrich.classifiers.soup.trajectory import TrajectorySettings, picture_size
+from enrich.classifiers.soup.trajectory_folder import train_trajectory
 from enrich.errors import InputError, SettingsError
 from enrich.graph.record_files import read_splits
 from enrich.learn.split_records import read_records_of

@@ -8,10 +8,10 @@ from enrich.errors import InputError
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.opening import store_of
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.profiles import Profile
+from enrich.ontology.terms import Names
 from enrich.settings.loading import FILE_NAME, Settings, load_settings
-from ontology.profile_files import load_profile
-from ontology.profiles import Profile
-from ontology.terms import Names
 
 
 class Workspace:

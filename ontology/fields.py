@@ -9,12 +9,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 from pyoxigraph import Literal, NamedNode
 
-from ontology.kinds import CONCEPT, DATE
-from ontology.literals import class_text, keep_pattern
-from ontology.path_grammar import iri_of, path_of, step_of, values_of
-from ontology.paths import Path, Step, steps
-from ontology.spans import Span, span_of_years, spans
-from ontology.terms import PREFIXES, Term
+from enrich.ontology.kinds import CONCEPT, DATE
+from enrich.ontology.literals import class_text, keep_pattern
+from enrich.ontology.path_grammar import iri_of, path_of, step_of, values_of
+from enrich.ontology.paths import Path, Step, steps
+from enrich.ontology.spans import Span, span_of_years, spans
+from enrich.ontology.terms import PREFIXES, Term
 
 
 def _prefixes(info: ValidationInfo) -> Mapping[str, str]:

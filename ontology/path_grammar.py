@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from pyoxigraph import NamedNode
 
-from ontology.checked import nearest
-from ontology.paths import Condition, Path, Step
-from ontology.terms import CRM, RDF, SKOS, OntologyError, named_node
+from enrich.ontology.checked import nearest
+from enrich.ontology.paths import Condition, Path, Step
+from enrich.ontology.terms import CRM, RDF, SKOS, OntologyError, named_node
 
 REPEATS = ("?", "*", "+")
 _FORM = (

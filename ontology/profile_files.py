@@ -10,15 +10,15 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ontology.checked import sentence
-from ontology.profiles import Profile, named
-from ontology.terms import PREFIXES, OntologyError
+from enrich.ontology.checked import sentence
+from enrich.ontology.profiles import Profile, named
+from enrich.ontology.terms import PREFIXES, OntologyError
 
 
 @cache
 def profile_names() -> tuple[str, ...]:
     """The names of the profiles that come with the package, in order."""
-    folder = files("ontology") / "profiles"
+    folder = files("enrich.ontology") / "profiles"
     return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
@@ -75,7 +75,7 @@ def _toml(text: str, where: str) -> dict[str, Any]:
 
 
 def _shipped(name: str) -> str:
-    return (files("ontology") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+    return (files("enrich.ontology") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def _parent(name: object) -> dict[str, Any]:

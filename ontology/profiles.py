@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
-from ontology.fields import (
+from enrich.ontology.fields import (
     AStep,
     Classes,
     Groups,
@@ -35,11 +35,11 @@ from ontology.fields import (
     Unknown,
     Values,
 )
-from ontology.kinds import DATE, LITERAL, Kind, misfit
-from ontology.literals import LiteralRules
-from ontology.paths import Condition, Path, Said, Step, condition_pattern, condition_text, steps
-from ontology.spans import Span
-from ontology.terms import PREFIXES, RDF, SKOS, OntologyError, Term, class_name
+from enrich.ontology.kinds import DATE, LITERAL, Kind, misfit
+from enrich.ontology.literals import LiteralRules
+from enrich.ontology.paths import Condition, Path, Said, Step, condition_pattern, condition_text, steps
+from enrich.ontology.spans import Span
+from enrich.ontology.terms import PREFIXES, RDF, SKOS, OntologyError, Term, class_name
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 

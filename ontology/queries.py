@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ontology.sparql import TOKEN
-from ontology.terms import OntologyError, Term, sparql
+from enrich.ontology.sparql import TOKEN
+from enrich.ontology.terms import OntologyError, Term, sparql
 
 _KEY = re.compile(r"#\s*key:\s*(\w+)\s*")
 _HINT = re.compile(r"#\s*(key|joins):.*")
@@ -67,7 +67,7 @@ def _head(text: str) -> Iterator[str]:
 @cache
 def query_names() -> tuple[str, ...]:
     """The names of the queries that come with the package, in order."""
-    folder = files("ontology") / "queries"
+    folder = files("enrich.ontology") / "queries"
     return tuple(sorted(f.name.removesuffix(".rq") for f in folder.iterdir() if f.name.endswith(".rq")))
 
 
@@ -76,4 +76,6 @@ def named_query(name: str) -> Query:
     """A query that comes with the package. Raises OntologyError when there is none of this name."""
     if name not in query_names():
         raise OntologyError(f"no query is called {name!r}; there are: {', '.join(query_names())}")
-    return parse_query(name, (files("ontology") / "queries" / f"{name}.rq").read_text(encoding="utf-8"))
+    return parse_query(
+        name, (files("enrich.ontology") / "queries" / f"{name}.rq").read_text(encoding="utf-8")
+    )

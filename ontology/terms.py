@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
-from ontology.errors import OntologyError as OntologyError
+from enrich.ontology.errors import OntologyError as OntologyError
 
 Term = NamedNode | Literal
 """A term that may stand in a query: `str(term)` is its N-Triples form, escaped, which SPARQL reads alike."""

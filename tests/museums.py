@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from pyoxigraph import Quad, RdfFormat, parse
 
-from classifiers.base import Distribution
-from classifiers.data import Property, Record
-from classifiers.model.model import Model
-from classifiers.model.prediction import Prediction
 from enrich.answering.batch import Batcher
 from enrich.answering.context import Context
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.data import Property, Record
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction
 from enrich.demo.museum import museum_quads
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train

@@ -12,8 +12,8 @@ import pytest
 
 from enrich import __version__
 from enrich.cli.reference import help_text, reference, verb_names
+from enrich.ontology.queries import query_names
 from enrich.settings.loading import setting_rows
-from ontology.queries import query_names
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from classifiers.data import Dataset, Record, Text
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.data import Dataset, Record, Text
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from tests.classifiers.museum import PROPERTIES, museum
 
 FAST = {"rounds": 8, "patience": 5, "depth": 3, "eta": 0.3, "bins": 32}

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from classifiers.digest import text_digest
+from enrich.classifiers.digest import text_digest
 from enrich.errors import SettingsError
 from enrich.settings.loading import Settings
 

@@ -17,13 +17,13 @@ from enrich.errors import EnrichError
 from enrich.runs.blackout import windows, zone
 from enrich.runs.request import last_nightly
 from enrich.settings.loading import Settings
-from workers import config, metrics
-from workers.broker import Broker
-from workers.context import WorkerContext
-from workers.logs import be_careful, configure, log
-from workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
-from workers.tasks import ProcessContext, register_tasks
-from workers.threads import use_threads
+from enrich.workers import config, metrics
+from enrich.workers.broker import Broker
+from enrich.workers.context import WorkerContext
+from enrich.workers.logs import be_careful, configure, log
+from enrich.workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
+from enrich.workers.tasks import ProcessContext, register_tasks
+from enrich.workers.threads import use_threads
 
 TARGET = "enrich_target"
 """The header of a message that tells whose it is."""

@@ -16,7 +16,7 @@ import redis
 
 from enrich.errors import BrokerError, SettingsError
 from enrich.settings.loading import Settings
-from workers.address import connection, shown, target
+from enrich.workers.address import connection, shown, target
 
 _RELEASE = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"
 _RENEW = (

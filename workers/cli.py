@@ -14,8 +14,8 @@ import typer
 from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
-from classifiers.model.description import ModelDescription
 from enrich.answering.open_gaps import records_where
+from enrich.classifiers.model.description import ModelDescription
 from enrich.cli.common import (
     Json,
     ModelFolder,
@@ -29,12 +29,12 @@ from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.errors import BrokerError, InputError, SettingsError
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
-from workers.address import shown
-from workers.app import make_app, start_beat, start_worker
-from workers.context import WorkerContext
-from workers.health import look
-from workers.tasks import Messages
-from workers.threads import stay_single_threaded
+from enrich.workers.address import shown
+from enrich.workers.app import make_app, start_beat, start_worker
+from enrich.workers.context import WorkerContext
+from enrich.workers.health import look
+from enrich.workers.tasks import Messages
+from enrich.workers.threads import stay_single_threaded
 
 EXAMPLES = {
     "worker": "enrich worker --concurrency 2",

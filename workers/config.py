@@ -6,7 +6,7 @@ from typing import Any
 
 from enrich.errors import SettingsError
 from enrich.settings.loading import Settings
-from workers.address import PING_SECONDS, connection, shown, target
+from enrich.workers.address import PING_SECONDS, connection, shown, target
 
 CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
 """Priorities of messages, the lowest number first: planning and closing pass before any batch."""
@@ -51,7 +51,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     }
     return {
         "broker_url": shown(workers.broker),
-        "broker_transport": "workers.transport:Transport",
+        "broker_transport": "enrich.workers.transport:Transport",
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

@@ -11,8 +11,8 @@ from pyoxigraph import NamedNode
 from enrich.answering.context import Context
 from enrich.answering.models import Models
 from enrich.settings.loading import Settings, load_settings
-from workers.broker import Broker, InFlight
-from workers.observer import WorkerObserver
+from enrich.workers.broker import Broker, InFlight
+from enrich.workers.observer import WorkerObserver
 
 
 class WorkerContext(Context):

@@ -11,11 +11,11 @@ from kombu.exceptions import OperationalError
 
 from enrich.errors import BrokerError, EnrichError
 from enrich.graph.stores.opening import store_of
+from enrich.ontology.terms import Names
 from enrich.runs.jobs import last_success
 from enrich.runs.register import OPEN, Register
 from enrich.settings.loading import Settings
-from ontology.terms import Names
-from workers.broker import Broker
+from enrich.workers.broker import Broker
 
 STORE_SECONDS = 3.0
 WORKER_SECONDS = 1.5

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prometheus_client import Counter, Gauge, Histogram, start_http_server, values
 
 from enrich.media.refusal import Kind
-from workers.logs import log
+from enrich.workers.logs import log
 
 if TYPE_CHECKING:
     from enrich.answering.decision import Decision

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from enrich.answering.decision import Decision
 from enrich.answering.observer import Observer
-from workers import metrics
-from workers.logs import log
+from enrich.workers import metrics
+from enrich.workers.logs import log
 
 
 class WorkerObserver(Observer):

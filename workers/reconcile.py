@@ -21,9 +21,9 @@ from enrich.runs.lease import Lease, current_lease, grant_lease
 from enrich.runs.plan import Standing
 from enrich.runs.register import OPEN, Run
 from enrich.runs.request import NIGHTLY, RUN, RequestedRun, requested_runs
-from workers import metrics
-from workers.context import WorkerContext
-from workers.logs import log
+from enrich.workers import metrics
+from enrich.workers.context import WorkerContext
+from enrich.workers.logs import log
 
 PLANNER_SECONDS = 15.0
 """So long after a planner's death another one is sent."""

@@ -17,8 +17,8 @@ from celery.schedules import BaseSchedule, ParseException, crontab
 from enrich.errors import EnrichError, SettingsError
 from enrich.runs.blackout import zone
 from enrich.settings.models import WorkersSettings
-from workers.broker import Broker
-from workers.logs import log
+from enrich.workers.broker import Broker
+from enrich.workers.logs import log
 
 ENTRY = "nightly"
 BEAT_SECONDS = 30

@@ -14,24 +14,24 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
-from classifiers.base import ClassifierError
-from classifiers.model.description import ModelDescription
 from enrich.answering.batch_work import do_batch
 from enrich.answering.finalize import tidy
 from enrich.answering.models import Models
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import TimeUp, time_up_on
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.model.description import ModelDescription
 from enrich.errors import BrokerError, EnrichError, RunError, SettingsError, StoreError, StoreUnavailable
 from enrich.runs.blackout import zone
 from enrich.runs.request import NIGHTLY, make_request, open_run
 from enrich.settings.loading import Settings
-from workers import metrics
-from workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY, soft_limit
-from workers.context import WorkerContext
-from workers.logs import about, log
-from workers.reconcile import PLANNER_SECONDS, Reconciled, planner_lock, reconcile
-from workers.schedule import last_slot, nightly_crontab
-from workers.telemetry import tell
+from enrich.workers import metrics
+from enrich.workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY, soft_limit
+from enrich.workers.context import WorkerContext
+from enrich.workers.logs import about, log
+from enrich.workers.reconcile import PLANNER_SECONDS, Reconciled, planner_lock, reconcile
+from enrich.workers.schedule import last_slot, nightly_crontab
+from enrich.workers.telemetry import tell
 
 BROKER_ERRORS = (redis.RedisError, OperationalError, BrokerError, ConnectionError)
 PLANNING_SHARE = 0.8

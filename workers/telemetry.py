@@ -9,16 +9,16 @@ import redis
 from pyoxigraph import Literal
 
 from enrich.errors import StoreError
+from enrich.ontology.terms import PROV
 from enrich.runs.blackout import rests_until
 from enrich.runs.jobs import committed, last_success
 from enrich.runs.lease import current_lease
 from enrich.runs.register import OPEN
 from enrich.runs.request import NIGHTLY, RUN, RequestedRun, requested_runs
-from ontology.terms import PROV
-from workers import metrics
-from workers.context import WorkerContext
-from workers.logs import log
-from workers.reconcile import in_process
+from enrich.workers import metrics
+from enrich.workers.context import WorkerContext
+from enrich.workers.logs import log
+from enrich.workers.reconcile import in_process
 
 
 def tell(context: WorkerContext) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from kombu.transport import redis as base
 from redis.exceptions import OutOfMemoryError
 
-from workers import metrics
-from workers.logs import log
+from enrich.workers import metrics
+from enrich.workers.logs import log
 
 MALFORMED = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What kombu and Celery raise for a message that is not in their form."""

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.data import Picture
+from enrich.classifiers.data import Picture
 
 Unit = Literal["log-odds", "score", "share"]
 """Log-odds as the trees add them, the linear machine's score, or a share of all that mattered."""

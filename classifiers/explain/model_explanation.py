@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from classifiers.base import ClassifierError
-from classifiers.data import Record
-from classifiers.explain.explanation import Contribution, Explanation, MemberExplanation
-from classifiers.model.model import Model
-from classifiers.model.prediction import Prediction
-from classifiers.model.regimes import REGIMES
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Record
+from enrich.classifiers.explain.explanation import Contribution, Explanation, MemberExplanation
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction
+from enrich.classifiers.model.regimes import REGIMES
 
 
 def explain(

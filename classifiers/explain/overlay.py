@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from classifiers.explain.explanation import Saliency
+from enrich.classifiers.explain.explanation import Saliency
 
 
 def overlay(saliency: Saliency, strength: float = 0.55) -> bytes:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import ClassifierError, Configured, Distribution, Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.explain.explanation import Contribution
-from classifiers.probability import log_odds
+from enrich.classifiers.base import ClassifierError, Configured, Distribution, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.explain.explanation import Contribution
+from enrich.classifiers.probability import log_odds
 
 ByModality = Mapping[str, Mapping[str, Distribution]]
 """Modality → property's name → calibrated distribution, rows in the order of the records."""

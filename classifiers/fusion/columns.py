@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags, hstack
 
-from classifiers.base import ClassifierError
-from classifiers.data import Record
-from classifiers.one_hot import one_hot
-from classifiers.tfidf.features import TextFeatures, TextFeatureSettings
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Record
+from enrich.classifiers.one_hot import one_hot
+from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings
 
 KNOWN, CONTEXT = "known", "context"
 Token = tuple[str, str, str]

@@ -15,16 +15,16 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from classifiers.arrays import read_arrays
-from classifiers.base import ClassifierError, Distribution, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.fusion.base import ByModality, Fuser
-from classifiers.fusion.columns import Columns, RecordColumns, gated
-from classifiers.fusion.rows import present_in, present_rows
-from classifiers.neural.heads import focal_loss
-from classifiers.probability import log_odds, probabilities_of
-from classifiers.settings import ClassifierSettings, Count, Gamma, Positive, Share
-from classifiers.tfidf.features import TextFeatureSettings
+from enrich.classifiers.arrays import read_arrays
+from enrich.classifiers.base import ClassifierError, Distribution, Progress, no_progress
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.fusion.base import ByModality, Fuser
+from enrich.classifiers.fusion.columns import Columns, RecordColumns, gated
+from enrich.classifiers.fusion.rows import present_in, present_rows
+from enrich.classifiers.neural.heads import focal_loss
+from enrich.classifiers.probability import log_odds, probabilities_of
+from enrich.classifiers.settings import ClassifierSettings, Count, Gamma, Positive, Share
+from enrich.classifiers.tfidf.features import TextFeatureSettings
 
 WEIGHTS = "early.safetensors"
 _BATCH = 128

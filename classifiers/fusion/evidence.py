@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray, Progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.folds import fold_count
-from classifiers.fusion.base import ByModality
-from classifiers.fusion.columns import Columns, RecordColumns, gated
-from classifiers.fusion.joint import JointModel
-from classifiers.fusion.rows import present_in
-from classifiers.tfidf.features import TextFeatureSettings
+from enrich.classifiers.base import FloatArray, Progress
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.folds import fold_count
+from enrich.classifiers.fusion.base import ByModality
+from enrich.classifiers.fusion.columns import Columns, RecordColumns, gated
+from enrich.classifiers.fusion.joint import JointModel
+from enrich.classifiers.fusion.rows import present_in
+from enrich.classifiers.tfidf.features import TextFeatureSettings
 
 JointModels = dict[str, JointModel]
 """One per property, by its name."""

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution, Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.folds import fold_of, out_of_fold
-from classifiers.fusion.base import ByModality, Fuser
-from classifiers.fusion.early import EarlyFusion, EarlyFusionSettings
-from classifiers.fusion.late import LateFusion, LateFusionSettings
-from classifiers.fusion.rows import take
+from enrich.classifiers.base import Distribution, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.folds import fold_of, out_of_fold
+from enrich.classifiers.fusion.base import ByModality, Fuser
+from enrich.classifiers.fusion.early import EarlyFusion, EarlyFusionSettings
+from enrich.classifiers.fusion.late import LateFusion, LateFusionSettings
+from enrich.classifiers.fusion.rows import take
 
 EARLY = "early"
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.data import Property
-from classifiers.fusion.columns import KNOWN, Columns, RecordColumns
-from classifiers.tfidf.linear import Linear, fit_linear
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.data import Property
+from enrich.classifiers.fusion.columns import KNOWN, Columns, RecordColumns
+from enrich.classifiers.tfidf.linear import Linear, fit_linear
 
 LINEAR, NEIGHBOURS = "linear", "neighbours"
 TOKEN_WEIGHT, NEIGHBOUR_TOKEN_WEIGHT = 0.5, 0.35

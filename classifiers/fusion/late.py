@@ -15,25 +15,31 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import save_file
 
-from classifiers.arrays import read_arrays
-from classifiers.base import Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.explain.explanation import Contribution
-from classifiers.folds import fold_of, out_of_fold
-from classifiers.fusion.base import ByModality, Fuser
-from classifiers.fusion.columns import RecordColumns
-from classifiers.fusion.evidence import Evidence, JointModels, fit_joint_models, joint_evidence, pool_evidence
-from classifiers.fusion.joint import LINEAR, JointModel
-from classifiers.fusion.rows import present_rows, take_property
-from classifiers.fusion.table import Boosting, Table, boost, boosted_probabilities, contributions
-from classifiers.model.calibration import fit_calibrator
-from classifiers.model.calibrator import Calibrator, read_calibrator
-from classifiers.priors import read_priors
-from classifiers.probability import log_odds
-from classifiers.settings import Count, Positive
-from classifiers.tabular.boosting import read_booster
-from classifiers.tfidf.features import TextFeatureSettings
-from classifiers.tfidf.linear import linear_probabilities
+from enrich.classifiers.arrays import read_arrays
+from enrich.classifiers.base import Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.explain.explanation import Contribution
+from enrich.classifiers.folds import fold_of, out_of_fold
+from enrich.classifiers.fusion.base import ByModality, Fuser
+from enrich.classifiers.fusion.columns import RecordColumns
+from enrich.classifiers.fusion.evidence import (
+    Evidence,
+    JointModels,
+    fit_joint_models,
+    joint_evidence,
+    pool_evidence,
+)
+from enrich.classifiers.fusion.joint import LINEAR, JointModel
+from enrich.classifiers.fusion.rows import present_rows, take_property
+from enrich.classifiers.fusion.table import Boosting, Table, boost, boosted_probabilities, contributions
+from enrich.classifiers.model.calibration import fit_calibrator
+from enrich.classifiers.model.calibrator import Calibrator, read_calibrator
+from enrich.classifiers.priors import read_priors
+from enrich.classifiers.probability import log_odds
+from enrich.classifiers.settings import Count, Positive
+from enrich.classifiers.tabular.boosting import read_booster
+from enrich.classifiers.tfidf.features import TextFeatureSettings
+from enrich.classifiers.tfidf.linear import linear_probabilities
 
 JOINT = "whole.safetensors"
 

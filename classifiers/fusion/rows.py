@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution
-from classifiers.data import Property
-from classifiers.fusion.base import ByModality
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.data import Property
+from enrich.classifiers.fusion.base import ByModality
 
 
 def present_rows(by: ByModality, prop: Property, n: int) -> NDArray[np.bool_]:

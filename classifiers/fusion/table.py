@@ -15,10 +15,10 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution, FloatArray
-from classifiers.probability import log_odds, probabilities_of
-from classifiers.settings import ClassifierSettings, Count, Gamma, Positive
-from classifiers.tabular.focal_loss import focal_sigmoid, focal_softmax
+from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.probability import log_odds, probabilities_of
+from enrich.classifiers.settings import ClassifierSettings, Count, Gamma, Positive
+from enrich.classifiers.tabular.focal_loss import focal_sigmoid, focal_softmax
 
 _ROWS_AT_ONCE = 500_000
 

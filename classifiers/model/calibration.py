@@ -19,11 +19,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.folds import fold_of
-from classifiers.model.calibrator import TINY, Calibrator, Method, Numbers, confidence_odds
-from classifiers.model.metrics import log_loss, target_shares
-from classifiers.probability import log_odds, probabilities_of
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.model.calibrator import TINY, Calibrator, Method, Numbers, confidence_odds
+from enrich.classifiers.model.metrics import log_loss, target_shares
+from enrich.classifiers.probability import log_odds, probabilities_of
 
 METHODS: tuple[Method, ...] = get_args(Method)
 _PULL = 1.0

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import model_validator
 from scipy.special import expit, logit
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.probability import log_odds, probabilities_of
-from classifiers.stored import Stored
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.probability import log_odds, probabilities_of
+from enrich.classifiers.stored import Stored
 
 Method = Literal["none", "temperature", "vector", "isotonic"]
 FLOOR = 1e-4

@@ -22,7 +22,7 @@ def _plain(account: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("classifiers.model"),
+    loader=PackageLoader("enrich.classifiers.model"),
     undefined=StrictUndefined,
     trim_blocks=True,
     keep_trailing_newline=True,

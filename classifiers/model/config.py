@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.model.calibrator import Calibrator, Numbers
-from classifiers.model.conformal import ConformalSets
-from classifiers.model.folder import FORMAT, read_properties
-from classifiers.model.manifest import ModelFolderError
-from classifiers.model.regimes import Experience, Regime
-from classifiers.model.thresholds import Promise
-from classifiers.model.verified import VerifiedFolder
-from classifiers.stored import Stored
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.model.calibrator import Calibrator, Numbers
+from enrich.classifiers.model.conformal import ConformalSets
+from enrich.classifiers.model.folder import FORMAT, read_properties
+from enrich.classifiers.model.manifest import ModelFolderError
+from enrich.classifiers.model.regimes import Experience, Regime
+from enrich.classifiers.model.thresholds import Promise
+from enrich.classifiers.model.verified import VerifiedFolder
+from enrich.classifiers.stored import Stored
 
 FUSION = "fusion"
 Threshold = float | Numbers

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.stored import Stored
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.stored import Stored
 
 
 class ConformalSets(Stored):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray
-from classifiers.model.metrics import macro_f1, mean_f1, most_frequent_class
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.model.metrics import macro_f1, mean_f1, most_frequent_class
 
 GRID = np.linspace(-2.0, 2.0, 33)
 _TINY = 1e-12

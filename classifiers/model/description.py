@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.digest import file_digest
-from classifiers.model.config import ModelConfig, read_config, regime_folder
-from classifiers.model.manifest import MANIFEST
-from classifiers.model.regimes import Experience, Regime
-from classifiers.model.thresholds import Promise
-from classifiers.model.verified import VerifiedFolder, load_verified, read_json
-from classifiers.registry import classifier_class, fuser_class
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.config import ModelConfig, read_config, regime_folder
+from enrich.classifiers.model.manifest import MANIFEST
+from enrich.classifiers.model.regimes import Experience, Regime
+from enrich.classifiers.model.thresholds import Promise
+from enrich.classifiers.model.verified import VerifiedFolder, load_verified, read_json
+from enrich.classifiers.registry import classifier_class, fuser_class
 
 
 @dataclass(frozen=True)

@@ -16,23 +16,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import MODALITIES, Dataset, Property
-from classifiers.folds import Rows, fold_count, fold_of, out_of_fold
-from classifiers.fusion.base import Fuser, PassThrough
-from classifiers.fusion.rows import take
-from classifiers.model.calibration import fit_calibrator
-from classifiers.model.calibrator import Calibrator
-from classifiers.model.config import FUSION, Threshold
-from classifiers.model.conformal import ConformalSets
-from classifiers.model.decision_rule import order_candidates, tune_offsets
-from classifiers.model.metrics import score
-from classifiers.model.model import Member, Model, sane
-from classifiers.model.out_of_fold import MemberSpec, Trained, train_member
-from classifiers.model.promises import decide_by, promise_table
-from classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds
-from classifiers.model.thresholds import Promise, Unit
-from classifiers.registry import build_fuser, classifier_class
+from enrich.classifiers.base import (
+    Classifier,
+    ClassifierError,
+    Distribution,
+    FloatArray,
+    Progress,
+    no_progress,
+)
+from enrich.classifiers.data import MODALITIES, Dataset, Property
+from enrich.classifiers.folds import Rows, fold_count, fold_of, out_of_fold
+from enrich.classifiers.fusion.base import Fuser, PassThrough
+from enrich.classifiers.fusion.rows import take
+from enrich.classifiers.model.calibration import fit_calibrator
+from enrich.classifiers.model.calibrator import Calibrator
+from enrich.classifiers.model.config import FUSION, Threshold
+from enrich.classifiers.model.conformal import ConformalSets
+from enrich.classifiers.model.decision_rule import order_candidates, tune_offsets
+from enrich.classifiers.model.metrics import score
+from enrich.classifiers.model.model import Member, Model, sane
+from enrich.classifiers.model.out_of_fold import MemberSpec, Trained, train_member
+from enrich.classifiers.model.promises import decide_by, promise_table
+from enrich.classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds
+from enrich.classifiers.model.thresholds import Promise, Unit
+from enrich.classifiers.registry import build_fuser, classifier_class
 
 By = dict[str, dict[str, Distribution]]
 

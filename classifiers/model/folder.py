@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.base import Classifier, ClassifierError
-from classifiers.data import Property
-from classifiers.digest import file_digest
-from classifiers.model.card import classifier_card
-from classifiers.model.manifest import MANIFEST, ModelFolderError, staged
-from classifiers.model.verified import VerifiedFolder, load_verified
-from classifiers.registry import classifier_class
-from classifiers.stored import json_values
+from enrich.classifiers.base import Classifier, ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.card import classifier_card
+from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError, staged
+from enrich.classifiers.model.verified import VerifiedFolder, load_verified
+from enrich.classifiers.registry import classifier_class
+from enrich.classifiers.stored import json_values
 
 FORMAT = 1
 """Version of the layout; a folder of a later version is refused."""

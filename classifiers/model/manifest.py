@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classifiers.base import ClassifierError
-from classifiers.digest import file_digest
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.digest import file_digest
 
 MANIFEST = "MANIFEST"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray
+from enrich.classifiers.base import FloatArray
 
 Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]

@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray
-from classifiers.data import Property, Record
-from classifiers.digest import file_digest
-from classifiers.fusion.base import Fuser
-from classifiers.model.calibrator import Calibrator
-from classifiers.model.card import model_card
-from classifiers.model.config import (
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution, FloatArray
+from enrich.classifiers.data import Property, Record
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.fusion.base import Fuser
+from enrich.classifiers.model.calibrator import Calibrator
+from enrich.classifiers.model.card import model_card
+from enrich.classifiers.model.config import (
     FUSION,
     FusionConfig,
     MemberConfig,
@@ -25,16 +25,16 @@ from classifiers.model.config import (
     read_config,
     regime_folder,
 )
-from classifiers.model.conformal import ConformalSets
-from classifiers.model.decision_rule import order_candidates
-from classifiers.model.description import ModelDescription
-from classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
-from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
-from classifiers.model.prediction import Prediction, joined
-from classifiers.model.regimes import REGIMES, Experience, Placed, Regime, models_of
-from classifiers.model.thresholds import Promise
-from classifiers.model.verified import VerifiedFolder, load_verified
-from classifiers.registry import fuser_class
+from enrich.classifiers.model.conformal import ConformalSets
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.description import ModelDescription
+from enrich.classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
+from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
+from enrich.classifiers.model.prediction import Prediction, joined
+from enrich.classifiers.model.regimes import REGIMES, Experience, Placed, Regime, models_of
+from enrich.classifiers.model.thresholds import Promise
+from enrich.classifiers.model.verified import VerifiedFolder, load_verified
+from enrich.classifiers.registry import fuser_class
 
 
 @dataclass(frozen=True)

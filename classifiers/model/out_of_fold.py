@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Classifier, Distribution, Progress
-from classifiers.data import Dataset
-from classifiers.digest import json_digest
-from classifiers.folds import Rows, fold_count, out_of_fold
-from classifiers.model.folder import read_model, write_model
-from classifiers.model.manifest import ModelFolderError
-from classifiers.registry import build_classifier
+from enrich.classifiers.base import Classifier, Distribution, Progress
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.digest import json_digest
+from enrich.classifiers.folds import Rows, fold_count, out_of_fold
+from enrich.classifiers.model.folder import read_model, write_model
+from enrich.classifiers.model.manifest import ModelFolderError
+from enrich.classifiers.registry import build_classifier
 
 HELD_OUT_SHARE = 0.1
 """Share of a fold's training records on which early stopping looks."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution, FloatArray
-from classifiers.data import Property
-from classifiers.model.metrics import NEVER
+from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.data import Property
+from enrich.classifiers.model.metrics import NEVER
 
 _ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes", "models")
 """Fields of a prediction with a row for each record."""

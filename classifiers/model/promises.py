@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import Distribution, FloatArray
-from classifiers.data import Dataset, Property
-from classifiers.folds import Rows
-from classifiers.model.config import Threshold
-from classifiers.model.decision_rule import order_candidates
-from classifiers.model.metrics import NEVER, Flags, Indices, hits
-from classifiers.model.thresholds import Promise, Unit, bounded_threshold, promise_of
+from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.data import Dataset, Property
+from enrich.classifiers.folds import Rows
+from enrich.classifiers.model.config import Threshold
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.metrics import NEVER, Flags, Indices, hits
+from enrich.classifiers.model.thresholds import Promise, Unit, bounded_threshold, promise_of
 
 
 def decide_by(

@@ -15,11 +15,11 @@ from typing import Literal, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray
-from classifiers.data import Dataset, Record
-from classifiers.folds import Rows, fold_of
-from classifiers.numerals import sources_of
-from classifiers.stored import Stored
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.folds import Rows, fold_of
+from enrich.classifiers.numerals import sources_of
+from enrich.classifiers.stored import Stored
 
 Regime = Literal["seen", "unseen block", "unseen group"]
 REGIMES: tuple[Regime, ...] = get_args(Regime)

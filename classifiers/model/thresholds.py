@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, stdtrit
 
-from classifiers.base import FloatArray
-from classifiers.folds import Rows
-from classifiers.model.metrics import NEVER, Flags
-from classifiers.stored import Stored
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.folds import Rows
+from enrich.classifiers.model.metrics import NEVER, Flags
+from enrich.classifiers.stored import Stored
 
 CONFIDENCE = 0.9
 """One-sided confidence of the bounds."""

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from classifiers.model.manifest import MANIFEST, ModelFolderError, parse_manifest
+from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError, parse_manifest
 
 T = TypeVar("T")
 State = tuple[int, ...]

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from classifiers.settings import ClassifierSettings, Share
+from enrich.classifiers.settings import ClassifierSettings, Share
 
 
 class AugmentSettings(ClassifierSettings):

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from classifiers.errors import ClassifierError
-from classifiers.neural.weights import read_tensors
+from enrich.classifiers.errors import ClassifierError
+from enrich.classifiers.neural.weights import read_tensors
 
 NETWORK = "network.safetensors"
 STATE = "state.safetensors"

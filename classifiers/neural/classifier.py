@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.neural import heads as head
-from classifiers.neural import onnx_runtime
-from classifiers.neural.checkpoints import plain
-from classifiers.neural.networks import MultitaskNetwork
-from classifiers.neural.onnx_runtime import Arrays, Outputs, Runner, TorchRunner
-from classifiers.neural.optimisation import pick_device
-from classifiers.neural.training import train as run_training
-from classifiers.neural.weights import load_network
-from classifiers.settings import ClassifierSettings
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.neural import heads as head
+from enrich.classifiers.neural import onnx_runtime
+from enrich.classifiers.neural.checkpoints import plain
+from enrich.classifiers.neural.networks import MultitaskNetwork
+from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs, Runner, TorchRunner
+from enrich.classifiers.neural.optimisation import pick_device
+from enrich.classifiers.neural.training import train as run_training
+from enrich.classifiers.neural.weights import load_network
+from enrich.classifiers.settings import ClassifierSettings
 
 WEIGHTS = "model.safetensors"
 Network = TypeVar("Network", bound=MultitaskNetwork)

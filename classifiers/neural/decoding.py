@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, features
 
-from classifiers.errors import ClassifierError, one_line
-from classifiers.neural.cache import ArrayCache
-from classifiers.neural.formats import (
+from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.neural.cache import ArrayCache
+from enrich.classifiers.neural.formats import (
     DECODER_BYTES,
     JPEG_END,
     MEDIA_TYPES,

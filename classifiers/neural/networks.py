@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from classifiers.data import Property
-from classifiers.errors import ClassifierError, one_line
-from classifiers.neural import libraries
-from classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
-from classifiers.neural.weights import load_body
+from enrich.classifiers.data import Property
+from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.neural import libraries
+from enrich.classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
+from enrich.classifiers.neural.weights import load_body
 
 Pooling = Literal["mean", "cls"]
 

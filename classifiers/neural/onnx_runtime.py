@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from classifiers.errors import ClassifierError, one_line
-from classifiers.neural.optimisation import autocast
+from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.neural.optimisation import autocast
 
 FILE = "model.onnx"
 TOLERANCE = 1e-4

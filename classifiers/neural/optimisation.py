@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from classifiers.base import ClassifierError
-from classifiers.settings import ClassifierSettings, Count, Positive, Share
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.settings import ClassifierSettings, Count, Positive, Share
 
 
 class TrainingSettings(ClassifierSettings):

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from classifiers.base import FloatArray
-from classifiers.data import Record
-from classifiers.explain.explanation import Contribution
-from classifiers.neural.networks import ImageNetwork, TextNetwork
-from classifiers.neural.tokens import Tokens
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.data import Record
+from enrich.classifiers.explain.explanation import Contribution
+from enrich.classifiers.neural.networks import ImageNetwork, TextNetwork
+from enrich.classifiers.neural.tokens import Tokens
 
 Method = Literal["grad-cam", "gradient x input"]
 

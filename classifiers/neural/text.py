@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Record
-from classifiers.explain.explanation import MemberExplanation
-from classifiers.neural import encoders
-from classifiers.neural.cache import ArrayCache
-from classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
-from classifiers.neural.encoders import TOKENIZER, Encoder, ScratchSettings
-from classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
-from classifiers.neural.networks import Pooling, TextNetwork
-from classifiers.neural.onnx_runtime import Arrays, Outputs, TorchRunner
-from classifiers.neural.optimisation import TrainingSettings, from_nothing
-from classifiers.neural.saliency import word_shares
-from classifiers.neural.tokens import Tokens, buckets
-from classifiers.neural.weights import weights_taken
-from classifiers.settings import ClassifierSettings, Count
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.explain.explanation import MemberExplanation
+from enrich.classifiers.neural import encoders
+from enrich.classifiers.neural.cache import ArrayCache
+from enrich.classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
+from enrich.classifiers.neural.encoders import TOKENIZER, Encoder, ScratchSettings
+from enrich.classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
+from enrich.classifiers.neural.networks import Pooling, TextNetwork
+from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs, TorchRunner
+from enrich.classifiers.neural.optimisation import TrainingSettings, from_nothing
+from enrich.classifiers.neural.saliency import word_shares
+from enrich.classifiers.neural.tokens import Tokens, buckets
+from enrich.classifiers.neural.weights import weights_taken
+from enrich.classifiers.settings import ClassifierSettings, Count
 
 BUCKET = 50
 """Training sorts this many batches' worth of shuffled records by length, so that padding stays small."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.data import Record, Text
+from enrich.classifiers.data import Record, Text
 
 CHARACTERS_PER_TOKEN = 12
 """A text is cut to this many characters per token of room before the tokenizer sees it."""

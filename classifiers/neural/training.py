@@ -9,17 +9,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.neural import checkpoints
-from classifiers.neural.checkpoints import Checkpoint
-from classifiers.neural.optimisation import (
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.neural import checkpoints
+from enrich.classifiers.neural.checkpoints import Checkpoint
+from enrich.classifiers.neural.optimisation import (
     TrainingSettings,
     autocast,
     parameter_groups,
     rate_factor,
     set_rates,
 )
-from classifiers.neural.weights import read_tensors
+from enrich.classifiers.neural.weights import read_tensors
 
 
 class Task(Protocol):

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.errors import ClassifierError, one_line
 
 FILE = "model.safetensors"
 

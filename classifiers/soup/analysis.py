@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.model import metrics
-from classifiers.model.calibration import METHODS as CALIBRATIONS
-from classifiers.model.calibration import fit_calibrator
-from classifiers.model.calibrator import Method as Calibration
-from classifiers.soup.candidates import BEST, Candidate, candidates
-from classifiers.soup.cost import cost_of
-from classifiers.soup.decomposition import decompose
-from classifiers.soup.distances import DISTANCES, Map, classical_mds, smacof
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit, PropertyView
-from classifiers.soup.pool import Member
-from classifiers.soup.replicates import head_replicates
-from classifiers.soup.scores import Metric, probabilities, score
-from classifiers.soup.selection import METHODS, Method, rank
-from classifiers.soup.statistics import over_pictures
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.model import metrics
+from enrich.classifiers.model.calibration import METHODS as CALIBRATIONS
+from enrich.classifiers.model.calibration import fit_calibrator
+from enrich.classifiers.model.calibrator import Method as Calibration
+from enrich.classifiers.soup.candidates import BEST, Candidate, candidates
+from enrich.classifiers.soup.cost import cost_of
+from enrich.classifiers.soup.decomposition import decompose
+from enrich.classifiers.soup.distances import DISTANCES, Map, classical_mds, smacof
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
+from enrich.classifiers.soup.pool import Member
+from enrich.classifiers.soup.replicates import head_replicates
+from enrich.classifiers.soup.scores import Metric, probabilities, score
+from enrich.classifiers.soup.selection import METHODS, Method, rank
+from enrich.classifiers.soup.statistics import over_pictures
 
 LINE_POINTS = 9
 REPLICATED = (BEST, "uniform", "greedy")

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import update_bn
 
-from classifiers.base import ClassifierError
-from classifiers.neural.networks import ImageNetwork
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.trajectory import TrajectorySettings, crops
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.networks import ImageNetwork
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.trajectory import TrajectorySettings, crops
 
 STATISTICS_PICTURES = 1024
 """Training pictures from which batch norm's statistics are taken anew."""

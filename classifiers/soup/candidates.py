@@ -6,12 +6,12 @@ from functools import partial
 
 from torch import Tensor
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSet, PictureSplit
-from classifiers.soup.pool import Member, Weights
-from classifiers.soup.scores import Metric, probabilities, score
-from classifiers.soup.selection import METHODS, Method, Soup, make_soup, rank
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSet, PictureSplit
+from enrich.classifiers.soup.pool import Member, Weights
+from enrich.classifiers.soup.scores import Metric, probabilities, score
+from enrich.classifiers.soup.selection import METHODS, Method, Soup, make_soup, rank
 
 BEST, VOTE = "best member", "vote"
 

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.digest import file_digest
-from classifiers.model.folder import labels_json, read_model, write_model
-from classifiers.model.manifest import MANIFEST, ModelFolderError
-from classifiers.model.verified import read_json
-from classifiers.neural.augment import centre_crop
-from classifiers.neural.image import ImageClassifier, ImageSettings
-from classifiers.neural.networks import ImageNetwork
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.selection import Soup
-from classifiers.soup.trajectory import build, register_densenet
-from classifiers.soup.trajectory_folder import SEEN
+from enrich.classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset, Picture, Property, Record
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.folder import labels_json, read_model, write_model
+from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError
+from enrich.classifiers.model.verified import read_json
+from enrich.classifiers.neural.augment import centre_crop
+from enrich.classifiers.neural.image import ImageClassifier, ImageSettings
+from enrich.classifiers.neural.networks import ImageNetwork
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.selection import Soup
+from enrich.classifiers.soup.trajectory import build, register_densenet
+from enrich.classifiers.soup.trajectory_folder import SEEN
 
 
 class SoupSettings(ImageSettings):

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import ClassifierError, FloatArray, Progress, no_progress
-from classifiers.soup.analysis import calibration
-from classifiers.soup.candidates import BEST, Candidate, candidates
-from classifiers.soup.cost import cost_of
-from classifiers.soup.decomposition import decompose
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit, PropertyView
-from classifiers.soup.pool import Trajectory, pool_members, read_trajectory
-from classifiers.soup.scores import Metric
-from classifiers.soup.selection import METHODS, Method
-from classifiers.soup.statistics import over_seeds, paired
+from enrich.classifiers.base import ClassifierError, FloatArray, Progress, no_progress
+from enrich.classifiers.soup.analysis import calibration
+from enrich.classifiers.soup.candidates import BEST, Candidate, candidates
+from enrich.classifiers.soup.cost import cost_of
+from enrich.classifiers.soup.decomposition import decompose
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
+from enrich.classifiers.soup.pool import Trajectory, pool_members, read_trajectory
+from enrich.classifiers.soup.scores import Metric
+from enrich.classifiers.soup.selection import METHODS, Method
+from enrich.classifiers.soup.statistics import over_seeds, paired
 
 
 @dataclass(frozen=True)

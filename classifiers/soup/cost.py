@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
-from classifiers.neural.networks import parameter_count
-from classifiers.soup.candidates import BEST, VOTE, Candidate
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.pool import Weights
-from classifiers.soup.trajectory import run
+from enrich.classifiers.neural.networks import parameter_count
+from enrich.classifiers.soup.candidates import BEST, VOTE, Candidate
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.pool import Weights
+from enrich.classifiers.soup.trajectory import run
 
 ROUNDS, PICTURES = 15, 64
 

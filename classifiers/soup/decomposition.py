@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from classifiers.base import FloatArray
-from classifiers.soup.statistics import Interval, over_pictures
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.soup.statistics import Interval, over_pictures
 
 TINY = 1e-12
 Terms = dict[str, FloatArray]

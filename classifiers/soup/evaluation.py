@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from classifiers.neural.networks import ImageNetwork
-from classifiers.neural.optimisation import pick_device
-from classifiers.soup.averaging import average, renew_statistics
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.pool import CheckpointPool, Member, Weights
-from classifiers.soup.scores import Score, log_odds, probabilities, score
-from classifiers.soup.trajectory import build, run
+from enrich.classifiers.neural.networks import ImageNetwork
+from enrich.classifiers.neural.optimisation import pick_device
+from enrich.classifiers.soup.averaging import average, renew_statistics
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.pool import CheckpointPool, Member, Weights
+from enrich.classifiers.soup.scores import Score, log_odds, probabilities, score
+from enrich.classifiers.soup.trajectory import build, run
 
 KEPT = 1024**3
 """Bytes of members' weights that an evaluator keeps in memory."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from classifiers.plots import GREY, LIGHT, panels, save
-from classifiers.soup.analysis import Analysis
-from classifiers.soup.candidates import BEST, VOTE
-from classifiers.soup.distances import Map
+from enrich.classifiers.plots import GREY, LIGHT, panels, save
+from enrich.classifiers.soup.analysis import Analysis
+from enrich.classifiers.soup.candidates import BEST, VOTE
+from enrich.classifiers.soup.distances import Map
 
 COLOURS = {
     BEST: "#444444",

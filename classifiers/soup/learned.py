@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from classifiers.base import Progress
-from classifiers.neural.heads import CROSS_ENTROPY, FocalLoss
-from classifiers.soup.averaging import batch_norms
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.pool import Member
+from enrich.classifiers.base import Progress
+from enrich.classifiers.neural.heads import CROSS_ENTROPY, FocalLoss
+from enrich.classifiers.soup.averaging import batch_norms
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.pool import Member
 
 STEPS, RATE, BATCH = 60, 0.1, 128
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from classifiers.soup.pool import CheckpointPool, Member
-from classifiers.soup.scores import Metric, Score
+from enrich.classifiers.soup.pool import CheckpointPool, Member
+from enrich.classifiers.soup.scores import Metric, Score
 
 Ranked = list[tuple[Member, Score]]
 """Members with their scores on the selection pictures, best first."""

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.data import Property
-from classifiers.neural.augment import centre_crop
-from classifiers.neural.heads import slices
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.data import Property
+from enrich.classifiers.neural.augment import centre_crop
+from enrich.classifiers.neural.heads import slices
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.model.manifest import MANIFEST, ModelFolderError
-from classifiers.model.verified import open_folder
-from classifiers.neural.checkpoints import NETWORK, epochs, folder_of
-from classifiers.neural.weights import read_tensors
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.trajectory import TrajectorySettings
-from classifiers.soup.trajectory_folder import ABOUT, SEEN
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError
+from enrich.classifiers.model.verified import open_folder
+from enrich.classifiers.neural.checkpoints import NETWORK, epochs, folder_of
+from enrich.classifiers.neural.weights import read_tensors
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.soup.trajectory_folder import ABOUT, SEEN
 
 Weights = dict[str, Tensor]
 

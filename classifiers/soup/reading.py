@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset, Property
-from classifiers.neural.augment import centre_crop
-from classifiers.neural.decoding import decode
-from classifiers.neural.heads import targets
-from classifiers.soup.pictures import PictureSet
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.data import Dataset, Property
+from enrich.classifiers.neural.augment import centre_crop
+from enrich.classifiers.neural.decoding import decode
+from enrich.classifiers.neural.heads import targets
+from enrich.classifiers.soup.pictures import PictureSet
 
 LABELS = "labels.csv"
 LABEL_BASE = "urn:label:"

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.neural.networks import ImageNetwork
-from classifiers.soup.pictures import PictureSplit, PropertyView
-from classifiers.soup.trajectory import run
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.neural.networks import ImageNetwork
+from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
+from enrich.classifiers.soup.trajectory import run
 
 RIDGE = 1e-3
 

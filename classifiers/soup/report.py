@@ -7,9 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from classifiers.model.folder import write_json
-from classifiers.soup.analysis import Analysis
-from classifiers.soup.figures import save_comparison, save_figures
+from enrich.classifiers.model.folder import write_json
+from enrich.classifiers.soup.analysis import Analysis
+from enrich.classifiers.soup.figures import save_comparison, save_figures
 
 
 def write_analysis(analysis: Analysis, folder: Path, title: str = "Soup analysis") -> Path:
@@ -26,7 +26,7 @@ def _write(
     template: str, numbers: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path, title: str
 ) -> Path:
     environment = Environment(
-        loader=PackageLoader("classifiers.soup"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("enrich.classifiers.soup"), autoescape=True, undefined=StrictUndefined
     )
     inline = {
         heading: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classifiers import probability
-from classifiers.base import FloatArray
-from classifiers.neural.heads import held_out_scores, slices
-from classifiers.probability import probabilities_of
-from classifiers.soup.pictures import PictureSet
+from enrich.classifiers import probability
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.neural.heads import held_out_scores, slices
+from enrich.classifiers.probability import probabilities_of
+from enrich.classifiers.soup.pictures import PictureSet
 
 Metric = Literal["accuracy", "macro_f1", "loss"]
 METRICS: tuple[Metric, ...] = ("accuracy", "macro_f1", "loss")

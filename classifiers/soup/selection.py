@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.learned import learned_shares
-from classifiers.soup.notes import Ranked, notes_on
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.pool import CheckpointPool, Member, Weights
-from classifiers.soup.scores import Metric, Score, score
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.learned import learned_shares
+from enrich.classifiers.soup.notes import Ranked, notes_on
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.pool import CheckpointPool, Member, Weights
+from enrich.classifiers.soup.scores import Metric, Score, score
 
 Method = Literal["uniform", "greedy", "pruned", "window", "learned"]
 METHODS: tuple[Method, ...] = ("uniform", "greedy", "pruned", "window", "learned")

@@ -11,18 +11,18 @@ import torch
 from pydantic import field_validator
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.neural import augment, libraries
-from classifiers.neural import heads as head
-from classifiers.neural.augment import AugmentSettings
-from classifiers.neural.heads import HeadSettings, LossSettings
-from classifiers.neural.image import PictureSettings
-from classifiers.neural.networks import ImageNetwork, build_backbone
-from classifiers.neural.optimisation import TrainingSettings, pick_device
-from classifiers.settings import Count
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.scores import scores_of
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.neural import augment, libraries
+from enrich.classifiers.neural import heads as head
+from enrich.classifiers.neural.augment import AugmentSettings
+from enrich.classifiers.neural.heads import HeadSettings, LossSettings
+from enrich.classifiers.neural.image import PictureSettings
+from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
+from enrich.classifiers.neural.optimisation import TrainingSettings, pick_device
+from enrich.classifiers.settings import Count
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.scores import scores_of
 
 Batch = tuple[Tensor, Tensor, Tensor]
 

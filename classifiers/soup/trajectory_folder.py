@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from classifiers.base import Progress, no_progress
-from classifiers.model.folder import write_json
-from classifiers.model.manifest import MANIFEST, write_manifest
-from classifiers.neural import checkpoints
-from classifiers.neural.checkpoints import STATE, folder_of
-from classifiers.neural.networks import parameter_count
-from classifiers.neural.training import train
-from classifiers.soup.pictures import PictureSet
-from classifiers.soup.trajectory import TrajectorySettings, TrajectoryTask
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.model.folder import write_json
+from enrich.classifiers.model.manifest import MANIFEST, write_manifest
+from enrich.classifiers.neural import checkpoints
+from enrich.classifiers.neural.checkpoints import STATE, folder_of
+from enrich.classifiers.neural.networks import parameter_count
+from enrich.classifiers.neural.training import train
+from enrich.classifiers.soup.pictures import PictureSet
+from enrich.classifiers.soup.trajectory import TrajectorySettings, TrajectoryTask
 
 ABOUT = "trajectory.json"
 SEEN = "seen.json"

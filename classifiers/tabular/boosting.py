@@ -12,12 +12,12 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from scipy.sparse import vstack
 
-from classifiers.base import ClassifierError, FloatArray
-from classifiers.data import Property
-from classifiers.model.metrics import log_loss
-from classifiers.probability import probabilities_of
-from classifiers.tabular.focal_loss import class_weights, sigmoid_objective, softmax_objective
-from classifiers.tabular.settings import TabularSettings
+from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.data import Property
+from enrich.classifiers.model.metrics import log_loss
+from enrich.classifiers.probability import probabilities_of
+from enrich.classifiers.tabular.focal_loss import class_weights, sigmoid_objective, softmax_objective
+from enrich.classifiers.tabular.settings import TabularSettings
 
 KNOWN, CONTEXT, NUMERAL, COUNT = range(4)
 """Kinds of columns."""

@@ -18,14 +18,21 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.explain.explanation import Contribution, MemberExplanation
-from classifiers.priors import class_priors, read_priors
-from classifiers.tabular import boosting
-from classifiers.tabular.boosting import TrainingTable, boost, boosted_probabilities, read_booster
-from classifiers.tabular.features import KNOWN, FeatureMap
-from classifiers.tabular.settings import TabularSettings
+from enrich.classifiers.base import (
+    Classifier,
+    ClassifierError,
+    Distribution,
+    FloatArray,
+    Progress,
+    no_progress,
+)
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
+from enrich.classifiers.priors import class_priors, read_priors
+from enrich.classifiers.tabular import boosting
+from enrich.classifiers.tabular.boosting import TrainingTable, boost, boosted_probabilities, read_booster
+from enrich.classifiers.tabular.features import KNOWN, FeatureMap
+from enrich.classifiers.tabular.settings import TabularSettings
 
 FEATURES = "features.json"
 

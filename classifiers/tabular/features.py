@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 from scipy.sparse import csr_matrix, hstack
 
-from classifiers.base import FloatArray
-from classifiers.data import Record
-from classifiers.numerals import NUMERALS, sources_of
-from classifiers.one_hot import one_hot
-from classifiers.stored import Stored
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.data import Record
+from enrich.classifiers.numerals import NUMERALS, sources_of
+from enrich.classifiers.one_hot import one_hot
+from enrich.classifiers.stored import Stored
 
 KNOWN, CONTEXT = "known", "context"
 _COUNTS = ("pictures", "texts")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray
-from classifiers.probability import sigmoid, softmax
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.probability import sigmoid, softmax
 
 Objective = Callable[[NDArray[Any], Any], tuple[FloatArray, FloatArray]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from classifiers.settings import ClassifierSettings, Count, Gamma, Share
+from enrich.classifiers.settings import ClassifierSettings, Count, Gamma, Share
 
 
 class TabularSettings(ClassifierSettings):

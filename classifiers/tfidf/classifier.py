@@ -14,13 +14,20 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from classifiers.arrays import read_arrays
-from classifiers.base import Classifier, ClassifierError, Distribution, FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.explain.explanation import Contribution, MemberExplanation
-from classifiers.settings import Positive
-from classifiers.tfidf.features import TextFeatures, TextFeatureSettings
-from classifiers.tfidf.linear import Linear, fit_linear, linear_probabilities
+from enrich.classifiers.arrays import read_arrays
+from enrich.classifiers.base import (
+    Classifier,
+    ClassifierError,
+    Distribution,
+    FloatArray,
+    Progress,
+    no_progress,
+)
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
+from enrich.classifiers.settings import Positive
+from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings
+from enrich.classifiers.tfidf.linear import Linear, fit_linear, linear_probabilities
 
 WEIGHTS = "linear.safetensors"
 _BATCH = 4096

@@ -17,10 +17,10 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from classifiers.arrays import read_arrays
-from classifiers.base import ClassifierError
-from classifiers.data import Record
-from classifiers.settings import ClassifierSettings, Count
+from enrich.classifiers.arrays import read_arrays
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Record
+from enrich.classifiers.settings import ClassifierSettings, Count
 
 FIELDS = ("words", "letters", "heading")
 VOCABULARY, WEIGHTS = "vocabulary.json", "idf.safetensors"

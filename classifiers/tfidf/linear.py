@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from classifiers.base import FloatArray
-from classifiers.probability import probabilities_of
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.probability import probabilities_of
 
 SCALE = 3.0
 """What a score is multiplied by to be a logit, before calibration."""

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyoxigraph import NamedNode
 
-from classifiers.data import Record
-from classifiers.model.model import Model
-from classifiers.model.prediction import Prediction
 from enrich.answering.decision import Decision, decide
+from enrich.classifiers.data import Record
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction
 from enrich.errors import EnrichError, ModelError, ValidationError
 from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.media.prefetch import prefetch
+from enrich.ontology.terms import ENR, class_term
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.provenance import MemberPrediction, RunContext, answer_triples
 from enrich.runs.reviews import Reviews
 from enrich.runs.validation import Triple, shapes
-from ontology.terms import ENR, class_term
 
 if TYPE_CHECKING:
     from enrich.media.pictures import PictureSource

@@ -13,11 +13,11 @@ from enrich.answering.decision import Decision
 from enrich.answering.shard_writer import ShardWriter
 from enrich.answering.time_limit import SOFT, TimeUp
 from enrich.errors import StoreError
+from enrich.ontology.terms import ENR
 from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease, current_lease
 from enrich.runs.plan import Batch, Plan
 from enrich.runs.shards import OUTCOMES
-from ontology.terms import ENR
 
 GONE, WAITING, DONE, LOST, BISECTED, ISOLATED = "gone", "waiting", "done", "lost", "bisected", "isolated"
 """What can become of a delivery: the batch was done already; another run has the lease; it was done; it was

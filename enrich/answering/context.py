@@ -11,14 +11,15 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode
 
-from classifiers.model.model import Model
 from enrich.answering.batch import Batcher
 from enrich.answering.kept_facts import KeptFacts
 from enrich.answering.models import Models
 from enrich.answering.observer import Observer
+from enrich.classifiers.model.model import Model
 from enrich.errors import RunError
 from enrich.graph.stores.base import Store
 from enrich.media.pictures import PictureSource
+from enrich.ontology.terms import Names
 from enrich.runs.attempts import Attempt
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.plan import Plan
@@ -28,7 +29,6 @@ from enrich.runs.request import RUN, Request, profile_digest, request_of, reques
 from enrich.runs.reviews import Reviews
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.terms import Names
 
 REVIEWS_SECONDS = 30.0
 """How long the reviews that were read are believed."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
-from classifiers.model.prediction import Prediction
+from enrich.classifiers.model.prediction import Prediction
+from enrich.ontology.terms import ENR
 from enrich.runs.expectation import TERMS
-from ontology.terms import ENR
 
 
 @dataclass(frozen=True, slots=True)

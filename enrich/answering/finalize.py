@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode, Quad
 
-from classifiers.model.description import promises_of
 from enrich.answering.context import Context, RunWork
 from enrich.answering.kept_facts import fingerprint
+from enrich.classifiers.model.description import promises_of
 from enrich.errors import RunError, StoreError
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.graph.stores.pieces import ntriples

@@ -19,12 +19,12 @@ from pathlib import Path as FilePath
 
 from pyoxigraph import DefaultGraph, NamedNode, RdfFormat, parse
 
-from classifiers.digest import file_digest, text_digest
+from enrich.classifiers.digest import file_digest, text_digest
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import DEFAULT_GRAPH, Term
-from ontology.paths import Path, path_pattern, single_steps
-from ontology.profiles import Profile
-from ontology.terms import SKOS, values_block
+from enrich.ontology.paths import Path, path_pattern, single_steps
+from enrich.ontology.profiles import Profile
+from enrich.ontology.terms import SKOS, values_block
 
 KEPT = 3
 """Fingerprints whose facts are kept: those used last."""

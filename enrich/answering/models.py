@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from classifiers.base import ClassifierError
-from classifiers.digest import file_digest
-from classifiers.model.description import survives_fork
-from classifiers.model.manifest import MANIFEST
-from classifiers.model.model import Model
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.description import survives_fork
+from enrich.classifiers.model.manifest import MANIFEST
+from enrich.classifiers.model.model import Model
 from enrich.errors import ModelError
 
 KEPT = 2

@@ -14,10 +14,10 @@ from pyoxigraph import NamedNode
 from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
 from enrich.graph.stores.base import PAGE_TOKEN
+from enrich.ontology.paths import path_pattern
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
 from enrich.runs.request import parse_where, requested_runs
 from enrich.workspace import Workspace
-from ontology.paths import path_pattern
 
 CHUNK = 200
 """Records read at a time to see which of their gaps are open."""

@@ -13,8 +13,6 @@ from typing import Self
 
 from pyoxigraph import NamedNode
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.model.description import ModelDescription
 from enrich.answering.batch_work import LOST, WAITING, do_batch
 from enrich.answering.context import Context
 from enrich.answering.finalize import finalize, forget, tidy
@@ -22,16 +20,18 @@ from enrich.answering.observer import Observer
 from enrich.answering.open_gaps import open_gaps
 from enrich.answering.planner import make_plan
 from enrich.answering.time_limit import SOFT, TimeUp, time_limit
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.model.description import ModelDescription
 from enrich.errors import EnrichError, InputError, RunError, StoreError, StoreUnavailable
 from enrich.graph.gaps import GapRow
 from enrich.media.pictures import PictureTally
+from enrich.ontology.terms import OntologyError, named_node
 from enrich.runs.attempts import Attempt
 from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
 from enrich.runs.register import OPEN, Run
 from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
 from enrich.workspace import Workspace
-from ontology.terms import OntologyError, named_node
 
 PENDING_AT_ONCE = 50
 """Names of batches that are looked up at a time."""

@@ -13,8 +13,8 @@ from typer.main import get_command
 
 from enrich.cli.app import app as application
 from enrich.errors import EnrichError
+from enrich.ontology.errors import OntologyError
 from enrich.show.terminal import printable
-from ontology.errors import OntologyError
 
 INTERRUPTED = 130
 GLOBAL_FLAGS = ("--debug",)
@@ -47,7 +47,7 @@ def explained(error: Exception) -> tuple[str, int] | None:
     """The sentence and the exit code of an error that is meant for a person; None for any other."""
     if isinstance(error, EnrichError):
         return str(error), error.exit_code
-    classifiers = sys.modules.get("classifiers.base")
+    classifiers = sys.modules.get("enrich.classifiers.base")
     if classifiers is not None and isinstance(error, classifiers.ClassifierError):
         return str(error), 4
     if isinstance(error, OntologyError):

@@ -21,8 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from classifiers.stored import json_values
-from classifiers.tables import Table
+from enrich.classifiers.stored import json_values
+from enrich.classifiers.tables import Table
 from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder

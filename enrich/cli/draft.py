@@ -16,7 +16,7 @@ from enrich.drafting.judging import Finding, chosen
 from enrich.drafting.prefixes import WELL_KNOWN
 from enrich.drafting.record_classes import ClassFound, words_of
 from enrich.errors import InputError
-from ontology.terms import PREFIXES, OntologyError, named_node
+from enrich.ontology.terms import PREFIXES, OntologyError, named_node
 
 ROLES = {"property": "properties", "text": "texts", "context": "contexts"}
 

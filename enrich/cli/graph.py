@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from classifiers.model.verified import open_folder
+from enrich.classifiers.model.verified import open_folder
 from enrich.cli import draft
 from enrich.cli.common import Bars, Json, example, open_workspace, promised, say, write_json, write_table
 from enrich.errors import ProfileError
@@ -17,8 +17,8 @@ from enrich.graph.gaps import count_gaps
 from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
+from enrich.ontology.profile_files import load_profile, profile_names, profile_text
 from enrich.settings.loading import write_initial
-from ontology.profile_files import load_profile, profile_names, profile_text
 
 EXAMPLES = {
     "init": "enrich init silk --profile silknow\ncd silk",

@@ -19,9 +19,9 @@ from enrich.graph.reading import Reader
 from enrich.graph.replacing import Difference
 from enrich.graph.sources import format_given
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.ontology.errors import OntologyError
+from enrich.ontology.terms import named_node
 from enrich.workspace import Workspace
-from ontology.errors import OntologyError
-from ontology.terms import named_node
 
 EXAMPLES = {
     "load": "enrich load records.nq.gz thesaurus.ttl.gz\nenrich load --replace records.nq.gz --dry-run\nenrich load export/ --context https://m.example/c.json=c.json\n"

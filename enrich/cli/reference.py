@@ -11,13 +11,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from classifiers.registry import BACK_ENDS, CLASSIFIERS, DEFAULTS, FUSERS, classifier_class, fuser_class
-from classifiers.tables import Table
 from enrich import errors
+from enrich.classifiers.registry import (
+    BACK_ENDS,
+    CLASSIFIERS,
+    DEFAULTS,
+    FUSERS,
+    classifier_class,
+    fuser_class,
+)
+from enrich.classifiers.tables import Table
 from enrich.cli import main
 from enrich.cli.app import verbs
+from enrich.ontology.queries import named_query, query_names
 from enrich.settings.loading import setting_rows
-from ontology.queries import named_query, query_names
 
 WIDTH = 80
 OWN = ("runs", "reviews", "accepted")

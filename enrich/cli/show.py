@@ -10,14 +10,14 @@ from pyoxigraph import NamedNode
 
 from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
+from enrich.ontology.queries import named_query, query_names
+from enrich.ontology.terms import named_node
 from enrich.show.explaining import explain_shown
 from enrich.show.naming import with_names
 from enrich.show.querying import Answer, run_file, run_named
 from enrich.show.record import show_record
 from enrich.show.tables import console
 from enrich.show.tree import record_tree
-from ontology.queries import named_query, query_names
-from ontology.terms import named_node
 
 SHOWN_ROWS = 100
 

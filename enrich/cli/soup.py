@@ -8,15 +8,15 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
-from classifiers.base import Progress
-from classifiers.soup.analysis import analyse as measure
-from classifiers.soup.classifier import write_soup
-from classifiers.soup.comparison import compare as measure_networks
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.report import numbers_json, write_analysis, write_comparison
-from classifiers.soup.scores import Metric, score
-from classifiers.soup.selection import METHODS, Method, make_soup
+from enrich.classifiers.base import Progress
+from enrich.classifiers.soup.analysis import analyse as measure
+from enrich.classifiers.soup.classifier import write_soup
+from enrich.classifiers.soup.comparison import compare as measure_networks
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.report import numbers_json, write_analysis, write_comparison
+from enrich.classifiers.soup.scores import Metric, score
+from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.errors import SettingsError
 from enrich.soup import Source, open_evaluation, recipe_settings, side_of, train_seeds

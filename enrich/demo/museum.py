@@ -12,7 +12,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.demo.objects import KEEPERS, PROPERTIES, MadeObject, made_objects
 from enrich.demo.texts import descriptions, title
 from enrich.demo.words import CLASSES, DEPARTMENT_LABELS, LANGUAGES, TYPES
-from ontology.terms import CRM, LA, RDF, RDFS, SKOS
+from enrich.ontology.terms import CRM, LA, RDF, RDFS, SKOS
 
 BASE = "https://museum.example.org/"
 IMAGES = "https://images.museum.example.org/"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifiers.model.metrics import accuracy, macro_f1
+from enrich.classifiers.model.metrics import accuracy, macro_f1
 from enrich.demo.museum import Truth
 
 

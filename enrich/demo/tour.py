@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from classifiers.base import Progress, no_progress
-from classifiers.tables import Table
 from enrich.answering import run as pipeline
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.tables import Table
 from enrich.demo.configuration import write_settings
 from enrich.demo.museum import Truth, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects

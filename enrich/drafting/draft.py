@@ -16,9 +16,9 @@ from enrich.drafting.writing import Writer
 from enrich.errors import ProfileError
 from enrich.graph.reading import MOST_GRAPHS, from_clause, has_default_graph
 from enrich.graph.stores.base import DEFAULT_GRAPH, Store
-from ontology.paths import path_text
-from ontology.profile_files import parse_profile
-from ontology.terms import Names
+from enrich.ontology.paths import path_text
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.terms import Names
 
 SAMPLE = 1000
 SECONDS = 45.0

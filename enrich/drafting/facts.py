@@ -12,7 +12,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 from enrich.drafting.walking import Values, Walk, Way
 from enrich.graph.stores.base import Term
 from enrich.media import iiif
-from ontology.terms import SKOS, XSD
+from enrich.ontology.terms import SKOS, XSD
 
 _PICTURE = re.compile(r"\.(jpe?g|png|tiff?|gif|webp|jp2|bmp)(\?.*)?$", re.IGNORECASE)
 _PICTURE_PREDICATE = re.compile(

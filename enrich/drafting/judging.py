@@ -10,7 +10,7 @@ from enrich.drafting.facts import PathFacts, facts_of
 from enrich.drafting.leaks import leak
 from enrich.drafting.naming import about, name_of, worth
 from enrich.drafting.walking import FEW, Walk, Way
-from ontology.terms import RDF
+from enrich.ontology.terms import RDF
 
 PROPERTIES = 8
 """Properties that a draft takes; those beyond it are named in comments."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pyoxigraph import NamedNode
 
-from ontology.terms import PREFIXES
+from enrich.ontology.terms import PREFIXES
 
 WELL_KNOWN = {
     "edm": "http://www.europeana.eu/schemas/edm/",

@@ -13,7 +13,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import QueryRefused
 from enrich.graph.stores.base import Store
-from ontology.terms import OWL, PROV, RDF, RDFS, SKOS, values_block
+from enrich.ontology.terms import OWL, PROV, RDF, RDFS, SKOS, values_block
 
 _TRIED = 15
 """The largest classes that are looked into."""

@@ -7,7 +7,7 @@ from collections import Counter
 from pyoxigraph import Literal
 
 from enrich.drafting.facts import PathFacts
-from ontology.literals import LiteralRules
+from enrich.ontology.literals import LiteralRules
 
 EDGES = r"^[\W_]*(.*?)[\W_]*$"
 """Keeps what stands between the first letter or digit and the last: "[Roma]" and "Roma :" are Roma."""

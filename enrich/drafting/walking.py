@@ -12,8 +12,8 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import Row, Store, Term
-from ontology.paths import Step, path_triples
-from ontology.terms import DCT, OWL, RDF, RDFS, SKOS, Namespace, values_block
+from enrich.ontology.paths import Step, path_triples
+from enrich.ontology.terms import DCT, OWL, RDF, RDFS, SKOS, Namespace, values_block
 
 _LONGEST = 4
 _BATCH = 200

@@ -11,10 +11,10 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
-from ontology.literals import LiteralRules
-from ontology.paths import Path, Step, path_pattern
-from ontology.profiles import PropertyProfile
-from ontology.terms import SKOS, is_iri, values_block
+from enrich.ontology.literals import LiteralRules
+from enrich.ontology.paths import Path, Step, path_pattern
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import SKOS, is_iri, values_block
 
 _PER_QUERY = 200
 LISTED = 200

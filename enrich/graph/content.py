@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import BlankNode
 
-from classifiers.digest import short_digest
+from enrich.classifiers.digest import short_digest
 from enrich.graph.gaps import scan
 from enrich.graph.reading import Reader, values_pattern
 from enrich.graph.stores.base import PAGE_TOKEN
-from ontology.profiles import PropertyProfile
+from enrich.ontology.profiles import PropertyProfile
 
 Marks = NDArray[np.uint64]
 """Things of one kind, eight bytes each (see `short_digest`)."""

@@ -14,7 +14,7 @@ from unicodedata import normalize
 import edtf
 
 from enrich.graph import date_words as words
-from ontology.spans import Span
+from enrich.ontology.spans import Span
 
 _REMEMBERED = 50_000
 _LONGEST = 120

@@ -10,9 +10,9 @@ from pyoxigraph import Literal, NamedNode
 from enrich.graph.date_text import read_date, says_no_date
 from enrich.graph.literals import LiteralMap
 from enrich.graph.stores.base import Term
-from ontology.profiles import PropertyProfile
-from ontology.spans import SIZES, Span, most_of, regular, span_of
-from ontology.terms import class_name
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.spans import SIZES, Span, most_of, regular, span_of
+from enrich.ontology.terms import class_name
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from pyoxigraph import NamedNode
 from enrich.graph.reading import Reader, values_pattern
 from enrich.graph.records import Seen
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
+from enrich.ontology.paths import path_pattern
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import values_block
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
-from ontology.paths import path_pattern
-from ontology.profiles import PropertyProfile
-from ontology.terms import values_block
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace

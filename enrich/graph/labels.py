@@ -8,8 +8,8 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Row, Store
-from ontology.paths import path_pattern
-from ontology.terms import PREFIXES, RDFS, SKOS, OntologyError, class_term, is_iri, values_block
+from enrich.ontology.paths import path_pattern
+from enrich.ontology.terms import PREFIXES, RDFS, SKOS, OntologyError, class_term, is_iri, values_block
 
 LONGEST = 40
 

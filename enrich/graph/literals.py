@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Term
-from ontology.literals import LiteralRules
-from ontology.profiles import PropertyProfile
-from ontology.terms import class_name
+from enrich.ontology.literals import LiteralRules
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import class_name
 
 
 @dataclass(frozen=True)

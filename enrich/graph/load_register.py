@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pyoxigraph import NamedNode, Quad
 
 from enrich.graph.stores.base import Store
-from ontology.terms import PROV
+from enrich.ontology.terms import PROV
 
 Origins = dict[NamedNode, set[NamedNode]]
 """The sources of each graph."""

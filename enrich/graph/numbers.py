@@ -9,8 +9,8 @@ from statistics import fmean
 from pyoxigraph import Literal
 
 from enrich.graph.stores.base import Term
-from ontology.terms import XSD
-from ontology.units import factor
+from enrich.ontology.terms import XSD
+from enrich.ontology.units import factor
 
 _NUMBER = re.compile(
     r"(?P<number>[-−+]?\d+(?:[ '\u00a0\u202f]\d{3})*(?:[.,]\d+)*)\s*(?P<unit>[^\W\d_]+\.?|\"|″|')?"

@@ -13,10 +13,10 @@ from enrich.graph.numbers import mean_number
 from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader, kind_test, onward
 from enrich.graph.stores.base import Store, Term
-from ontology.kinds import CONCEPT, LITERAL
-from ontology.paths import Path, path_triples, steps
-from ontology.profiles import ContextProfile, Profile, PropertyProfile
-from ontology.terms import Names, class_term, values_block
+from enrich.ontology.kinds import CONCEPT, LITERAL
+from enrich.ontology.paths import Path, path_triples, steps
+from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
+from enrich.ontology.terms import Names, class_term, values_block
 
 SHOWN = 20
 """Values outside the vocabulary, and hints, that a report names; the counts are of all."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.reading import MOST_GRAPHS, Reader, from_clause
-from ontology.paths import Path, path_text, path_triples
-from ontology.terms import SKOS
+from enrich.ontology.paths import Path, path_text, path_triples
+from enrich.ontology.terms import SKOS
 
 _HINTS = 8
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from pyoxigraph import Literal, NamedNode, Quad
 
-from classifiers.data import Picture, Record, Text
+from enrich.classifiers.data import Picture, Record, Text
 from enrich.errors import ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
@@ -16,10 +16,10 @@ from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
 from enrich.graph.records import Seen, Subject
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store, Term
-from ontology.kinds import CONCEPT, DATE, LITERAL
-from ontology.paths import Path, path_pattern, path_text, steps
-from ontology.profiles import ContextProfile, Profile, PropertyProfile
-from ontology.terms import RDF, Names, values_block
+from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
+from enrich.ontology.paths import Path, path_pattern, path_text, steps
+from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
+from enrich.ontology.terms import RDF, Names, values_block
 
 BATCH = 500
 MOST_GRAPHS = 500

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import NamedNode
 
-from classifiers.data import Record
-from classifiers.digest import json_digest, short_digest
+from enrich.classifiers.data import Record
+from enrich.classifiers.digest import json_digest, short_digest
 
 
 @dataclass(frozen=True, slots=True)

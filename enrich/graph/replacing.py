@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat, parse
 
-from classifiers.digest import short_digest
+from enrich.classifiers.digest import short_digest
 from enrich.errors import StoreError
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.pieces import line_of

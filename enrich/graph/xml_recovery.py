@@ -10,7 +10,7 @@ from xml.parsers import expat
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import InputError
-from ontology.terms import is_iri
+from enrich.ontology.terms import is_iri
 
 NOWHERE = "x-relative://nowhere/"
 """The base of documents that have none: an IRI that begins so was relative, and means nothing."""

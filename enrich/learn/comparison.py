@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution, FloatArray
-from classifiers.data import Dataset, Property, Record
-from classifiers.model.config import FUSION
-from classifiers.model.decision_rule import order_candidates
-from classifiers.model.model import Model, calibrated, sane
-from classifiers.model.regimes import REGIMES
+from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.config import FUSION
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.model import Model, calibrated, sane
+from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.intervals import Interval, Scored, mean_over, resamples
 from enrich.learn.member_predictions import MemberPrediction
 

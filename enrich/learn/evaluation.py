@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.model.model import Model
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.model.model import Model
 from enrich.errors import InputError, ModelError
 from enrich.graph.record_files import read_splits
 from enrich.learn.leave_out import leave_one_out

@@ -15,12 +15,12 @@ from random import Random
 
 import numpy as np
 
-from classifiers.base import Progress, no_progress
-from classifiers.data import Record
-from classifiers.model.model import Model
-from classifiers.model.promises import answered
-from classifiers.model.regimes import REGIMES, Experience, Regime
-from classifiers.model.thresholds import Promise
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.data import Record
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.promises import answered
+from enrich.classifiers.model.regimes import REGIMES, Experience, Regime
+from enrich.classifiers.model.thresholds import Promise
 from enrich.errors import ModelError
 from enrich.graph.gaps import scan
 from enrich.learn.evaluation import load_model

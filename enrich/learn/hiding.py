@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.model.conformal import covered
-from classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
-from classifiers.model.metrics import ece, hits, macro_f1
-from classifiers.model.promises import answered
-from classifiers.model.regimes import REGIMES, Experience, Regime, models_of
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.conformal import covered
+from enrich.classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
+from enrich.classifiers.model.metrics import ece, hits, macro_f1
+from enrich.classifiers.model.promises import answered
+from enrich.classifiers.model.regimes import REGIMES, Experience, Regime, models_of
 
 LEAST = 100
 """Values of a property that a group needs to be hidden."""

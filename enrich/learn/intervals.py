@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray
-from classifiers.model.metrics import Indices, hits, resolve_truth
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.model.metrics import Indices, hits, resolve_truth
 
 ROUNDS = 400
 

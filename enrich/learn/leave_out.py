@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.registry import classifier_class
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.registry import classifier_class
 from enrich.errors import ModelError
 from enrich.learn.measures import measure
 

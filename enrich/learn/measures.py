@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property, Record
-from classifiers.model import metrics
-from classifiers.model.config import FUSION
-from classifiers.model.metrics import Flags
-from classifiers.model.model import Model
-from classifiers.model.promises import answered
-from classifiers.model.regimes import REGIMES
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model import metrics
+from enrich.classifiers.model.config import FUSION
+from enrich.classifiers.model.metrics import Flags
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.promises import answered
+from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.comparison import ablation, same_records
 from enrich.learn.intervals import accuracy_interval, macro_f1_interval
 from enrich.learn.member_predictions import MemberPrediction, member_predictions

@@ -9,13 +9,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Distribution, FloatArray
-from classifiers.model.config import FUSION
-from classifiers.model.decision_rule import order_candidates
-from classifiers.model.metrics import NEVER
-from classifiers.model.model import Model
-from classifiers.model.prediction import Prediction
-from classifiers.model.regimes import REGIMES
+from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.model.config import FUSION
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.metrics import NEVER
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction
+from enrich.classifiers.model.regimes import REGIMES
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from classifiers.base import Classifier, ClassifierError
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.registry import BACK_ENDS, DEFAULTS, classifier_class, classifier_names
-from classifiers.settings import merged
+from enrich.classifiers.base import Classifier, ClassifierError
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.registry import BACK_ENDS, DEFAULTS, classifier_class, classifier_names
+from enrich.classifiers.settings import merged
 from enrich.errors import SettingsError
 
 if TYPE_CHECKING:

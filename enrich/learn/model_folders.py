@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.base import ClassifierError
-from classifiers.digest import file_digest
-from classifiers.model.manifest import MANIFEST
-from classifiers.model.verified import open_folder
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.manifest import MANIFEST
+from enrich.classifiers.model.verified import open_folder
 from enrich.errors import InputError
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.model.fitting import ModelSpec
-from classifiers.model.thresholds import share_bounds
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.fitting import ModelSpec
+from enrich.classifiers.model.thresholds import share_bounds
 from enrich.errors import InputError, ModelError
 from enrich.graph.labels import group_names
 from enrich.learn.hiding import LEAST, Kept, check, hidden_blocks, hidden_groups, train_without

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pyoxigraph import NamedNode
 
-from classifiers.base import Progress
-from classifiers.data import Record
+from enrich.classifiers.base import Progress
+from enrich.classifiers.data import Record
 from enrich.graph.records import Subject
 from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch

@@ -10,9 +10,9 @@ from typing import BinaryIO, Literal, cast
 
 import numpy as np
 
-from classifiers.data import Dataset, Record
-from classifiers.folds import Rows
-from classifiers.model.regimes import Experience
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.folds import Rows
+from enrich.classifiers.model.regimes import Experience
 from enrich.graph.files import writing
 
 By = Literal["record", "group", "block"]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import ClassifierError, Distribution, Progress
-from classifiers.data import Dataset
-from classifiers.folds import fold_of
-from classifiers.model.metrics import macro_f1
-from classifiers.model.out_of_fold import MemberSpec, held_out_predictions
-from classifiers.registry import classifier_class
+from enrich.classifiers.base import ClassifierError, Distribution, Progress
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.model.metrics import macro_f1
+from enrich.classifiers.model.out_of_fold import MemberSpec, held_out_predictions
+from enrich.classifiers.registry import classifier_class
 
 
 def choose_back_end(

@@ -16,15 +16,15 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
-from classifiers.base import ClassifierError, Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.digest import file_digest
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.manifest import ModelFolderError
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import dataset_digest
-from classifiers.model.regimes import group_of
-from classifiers.registry import fuser_class
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.manifest import ModelFolderError
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import dataset_digest
+from enrich.classifiers.model.regimes import group_of
+from enrich.classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.classes import broader_concepts
 from enrich.graph.record_files import read_splits

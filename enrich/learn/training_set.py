@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from classifiers.data import Dataset, Property, Record
-from ontology.profiles import Profile, PropertyProfile
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.ontology.profiles import Profile, PropertyProfile
 
 Broader = Mapping[str, Sequence[str]]
 """A value's broader concepts in the vocabulary, the nearest first."""

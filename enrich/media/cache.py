@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from classifiers.digest import text_digest
+from enrich.classifiers.digest import text_digest
 
 KEPT_FOR = 600.0
 """Seconds for which an object just used is not evicted, so that a reader finds what it was promised."""

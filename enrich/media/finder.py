@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from classifiers.base import ClassifierError
-from classifiers.data import Picture
-from classifiers.digest import file_digest
-from classifiers.neural.decoding import FORMATS, decode, inspect
-from classifiers.neural.formats import MEDIA_TYPES
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Picture
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.neural.decoding import FORMATS, decode, inspect
+from enrich.classifiers.neural.formats import MEDIA_TYPES
 from enrich.errors import SettingsError
 from enrich.media import iiif
 from enrich.media.cache import Cache

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Self
 
-from classifiers.data import Picture
+from enrich.classifiers.data import Picture
 from enrich.media.circuits import HALF_OPEN_AFTER
 from enrich.media.fetch import Fetcher
 from enrich.media.finder import PictureFinder

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from classifiers.data import Picture
+from enrich.classifiers.data import Picture
 from enrich.graph.records import Subject
 from enrich.media.pictures import PictureSource
 

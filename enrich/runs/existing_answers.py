@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pyoxigraph import Literal, NamedNode
 
-from classifiers.digest import short_digest
+from enrich.classifiers.digest import short_digest
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Row, Store
-from ontology.terms import CRM, ENR, PROV, Names, values_block
+from enrich.ontology.terms import CRM, ENR, PROV, Names, values_block
 
 
 @dataclass(frozen=True, slots=True)

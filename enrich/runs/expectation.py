@@ -10,11 +10,11 @@ from itertools import islice
 
 from pyoxigraph import NamedNode
 
-from classifiers.model.regimes import REGIMES, Regime
-from classifiers.model.thresholds import Promise
+from enrich.classifiers.model.regimes import REGIMES, Regime
+from enrich.classifiers.model.thresholds import Promise
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR, values_block
 from enrich.runs.register import number
-from ontology.terms import ENR, values_block
 
 TERMS = (ENR.Seen, ENR.UnseenBlock, ENR.UnseenGroup)
 """The term of each regime, in the order of REGIMES."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR, XSD, Names
 from enrich.runs.attempts import Attempt
-from ontology.terms import ENR, XSD, Names
 
 
 @dataclass(frozen=True, slots=True)

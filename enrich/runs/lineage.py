@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from classifiers.model.description import ModelDescription
+from enrich.classifiers.model.description import ModelDescription
 from enrich.runs.provenance import MODALITIES
 from enrich.runs.register import ModelEntity, Snapshot
 

@@ -25,10 +25,10 @@ from datetime import datetime
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
+from enrich.ontology.terms import ENR, XSD, Names
 from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease
 from enrich.runs.register import number, timestamp
-from ontology.terms import ENR, XSD, Names
 
 ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.suspect, ENR.attempt
 _TRUE = Literal("true", datatype=XSD.boolean)

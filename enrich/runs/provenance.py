@@ -12,17 +12,29 @@ from functools import lru_cache
 
 from pyoxigraph import Literal, NamedNode
 
-from classifiers.data import Picture
-from classifiers.digest import json_digest
-from classifiers.neural.formats import MEDIA_TYPES
 from enrich.answering.decision import Candidate, Decision
+from enrich.classifiers.data import Picture
+from enrich.classifiers.digest import json_digest
+from enrich.classifiers.neural.formats import MEDIA_TYPES
 from enrich.graph.records import Subject, input_digest, seen_digest
+from enrich.ontology.kinds import DATE
+from enrich.ontology.paths import path_text, steps
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.spans import Span, edtf_year, span_of
+from enrich.ontology.terms import (
+    CRM,
+    DCT,
+    ECRM,
+    ENR,
+    PROV,
+    RDF,
+    XSD,
+    Names,
+    OntologyError,
+    class_term,
+    named_node,
+)
 from enrich.runs.validation import Triple
-from ontology.kinds import DATE
-from ontology.paths import path_text, steps
-from ontology.profiles import PropertyProfile
-from ontology.spans import Span, edtf_year, span_of
-from ontology.terms import CRM, DCT, ECRM, ENR, PROV, RDF, XSD, Names, OntologyError, class_term, named_node
 
 MODALITIES = {"image": ENR.ImageModality, "text": ENR.TextModality, "tabular": ENR.TabularModality}
 """The term of each modality: of a piece of evidence, and of the model that looks at it."""

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from pyoxigraph import NamedNode
 
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.export.run_graphs import shard as shard_quads
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.shards import counts_of, exchange_shard, held_answers, narrowed
 from enrich.runs.superseded import Superseded, superseded
-from ontology.terms import ENR, Names
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace

@@ -12,8 +12,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import RunError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
+from enrich.ontology.terms import AI_GENERATED, CRM, CRMDIG, DCT, ENR, MLS, PROV, RDF, XSD, Names
 from enrich.runs.validation import validate
-from ontology.terms import AI_GENERATED, CRM, CRMDIG, DCT, ENR, MLS, PROV, RDF, XSD, Names
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace

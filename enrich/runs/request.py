@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode
 
-from classifiers.data import Property
-from classifiers.digest import text_digest
-from classifiers.model.description import ModelDescription
 from enrich import __version__
+from enrich.classifiers.data import Property
+from enrich.classifiers.digest import text_digest
+from enrich.classifiers.model.description import ModelDescription
 from enrich.errors import InputError, SettingsError
+from enrich.ontology.profiles import ContextProfile
+from enrich.ontology.terms import ENR, PROV, OntologyError, named_node
 from enrich.runs.lineage import model_entities, snapshots
 from enrich.runs.plan import Plan
 from enrich.runs.register import OPEN, Register, Run, new_run_id
-from ontology.profiles import ContextProfile
-from ontology.terms import ENR, PROV, OntologyError, named_node
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace

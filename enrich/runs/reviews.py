@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Store
-from ontology.terms import CRM, ENR, PROV, Names, class_name
+from enrich.ontology.terms import CRM, ENR, PROV, Names, class_name
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

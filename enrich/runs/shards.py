@@ -10,8 +10,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import PAGE_TOKEN, Store
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.ontology.terms import ENR, PROV, Names, values_block
 from enrich.runs.register import number
-from ontology.terms import ENR, PROV, Names, values_block
 
 OUTCOMES = ("predicted", "abstained", "failed")
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Store
+from enrich.ontology.terms import ENR, PROV, Names
 from enrich.runs.register import timestamp
-from ontology.terms import ENR, PROV, Names
 
 _DIGITS = 10
 """Digits of a run's order in the text by which runs sort; the run's IRI follows them."""

@@ -18,7 +18,7 @@ from importlib.resources import files
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
 from enrich.errors import ValidationError
-from ontology.terms import RDF, RDFS, SH, XSD
+from enrich.ontology.terms import RDF, RDFS, SH, XSD
 
 Text = str
 """A term as N-Triples write it: `<iri>`, `_:label`, `"text"@en`."""
@@ -107,7 +107,7 @@ def texts(quads: Iterable[Quad]) -> list[Triple]:
 @cache
 def shapes() -> Shapes:
     """The shapes that come with the package, compiled. Raises ValidationError for one not understood."""
-    return compile_shapes((files("ontology") / "shapes.ttl").read_bytes())
+    return compile_shapes((files("enrich.ontology") / "shapes.ttl").read_bytes())
 
 
 def compile_shapes(turtle: bytes) -> Shapes:

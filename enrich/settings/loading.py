@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from enrich.errors import SettingsError
+from enrich.ontology.checked import nearest, sentence
 from enrich.settings.models import (
     DecisionSettings,
     Iri,
@@ -26,7 +27,6 @@ from enrich.settings.models import (
     WorkersSettings,
     base_iri,
 )
-from ontology.checked import nearest, sentence
 
 FILE_NAME = "enrich.toml"
 PREFIX = "ENRICH_"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from ontology.terms import is_iri
+from enrich.ontology.terms import is_iri
 
 
 def http_iri(value: str) -> str:

@@ -7,21 +7,26 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
-from classifiers.base import ClassifierError
-from classifiers.digest import file_digest, text_digest
-from classifiers.explain.explanation import Contribution, Explanation, MemberExplanation, PictureExplanation
-from classifiers.explain.model_explanation import explain
-from classifiers.explain.overlay import overlay
-from classifiers.model.manifest import MANIFEST
-from classifiers.model.model import Model
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.digest import file_digest, text_digest
+from enrich.classifiers.explain.explanation import (
+    Contribution,
+    Explanation,
+    MemberExplanation,
+    PictureExplanation,
+)
+from enrich.classifiers.explain.model_explanation import explain
+from enrich.classifiers.explain.overlay import overlay
+from enrich.classifiers.model.manifest import MANIFEST
+from enrich.classifiers.model.model import Model
 from enrich.errors import InputError, ModelError
 from enrich.graph.labels import labels
 from enrich.graph.records import Subject, input_digest
 from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
+from enrich.ontology.terms import class_term
 from enrich.show.record import iris
 from enrich.workspace import Workspace
-from ontology.terms import class_term
 
 FOLDER = Path("explanations")
 """Where saliency pictures go unless told otherwise, in the current folder."""

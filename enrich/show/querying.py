@@ -12,11 +12,11 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from enrich.errors import InputError, ProfileError, QueryRefused
 from enrich.graph.stores.base import Row, Term
+from enrich.ontology.queries import named_query, query_names
+from enrich.ontology.sparql import clauses, services, words
+from enrich.ontology.terms import OntologyError
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
-from ontology.queries import named_query, query_names
-from ontology.sparql import clauses, services, words
-from ontology.terms import OntologyError
 
 FORMATS = ("csv", "tsv", "json", "xml", "nt")
 _UPDATES = frozenset(["INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD", "WITH"])

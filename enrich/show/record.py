@@ -9,11 +9,11 @@ from pyoxigraph import NamedNode
 from enrich.errors import InputError
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Store, Term
+from enrich.ontology.queries import named_query
+from enrich.ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
 from enrich.runs.reviews import moment
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
-from ontology.queries import named_query
-from ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
 
 Statements = dict[NamedNode, list[Term]]
 """What is said of one node, by predicate."""

@@ -6,7 +6,7 @@ from rich import table
 from rich.console import Console
 from rich.text import Text
 
-from classifiers.tables import Table, cell_text
+from enrich.classifiers.tables import Table, cell_text
 from enrich.show.terminal import printable
 
 

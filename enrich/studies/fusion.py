@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.data import Dataset
-from classifiers.model.config import FUSION
-from classifiers.model.decision_rule import order_candidates
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.metrics import Indices, ece, hits
-from classifiers.model.model import Model
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.model.config import FUSION
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.metrics import Indices, ece, hits
+from enrich.classifiers.model.model import Model
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.learn.plots import Panel

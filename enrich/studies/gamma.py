@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.data import Dataset, Property
-from classifiers.folds import fold_of
-from classifiers.model.decision_rule import order_candidates, tune_offsets
-from classifiers.model.metrics import Indices, ece, hits
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset, Property
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.model.decision_rule import order_candidates, tune_offsets
+from enrich.classifiers.model.metrics import Indices, ece, hits
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_of_named, mean_over
 from enrich.learn.plots import Panel

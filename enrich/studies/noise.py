@@ -15,12 +15,12 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.data import Property
-from classifiers.folds import fold_of
-from classifiers.model.metrics import Indices
-from classifiers.probability import softmax
-from classifiers.tabular.features import FeatureMap
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.data import Property
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.model.metrics import Indices
+from enrich.classifiers.probability import softmax
+from enrich.classifiers.tabular.features import FeatureMap
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.learn.plots import Panel
@@ -134,7 +134,9 @@ def label_issues(given: Indices, out_of_fold: FloatArray) -> NDArray[np.bool_]:
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
-        raise SettingsError("the study of noise needs cleanlab: pip install 'enrich[study]'") from error
+        raise SettingsError(
+            "the study of noise needs cleanlab: pip install 'museum-enrich[study]'"
+        ) from error
     present, dense = np.unique(given, return_inverse=True)
     if len(present) < 2:
         return np.zeros(len(given), dtype=bool)

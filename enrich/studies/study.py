@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import Classifier, Progress, no_progress
-from classifiers.data import Dataset, Record
-from classifiers.model.metrics import Indices
-from classifiers.model.out_of_fold import MemberSpec, fit_classifier
-from classifiers.registry import classifier_class
-from classifiers.stored import json_values
-from classifiers.tables import Table
+from enrich.classifiers.base import Classifier, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.metrics import Indices
+from enrich.classifiers.model.out_of_fold import MemberSpec, fit_classifier
+from enrich.classifiers.registry import classifier_class
+from enrich.classifiers.stored import json_values
+from enrich.classifiers.tables import Table
 from enrich.errors import InputError
 from enrich.graph.labels import class_names
 from enrich.graph.record_files import read_splits

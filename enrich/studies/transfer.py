@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from classifiers.base import FloatArray, Progress, no_progress
-from classifiers.data import Dataset
-from classifiers.model.metrics import Indices
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.model.metrics import Indices
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.learn.leave_out import having, values_of

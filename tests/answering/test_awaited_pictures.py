@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from pyoxigraph import NamedNode, Quad
 
-from classifiers.data import Picture
-from classifiers.model.description import ModelDescription
-from classifiers.model.model import Model
 from enrich.answering import run as pipeline
 from enrich.answering.context import Context
 from enrich.answering.observer import Observer
+from enrich.classifiers.data import Picture
+from enrich.classifiers.model.description import ModelDescription
+from enrich.classifiers.model.model import Model
 from enrich.demo.museum import museum_quads
 from enrich.graph.stores import open_store
+from enrich.ontology.terms import CRM, ENR, LA
 from enrich.runs.existing_answers import ExistingAnswer, ExistingAnswers
 from enrich.runs.request import RUN, make_request
 from enrich.settings.loading import Settings
 from enrich.settings.models import MediaSettings
 from enrich.workspace import Workspace
-from ontology.terms import CRM, ENR, LA
 from tests.media.servers import HttpServer, picture, server
 from tests.museums import dummy_model
 from tests.museums import museum as museum_of

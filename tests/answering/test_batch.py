@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.data import Picture, Record
 from enrich.answering import batch as batches
 from enrich.answering.batch import Batcher, Question
+from enrich.classifiers.data import Picture, Record
 from enrich.errors import ModelError
 from enrich.graph.records import Subject
+from enrich.ontology.terms import ENR
 from enrich.settings.models import MediaSettings
-from ontology.terms import ENR
 
 
 class Pictures:

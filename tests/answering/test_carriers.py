@@ -11,10 +11,10 @@ from enrich.graph.gaps import count_gaps
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
+from enrich.ontology.terms import CRM, ENR
 from enrich.runs.shards import narrowed
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.terms import CRM, ENR
 
 PROFILE = """
 record_class = "m:Chair"

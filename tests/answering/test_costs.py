@@ -11,8 +11,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.answering import run as pipeline
 from enrich.graph.stores import open_store
+from enrich.ontology.terms import RDFS
 from enrich.workspace import Workspace
-from ontology.terms import RDFS
 from tests.museums import dummy_model, museum
 
 REQUESTS = frozenset(

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
-from classifiers.data import Record
 from enrich.answering.decision import decide
+from enrich.classifiers.data import Record
 from enrich.graph.records import Subject
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.provenance import RunContext, answer_triples
-from ontology.profiles import PropertyProfile
-from ontology.terms import ENR, Names
 from tests.museums import answer
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.model.model import Model
-from classifiers.model.thresholds import Promise
 from enrich.answering import run as pipeline
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.thresholds import Promise
 from enrich.runs.expectation import Expectation, expectations, from_text, to_text
 from enrich.runs.register import Register, list_runs
 from tests.museums import dummy_model, museum

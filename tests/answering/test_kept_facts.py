@@ -16,8 +16,8 @@ from enrich.answering.kept_facts import KEPT, KeptFacts
 from enrich.graph.reading import Reader
 from enrich.graph.records import input_digest
 from enrich.graph.stores import Store, open_store
-from ontology.profile_files import load_profile
-from ontology.terms import RDF, SKOS, Names
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.terms import RDF, SKOS, Names
 
 PROFILE = """
 record_class = "ex:Thing"

@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse, serialize
 
-from classifiers.model.model import Model
 from enrich.answering import run as pipeline
 from enrich.answering.batch import Batcher
+from enrich.classifiers.model.model import Model
 from enrich.graph.literals import LiteralMap
 from enrich.graph.loading import load_file
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.terms import CRM, DCT, ENR, RDF, RDFS, XSD, class_name, class_term
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.export.run_file import export_run
 from enrich.runs.reviews import Reviews
@@ -26,8 +28,6 @@ from enrich.show.explaining import explain_shown
 from enrich.show.querying import run_named
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
-from ontology.profile_files import parse_profile
-from ontology.terms import CRM, DCT, ENR, RDF, RDFS, XSD, class_name, class_term
 from tests.graph.test_literals import BOOK, PLACE
 
 PROFILE = f"""{PLACE}

@@ -15,9 +15,9 @@ from enrich.graph.content import Changes, Content, Counts
 from enrich.graph.gaps import count_gaps
 from enrich.graph.loading import Manner, load_files, replace_files
 from enrich.graph.stores import Store
+from enrich.ontology.terms import CRM, Names
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.terms import CRM, Names
 from tests.museums import PROFILE, THRESHOLDS, dummy_model
 from tests.runs.made_reviews import Review, add_review
 

@@ -17,11 +17,12 @@ from enrich.answering.planner import make_plan
 from enrich.errors import RunError
 from enrich.graph.stores.base import Store
 from enrich.learn.training import train
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.terms import ENR, RDF
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN, new_run_id
-from ontology.profile_files import load_profile
-from ontology.terms import ENR, RDF
+from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
 from tests.workers.small import (
     EVERYTHING,
@@ -36,7 +37,6 @@ from tests.workers.small import (
     small_service,
     state,
 )
-from workers.context import WorkerContext
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_a_limit_over_answered_records_ends_though_its_time_is_short(
     service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("enrich.answering.open_gaps.CHUNK", 4)
-    monkeypatch.setattr("workers.tasks.soft_limit", lambda _: 0.0)
+    monkeypatch.setattr("enrich.workers.tasks.soft_limit", lambda _: 0.0)
     ask(service)
     queue.all()
     late = ask(service, limit=5)

@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
-from classifiers.data import Record
-from classifiers.model.description import ModelDescription
-from classifiers.model.model import Model
-from classifiers.model.prediction import Prediction
 from enrich.answering import run as pipeline
 from enrich.answering.batch import Batcher
+from enrich.classifiers.data import Record
+from enrich.classifiers.model.description import ModelDescription
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction
 from enrich.errors import EnrichError, ModelError, RunError, SettingsError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.stores import Store
+from enrich.ontology.queries import named_query
+from enrich.ontology.terms import ENR, RDFS
 from enrich.runs import register as runs
 from enrich.runs.attempts import Attempt
 from enrich.runs.lease import grant_lease
@@ -32,8 +34,6 @@ from enrich.runs.request import RUN, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.settings.models import RunSettings
 from enrich.workspace import Workspace
-from ontology.queries import named_query
-from ontology.terms import ENR, RDFS
 from tests.museums import batcher_of, dummy_model, museum
 
 
@@ -279,7 +279,7 @@ def test_killed_twenty_times_the_run_ends_whole(tmp_path: Path) -> None:
     store.close()
     chance = random.Random(5)
     forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload(["enrich.answering.run", "classifiers.dummy"])
+    forked.set_forkserver_preload(["enrich.answering.run", "enrich.classifiers.dummy"])
     kills, active = 0, False
     while kills < 20 and not active:
         begun = forked.Event()

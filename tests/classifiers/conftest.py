@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from classifiers.data import Dataset, Picture, Property, Record, Text
+from enrich.classifiers.data import Dataset, Picture, Property, Record, Text
 
 COLOUR = Property("colour", ("red", "green"))
 EXTRA = Property("extra", ("warm", "cold", "dark"), many=True)

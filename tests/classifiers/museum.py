@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from classifiers.data import Dataset, Picture, Property, Record
+from enrich.classifiers.data import Dataset, Picture, Property, Record
 
 BASE = "https://museum.example/"
 PLACES = tuple(BASE + f"place/{p}" for p in ("fr", "it", "jp"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.dummy import DummyClassifier
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.dummy import DummyClassifier
 from tests.classifiers.museum import PLACES, PROPERTIES, dataset
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifiers.base import ClassifierError, Distribution
-from classifiers.data import Property, Record
-from classifiers.digest import file_digest, json_digest, text_digest
-from classifiers.folds import fold_count, fold_of, out_of_fold
-from classifiers.priors import class_priors, read_priors
-from classifiers.probability import log_odds, probabilities_of, sigmoid, softmax
+from enrich.classifiers.base import ClassifierError, Distribution
+from enrich.classifiers.data import Property, Record
+from enrich.classifiers.digest import file_digest, json_digest, text_digest
+from enrich.classifiers.folds import fold_count, fold_of, out_of_fold
+from enrich.classifiers.priors import class_priors, read_priors
+from enrich.classifiers.probability import log_odds, probabilities_of, sigmoid, softmax
 from tests.classifiers.museum import PLACES, PROPERTIES, dataset
 
 

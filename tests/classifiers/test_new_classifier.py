@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers import registry
-from classifiers.base import ClassifierError
-from classifiers.data import Record, Text
-from classifiers.explain.model_explanation import explain
-from classifiers.model.description import survives_fork
-from classifiers.model.model import Model
+from enrich.classifiers import registry
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Record, Text
+from enrich.classifiers.explain.model_explanation import explain
+from enrich.classifiers.model.description import survives_fork
+from enrich.classifiers.model.model import Model
 from enrich.errors import SettingsError
 from enrich.learn.training import train
 from tests.classifiers.museum import PLACES, museum
 from tests.learn.test_training import FakeWorkspace
 
 FILE = '''
-from classifiers.base import Classifier, Distribution
-from classifiers.explain.explanation import Contribution, MemberExplanation
-from classifiers.settings import ClassifierSettings, Positive
+from enrich.classifiers.base import Classifier, Distribution
+from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
+from enrich.classifiers.settings import ClassifierSettings, Positive
 import numpy as np
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from classifiers.plots import panels, save
+from enrich.classifiers.plots import panels, save
 
 
 def drawn(path: Path) -> Path:

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from classifiers.base import ClassifierError
-from classifiers.registry import classifier_class, fuser_class
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.registry import classifier_class, fuser_class
 
 
 def test_names_resolve_to_classes_that_call_themselves_so() -> None:
@@ -26,7 +26,7 @@ def test_an_unknown_name_is_a_sentence_that_lists_the_known_ones() -> None:
 
 def test_a_module_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        __import__("classifiers.registry", fromlist=["x"]).CLASSIFIERS, "odd", "no_such_module:X"
+        __import__("enrich.classifiers.registry", fromlist=["x"]).CLASSIFIERS, "odd", "no_such_module:X"
     )
     with pytest.raises(ClassifierError, match="needs the module 'no_such_module'"):
         classifier_class("odd")

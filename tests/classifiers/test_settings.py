@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from pydantic import Field
 
-from classifiers.base import ClassifierError
-from classifiers.registry import CLASSIFIERS, FUSERS, classifier_class, fuser_class
-from classifiers.settings import ClassifierSettings, Count, Share, merged
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.registry import CLASSIFIERS, FUSERS, classifier_class, fuser_class
+from enrich.classifiers.settings import ClassifierSettings, Count, Share, merged
 from enrich.settings.loading import setting_rows
 
 

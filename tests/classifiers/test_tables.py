@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from classifiers.tables import Table, cell_text
+from enrich.classifiers.tables import Table, cell_text
 
 
 def test_a_table_is_markdown_and_no_cell_breaks_it() -> None:

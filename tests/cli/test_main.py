@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from classifiers.base import ClassifierError
 from enrich import __version__, errors
+from enrich.classifiers.base import ClassifierError
 from enrich.cli import app, explained, hoist, main
 from enrich.cli.reference import help_text, verb_names
-from ontology.terms import OntologyError
+from enrich.ontology.terms import OntologyError
 
 VERBS = {
     "init", "load", "profile", "gaps", "train", "evaluate", "models", "run", "runs", "show", "query", "export",

@@ -15,10 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from classifiers.digest import file_digest
-from classifiers.model.folder import read_model
-from classifiers.model.manifest import write_manifest
-from classifiers.soup.selection import METHODS
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.folder import read_model
+from enrich.classifiers.model.manifest import write_manifest
+from enrich.classifiers.soup.selection import METHODS
 from enrich.cli import main
 from enrich.demo.museum import IMAGES, write_museum
 from enrich.demo.objects import made_objects

@@ -23,7 +23,7 @@ def test_all_three_modalities_are_learnt(tmp_path: Path) -> None:
 
 
 def test_the_options_are_understood(tmp_path: Path) -> None:
-    from classifiers.registry import build_classifier
+    from enrich.classifiers.registry import build_classifier
 
     spec = model_spec(Workspace(load_settings(write_settings(tmp_path))))
     made = {m.classifier: build_classifier(m.classifier, m.settings) for m in spec.members}

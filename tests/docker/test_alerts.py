@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from enrich.workers import metrics
 from tests import servers
-from workers import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = [

@@ -97,8 +97,8 @@ def test_the_environment_names_settings_that_there_are(
     assert settings.workers.broker == "redis://redis:6379/0"
     assert settings.store.update_url == "http://oxigraph:7878/update"
     from enrich.runs.blackout import windows
-    from workers.config import check
-    from workers.schedule import nightly_crontab
+    from enrich.workers.config import check
+    from enrich.workers.schedule import nightly_crontab
 
     check(settings)
     assert nightly_crontab(settings.workers) is not None

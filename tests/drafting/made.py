@@ -8,7 +8,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from enrich.drafting.draft import Draft, draft_profile
 from enrich.graph.stores import Store, open_store
-from ontology.terms import DCT, RDF, RDFS, SCHEMA, SKOS, Names
+from enrich.ontology.terms import DCT, RDF, RDFS, SCHEMA, SKOS, Names
 
 NAMES = Names("https://pots.example.org/enrich/")
 NS = "https://pots.example.org/ontology#"

@@ -13,8 +13,8 @@ from enrich.drafting.draft import Draft
 from enrich.errors import ProfileError
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
-from ontology.profile_files import parse_profile
-from ontology.terms import DCT, RDF
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.terms import DCT, RDF
 from tests.drafting.made import BASE, GRAPH, NAMES, drafted, pot, pots, term
 
 

@@ -9,7 +9,7 @@ from pyoxigraph import Literal, NamedNode
 from enrich.drafting.leaks import Leak, leak
 from enrich.drafting.walking import Values, Walk, Way
 from enrich.graph.stores import open_store
-from ontology.profiles import Step
+from enrich.ontology.profiles import Step
 
 CODE: Way = (Step(NamedNode("urn:code")),)
 WARE: Way = (Step(NamedNode("urn:ware")),)

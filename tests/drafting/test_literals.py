@@ -9,8 +9,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.drafting.draft import Draft
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import open_store
-from ontology.profile_files import parse_profile
-from ontology.terms import RDF
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.terms import RDF
 from tests.drafting.made import BASE, GRAPH, NAMES, drafted, pot, term
 
 TOWNS = ("Delft", "Faenza", "Meissen", "[Delft]")

@@ -10,8 +10,8 @@ from enrich.drafting.facts import facts_of
 from enrich.drafting.spellings import EDGES, spelling_rules
 from enrich.drafting.walking import Values, Walk, Way
 from enrich.graph.stores import open_store
-from ontology.literals import LiteralRules
-from ontology.profiles import Step
+from enrich.ontology.literals import LiteralRules
+from enrich.ontology.profiles import Step
 
 PLACE: Way = (Step(NamedNode("urn:place")),)
 

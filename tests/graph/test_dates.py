@@ -13,12 +13,12 @@ from enrich.graph.gaps import scan
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.spans import EDTF
+from enrich.ontology.terms import AAT, CRM, ENR, RDF, XSD, OntologyError
 from enrich.runs.validation import validate
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profile_files import parse_profile
-from ontology.spans import EDTF
-from ontology.terms import AAT, CRM, ENR, RDF, XSD, OntologyError
 
 THING = NamedNode("https://coins.example.org/ns/Coin")
 GRAPH = NamedNode("https://coins.example.org/graph/coins")

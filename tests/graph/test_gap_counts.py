@@ -19,9 +19,9 @@ from enrich.cli import main
 from enrich.graph.gaps import count_gaps
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import open_store
+from enrich.ontology.terms import RDF, SKOS
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.terms import RDF, SKOS
 from tests.ontology.pattern import museum_data
 
 EX = "https://looms.example.org/"

@@ -17,12 +17,12 @@ from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap
 from enrich.graph.gaps import GapCount, count_gaps, scan
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.profile_files import load_profile, parse_profile
+from enrich.ontology.terms import CRM, RDF, RDFS, SKOS
 from enrich.runs import register as runs
 from enrich.runs.reviews import Reviews
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profile_files import load_profile, parse_profile
-from ontology.terms import CRM, RDF, RDFS, SKOS
 from tests.museums import dummy_model, museum
 from tests.runs.made_reviews import Review, add_review
 from tests.servers import Endpoint

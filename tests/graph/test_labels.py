@@ -8,7 +8,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.labels import LONGEST, class_names, group_names, short_iri, told_apart
 from enrich.graph.stores import open_store
-from ontology.terms import RDFS
+from enrich.ontology.terms import RDFS
 
 
 def test_labels_come_from_the_graph_and_short_iris_stand_in() -> None:

@@ -11,11 +11,11 @@ from enrich.graph.gaps import count_gaps, scan
 from enrich.graph.literals import LiteralMap
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.profiles import Profile
+from enrich.ontology.terms import DCT, RDF, RDFS, XSD, Names, OntologyError
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profile_files import parse_profile
-from ontology.profiles import Profile
-from ontology.terms import DCT, RDF, RDFS, XSD, Names, OntologyError
 
 NAMES = Names("https://library.example.org/enrich/")
 BOOK = NamedNode("https://library.example.org/ns/Book")

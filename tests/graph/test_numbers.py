@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
-from classifiers.data import Record
+from enrich.classifiers.data import Record
 from enrich.graph.numbers import mean_number, read_number
 from enrich.graph.profile_check import check_profile
 from enrich.graph.reading import Reader
 from enrich.graph.records import input_digest
 from enrich.graph.stores import open_store
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.terms import CRM, RDF, XSD, Names, OntologyError
 from enrich.settings.loading import Settings
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
-from ontology.profile_files import parse_profile
-from ontology.terms import CRM, RDF, XSD, Names, OntologyError
 
 COIN = NamedNode("https://coins.example.org/ns/Coin")
 PROFILE = """

@@ -12,9 +12,9 @@ from pyoxigraph import NamedNode
 
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.graph.stores.embedded import EmbeddedStore
-from ontology.profile_files import load_profile, parse_profile
-from ontology.profiles import Profile
-from ontology.terms import Names
+from enrich.ontology.profile_files import load_profile, parse_profile
+from enrich.ontology.profiles import Profile
+from enrich.ontology.terms import Names
 from tests.ontology.pattern import museum_data
 
 NAMES = Names("https://museum.example.org/enrich/")

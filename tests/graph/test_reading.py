@@ -10,8 +10,8 @@ from enrich.graph.reading import Reader
 from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.base import Rows
 from enrich.graph.stores.embedded import EmbeddedStore
-from ontology.profile_files import load_profile
-from ontology.terms import CRM, RDF, RDFS, Names
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.terms import CRM, RDF, RDFS, Names
 from tests.museums import museum
 
 NAMES = Names("https://data.example.org/enrich/")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from classifiers.data import Picture, Record, Text
+from enrich.classifiers.data import Picture, Record, Text
 from enrich.graph.records import input_digest, seen_digest
 
 RECORD = Record(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.data import Dataset
-from classifiers.model.model import Model
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.model.model import Model
 from enrich.learn.measures import measure
 from tests.two_modalities import fused_model, told
 

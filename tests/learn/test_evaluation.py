@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.base import Distribution
-from classifiers.data import Dataset, Picture, Record, Text
-from classifiers.dummy import DummyClassifier
-from classifiers.fusion.base import PassThrough
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.metrics import macro_f1
-from classifiers.model.model import Member, Model
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.data import Dataset, Picture, Record, Text
+from enrich.classifiers.dummy import DummyClassifier
+from enrich.classifiers.fusion.base import PassThrough
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.metrics import macro_f1
+from enrich.classifiers.model.model import Member, Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
 from enrich.learn.measures import hidden, measure

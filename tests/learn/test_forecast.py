@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from classifiers.model.model import Model
 from enrich.answering.run import run
+from enrich.classifiers.model.model import Model
 from enrich.graph.gaps import count_gaps
 from enrich.learn.forecast import forecast
 from tests.museums import dummy_model, museum

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifiers.data import Dataset, Property, Record
-from classifiers.model.fitting import ModelSpec
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.fitting import ModelSpec
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.learn.hiding import Hidden, Trained, check, hidden_blocks, hidden_groups, train_without, without
 from enrich.learn.promise_check import summary
 

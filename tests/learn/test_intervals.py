@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifiers.model.metrics import accuracy, macro_f1
+from enrich.classifiers.model.metrics import accuracy, macro_f1
 from enrich.learn.intervals import (
     Interval,
     Scored,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import SettingsError
 from enrich.learn.members import AUTO, back_end_member, member_specs
 from tests.learn.test_training import FakeWorkspace

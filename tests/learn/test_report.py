@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from classifiers.data import Record
+from enrich.classifiers.data import Record
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
 from enrich.learn.report.page import page

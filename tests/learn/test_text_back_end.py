@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.base import ClassifierError, Distribution
-from classifiers.data import Dataset, Property, Record, Text
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.base import ClassifierError, Distribution
+from enrich.classifiers.data import Dataset, Property, Record, Text
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import SettingsError
 from enrich.learn import text_back_end as back_ends
 from enrich.learn.members import AUTO
@@ -78,7 +78,7 @@ def test_of_equals_the_cheaper_one_is_taken(out_of_fold: dict[str, int]) -> None
 
 
 def test_an_encoder_that_cannot_be_had_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    from classifiers.neural import encoders
+    from enrich.classifiers.neural import encoders
 
     def gone(name: str) -> None:
         raise ClassifierError(f"encoder {name!r} cannot be loaded")
@@ -95,7 +95,7 @@ def test_an_encoder_is_frozen_where_no_gpu_is_and_nothing_else_was_said(
 ) -> None:
     import torch
 
-    from classifiers.neural import encoders
+    from enrich.classifiers.neural import encoders
 
     out_of_fold["text"] = 18
     monkeypatch.setattr(encoders, "load", lambda name: name)

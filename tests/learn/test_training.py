@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.data import Record, Text
-from classifiers.model.model import Model
+from enrich.classifiers.data import Record, Text
+from enrich.classifiers.model.model import Model
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.record_files import read_splits
 from enrich.graph.records import Subject
@@ -22,9 +22,9 @@ from enrich.learn.splitting import split_records
 from enrich.learn.splitting import write_splits as write_splits_file
 from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
+from enrich.ontology.paths import Step
+from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
 from enrich.settings.loading import Settings
-from ontology.paths import Step
-from ontology.profiles import ContextProfile, Profile, PropertyProfile
 from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
 
 FAST = {"rounds": 10, "patience": 5, "depth": 3, "eta": 0.3, "bins": 32}

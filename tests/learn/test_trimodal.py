@@ -20,9 +20,9 @@ import pyoxigraph as ox
 import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
-from classifiers.model.model import Model
 from enrich.answering import run as pipeline
 from enrich.answering.run import RunSummary
+from enrich.classifiers.model.model import Model
 from enrich.graph.stores import open_store
 from enrich.learn.training import train
 from enrich.settings.loading import Settings

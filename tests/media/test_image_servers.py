@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifiers.data import Picture
-from classifiers.neural.decoding import decode
+from enrich.classifiers.data import Picture
+from enrich.classifiers.neural.decoding import decode
 from enrich.media.fetch import Fetcher
 from enrich.media.pictures import PictureSource
 from enrich.settings.models import MediaSettings

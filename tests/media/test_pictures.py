@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from classifiers.data import Picture
+from enrich.classifiers.data import Picture
 from enrich.errors import SettingsError
 from enrich.media.cache import Cache
 from enrich.media.circuits import HALF_OPEN_AFTER

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode
 
-from classifiers.data import Picture, Record
+from enrich.classifiers.data import Picture, Record
 from enrich.graph.records import Subject
 from enrich.media.fetch import Fetcher
 from enrich.media.pictures import PictureSource

@@ -9,8 +9,8 @@ import pyoxigraph as ox
 import pytest
 from pyoxigraph import NamedNode
 
-from ontology.queries import named_query
-from ontology.terms import Names
+from enrich.ontology.queries import named_query
+from enrich.ontology.terms import Names
 
 FILE = Path(__file__).parent / "pattern.trig"
 NAMES = Names("https://museum.example.org/enrich/")

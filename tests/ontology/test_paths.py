@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pyoxigraph import NamedNode, Store
 
-from ontology.path_grammar import path_of
-from ontology.paths import (
+from enrich.ontology.path_grammar import path_of
+from enrich.ontology.paths import (
     Condition,
     Path,
     Step,
@@ -16,8 +16,8 @@ from ontology.paths import (
     path_triples,
     single_steps,
 )
-from ontology.profile_files import parse_profile
-from ontology.terms import CRM, PREFIXES, RDF, SKOS, OntologyError
+from enrich.ontology.profile_files import parse_profile
+from enrich.ontology.terms import CRM, PREFIXES, RDF, SKOS, OntologyError
 
 EX = {"ex": "https://x.example/"}
 

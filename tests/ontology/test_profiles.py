@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
-from ontology.checked import fields_at
-from ontology.path_grammar import CONDITIONS
-from ontology.paths import Step
-from ontology.profile_files import load_profile, parse_profile, profile_names
-from ontology.profiles import ContextProfile, Profile
-from ontology.terms import AAT, CRM, ECRM, SKOS, OntologyError
+from enrich.ontology.checked import fields_at
+from enrich.ontology.path_grammar import CONDITIONS
+from enrich.ontology.paths import Step
+from enrich.ontology.profile_files import load_profile, parse_profile, profile_names
+from enrich.ontology.profiles import ContextProfile, Profile
+from enrich.ontology.terms import AAT, CRM, ECRM, SKOS, OntologyError
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
 SMALL = """

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode
 
-from ontology.queries import named_query, parse_query, query_names
-from ontology.terms import OntologyError
+from enrich.ontology.queries import named_query, parse_query, query_names
+from enrich.ontology.terms import OntologyError
 from tests.ontology.pattern import NAMES, answers, loaded, object_, prediction
 
 STORE = loaded()

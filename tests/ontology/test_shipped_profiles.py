@@ -11,9 +11,9 @@ from enrich.cli import main
 from enrich.graph.gaps import count_gaps
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import open_store
+from enrich.ontology.profile_files import load_profile
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.profile_files import load_profile
 
 PREFIXES = """
 @prefix x: <https://m.example/> .

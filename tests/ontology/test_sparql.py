@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ontology.sparql import clauses, services, without_comments, words
+from enrich.ontology.sparql import clauses, services, without_comments, words
 
 ELSEWHERE = "http://127.0.0.1:9/sparql"
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import BlankNode, Literal, NamedNode
 
-from ontology import terms
-from ontology.terms import (
+from enrich.ontology import terms
+from enrich.ontology.terms import (
     DCT,
     ENR,
     PREFIXES,

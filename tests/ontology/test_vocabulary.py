@@ -13,7 +13,7 @@ import pytest
 import rdflib
 from rdflib import OWL, RDF, RDFS, SH
 
-from ontology.queries import named_query, query_names
+from enrich.ontology.queries import named_query, query_names
 from tests.ontology.pattern import FILE, NAMES
 
 ROOT = Path(__file__).parents[2]

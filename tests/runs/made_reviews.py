@@ -8,7 +8,7 @@ from datetime import datetime
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store
-from ontology.terms import CRM, ENR, PROV, RDF, XSD, Names
+from enrich.ontology.terms import CRM, ENR, PROV, RDF, XSD, Names
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import CRM, ENR, PROV, RDF, XSD, Names
 from enrich.runs.register import timestamp
-from ontology.terms import CRM, ENR, PROV, RDF, XSD, Names
 
 NAMES = Names("https://data.example.org/enrich/")
 Gap = tuple[int, str]

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.queries import named_query, query_names
+from enrich.ontology.terms import ENR, PROV, XSD
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps, ExistingAnswers
 from enrich.runs.lease import current_lease
 from enrich.runs.register import Register
@@ -21,8 +23,6 @@ from enrich.runs.superseded import superseded
 from enrich.settings.loading import Settings
 from enrich.show.querying import run_named
 from enrich.workspace import Workspace
-from ontology.queries import named_query, query_names
-from ontology.terms import ENR, PROV, XSD
 from tests import servers
 from tests.runs.made_runs import NAMES, Gap, add_run, record
 

@@ -16,10 +16,10 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat
 
 from enrich.errors import InputError, RunError
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.ontology.terms import CRM, ECRM, ENR, MLS, PROV, RDF, SILK, XSD
 from enrich.runs.export.run_file import FORMS, export_run
 from enrich.runs.export.run_graphs import ExportReport
 from enrich.runs.export.silknow import PREDICTIONS
-from ontology.terms import CRM, ECRM, ENR, MLS, PROV, RDF, SILK, XSD
 from tests.ontology.pattern import FILE, MUSEUM, NAMES, object_, prediction
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pyoxigraph import Literal, Quad
 
-from classifiers.data import Dataset, Picture, Property, Record, Text
-from classifiers.model.description import ModelDescription
 from enrich.answering import run as pipeline
+from enrich.classifiers.data import Dataset, Picture, Property, Record, Text
+from enrich.classifiers.model.description import ModelDescription
 from enrich.learn.training import snapshot
+from enrich.ontology.queries import named_query
+from enrich.ontology.terms import DCAT, DCT, ENR, RDFS
 from enrich.runs.lineage import snapshots
 from enrich.workspace import Workspace
-from ontology.queries import named_query
-from ontology.terms import DCAT, DCT, ENR, RDFS
 from tests.museums import dummy_model, museum
 
 RECORD = Record(

@@ -19,12 +19,12 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.answering import run as pipeline
 from enrich.errors import InputError, StoreUnavailable
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.terms import CRM, ENR, RDFS, SKOS
 from enrich.runs.export import plain
 from enrich.runs.export.plain import Choice, Line, export_plain
 from enrich.show.naming import with_names
 from enrich.show.querying import run_named
 from enrich.workspace import Workspace
-from ontology.terms import CRM, ENR, RDFS, SKOS
 from tests.answering.test_literal_answers import BOOK, answered
 from tests.museums import dummy_model, museum
 from tests.runs.made_reviews import Review, add_review

@@ -15,6 +15,7 @@ from pyoxigraph import NamedNode, Quad
 from enrich.graph.loading import load_file
 from enrich.graph.stores import open_store
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.attempts import Attempt
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.jobs import committed
@@ -22,7 +23,6 @@ from enrich.runs.lease import Lease, current_lease, grant_lease, lease_graph, re
 from enrich.runs.plan import Batch, Plan
 from enrich.runs.register import OPEN, Register, Run
 from enrich.runs.request import JOB, Request, requested_runs
-from ontology.terms import ENR, Names
 from tests import servers
 
 NAMES = Names("https://data.example.org/enrich/")

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.terms import ENR, PROV, XSD
 from enrich.runs import prune as pruning
 from enrich.runs.prune import prune, to_prune
 from enrich.runs.register import Register, timestamp
 from enrich.runs.register import retract as take_back
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
-from ontology.terms import ENR, PROV, XSD
 from tests.runs.made_runs import NAMES, START, Gap, add_run
 from tests.runs.test_current import ANSWERS, by_gap, expected, filled, queried
 

@@ -10,6 +10,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.errors import RunError
 from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.pieces import ntriples
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.register import (
     ACTIVE,
     OPEN,
@@ -23,7 +24,6 @@ from enrich.runs.register import (
 )
 from enrich.runs.request import withdraw_empty
 from enrich.runs.shards import exchange_shard
-from ontology.terms import ENR, Names
 from tests.museums import museum
 
 NAMES = Names("https://data.example.org/enrich/")

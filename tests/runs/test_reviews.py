@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.terms import Names
 from enrich.runs.reviews import Reviews, moment
-from ontology.terms import Names
 from tests.runs.made_reviews import Review, add_review
 
 NAMES = Names("https://data.example.org/enrich/")

@@ -10,8 +10,8 @@ from pyoxigraph import NamedNode, RdfFormat, parse
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.ontology.queries import Query, named_query, query_names
 from enrich.runs.export.run_file import FORMS, export_run
-from ontology.queries import Query, named_query, query_names
 from tests.graph.test_profile_check import FACTS, HEAD, profile
 from tests.ontology.pattern import FILE, NAMES, object_, prediction
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, RdfFormat, serialize
 from rdflib import Graph
 
-from classifiers.model.model import Model
+from enrich.classifiers.model.model import Model
 from enrich.errors import ValidationError
+from enrich.ontology.terms import ENR, PROV, RDF, XSD
 from enrich.runs.validation import compile_shapes, shapes, texts, validate
-from ontology.terms import ENR, PROV, RDF, XSD
 from tests.museums import dummy_model, museum, written_quads
 
 SHAPES = Path(__file__).parents[2] / "ontology" / "shapes.ttl"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
-from classifiers.data import Picture
-from classifiers.explain.explanation import PictureExplanation, Saliency
-from classifiers.tabular.classifier import TabularClassifier
 from enrich.answering import run as pipeline
+from enrich.classifiers.data import Picture
+from enrich.classifiers.explain.explanation import PictureExplanation, Saliency
+from enrich.classifiers.tabular.classifier import TabularClassifier
 from enrich.cli import main
 from enrich.errors import InputError, ModelError
 from enrich.learn.training import train

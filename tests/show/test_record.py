@@ -16,11 +16,11 @@ from rich.console import Console
 from enrich.errors import InputError
 from enrich.graph.labels import labels
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.ontology.terms import ENR
 from enrich.settings.loading import Settings
 from enrich.show.record import show_record
 from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
-from ontology.terms import ENR
 
 MUSEUM = "https://museum.example.org/"
 PATTERN = Path(__file__).parents[1] / "ontology" / "pattern.trig"

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifiers.base import no_progress
-from classifiers.data import Dataset, Picture, Property, Record
 from enrich import soup as module
+from enrich.classifiers.base import no_progress
+from enrich.classifiers.data import Dataset, Picture, Property, Record
 from enrich.errors import InputError, SettingsError
 from enrich.soup import Source
 

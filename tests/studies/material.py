@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from classifiers.data import Dataset
+from enrich.classifiers.data import Dataset
 from enrich.graph.labels import told_apart
 from enrich.studies.study import Material
 from tests.classifiers.museum import PLACES, PROPERTIES

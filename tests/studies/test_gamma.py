@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from classifiers.data import Dataset, Record
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.studies.gamma import gamma_study, rare_classes
 from enrich.studies.study import Study

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.plots import Panel
 from enrich.studies.study import Study, first_candidates, fit, gather

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from classifiers.data import Dataset, Record
-from classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.leave_out import having, values_of
 from enrich.studies.study import Material, Study

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from enrich.workers.context import WorkerContext
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
 from tests.workers.small import Queue, facts, small_service
-from workers.context import WorkerContext
 
 RECORDS = 400
 

@@ -23,9 +23,9 @@ import pytest
 
 from enrich.errors import StoreError
 from enrich.graph.stores import PAGE_TOKEN, Store, open_store
+from enrich.ontology.terms import CRM, ENR
 from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
-from ontology.terms import CRM, ENR
 from tests import servers
 
 PROGRAMS = {"POISON": "tests.workers.poisoned", "CLOCK_SHIFT": "tests.workers.shifted"}

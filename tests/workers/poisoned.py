@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from classifiers.data import Record
-from classifiers.dummy import DummyClassifier
+from enrich.classifiers.data import Record
+from enrich.classifiers.dummy import DummyClassifier
 from enrich.cli import main
 
 how, _, listed = os.environ["POISON"].partition("=")

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode, Quad
 
-from classifiers.model.description import ModelDescription
+from enrich.classifiers.model.description import ModelDescription
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
+from enrich.ontology.profile_files import load_profile
+from enrich.ontology.terms import RDF
 from enrich.runs.jobs import describe, find_job
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
+from enrich.workers.context import WorkerContext
+from enrich.workers.tasks import run_batch, run_plan, run_reconcile
 from enrich.workspace import Workspace
-from ontology.profile_files import load_profile
-from ontology.terms import RDF
 from tests.workers.museum import answers_of
-from workers.context import WorkerContext
-from workers.tasks import run_batch, run_plan, run_reconcile
 
 ECRM = "http://erlangen-crm.org/current/"
 VAM, RISD = (NamedNode(f"http://data.silknow.org/graph/{name}") for name in ("vam", "risd"))

@@ -17,15 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from enrich.errors import BrokerError, SettingsError
+from enrich.workers.address import connection, shown
+from enrich.workers.app import make_app, node_name
+from enrich.workers.broker import Broker, InFlight
+from enrich.workers.config import check
+from enrich.workers.transport import Channel
 from tests.workers import museum as m
 from tests.workers.museum import Server
 from tests.workers.proxy import proxy
 from tests.workers.test_parts import settings
-from workers.address import connection, shown
-from workers.app import make_app, node_name
-from workers.broker import Broker, InFlight
-from workers.config import check
-from workers.transport import Channel
 
 
 def test_locks_expire_and_flights_are_counted(redis_url: str) -> None:

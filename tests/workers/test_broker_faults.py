@@ -14,12 +14,12 @@ import pytest
 import redis
 
 from enrich.settings.loading import load_settings
+from enrich.workers.broker import Broker
 from tests import servers
 from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
 from tests.workers.proxy import HANG, PASS, proxy
 from tests.workers.small import GAPS
-from workers.broker import Broker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

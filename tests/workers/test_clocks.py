@@ -10,9 +10,9 @@ import pytest
 from celery.beat import Scheduler
 
 from enrich.settings.loading import Settings
-from workers import schedule
-from workers.app import make_app
-from workers.schedule import ENTRY, Nightly, NightlyScheduler, last_slot, nightly_crontab
+from enrich.workers import schedule
+from enrich.workers.app import make_app
+from enrich.workers.schedule import ENTRY, Nightly, NightlyScheduler, last_slot, nightly_crontab
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BACK, LEAP = datetime(2026, 10, 25, tzinfo=BERLIN), datetime(2026, 3, 29, tzinfo=BERLIN)

@@ -16,13 +16,13 @@ from enrich.answering.finalize import finalize, sweep
 from enrich.answering.time_limit import TimeUp
 from enrich.errors import RunError, StoreUnavailable
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import describe, find_job
-from ontology.terms import ENR
+from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
 from tests.workers.test_telemetry import told
-from workers.context import WorkerContext
 
 
 def dead_attempts(service: WorkerContext, run: NamedNode, name: str, number: int) -> None:

@@ -10,21 +10,21 @@ from types import SimpleNamespace
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.model.description import ModelDescription
 from enrich.answering.planner import make_plan
+from enrich.classifiers.model.description import ModelDescription
 from enrich.cli import jobs as verbs
 from enrich.errors import RunError
+from enrich.ontology.terms import ENR
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import cancel, describe, find_job, find_open_job, last_success, list_jobs
 from enrich.runs.lease import current_lease, grant_lease
 from enrich.runs.register import RETRACTED
 from enrich.runs.request import RUN, make_request, open_run
-from ontology.terms import ENR
+from enrich.workers.context import WorkerContext
+from enrich.workers.reconcile import next_run, planner_lock
+from enrich.workers.tasks import run_nightly
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, GAPS, RISD, Queue, answered, ask, record, small_service, state
-from workers.context import WorkerContext
-from workers.reconcile import next_run, planner_lock
-from workers.tasks import run_nightly
 
 
 def test_a_job_from_its_plan_to_its_end(service: WorkerContext, queue: Queue) -> None:
@@ -145,7 +145,7 @@ def planner_token(service: WorkerContext, run: NamedNode) -> str:
 def test_a_planner_whose_time_is_up_is_asked_again(
     service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.tasks.soft_limit", lambda _: 0.0)
+    monkeypatch.setattr("enrich.workers.tasks.soft_limit", lambda _: 0.0)
     ask(service)
     outcomes = queue.all()
     assert outcomes.count("begun") == 5
@@ -253,7 +253,7 @@ def test_of_nights_with_nothing_open_the_register_keeps_the_last(
     queue.all()
     for day in (1, 2, 3):
         slot = datetime(2026, 1, day, tzinfo=UTC)
-        monkeypatch.setattr("workers.tasks.last_slot", lambda *_, slot=slot: slot)
+        monkeypatch.setattr("enrich.workers.tasks.last_slot", lambda *_, slot=slot: slot)
         night = run_nightly(service, queue)  # type: ignore[arg-type]
         queue.all()
         assert state(service, NamedNode(night)) == "done"

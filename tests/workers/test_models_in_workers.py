@@ -9,10 +9,10 @@ import pytest
 from enrich.answering import run as pipeline
 from enrich.learn.training import train
 from enrich.settings.loading import load_settings
+from enrich.workers.threads import THREAD_VARIABLES
 from enrich.workspace import Workspace
 from tests.workers import museum as m
 from tests.workers.museum import Museum
-from workers.threads import THREAD_VARIABLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

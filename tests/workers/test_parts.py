@@ -19,14 +19,14 @@ from enrich.answering.batch_work import tolerated
 from enrich.answering.models import Models, folder_digest
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.records import Seen
+from enrich.ontology.profile_files import load_profile
 from enrich.runs.plan import Batch
 from enrich.runs.request import parse_where
 from enrich.settings.loading import Settings
-from ontology.profile_files import load_profile
+from enrich.workers.config import celery_settings, check
+from enrich.workers.threads import THREAD_VARIABLES, stay_single_threaded
 from tests.runs.test_plan import RECORDS
 from tests.workers.small import enrich_in
-from workers.config import celery_settings, check
-from workers.threads import THREAD_VARIABLES, stay_single_threaded
 
 STORE = {"query_url": "http://127.0.0.1:1/query"}
 
@@ -116,7 +116,7 @@ def test_threads_are_shared_between_processes(monkeypatch: pytest.MonkeyPatch) -
 FORKING = """
 import os, sys
 import numpy as np
-from workers.threads import stay_single_threaded, use_threads
+from enrich.workers.threads import stay_single_threaded, use_threads
 
 threads = stay_single_threaded(1, cores=2)
 assert threads == 2
@@ -189,8 +189,8 @@ def test_without_a_broker_every_verb_says_how_to_start_one(words: list[str], tmp
 
 
 def test_health_without_anything() -> None:
-    from workers.app import make_app
-    from workers.health import look
+    from enrich.workers.app import make_app
+    from enrich.workers.health import look
 
     said = settings(broker="redis://127.0.0.1:1/0")
     found = look(make_app(said), said)
@@ -202,8 +202,8 @@ def test_health_without_anything() -> None:
 
 
 def test_health_with_a_broker_but_no_store(redis_url: str) -> None:
-    from workers.app import make_app
-    from workers.health import look
+    from enrich.workers.app import make_app
+    from enrich.workers.health import look
 
     said = settings(broker=redis_url, schedule="0 2 * * *")
     found = look(make_app(said), said, need_worker=False)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ontology.terms import ENR
+from enrich.ontology.terms import ENR
 from tests.workers import museum as m
 from tests.workers.museum import Museum
 

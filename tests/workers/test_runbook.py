@@ -13,15 +13,15 @@ from pyoxigraph import Literal, Quad
 
 from enrich.graph.stores import open_store
 from enrich.learn.training import train
+from enrich.ontology.terms import RDFS
 from enrich.settings.loading import load_settings
+from enrich.workers.app import make_app
 from enrich.workspace import Workspace
-from ontology.terms import RDFS
 from tests.workers import museum as m
 from tests.workers.followed import FOLLOWED
 from tests.workers.museum import Museum, Server
 from tests.workers.small import GAPS
 from tests.workers.test_runs_together import nightly_settings, small_batches
-from workers.app import make_app
 
 slow = pytest.mark.slow
 TESTS = Path(__file__).resolve().parents[1]

@@ -13,17 +13,17 @@ from prometheus_client import REGISTRY
 from pyoxigraph import NamedNode, Quad
 from structlog.testing import capture_logs
 
-from classifiers.model.manifest import write_manifest
+from enrich.classifiers.model.manifest import write_manifest
 from enrich.cli import jobs as verbs
 from enrich.errors import StoreUnavailable
-from ontology.terms import ENR, RDFS
+from enrich.ontology.terms import ENR, RDFS
+from enrich.workers import metrics
+from enrich.workers.context import WorkerContext
+from enrich.workers.tasks import run_nightly
 from tests.workers import museum as m
 from tests.workers.museum import BASE
 from tests.workers.small import EVERYTHING, Queue, answered, ask, enrich_in, record, state
 from tests.workers.test_failures_in_one_process import dead_attempts
-from workers import metrics
-from workers.context import WorkerContext
-from workers.tasks import run_nightly
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def operator(service: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
 def night(service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch, day: int) -> NamedNode:
     """Ask for the night of a day in January."""
     slot = datetime(2026, 1, day, 2, tzinfo=UTC)
-    monkeypatch.setattr("workers.tasks.last_slot", lambda *_: slot)
+    monkeypatch.setattr("enrich.workers.tasks.last_slot", lambda *_: slot)
     return NamedNode(run_nightly(service, queue))  # type: ignore[arg-type]
 
 
@@ -56,7 +56,7 @@ def test_a_night_that_met_a_store_that_was_down_says_so_and_is_opened_when_asked
         raise StoreUnavailable("the store is away")
 
     with monkeypatch.context() as patch, capture_logs() as lines:
-        patch.setattr("workers.tasks.open_run", away)
+        patch.setattr("enrich.workers.tasks.open_run", away)
         assert run_nightly(service, queue) == "error"  # type: ignore[arg-type]
     (said,) = [line for line in lines if "could not be opened" in line["event"]]
     assert said["reason"] == "the store is away"

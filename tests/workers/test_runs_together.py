@@ -10,18 +10,18 @@ from contextlib import contextmanager
 import pytest
 from pyoxigraph import NamedNode
 
-from classifiers.model.description import ModelDescription
 from enrich.answering.batch_work import DONE, GONE, LOST, do_batch
 from enrich.answering.finalize import finalize
 from enrich.answering.planner import make_plan
+from enrich.classifiers.model.description import ModelDescription
 from enrich.runs.request import JOB, NIGHTLY, Request, make_request, open_run
 from enrich.settings.loading import load_settings
+from enrich.workers.app import make_app
+from enrich.workers.context import WorkerContext
+from enrich.workers.reconcile import reconcile
+from enrich.workers.tasks import Messages
 from tests.workers import museum as m
 from tests.workers.museum import Museum
-from workers.app import make_app
-from workers.context import WorkerContext
-from workers.reconcile import reconcile
-from workers.tasks import Messages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from enrich.errors import SettingsError, StoreUnavailable
 from enrich.settings.loading import Settings
 from enrich.settings.models import WorkersSettings
+from enrich.workers import schedule
+from enrich.workers.app import make_app
+from enrich.workers.schedule import NightlyScheduler, last_slot, nightly_crontab
 from tests.workers.museum import redis_server, running
 from tests.workers.proxy import HANG, PASS, proxy
-from workers import schedule
-from workers.app import make_app
-from workers.schedule import NightlyScheduler, last_slot, nightly_crontab
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

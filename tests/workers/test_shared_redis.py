@@ -9,11 +9,11 @@ import pytest
 import redis
 
 from enrich.settings.loading import load_settings
+from enrich.workers.broker import Broker
 from tests.workers import museum as m
 from tests.workers.conftest import made
 from tests.workers.museum import Museum, Server
 from tests.workers.small import GAPS
-from workers.broker import Broker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 OTHER = "https://other.example.org/enrich/"

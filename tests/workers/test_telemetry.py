@@ -14,13 +14,13 @@ from enrich.errors import StoreUnavailable
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import list_jobs
 from enrich.runs.register import OPEN
+from enrich.workers.context import WorkerContext
+from enrich.workers.metrics import STATES
+from enrich.workers.observer import WorkerObserver
+from enrich.workers.tasks import run_nightly
+from enrich.workers.telemetry import tell
 from tests.workers.small import GAPS, Queue, ask, small_service
 from tests.workers.test_in_one_process import begun_elsewhere
-from workers.context import WorkerContext
-from workers.metrics import STATES
-from workers.observer import WorkerObserver
-from workers.tasks import run_nightly
-from workers.telemetry import tell
 
 
 def told(name: str, **labels: str) -> float:
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_counted(service: WorkerContext, monkeypatch: pyt
         raise StoreUnavailable("the store is away")
 
     before = told("enrich_failures_total", reason="store")
-    monkeypatch.setattr("workers.telemetry.last_success", away)
+    monkeypatch.setattr("enrich.workers.telemetry.last_success", away)
     tell(service)
     assert told("enrich_failures_total", reason="store") == before + 1
 

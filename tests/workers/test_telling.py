@@ -15,12 +15,12 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
+from enrich.workers import logs, metrics
 from tests import servers
 from tests.workers import museum as m
 from tests.workers.museum import Museum
 from tests.workers.small import GAPS
 from tests.workers.test_chaos import fill, small_disk
-from workers import logs, metrics
 
 
 def value(name: str, **labels: str) -> float:
@@ -54,7 +54,7 @@ def test_logs_are_json_with_run_and_batch(capsys: pytest.CaptureFixture[str]) ->
 
 FULL = """
 import sys
-from workers import logs
+from enrich.workers import logs
 
 lost = []
 logs.be_careful(lambda: lost.append(1))

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from classifiers.model.manifest import write_manifest
+from enrich.classifiers.model.manifest import write_manifest
 from tests.workers.museum import Museum
 from tests.workers.small import GAPS
 

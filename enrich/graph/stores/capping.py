@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import Rows
-from ontology.sparql import clauses
+from enrich.ontology.sparql import clauses
 
 T = TypeVar("T")
 PROBE_ROWS = 11_000

@@ -13,7 +13,7 @@ from pyoxigraph import DefaultGraph, NamedNode, Quad
 
 from enrich.errors import QueryRefused, StoreError, StoreUnavailable
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Health, Row, Rows, Store
-from ontology.sparql import clauses
+from enrich.ontology.sparql import clauses
 
 BULK_BYTES = 1_000_000
 """N-Triples from which `bulk_load` costs less than `load` (some 8,000 triples)."""

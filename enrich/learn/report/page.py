@@ -10,14 +10,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from classifiers.data import Record
-from classifiers.fusion.base import PassThrough
-from classifiers.model.config import FUSION
-from classifiers.model.model import Model
+from enrich.classifiers.data import Record
+from enrich.classifiers.fusion.base import PassThrough
+from enrich.classifiers.model.config import FUSION
+from enrich.classifiers.model.model import Model
 from enrich.graph.labels import class_names, group_names, told_apart
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
+from enrich.ontology.profiles import Profile
 from enrich.workspace import Workspace
-from ontology.profiles import Profile
 
 
 def account(

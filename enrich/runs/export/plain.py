@@ -16,11 +16,11 @@ from enrich.errors import InputError
 from enrich.graph.files import writing
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
+from enrich.ontology.queries import named_query
+from enrich.ontology.terms import CRM, ENR, PREFIXES, PROV, values_block
 from enrich.runs.reviews import moment
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
-from ontology.queries import named_query
-from ontology.terms import CRM, ENR, PREFIXES, PROV, values_block
 
 BATCH = 500
 SETTLED = ("Accepted", "Corrected")
@@ -269,7 +269,9 @@ def _arrow() -> Any:
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
-        raise InputError("Parquet needs pyarrow: pip install 'enrich[parquet]', or write .csv") from error
+        raise InputError(
+            "Parquet needs pyarrow: pip install 'museum-enrich[parquet]', or write .csv"
+        ) from error
 
 
 def _write_parquet(arrow: Any, lines: Iterable[Line], file: IO[bytes]) -> None:

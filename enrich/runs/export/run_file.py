@@ -15,9 +15,9 @@ from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, serialize
 from enrich.errors import InputError, RunError
 from enrich.graph.files import writing
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR, PREFIXES, RDF, Names
 from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
 from enrich.runs.export.silknow import statements
-from ontology.terms import ENR, PREFIXES, RDF, Names
 
 Form = Literal["trig", "nq", "silknow"]
 FORMS: tuple[Form, ...] = ("trig", "nq", "silknow")

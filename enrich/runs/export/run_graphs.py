@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pyoxigraph import NamedNode, Quad, RdfFormat, parse
 
 from enrich.graph.stores.base import Store
-from ontology.terms import ENR, Names, values_block
+from enrich.ontology.terms import ENR, Names, values_block
 
 Form = Literal["trig", "nq", "silknow"]
 

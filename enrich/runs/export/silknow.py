@@ -16,10 +16,10 @@ from decimal import Decimal
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store, Term
+from enrich.ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
 from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
 from enrich.runs.reviews import moment
 from enrich.runs.superseded import superseded
-from ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
 
 PREDICTIONS = NamedNode("http://data.silknow.org/predictions")
 """The graph in which the explorer looks for predictions."""

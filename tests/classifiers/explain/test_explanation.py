@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Picture, Record, Text
-from classifiers.dummy import DummyClassifier
-from classifiers.explain.explanation import Explanation, MemberExplanation
-from classifiers.explain.model_explanation import explain
-from classifiers.fusion.base import Fuser, PassThrough
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.neural.image import ImageClassifier
-from classifiers.tfidf.classifier import TfidfClassifier
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Picture, Record, Text
+from enrich.classifiers.dummy import DummyClassifier
+from enrich.classifiers.explain.explanation import Explanation, MemberExplanation
+from enrich.classifiers.explain.model_explanation import explain
+from enrich.classifiers.fusion.base import Fuser, PassThrough
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.neural.image import ImageClassifier
+from enrich.classifiers.tfidf.classifier import TfidfClassifier
 from tests.classifiers.museum import MATERIALS, PLACES, PROPERTIES, museum
 
 WORDS = dict(zip(PLACES, ("Lyon brocade", "Genoa velvet", "Kyoto kimono"), strict=True))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property, Record
-from classifiers.folds import fold_of
-from classifiers.fusion.base import Fuser
-from classifiers.fusion.early import EarlyFusion
-from classifiers.fusion.hybrid import HybridFusion
-from classifiers.registry import build_fuser, fuser_class
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property, Record
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.fusion.base import Fuser
+from enrich.classifiers.fusion.early import EarlyFusion
+from enrich.classifiers.fusion.hybrid import HybridFusion
+from enrich.classifiers.registry import build_fuser, fuser_class
 from tests.classifiers.fusion.test_late import PLACE, f1, museum, said_by
 
 SKILL = {"image": 1.5, "text": 1.0, "tabular": 1.0}

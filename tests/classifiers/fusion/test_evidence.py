@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifiers.base import no_progress
-from classifiers.data import Dataset, Record
-from classifiers.folds import fold_of
-from classifiers.fusion.columns import RecordColumns
-from classifiers.fusion.evidence import fit_joint_models, joint_evidence, pool_evidence
-from classifiers.fusion.joint import LINEAR, NEIGHBOURS
-from classifiers.fusion.rows import present_in, present_rows, take, take_property
-from classifiers.tfidf.features import TextFeatureSettings
+from enrich.classifiers.base import no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.fusion.columns import RecordColumns
+from enrich.classifiers.fusion.evidence import fit_joint_models, joint_evidence, pool_evidence
+from enrich.classifiers.fusion.joint import LINEAR, NEIGHBOURS
+from enrich.classifiers.fusion.rows import present_in, present_rows, take, take_property
+from enrich.classifiers.tfidf.features import TextFeatureSettings
 from tests.classifiers.fusion.test_late import MATERIAL, PLACE, museum, said_by
 
 FEATURES = TextFeatureSettings(letters=(4, 4))

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from classifiers.base import ClassifierError, Distribution
-from classifiers.data import Dataset, Property, Record, Text
-from classifiers.folds import fold_of
-from classifiers.fusion.columns import RecordColumns, pairs, tokens
-from classifiers.fusion.late import LateFusion
-from classifiers.fusion.table import Table, gap
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.metrics import macro_f1
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.probability import log_odds, softmax
+from enrich.classifiers.base import ClassifierError, Distribution
+from enrich.classifiers.data import Dataset, Property, Record, Text
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.fusion.columns import RecordColumns, pairs, tokens
+from enrich.classifiers.fusion.late import LateFusion
+from enrich.classifiers.fusion.table import Table, gap
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.metrics import macro_f1
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.probability import log_odds, softmax
 
 PLACE = Property("place", ("urn:FR", "urn:IT", "urn:JP"))
 MATERIAL = Property("material", ("urn:silk", "urn:wood", "urn:gold"), many=True)

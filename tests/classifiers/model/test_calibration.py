@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.base import ClassifierError
-from classifiers.model.calibration import METHODS, fit_calibrator
-from classifiers.model.calibrator import read_calibrator
-from classifiers.model.metrics import ece, hits, log_loss
-from classifiers.probability import sigmoid, softmax
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.model.calibration import METHODS, fit_calibrator
+from enrich.classifiers.model.calibrator import read_calibrator
+from enrich.classifiers.model.metrics import ece, hits, log_loss
+from enrich.classifiers.probability import sigmoid, softmax
 
 
 def sample(n: int = 4000, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

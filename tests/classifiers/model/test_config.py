@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from classifiers.base import ClassifierError
-from classifiers.model.card import classifier_card, model_card
-from classifiers.model.config import FUSION, ModelConfig, read_config
-from classifiers.model.description import ModelDescription, survives_fork
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.manifest import ModelFolderError, write_manifest
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.model.verified import open_folder
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.model.card import classifier_card, model_card
+from enrich.classifiers.model.config import FUSION, ModelConfig, read_config
+from enrich.classifiers.model.description import ModelDescription, survives_fork
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.manifest import ModelFolderError, write_manifest
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.verified import open_folder
 from tests.classifiers.museum import PLACES, PROPERTIES, dataset
 
 FAST = {"rounds": 4, "patience": 5, "depth": 2, "bins": 16}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.base import ClassifierError
-from classifiers.model.conformal import ConformalSets, covered
-from classifiers.probability import softmax
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.model.conformal import ConformalSets, covered
+from enrich.classifiers.probability import softmax
 
 
 def world(n: int, seed: int, noise: float = 1.0, many: bool = False) -> tuple[np.ndarray, np.ndarray]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifiers.model.decision_rule import GRID, _ascend, order_candidates, tune_offsets
-from classifiers.model.metrics import macro_f1
-from classifiers.probability import softmax
+from enrich.classifiers.model.decision_rule import GRID, _ascend, order_candidates, tune_offsets
+from enrich.classifiers.model.metrics import macro_f1
+from enrich.classifiers.probability import softmax
 
 
 def imbalanced(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

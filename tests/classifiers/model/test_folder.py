@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers.dummy import DummyClassifier
-from classifiers.model.folder import read_model, write_model
-from classifiers.model.manifest import ModelFolderError, write_manifest
+from enrich.classifiers.dummy import DummyClassifier
+from enrich.classifiers.model.folder import read_model, write_model
+from enrich.classifiers.model.manifest import ModelFolderError, write_manifest
 from tests.classifiers.museum import dataset
 
 

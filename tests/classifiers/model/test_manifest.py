@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from classifiers.digest import file_digest
-from classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
-from classifiers.model.verified import open_folder
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
+from enrich.classifiers.model.verified import open_folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from classifiers.model import metrics
+from enrich.classifiers.model import metrics
 
 
 def one_hot(truth: np.ndarray, classes: int) -> np.ndarray:

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers import registry
-from classifiers.base import ClassifierError, Distribution
-from classifiers.data import Dataset, Property, Record
-from classifiers.dummy import DummyClassifier
-from classifiers.folds import fold_of
-from classifiers.fusion.base import Fuser, PassThrough
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.manifest import ModelFolderError, write_manifest
-from classifiers.model.metrics import NEVER
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec, dataset_digest, train_member
+from enrich.classifiers import registry
+from enrich.classifiers.base import ClassifierError, Distribution
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.dummy import DummyClassifier
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.fusion.base import Fuser, PassThrough
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.manifest import ModelFolderError, write_manifest
+from enrich.classifiers.model.metrics import NEVER
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec, dataset_digest, train_member
 from tests.classifiers.museum import BASE, PLACES, PROPERTIES, dataset, museum
 
 FAST = MemberSpec(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.data import Dataset, Property, Record
-from classifiers.dummy import DummyClassifier
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.model.regimes import (
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.dummy import DummyClassifier
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.regimes import (
     REGIMES,
     Experience,
     Regime,

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from classifiers.model.metrics import NEVER
-from classifiers.model.promises import decide_by
-from classifiers.model.thresholds import (
+from enrich.classifiers.model.metrics import NEVER
+from enrich.classifiers.model.promises import decide_by
+from enrich.classifiers.model.thresholds import (
     CONFIDENCE,
     FLOOR,
     bounded_threshold,

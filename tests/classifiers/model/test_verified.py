@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from classifiers.dummy import DummyClassifier
-from classifiers.model import verified
-from classifiers.model.description import ModelDescription
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.manifest import ModelFolderError, staged, write_manifest
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.model.verified import VerifiedFolder, load_verified, open_folder
+from enrich.classifiers.dummy import DummyClassifier
+from enrich.classifiers.model import verified
+from enrich.classifiers.model.description import ModelDescription
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.manifest import ModelFolderError, staged, write_manifest
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.verified import VerifiedFolder, load_verified, open_folder
 from tests.classifiers.museum import dataset, museum
 
 FAST = {"rounds": 4, "patience": 5, "depth": 2, "bins": 16}

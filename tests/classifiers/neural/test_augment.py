@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.neural.augment import AugmentSettings, centre_crop, change_colours, mix, random_crop
+from enrich.classifiers.neural.augment import AugmentSettings, centre_crop, change_colours, mix, random_crop
 
 
 def generator(seed: int = 0) -> torch.Generator:

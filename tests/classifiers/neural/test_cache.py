@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifiers.neural.cache import ArrayCache
+from enrich.classifiers.neural.cache import ArrayCache
 
 
 def test_the_least_recently_used_goes_first() -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from classifiers.base import ClassifierError
-from classifiers.neural.decoding import FORMATS, MAX_ASPECT, DecodedPictures, decode, inspect
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.decoding import FORMATS, MAX_ASPECT, DecodedPictures, decode, inspect
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255, 255)
 

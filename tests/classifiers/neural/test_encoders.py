@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from classifiers.base import ClassifierError
-from classifiers.neural import encoders, libraries
-from classifiers.neural.encoders import ScratchSettings
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural import encoders, libraries
+from enrich.classifiers.neural.encoders import ScratchSettings
 
 PT = {"format": "pt"}
 SMALL = ScratchSettings(vocabulary=300, width=16, layers=1, heads=2)

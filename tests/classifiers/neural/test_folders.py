@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Property, Record
-from classifiers.model.folder import read_model, write_model
-from classifiers.neural.classifier import NeuralClassifier
-from classifiers.registry import classifier_class
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.folder import read_model, write_model
+from enrich.classifiers.neural.classifier import NeuralClassifier
+from enrich.classifiers.registry import classifier_class
 from tests.classifiers.conftest import IMAGE, TEXT
 
 RED, GREEN = "https://museum.example/red", "https://museum.example/green"

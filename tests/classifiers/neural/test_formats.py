@@ -10,9 +10,9 @@ import zlib
 import pytest
 from PIL import Image
 
-from classifiers.base import ClassifierError
-from classifiers.neural.decoding import FORMATS, decode, inspect
-from classifiers.neural.formats import MEDIA_TYPES
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.decoding import FORMATS, decode, inspect
+from enrich.classifiers.neural.formats import MEDIA_TYPES
 from tests.classifiers.neural.test_decoding import as_file, assert_corners, corners
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from classifiers.data import Dataset, Property, Record
-from classifiers.neural.heads import (
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.neural.heads import (
     FocalLoss,
     HeadSettings,
     LossSettings,

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Picture, Record
-from classifiers.neural import decoding
-from classifiers.neural.decoding import DecodedPictures
-from classifiers.neural.image import ImageClassifier
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Picture, Record
+from enrich.classifiers.neural import decoding
+from enrich.classifiers.neural.decoding import DecodedPictures
+from enrich.classifiers.neural.image import ImageClassifier
 from tests.classifiers.conftest import COLOUR, IMAGE, StopAfter
 
 

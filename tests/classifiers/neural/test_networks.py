@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.neural import libraries
-from classifiers.neural.heads import HeadSettings
-from classifiers.neural.networks import ImageNetwork, build_backbone
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.neural import libraries
+from enrich.classifiers.neural.heads import HeadSettings
+from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
 
 PROPERTIES = (Property("colour", ("red", "green")),)
 

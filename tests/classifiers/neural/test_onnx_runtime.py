@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
-from classifiers.neural import onnx_runtime
-from classifiers.neural.onnx_runtime import OnnxRunner, TorchRunner
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural import onnx_runtime
+from enrich.classifiers.neural.onnx_runtime import OnnxRunner, TorchRunner
 
 AXES = {"pixels": {0: "items"}}
 SAMPLES = [(np.random.default_rng(0).random((n, 4), dtype=np.float32),) for n in (2, 3)]

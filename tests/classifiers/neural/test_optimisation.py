@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from classifiers.base import ClassifierError
-from classifiers.neural.optimisation import (
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.optimisation import (
     TrainingSettings,
     autocast,
     from_nothing,

@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Record, Text
-from classifiers.explain.explanation import Saliency
-from classifiers.explain.overlay import overlay
-from classifiers.neural import saliency
-from classifiers.neural.image import ImageClassifier
-from classifiers.neural.text import TextClassifier
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Record, Text
+from enrich.classifiers.explain.explanation import Saliency
+from enrich.classifiers.explain.overlay import overlay
+from enrich.classifiers.neural import saliency
+from enrich.classifiers.neural.image import ImageClassifier
+from enrich.classifiers.neural.text import TextClassifier
 from tests.classifiers.conftest import IMAGE, TEXT
 
 

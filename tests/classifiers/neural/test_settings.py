@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.base import ClassifierError
-from classifiers.neural.image import ImageSettings
-from classifiers.neural.text import TextSettings
-from classifiers.settings import ClassifierSettings
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.image import ImageSettings
+from enrich.classifiers.neural.text import TextSettings
+from enrich.classifiers.settings import ClassifierSettings
 
 
 @pytest.mark.parametrize("kind", [ImageSettings, TextSettings])

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Record, Text
-from classifiers.model.folder import write_model
-from classifiers.neural import encoders, libraries
-from classifiers.neural.text import TextClassifier
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Record, Text
+from enrich.classifiers.model.folder import write_model
+from enrich.classifiers.neural import encoders, libraries
+from enrich.classifiers.neural.text import TextClassifier
 from tests.classifiers.conftest import COLOUR, TEXT, StopAfter
 
 

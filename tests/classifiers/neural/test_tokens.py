@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.data import Record, Text
-from classifiers.neural.encoders import train_tokenizer
-from classifiers.neural.tokens import CHARACTERS_PER_TOKEN, Tokens, buckets
+from enrich.classifiers.data import Record, Text
+from enrich.classifiers.neural.encoders import train_tokenizer
+from enrich.classifiers.neural.tokens import CHARACTERS_PER_TOKEN, Tokens, buckets
 
 TOKENIZER = train_tokenizer(["red silk velvet", "green wool coat", "vase of glass"] * 3, 300)
 CLS, SEP = 2, 3

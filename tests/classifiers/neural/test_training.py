@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from classifiers.base import ClassifierError
-from classifiers.neural import checkpoints
-from classifiers.neural.optimisation import TrainingSettings
-from classifiers.neural.training import train
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural import checkpoints
+from enrich.classifiers.neural.optimisation import TrainingSettings
+from enrich.classifiers.neural.training import train
 from tests.classifiers.conftest import StopAfter
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from classifiers.base import ClassifierError
-from classifiers.neural.networks import build_backbone
-from classifiers.neural.weights import load_body, load_network
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.networks import build_backbone
+from enrich.classifiers.neural.weights import load_body, load_network
 from tests.classifiers.neural.test_networks import network
 
 

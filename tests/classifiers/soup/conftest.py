@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from classifiers.neural.augment import AugmentSettings
-from classifiers.neural.heads import HeadSettings, LossSettings
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSet, PictureSplit
-from classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
-from classifiers.soup.reading import read_folder
-from classifiers.soup.trajectory import TrajectorySettings
-from classifiers.soup.trajectory_folder import train_trajectory
+from enrich.classifiers.neural.augment import AugmentSettings
+from enrich.classifiers.neural.heads import HeadSettings, LossSettings
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSet, PictureSplit
+from enrich.classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
+from enrich.classifiers.soup.reading import read_folder
+from enrich.classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.soup.trajectory_folder import train_trajectory
 
 SIDE = 32
 COLOURS = ("blue", "green", "red")

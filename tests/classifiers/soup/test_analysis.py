@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from classifiers.base import ClassifierError
-from classifiers.soup.analysis import Analysis, analyse
-from classifiers.soup.candidates import BEST, VOTE
-from classifiers.soup.comparison import compare
-from classifiers.soup.cost import inference_cost, operations
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit, PropertyView
-from classifiers.soup.pool import pool_members, read_trajectory
-from classifiers.soup.report import write_analysis, write_comparison
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.soup.analysis import Analysis, analyse
+from enrich.classifiers.soup.candidates import BEST, VOTE
+from enrich.classifiers.soup.comparison import compare
+from enrich.classifiers.soup.cost import inference_cost, operations
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
+from enrich.classifiers.soup.pool import pool_members, read_trajectory
+from enrich.classifiers.soup.report import write_analysis, write_comparison
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.base import ClassifierError
-from classifiers.soup.averaging import average, batch_norms, renew_statistics
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.soup.averaging import average, batch_norms, renew_statistics
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit
 
 
 def weights(seed: int) -> dict[str, torch.Tensor]:

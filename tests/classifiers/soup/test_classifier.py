@@ -12,21 +12,21 @@ import pytest
 import torch
 from PIL import Image
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.model.fitting import ModelSpec, fit_model
-from classifiers.model.folder import read_model
-from classifiers.model.manifest import write_manifest
-from classifiers.model.model import Model
-from classifiers.model.out_of_fold import MemberSpec
-from classifiers.neural.decoding import decode
-from classifiers.soup.classifier import SoupClassifier, write_soup
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSet, PictureSplit
-from classifiers.soup.reading import from_records, square
-from classifiers.soup.scores import probabilities
-from classifiers.soup.selection import make_soup
-from classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Picture, Property, Record
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.folder import read_model
+from enrich.classifiers.model.manifest import write_manifest
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.neural.decoding import decode
+from enrich.classifiers.soup.classifier import SoupClassifier, write_soup
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSet, PictureSplit
+from enrich.classifiers.soup.reading import from_records, square
+from enrich.classifiers.soup.scores import probabilities
+from enrich.classifiers.soup.selection import make_soup
+from enrich.classifiers.soup.trajectory import TrajectorySettings
 from enrich.runs.lineage import model_entities
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.soup.decomposition import Terms, cross_entropy, decompose, zero_one
+from enrich.classifiers.soup.decomposition import Terms, cross_entropy, decompose, zero_one
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 20), st.integers(2, 5), st.integers(0, 10_000))
 

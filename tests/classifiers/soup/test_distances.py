@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.soup.distances import (
+from enrich.classifiers.soup.distances import (
     classical_mds,
     disagreement,
     jensen_shannon,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from classifiers.soup import evaluation as module
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.pool import CheckpointPool, Member, Weights, pool_members, read_trajectory
-from classifiers.soup.replicates import head_replicates
-from classifiers.soup.scores import Score, log_odds, probabilities, score
-from classifiers.soup.selection import METHODS, Method, make_soup
+from enrich.classifiers.soup import evaluation as module
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.pool import CheckpointPool, Member, Weights, pool_members, read_trajectory
+from enrich.classifiers.soup.replicates import head_replicates
+from enrich.classifiers.soup.scores import Score, log_odds, probabilities, score
+from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 
 
 def test_right_answers_score_one(split: PictureSplit) -> None:

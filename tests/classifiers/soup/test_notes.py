@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from classifiers.data import Property
-from classifiers.soup.notes import Ranked, notes_on
-from classifiers.soup.pool import CheckpointPool, Member, Trajectory
-from classifiers.soup.scores import Score
-from classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.data import Property
+from enrich.classifiers.soup.notes import Ranked, notes_on
+from enrich.classifiers.soup.pool import CheckpointPool, Member, Trajectory
+from enrich.classifiers.soup.scores import Score
+from enrich.classifiers.soup.trajectory import TrajectorySettings
 
 LABEL = (Property("label", ("urn:a", "urn:b")),)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Picture, Property, Record
-from classifiers.digest import file_digest
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.reading import from_records, read_folder
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Picture, Property, Record
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.reading import from_records, read_folder
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture, small
 
 

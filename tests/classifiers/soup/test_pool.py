@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from classifiers.base import ClassifierError
-from classifiers.digest import file_digest
-from classifiers.model.manifest import write_manifest
-from classifiers.neural.checkpoints import NETWORK, folder_of
-from classifiers.soup import pool as module
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.pool import CheckpointPool, find_trajectories, pool_members, read_trajectory
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.manifest import write_manifest
+from enrich.classifiers.neural.checkpoints import NETWORK, folder_of
+from enrich.classifiers.soup import pool as module
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.pool import CheckpointPool, find_trajectories, pool_members, read_trajectory
 from tests.classifiers.soup.conftest import small, tiny, trained
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from classifiers.soup.report import numbers_json, write_comparison
+from enrich.classifiers.soup.report import numbers_json, write_comparison
 
 
 def candidate(accuracy: float, p: float | None) -> dict[str, Any]:

@@ -16,17 +16,24 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.neural.heads import FocalLoss, LossSettings
-from classifiers.soup import evaluation as evaluation_module
-from classifiers.soup import learned
-from classifiers.soup.averaging import batch_norms
-from classifiers.soup.evaluation import Evaluator
-from classifiers.soup.pictures import PictureSet, PictureSplit
-from classifiers.soup.pool import CheckpointPool, Member, Trajectory, Weights, pool_members, read_trajectory
-from classifiers.soup.scores import METRICS, Metric, probabilities, score
-from classifiers.soup.selection import METHODS, make_soup, rank, windows
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.neural.heads import FocalLoss, LossSettings
+from enrich.classifiers.soup import evaluation as evaluation_module
+from enrich.classifiers.soup import learned
+from enrich.classifiers.soup.averaging import batch_norms
+from enrich.classifiers.soup.evaluation import Evaluator
+from enrich.classifiers.soup.pictures import PictureSet, PictureSplit
+from enrich.classifiers.soup.pool import (
+    CheckpointPool,
+    Member,
+    Trajectory,
+    Weights,
+    pool_members,
+    read_trajectory,
+)
+from enrich.classifiers.soup.scores import METRICS, Metric, probabilities, score
+from enrich.classifiers.soup.selection import METHODS, make_soup, rank, windows
 from tests.classifiers.soup.conftest import COLOURS, tiny
 
 LABEL = Property("label", tuple(f"urn:label:{c}" for c in COLOURS))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from classifiers.base import ClassifierError
-from classifiers.soup.statistics import over_seeds, paired
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.soup.statistics import over_seeds, paired
 
 
 def test_a_steady_figure_has_no_width() -> None:

@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from classifiers.base import ClassifierError
-from classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
-from classifiers.neural.optimisation import rate_factor
-from classifiers.soup.pictures import PictureSplit
-from classifiers.soup.pool import Trajectory, read_trajectory
-from classifiers.soup.trajectory import TrajectorySettings
-from classifiers.soup.trajectory_folder import train_trajectory
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
+from enrich.classifiers.neural.optimisation import rate_factor
+from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.pool import Trajectory, read_trajectory
+from enrich.classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.soup.trajectory_folder import train_trajectory
 from tests.classifiers.soup.conftest import tiny, trained
 
 

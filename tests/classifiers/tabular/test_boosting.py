@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from classifiers.base import ClassifierError
-from classifiers.data import Property
-from classifiers.tabular.boosting import (
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Property
+from enrich.classifiers.tabular.boosting import (
     CONTEXT,
     COUNT,
     KNOWN,
@@ -20,7 +20,7 @@ from classifiers.tabular.boosting import (
     boosted_probabilities,
     read_booster,
 )
-from classifiers.tabular.settings import TabularSettings
+from enrich.classifiers.tabular.settings import TabularSettings
 
 KINDS = np.array([KNOWN, KNOWN, CONTEXT, NUMERAL, COUNT], dtype=np.int8)
 SETTINGS = TabularSettings(rounds=30, patience=3, depth=2, eta=0.5, bins=16)

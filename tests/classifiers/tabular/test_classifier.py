@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Property, Record
-from classifiers.model.metrics import accuracy
-from classifiers.tabular.classifier import TabularClassifier
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.metrics import accuracy
+from enrich.classifiers.tabular.classifier import TabularClassifier
 from tests.classifiers.museum import BASE, MATERIALS, PLACES, PROPERTIES, dataset, museum
 
 FAST = {"rounds": 30, "patience": 5, "depth": 4, "eta": 0.3, "bins": 64}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.base import ClassifierError
-from classifiers.data import Picture, Record
-from classifiers.numerals import numerals
-from classifiers.tabular.features import FeatureMap
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Picture, Record
+from enrich.classifiers.numerals import numerals
+from enrich.classifiers.tabular.features import FeatureMap
 from tests.classifiers.museum import BASE, museum
 
 

@@ -8,8 +8,8 @@ import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.probability import sigmoid, softmax
-from classifiers.tabular import focal_loss
+from enrich.classifiers.probability import sigmoid, softmax
+from enrich.classifiers.tabular import focal_loss
 
 GAMMAS = [0.0, 0.5, 1.0, 2.0, 5.0]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from classifiers.data import Dataset, Property, Record
-from classifiers.model.folder import read_model, write_model
-from classifiers.tabular.classifier import TabularClassifier
-from classifiers.tabular.features import FeatureMap
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.folder import read_model, write_model
+from enrich.classifiers.tabular.classifier import TabularClassifier
+from enrich.classifiers.tabular.features import FeatureMap
 
 METALS = ("https://coins.example.org/gold", "https://coins.example.org/silver")
 

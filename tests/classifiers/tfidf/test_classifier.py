@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from classifiers.base import ClassifierError
-from classifiers.data import Dataset, Property, Record, Text
-from classifiers.model.folder import read_model, write_model
-from classifiers.registry import build_classifier
-from classifiers.tfidf.classifier import TfidfClassifier
-from classifiers.tfidf.features import TextFeatures, TextFeatureSettings, heading, whole
-from classifiers.tfidf.linear import fit_linear
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.data import Dataset, Property, Record, Text
+from enrich.classifiers.model.folder import read_model, write_model
+from enrich.classifiers.registry import build_classifier
+from enrich.classifiers.tfidf.classifier import TfidfClassifier
+from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings, heading, whole
+from enrich.classifiers.tfidf.linear import fit_linear
 
 PLACE = Property("place", ("urn:FR", "urn:IT", "urn:JP"))
 MATERIAL = Property("material", ("urn:silk", "urn:wood"), many=True)

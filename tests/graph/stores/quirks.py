@@ -20,8 +20,8 @@ import pyoxigraph as ox
 from pyoxigraph import BlankNode, DefaultGraph, NamedNode
 
 from enrich.graph.stores.base import Row, Term
+from enrich.ontology.sparql import words
 from enrich.show.querying import Answer as QueryAnswer
-from ontology.sparql import words
 from tests.hostile_http import Answer, HostileServer, Request, hostile_server
 
 
