@@ -40,7 +40,7 @@ from enrich.demo.objects import MadeObject, made_objects  # noqa: E402
 from enrich.graph.stores import open_store  # noqa: E402
 from enrich.runs.prune import prune  # noqa: E402
 from enrich.settings.loading import Settings  # noqa: E402
-from enrich.show.querying import run_named  # noqa: E402
+from enrich.show.named import run_named  # noqa: E402
 from enrich.workspace import Workspace  # noqa: E402
 from tests.museums import dummy_model, museum  # noqa: E402
 

@@ -175,7 +175,7 @@ def show(result: dict[str, Any], names: Sequence[str]) -> None:
     for method in OURS:
         said = result["ours"][method]
         print(f"\n{method}: trained in {said['seconds']:.0f} s, {said['records per second']:.0f} records/s")
-        for figure in ("accuracy", "ece", "coverage", "selective_accuracy"):
+        for figure in ("accuracy", "ece", "coverage", "precision"):
             values = [said["as it is"]["properties"][n]["by"]["tabular"][figure] for n in names]
             print(
                 f"  {figure}".ljust(30)

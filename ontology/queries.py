@@ -1,4 +1,7 @@
-"""The named queries: SPARQL files whose `$name` tokens stand for terms, bound before they are sent."""
+"""The named queries: SPARQL files whose `$name` tokens stand for terms, bound before they are sent.
+
+A line that begins with `#?` is a comment until all parameters in it are given: a condition that may be left out.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,17 @@ from importlib.resources import files
 from enrich.ontology.sparql import TOKEN
 from enrich.ontology.terms import OntologyError, Term, sparql
 
-_KEY = re.compile(r"#\s*key:\s*(\w+)\s*")
-_HINT = re.compile(r"#\s*(key|joins):.*")
-"""A line at the head that is for the store, not for a reader."""
+_HINT = re.compile(r"#\s*(key|gaps|joins):\s*(.*?)\s*")
+"""A line at the head that is for whoever asks the store, not for a reader."""
+_OPTION = re.compile(r"^([ \t]*)#\?(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query with what it answers, its parameters in order, and its paging key.
+    """A query with what it answers, its parameters in order, those that may be left out, and its paging key.
 
-    `key` names the variable (an IRI) by which a server that caps its answers can be asked page by page;
+    `gaps` says of which gaps answers are wanted: "open", to leave out what the facts state by now, or "filled", for that
+    alone; None where it does not matter. `key` names the variable (an IRI) by which a server that caps its answers can be asked page by page;
     the text then holds the comment `#PAGE#` where a FILTER may stand. It is None where there is none.
     """
 
@@ -28,7 +32,9 @@ class Query:
     description: str
     text: str
     parameters: tuple[str, ...]
+    options: tuple[str, ...] = ()
     key: str | None = None
+    gaps: str | None = None
 
     def bind(self, **terms: Term) -> str:
         """The SPARQL text with every `$name` outside strings, IRIs and comments replaced by its term.
@@ -39,8 +45,17 @@ class Query:
         unbound = [name for name in self.parameters if name not in terms]
         if unbound:
             raise OntologyError(f"the query {self.name} needs a term for ${unbound[0]}")
-        written = {name: sparql(terms[name]) for name in self.parameters}
-        return TOKEN.sub(lambda token: written.get(_parameter(token), token[0]), self.text)
+        given = [name for name in (*self.parameters, *self.options) if name in terms]
+        written = {name: sparql(terms[name]) for name in given}
+        text = _OPTION.sub(
+            lambda line: line[1] + line[2] if written.keys() >= set(_names(line[2])) else line[0], self.text
+        )
+        return TOKEN.sub(lambda token: written.get(_parameter(token), token[0]), text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names of the `$name` tokens in a text, once each."""
+    return tuple(dict.fromkeys(filter(None, map(_parameter, TOKEN.finditer(text)))))
 
 
 def _parameter(token: re.Match[str]) -> str:
@@ -50,11 +65,11 @@ def _parameter(token: re.Match[str]) -> str:
 
 def parse_query(name: str, text: str) -> Query:
     """A query from its text; the comment lines at its head say what it answers."""
-    names = dict.fromkeys(filter(None, map(_parameter, TOKEN.finditer(text))))
     head = list(_head(text))
-    keys = [match.group(1) for line in head if (match := _KEY.fullmatch(line))]
+    hints = {match[1]: match[2] for line in head if (match := _HINT.fullmatch(line))}
     said = " ".join(line.lstrip("# ").strip() for line in head if not _HINT.fullmatch(line))
-    return Query(name, said, text, tuple(names), keys[0] if keys else None)
+    options = _names("\n".join(line[2] for line in _OPTION.finditer(text)))
+    return Query(name, said, text, _names(text), options, hints.get("key"), hints.get("gaps"))
 
 
 def _head(text: str) -> Iterator[str]:

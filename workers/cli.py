@@ -14,7 +14,6 @@ import typer
 from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
-from enrich.answering.open_gaps import records_where
 from enrich.classifiers.model.description import ModelDescription
 from enrich.cli.common import (
     Json,
@@ -27,6 +26,7 @@ from enrich.cli.common import (
 )
 from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.errors import BrokerError, InputError, SettingsError
+from enrich.graph.where import records_where
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.workers.address import shown
@@ -169,7 +169,7 @@ def _open(
         limit=limit,
         priority=priority,
     )
-    if where and next(records_where(context.workspace, where), None) is None:
+    if where and next(records_where(context.workspace.reader, where), None) is None:
         raise InputError(f"no record has {' and '.join(where)}: give the value's IRI as the graph writes it")
     deadline = time.monotonic() + OPEN_SECONDS
     while True:

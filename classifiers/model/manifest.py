@@ -23,6 +23,14 @@ class ModelFolderError(ClassifierError):
     """A model folder is incomplete, altered, or holds what it must not."""
 
 
+def expect_place(folder: Path) -> None:
+    """Raises ModelFolderError unless a model may be written there: where nothing is, or a model that it replaces."""
+    if folder.exists() and not (
+        folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).is_file())
+    ):
+        raise ModelFolderError(f"{folder} is there already and is not a model folder; name another one")
+
+
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder` that takes its place, with a MANIFEST, when all went well.
@@ -30,10 +38,7 @@ def staged(folder: Path) -> Iterator[Path]:
     An existing model folder is replaced; anything else in that place is refused before work begins.
     """
     folder = folder.absolute()
-    if folder.exists() and not (
-        folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).is_file())
-    ):
-        raise ModelFolderError(f"{folder} is there already and is not a model folder; name another one")
+    expect_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

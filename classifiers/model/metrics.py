@@ -193,7 +193,7 @@ def score(
     """The figures of one property and modality: every number of the model card's table.
 
     `threshold` is one number, one per class (K,), or one per record and class (n, K). A record is covered when the
-    probability of its first candidate reaches the threshold; `selective_accuracy` is None when none is.
+    probability of its first candidate reaches the threshold; `precision` is None when none is.
     """
     confidence = probabilities[np.arange(len(first)), first]
     correct = hits(target, first)
@@ -208,7 +208,7 @@ def score(
         "brier": brier(probabilities, target, many),
         "log_loss": log_loss(probabilities, target, many),
         "coverage": float(covered.mean()) if len(first) else float("nan"),
-        "selective_accuracy": float(correct[covered].mean()) if covered.any() else None,
+        "precision": float(correct[covered].mean()) if covered.any() else None,
     }
     if many:
         figures["set_f1"] = set_f1(target, probabilities >= reach)

@@ -93,7 +93,14 @@ def train_member(
         return replace(whole, predictions=predictions)
     kept = None if resume is None else resume / _key(dataset, spec, fold, seed)
     classifier, history = _whole(dataset, spec, seed, _named(progress, "all records"), kept)
-    return Trained(classifier, history, predictions)
+    return Trained(classifier, lasting(history), predictions)
+
+
+def lasting(history: Any) -> Any:
+    """A history without what differs from one training to another of the same: times, and where it was taken up."""
+    if isinstance(history, Mapping):
+        return {k: lasting(v) for k, v in history.items() if k not in ("seconds", "resumed_from")}
+    return [lasting(v) for v in history] if isinstance(history, list | tuple) else history
 
 
 def held_out_predictions(

@@ -13,11 +13,9 @@ from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
-from enrich.graph.stores.base import PAGE_TOKEN
-from enrich.ontology.paths import path_pattern
+from enrich.graph.where import records_where
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
-from enrich.runs.request import parse_where, requested_runs
-from enrich.workspace import Workspace
+from enrich.runs.request import requested_runs
 
 CHUNK = 200
 """Records read at a time to see which of their gaps are open."""
@@ -48,7 +46,7 @@ def open_gaps(
         yield from _read(context, work, filter(fresh, named), looked, later)
     elif request.where:
         yield from _read(
-            context, work, filter(fresh, records_where(work.workspace, request.where)), looked, later
+            context, work, filter(fresh, records_where(work.workspace.reader, request.where)), looked, later
         )
     else:
         answered = AnsweredGaps(context.answers(work), _changed(context, work, facts))
@@ -121,22 +119,3 @@ def _read(
         if done:
             looked(done)
         yield from found.values()
-
-
-def records_where(workspace: Workspace, where: Sequence[str]) -> Iterator[NamedNode]:
-    """The records whose contexts have the values asked for, as `NAME=IRI` texts."""
-    reader, profile = workspace.reader, workspace.profile
-    patterns = []
-    for context, value in parse_where(where, profile.contexts):
-        if context.graph:
-            patterns.append(f"GRAPH {value} {{ {profile.is_record(anywhere=True)} }}")
-        else:
-            patterns.append(path_pattern("?record", context.path, str(value)))
-    named = " ".join(f"FROM NAMED {graph}" for graph in reader.graphs)
-    query = (
-        f"SELECT ?record {reader.dataset} {named} WHERE {{ {reader.is_record} "
-        f"{' '.join(patterns)} {PAGE_TOKEN}\n}}"
-    )
-    for (record,) in reader.store.select_by_key(query, "record"):
-        if isinstance(record, NamedNode):
-            yield record

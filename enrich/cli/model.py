@@ -1,5 +1,6 @@
 """Verbs about what learns: train, split, evaluate, check-promise, models."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,11 +10,13 @@ from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, promised,
 from enrich.cli.options import CONFIG
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
+from enrich.learn.measures import mean_line
 from enrich.learn.model_folders import find_models
 from enrich.learn.promise_check import check_promise as try_promise
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
+from enrich.learn.unfinished import parts, place_of
 from enrich.settings.loading import load_settings
 
 Splits = Annotated[
@@ -54,9 +57,18 @@ def train(
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of train.seed.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Learn from the train split, and write a model folder."""
+    """Learn from the train split, and write a model folder: whole, or not at all.
+
+    A training that was stopped goes on from what it had finished, and gives the same model."""
     with open_workspace() as workspace, Bars("learning") as bars:
-        trained = learn(workspace, splits, model, modalities=modality, seed=seed, progress=bars)
+        try:
+            trained = learn(workspace, splits, model, modalities=modality, seed=seed, progress=bars)
+        except BaseException:
+            if kept := parts(place_of(model)):
+                say(
+                    f"{kept} finished parts are kept in {place_of(model)}: the same command goes on from there; delete it to begin anew"
+                )
+            raise
     if as_json:
         write_json(trained)
     else:
@@ -152,23 +164,14 @@ def show_kept(found: dict[str, Any]) -> None:
             k["property"],
             found["names"][k["group"]],
             k["asked"],
-            k["first_right"],
-            k["answered"],
+            k["first_right"] / k["asked"],
+            k["answered"] / k["asked"],
             k["right"] / k["asserted"] if k["asserted"] else None,
             promised(k["promised"]),
         )
         for k in found["hidden"]
     ]
-    heads = (
-        "hidden",
-        "property",
-        "group",
-        "asked",
-        "first right",
-        "answered",
-        "right when answered",
-        "promised",
-    )
+    heads = ("hidden", "property", "group", "asked", "accuracy", "coverage", "precision", "promised")
     write_table(heads, rows, numbers=(3, 4, 5, 6))
     for kind, s in found["summary"].items():
         share = "no answer"
@@ -228,19 +231,16 @@ def evaluate(
 
 def show_evaluation(result: dict[str, Any]) -> None:
     """The figures of an evaluation as a table."""
-    figures = ("outside", "accuracy", "macro_f1", "ece", "coverage", "selective_accuracy")
+    figures = ("outside", "accuracy", "macro_f1", "ece", "coverage", "precision")
     rows = [
-        (name, found["records"], by, *(measured.get(f) for f in figures))
+        (name, by, measured["records"], *(measured.get(f) for f in figures))
         for name, found in result["properties"].items()
         for by, measured in found["by"].items()
     ]
-    heads = ("property", "records", "by", "outside", "accuracy", "macro-F1", "ECE", "coverage", "precision")
-    write_table(heads, rows, f"split {result['split']}", numbers=(1, 3, 4, 5, 6, 7, 8))
+    heads = ("property", "by", "records", "outside", "accuracy", "macro-F1", "ECE", "coverage", "precision")
+    write_table(heads, rows, f"split {result['split']}", numbers=(2, 3, 4, 5, 6, 7, 8))
     show_regimes(result["properties"])
-    means = ", ".join(
-        f"{by} {value:.3f}" for by, value in result["mean_macro_f1"].items() if value is not None
-    )
-    write_table(("mean macro-F1",), [(means,)])
+    sys.stdout.write(f"mean macro-F1: {mean_line(result)}\n")
 
 
 def show_regimes(properties: dict[str, Any]) -> None:

@@ -25,10 +25,9 @@ from enrich.cli import main
 from enrich.cli.app import verbs
 from enrich.ontology.queries import named_query, query_names
 from enrich.settings.loading import setting_rows
+from enrich.show.named import settable
 
 WIDTH = 80
-OWN = ("runs", "reviews", "accepted")
-"""Parameters of named queries that enrich binds itself."""
 
 
 def reference() -> str:
@@ -134,10 +133,14 @@ def _classifiers() -> Iterator[str]:
 def _queries() -> Iterator[str]:
     yield "## Named queries"
     yield ""
-    yield "`enrich query NAME`; a parameter is given as `--set record=IRI`."
+    yield (
+        "`enrich query NAME`; a parameter is given as `--set record=IRI` or `--set confidence=0.9`. `order` names columns, "
+        "such as `property,-confidence`: a minus puts the greatest first. An answer whose gap the facts have filled since is "
+        "left out; `overtaken` has those alone."
+    )
     yield ""
     found = [named_query(name) for name in query_names()]
-    asked = [", ".join(f"`{p}`" for p in q.parameters if p not in OWN) for q in found]
+    asked = [", ".join(f"`{p}`" for p in settable(q)) for q in found]
     rows = [(f"`{q.name}`", names, q.description) for q, names in zip(found, asked, strict=True)]
     yield Table(("query", "parameters", "what it answers"), rows).markdown()
 

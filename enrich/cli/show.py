@@ -1,20 +1,21 @@
 """Verbs that look: query, show."""
 
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pyoxigraph import NamedNode
 
 from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
 from enrich.ontology.queries import named_query, query_names
-from enrich.ontology.terms import named_node
+from enrich.ontology.terms import Term, named_node
 from enrich.show.explaining import explain_shown
+from enrich.show.named import any_term, run_named, settable, term
 from enrich.show.naming import with_names
-from enrich.show.querying import Answer, run_file, run_named
+from enrich.show.querying import Answer, run_file
 from enrich.show.record import show_record
 from enrich.show.tables import console
 from enrich.show.tree import record_tree
@@ -23,7 +24,7 @@ SHOWN_ROWS = 100
 
 
 EXAMPLES = {
-    "query": "enrich query predictions --format csv\nenrich query predictions --labels --format csv\nenrich query mine.rq --format json",
+    "query": "enrich query predictions --labels --format csv\nenrich query predictions --set property=place --set confidence=0.9 --set order=-confidence --set limit=20\nenrich query mine.rq --format json",
     "show": "enrich show https://data.example.org/object/17\n"
     "enrich show https://data.example.org/object/17 --explain --model model --out explanations",
 }
@@ -43,7 +44,10 @@ def query(
     parameters: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=IRI", help="A parameter of a named query, such as record; repeatable."
+            "--set",
+            metavar="NAME=VALUE",
+            help="A parameter of a named query, such as property, museum, confidence, order or limit, or $NAME of a "
+            "file: an IRI, a number, words or a literal as N-Triples spell it; repeatable.",
         ),
     ] = None,
     names: Annotated[
@@ -61,15 +65,14 @@ def query(
     if what is None:
         _list_queries(as_json)
         return
+    named = what in query_names()
+    given = _parameters(parameters or [], term if named else lambda _, text: any_term(text))
     chosen = "json" if as_json else form or ("table" if sys.stdout.isatty() else "csv")
     with open_workspace() as workspace:
-        if what in query_names():
-            answer = run_named(workspace, what, _parameters(parameters or []))
-        else:
-            answer = run_file(workspace, Path(what))
+        answer = run_named(workspace, what, given) if named else run_file(workspace, Path(what), given)
         if form is None and answer.triples and not as_json:
             chosen = "nt"
-        if names or (names is None and chosen == "table" and what in query_names()):
+        if names or (names is None and chosen == "table" and named):
             answer = with_names(workspace, answer)
         if chosen == "table":
             _table(answer)
@@ -77,20 +80,19 @@ def query(
             answer.write(sys.stdout, chosen)
 
 
-def _parameters(given: list[str]) -> dict[str, NamedNode]:
-    found = {}
+def _parameters(given: list[str], term_of: Callable[[str, str], Term]) -> dict[str, Term]:
+    found: dict[str, Term] = {}
     for text in given:
-        name, equals, iri = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text}: say NAME=IRI, such as record=https://data.example.org/object/17")
-        found[name] = named_node(iri)
+        name, equals, value = text.partition("=")
+        if not equals or name in found:
+            raise InputError(f"--set {text}: say NAME=VALUE once, such as property=place or confidence=0.9")
+        found[name] = term_of(name, value)
     return found
 
 
 def _list_queries(as_json: bool) -> None:
-    own = ("runs", "reviews", "accepted")
     found = [named_query(name) for name in query_names()]
-    rows = [(q.name, ", ".join(p for p in q.parameters if p not in own), q.description) for q in found]
+    rows = [(q.name, ", ".join(settable(q)), q.description) for q in found]
     if as_json:
         write_json([dict(zip(("name", "parameters", "description"), row, strict=True)) for row in rows])
     else:

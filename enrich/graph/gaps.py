@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby, islice
@@ -123,6 +123,19 @@ def _ways(reader: Reader, prop: PropertyProfile, name: str) -> dict[str, str]:
     for number, path in enumerate(prop.stated):
         ways[f"{value}_s{number}"] = path_pattern("?record", path, f"{value}_s{number}")
     return ways
+
+
+def filled(reader: Reader, gaps: Iterable[tuple[NamedNode, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Of some gaps, by record and property, those that the facts have filled, with the classes that they state."""
+    records: dict[str, dict[NamedNode, None]] = {}
+    for record, name in gaps:
+        records.setdefault(name, {})[record] = None
+    return {
+        (record, prop.name): classes
+        for prop in reader.profile.properties
+        if prop.name in records
+        for record, classes in reader.stated(list(records[prop.name]), prop).items()
+    }
 
 
 def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapReport:

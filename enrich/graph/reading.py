@@ -217,6 +217,15 @@ class Reader:
             there |= self._rows(values, "", self.is_record).keys()
         return [record for record in records if record.value in there]
 
+    def stated(self, records: Sequence[NamedNode], prop: PropertyProfile) -> dict[str, tuple[str, ...]]:
+        """The classes that records state of a property, none where in another way; those with a gap are left out."""
+        values, of_term = values_block(["record"], ([r] for r in records)), self.classes[prop.name].of_term
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(self._stating(values, prop), ())
+        for record, rows in self._rows(values, "?v", values_pattern(prop, "?v")).items():
+            if classes := {c for (v,) in rows if isinstance(v, NamedNode | Literal) and (c := of_term(v))}:
+                found[record] = tuple(sorted(classes))
+        return found
+
     def count(self) -> int:
         """How many records there are."""
         query = (
@@ -233,8 +242,7 @@ class Reader:
             yield from self.read(list(dict.fromkeys(chunk)))
 
     def read(self, records: Sequence[NamedNode]) -> list[Subject]:
-        """Read some records, in their order. A batch that the server refuses is halved, down to the
-        record that it refuses alone, which is returned with that problem."""
+        """Read some records, in their order. A batch that is refused is halved; a record refused alone has that problem."""
         if not records:
             return []
         try:
@@ -288,8 +296,9 @@ class Reader:
 
     def _stating(self, values: str, prop: PropertyProfile) -> set[str]:
         """The records that state the value in another way than by a class."""
-        rows = (self._rows(values, "", path_pattern("?record", path, "?stated")) for path in prop.stated)
-        return {record for found in rows for record in found}
+        return {
+            r for path in prop.stated for r in self._rows(values, "", path_pattern("?record", path, "?s"))
+        }
 
     def _context_rows(self, values: str, context: ContextProfile) -> Values:
         if not context.graph:

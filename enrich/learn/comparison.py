@@ -14,14 +14,17 @@ from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.model import Model, calibrated, sane
 from enrich.classifiers.model.regimes import REGIMES
-from enrich.learn.intervals import Interval, Scored, mean_over, resamples
+from enrich.learn.intervals import ROUNDS, Interval, Scored, mean_over, resamples
 from enrich.learn.member_predictions import MemberPrediction
 
 BATCH = 2000
 
 
-def same_records(truth: Dataset, said: Mapping[str, Mapping[str, MemberPrediction]]) -> dict[str, Any]:
-    """Macro-F1 and accuracy by property, only on records that every modality could look at.
+def same_records(
+    truth: Dataset, said: Mapping[str, Mapping[str, MemberPrediction]], rounds: int = ROUNDS
+) -> dict[str, Any]:
+    """Macro-F1 and accuracy by property, only on records that every modality could look at; intervals from so many
+    rounds of drawing.
 
     Returns {"properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
     """
@@ -30,7 +33,7 @@ def same_records(truth: Dataset, said: Mapping[str, Mapping[str, MemberPredictio
         for name, by in said.items()
     }
     firsts = {name: {m: made.order[:, 0] for m, made in by.items()} for name, by in said.items()}
-    return _compared(truth, firsts, rows)
+    return _compared(truth, firsts, rows, rounds)
 
 
 def ablation(
@@ -97,10 +100,13 @@ def _part(
 
 
 def _compared(
-    truth: Dataset, firsts: Mapping[str, Mapping[str, Any]], rows: Mapping[str, NDArray[np.bool_]]
+    truth: Dataset,
+    firsts: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, NDArray[np.bool_]],
+    rounds: int = ROUNDS,
 ) -> dict[str, Any]:
     """Figures with intervals; the last key's or "all"'s answers are what differences are taken from."""
-    drawn = resamples(len(truth))
+    drawn = resamples(len(truth), rounds)
     properties: dict[str, Any] = {}
     macros: dict[str, list[FloatArray]] = {}
     for prop in truth.properties:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.comparison import ablation, same_records
-from enrich.learn.intervals import accuracy_interval, macro_f1_interval
+from enrich.learn.intervals import ROUNDS, accuracy_interval, macro_f1_interval
 from enrich.learn.member_predictions import MemberPrediction, member_predictions
 
 BATCH = 2000
@@ -49,7 +49,7 @@ def measure(
 
     Of each property, the records that state a value are counted; where that lies outside the classes whatever is
     answered is wrong, and `outside` says how many those are. A modality is measured on the records it could look
-    at; `compare` adds all of them on the same records, and the fusion with each withheld.
+    at (`records`), and in `same` all of them on the same records; `compare` adds intervals, and the fusion with each withheld.
     """
     shown = [hidden(r, hide_known, without) for r in records]
     said = _predict(model, shown, progress)
@@ -68,9 +68,9 @@ def measure(
             "by": by,
             "regimes": _by_regime(model, prop, target, stated, said[prop.name][FUSION]),
         }
-    found = {"properties": result, "mean_macro_f1": _means(result)}
+    same = same_records(truth, said, ROUNDS if compare else 0)
+    found = {"properties": result, "mean_macro_f1": _means(result), "same": same}
     if compare:
-        found["same"] = same_records(truth, said)
         found["ablation"] = ablation(model, shown, truth, said)
     return found
 
@@ -155,3 +155,22 @@ def _means(properties: dict[str, Any]) -> dict[str, float | None]:
         values = [v for v in values if v is not None]
         means[modality] = float(np.mean(values)) if values else None
     return means
+
+
+def mean_line(result: Mapping[str, Any]) -> str:
+    """The mean macro-F1 by modality on the records that all could look at, how many those are, and how far the fusion of
+    several is from the best of them."""
+    same = result["same"]
+    known = {by: value for by, value in same["mean_macro_f1"].items() if math.isfinite(value)}
+    alone = {by: value for by, value in known.items() if by != FUSION}
+    shown = alone if len(alone) < 2 else known
+    line = ", ".join(f"{by} {value:.3f}" for by, value in shown.items()) or "no record to measure on"
+    if len(alone) < 2 or FUSION not in known:
+        return line
+    counts = [found["records"] for found in same["properties"].values()]
+    best = max(alone, key=lambda by: alone[by])
+    ahead = known[FUSION] - alone[best]
+    return (
+        f"{line}, on the {min(counts):,} to {max(counts):,} records of a property that all of them can look at; "
+        f"the fusion is {abs(ahead):.3f} {'above' if ahead >= 0 else 'below'} the best single one, {best}"
+    )

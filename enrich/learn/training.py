@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,11 +28,11 @@ from enrich.graph.classes import broader_concepts
 from enrich.graph.record_files import read_splits
 from enrich.learn.measures import measure
 from enrich.learn.members import AUTO, back_end_member, member_specs
-from enrich.learn.model_folders import json_file
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import TrainingSet, training_set
+from enrich.learn.unfinished import day_of, unfinished
 from enrich.workspace import Workspace
 
 _ENOUGH = 200
@@ -61,42 +59,53 @@ def train(
 
     Returns {"model", "digest", "records", "skipped", "seconds", "mean_macro_f1", "modalities", "groups", …}:
     `skipped` counts records of the split that the graph does not hold or that could not be read. A training that
-    was killed goes on where it stopped, from the folder .NAME.training beside `model`. Raises InputError,
+    was stopped goes on where it was, from the folder .NAME.training beside `model`. Raises InputError,
     ModelError.
     """
     began = time.monotonic()
     wanted = {} if splits is None else read_splits(splits)
     if splits is not None and not wanted.get("train"):
         raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
+    try:
+        with unfinished(model) as resume:
+            trained = _train(workspace, splits, wanted, model, resume, modalities, seed, progress)
+    except ModelFolderError as error:
+        raise ModelError(str(error)) from error
+    except ClassifierError as error:
+        raise ModelError(f"training: {error}") from error
+    return {"model": str(model), **trained, "seconds": round(time.monotonic() - began, 1)}
+
+
+def _train(
+    workspace: Workspace,
+    splits: Path | None,
+    wanted: Mapping[str, Sequence[NamedNode]],
+    model: Path,
+    resume: Path,
+    modalities: Sequence[str] | None,
+    seed: int | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Read, fit and write; returns the account of it."""
     found = read_to_learn(workspace, wanted.get("train"), modalities, progress)
     spec = model_spec(workspace, found.modalities, auto=True)
     seed = workspace.settings.train.seed if seed is None else seed
     records, dev = _set_apart(workspace, found, wanted, spec, seed, progress)
     broader = broader_of(workspace, records)
     learned = training_set(records, workspace.profile, broader, workspace.reader.spellings())
-    resume = model.absolute().parent / f".{model.absolute().name}.training"
-    try:
-        _check_properties(workspace, learned)
-        spec, choice = _resolved(workspace, spec, learned, seed, progress, resume)
-        fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
-        figures = _dev_figures(fitted, dev, progress)
-        training = {
-            **_account(workspace, learned, spec, seed, splits, len(records)),
-            "snapshot": snapshot(learned.dataset, model),
-            **choice,
-        }
-        digest = fitted.save(model, metrics={**fitted.metrics, **figures}, training=training)
-    except ModelFolderError as error:
-        raise ModelError(str(error)) from error
-    except ClassifierError as error:
-        raise ModelError(f"training: {error}") from error
-    shutil.rmtree(resume, ignore_errors=True)
+    _check_properties(workspace, learned)
+    taken = snapshot(learned.dataset, model)
+    spec, choice = _resolved(workspace, spec, learned, seed, progress, resume)
+    fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
+    figures = _dev_figures(fitted, dev, progress)
+    account = _account(workspace, learned, spec, seed, splits, len(records))
+    digest = fitted.save(
+        model, metrics={**fitted.metrics, **figures}, training={**account, "snapshot": taken, **choice}
+    )
     return {
-        "model": str(model),
         "digest": digest,
         "records": len(records),
         "skipped": found.skipped,
-        "seconds": round(time.monotonic() - began, 1),
         "mean_macro_f1": figures.get("mean_macro_f1"),
         "modalities": list(found.modalities),
         "without": found.without,
@@ -282,16 +291,9 @@ def _account(
 
 
 def snapshot(dataset: Dataset, model: Path) -> dict[str, str]:
-    """What the register says of the data learned from: its digest, the day it was read, and its role.
-
-    A model that replaces one in the folder `model` learned from the same data keeps the earlier day, so
-    that training again on the same data gives the same digest.
-    """
+    """What the register says of the data learned from: its digest, the day it was read, and its role."""
     digest = dataset_digest(dataset)
-    before = json_file(model / "config.json").get("training", {}).get("snapshot", {})
-    same = before.get("sha256") == digest
-    issued = before["issued"] if same else datetime.now(UTC).date().isoformat()
-    return {"sha256": digest, "issued": issued, "role": "TrainingData"}
+    return {"sha256": digest, "issued": day_of(digest, model), "role": "TrainingData"}
 
 
 def _version(package: str) -> str:

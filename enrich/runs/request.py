@@ -15,9 +15,9 @@ from enrich import __version__
 from enrich.classifiers.data import Property
 from enrich.classifiers.digest import text_digest
 from enrich.classifiers.model.description import ModelDescription
-from enrich.errors import InputError, SettingsError
-from enrich.ontology.profiles import ContextProfile
-from enrich.ontology.terms import ENR, PROV, OntologyError, named_node
+from enrich.errors import SettingsError
+from enrich.graph.where import parse_where
+from enrich.ontology.terms import ENR, PROV
 from enrich.runs.lineage import model_entities, snapshots
 from enrich.runs.plan import Plan
 from enrich.runs.register import OPEN, Register, Run, new_run_id
@@ -247,22 +247,3 @@ def chosen_properties(
         if name not in learned:
             raise SettingsError(f"the model did not learn {name!r}; it learned: {', '.join(sorted(learned))}")
     return tuple(name for name in known if name in learned and (not properties or name in properties))
-
-
-def parse_where(
-    pairs: Sequence[str], contexts: Sequence[ContextProfile]
-) -> list[tuple[ContextProfile, NamedNode]]:
-    """The contexts and values of `NAME=IRI` texts. Raises InputError, which lists the names there are."""
-    known = {context.name: context for context in contexts}
-    found = []
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or name not in known:
-            raise InputError(
-                f"--where {pair}: say NAME=IRI, with a context of the profile: {', '.join(known) or 'it has none'}"
-            )
-        try:
-            found.append((known[name], named_node(value)))
-        except OntologyError as error:
-            raise InputError(f"--where {pair}: {value!r} is not an absolute IRI") from error
-    return found

@@ -1,9 +1,9 @@
-"""Run a named query or a query file, read-only, and write its answer in a standard format as it streams."""
+"""Run a query file, read-only, and write an answer in a standard format as it streams."""
 
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
@@ -12,10 +12,11 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from enrich.errors import InputError, ProfileError, QueryRefused
 from enrich.graph.stores.base import Row, Term
-from enrich.ontology.queries import named_query, query_names
+from enrich.ontology.checked import nearest
+from enrich.ontology.queries import parse_query, query_names
 from enrich.ontology.sparql import clauses, services, words
 from enrich.ontology.terms import OntologyError
-from enrich.runs.shards import store_of_answers
+from enrich.ontology.terms import Term as Given
 from enrich.workspace import Workspace
 
 FORMATS = ("csv", "tsv", "json", "xml", "nt")
@@ -50,31 +51,9 @@ class Answer:
             _WRITERS[format_name](self.variables, self.rows, target)
 
 
-def run_named(workspace: Workspace, name: str, parameters: Mapping[str, Term] | None = None) -> Answer:
-    """The answer of a query that comes with the package. Raises InputError for a parameter that is missing, and for
-    one that the query does not have."""
-    query, given = named_query(name), parameters or {}
-    names = workspace.names
-    own = {"runs": names.runs, "reviews": names.reviews, "accepted": names.accepted}
-    asked = [p for p in query.parameters if p not in own]
-    for parameter in asked:
-        if parameter not in given:
-            raise InputError(f"the query {name} asks about one {parameter}; add --set {parameter}=IRI")
-    for parameter in given:
-        if parameter not in asked:
-            raise InputError(
-                f"the query {name} has no parameter {parameter!r}; it has: {', '.join(asked) or 'none'}"
-            )
-    terms = {**own, **given}
-    text = query.bind(**{key: term for key, term in terms.items() if not isinstance(term, BlankNode)})
-    of_answers = "enr:graph" in query.text
-    store = store_of_answers(workspace.store, names) if of_answers else workspace.store
-    rows = store.select(text) if query.key is None else store.select_by_key(text, query.key)
-    return Answer(rows.variables, rows)
-
-
-def run_file(workspace: Workspace, path: Path) -> Answer:
-    """The answer of a SPARQL 1.1 query file. Raises InputError for anything but SELECT, ASK and CONSTRUCT.
+def run_file(workspace: Workspace, path: Path, terms: Mapping[str, Given] | None = None) -> Answer:
+    """The answer of a SPARQL 1.1 query file, `$name` bound to the term of that name. Raises InputError for anything but
+    SELECT, ASK and CONSTRUCT, and for a term that the query does not ask for.
 
     What a query without FROM and GRAPH asks, it asks of the museum's facts, in whatever graphs they are.
     A SERVICE that the settings do not allow is refused; nothing is executed to find it.
@@ -88,6 +67,7 @@ def run_file(workspace: Workspace, path: Path) -> Answer:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not text.strip():
         raise InputError(f"{path} is empty; it should hold a SELECT, an ASK or a CONSTRUCT")
+    text = _bound(text, str(path), terms or {})
     form = _checked_form(text, str(path), workspace.settings.store.services)
     text = _of_the_facts(text, workspace)
     store = workspace.store
@@ -101,6 +81,16 @@ def run_file(workspace: Workspace, path: Path) -> Answer:
         return Answer(("subject", "predicate", "object"), triples, triples=True)
     except QueryRefused as error:
         raise InputError(f"{path} is not a SPARQL 1.1 query that the store answers: {error}") from error
+
+
+def _bound(text: str, where: str, terms: Mapping[str, Given]) -> str:
+    """The query with the terms for some of its `$name` variables; the others stay variables."""
+    query = parse_query(where, text)
+    for name in terms:
+        if name not in (*query.parameters, *query.options):
+            raise InputError(f"{where} has no ${name} to set{nearest(name, query.parameters)}")
+    given = tuple(name for name in query.parameters if name in terms)
+    return replace(query, parameters=given).bind(**terms)
 
 
 def _checked_form(text: str, where: str, allowed: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
 from enrich.graph.labels import labels, record_names
+from enrich.graph.records import Subject
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
@@ -23,7 +24,7 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
     """What the facts say of a record, and every answer about it, those of retracted runs included.
 
     Answers come by property, current ones first. Raises InputError when neither the facts nor any run
-    know the record.
+    know the record. An answer whose gap the facts have filled since is not current: see `_settle`.
     """
     store, names = workspace.store, workspace.names
     subject = workspace.reader.read([record])[0]
@@ -40,6 +41,7 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         data["reviews"] = reviews.get(answer, [])
         answers.append(data)
     _rank(answers, {run.value: int(_text(register.get(run, {}), ENR.order) or 0) for run in runs_of.values()})
+    _settle(answers, subject)
     answers.sort(key=lambda a: (a["property"], not a["current"], a["run"]["started"] or "", a["prediction"]))
     shown = {
         "record": record.value,
@@ -86,6 +88,25 @@ def _rank(answers: Sequence[dict[str, Any]], order: Mapping[str, int]) -> None:
         others = [a for a in answers if a["property"] == answer["property"] and a["run"]["state"] == "Active"]
         answer["current"] = answer in others and place(answer) == max(map(place, others))
         answer["supersedes"] = [a["prediction"] for a in others if place(a) < place(answer)]
+
+
+def _settle(answers: Iterable[dict[str, Any]], subject: Subject) -> None:
+    """Say of each answer whether the facts have filled its gap since, so that it is no longer current, and whether
+    they agree with it: "agrees" or "disagrees", or "settled" where there is nothing to compare."""
+    for answer in answers:
+        stated = [class_term(v).value for v in subject.record.known.get(answer["property"], ())]
+        filled = (
+            subject.problem is None
+            and answer["property"] in subject.nodes
+            and answer["property"] not in subject.missing
+        )
+        answer["facts"] = None
+        if filled:
+            compared = answer["value"] is not None and stated
+            answer["facts"] = (
+                ("agrees" if answer["value"] in stated else "disagrees") if compared else "settled"
+            )
+            answer["current"] = False
 
 
 def _described(store: Store, graph: NamedNode, nodes: Iterable[NamedNode]) -> dict[NamedNode, Statements]:

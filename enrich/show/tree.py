@@ -44,7 +44,9 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
         detail = f" ({printable(answer['detail'])})" if answer["detail"] else ""
         said = {"Abstained": "no answer", "Failed": "failed"}.get(answer["outcome"], answer["outcome"])
         head.append(f"{said}, {answer['reason'] or 'no reason given'}{sure}{detail}", style="yellow")
-    if not answer["current"]:
+    if answer["facts"]:
+        head.append(f"  ({_FACTS[answer['facts']]})", "red" if answer["facts"] == "disagrees" else "dim")
+    elif not answer["current"]:
         head.append(
             f"  (not current: its run is {answer['run']['state'].lower()} or a later one answered)", "dim"
         )
@@ -75,6 +77,11 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
         branch.add(_line(f"supersedes {old}"))
 
 
+_FACTS = {
+    "agrees": "settled: the museum says the same now",
+    "disagrees": "settled: the museum says otherwise now",
+    "settled": "settled: the museum says it now",
+}
 _REGIMES = {
     "Seen": "its group taught the property, near its accession number",
     "UnseenBlock": "its group taught the property, but nothing near its accession number",

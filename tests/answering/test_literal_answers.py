@@ -25,7 +25,7 @@ from enrich.runs.export.run_file import export_run
 from enrich.runs.reviews import Reviews
 from enrich.settings.loading import Settings
 from enrich.show.explaining import explain_shown
-from enrich.show.querying import run_named
+from enrich.show.named import run_named
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
 from tests.graph.test_literals import BOOK, PLACE

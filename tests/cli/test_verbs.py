@@ -22,7 +22,7 @@ from enrich.demo.museum import BASE, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects
 
 RECORDS = 120
-PREDICTIONS = ["record", "node", "property", "predicate", "value", "confidence", "state", "run"]
+PREDICTIONS = ["record", "node", "property", "predicate", "value", "confidence", "state", "run", "prediction"]
 CANDIDATES = ["record", "property", "rank", "value", "probability", "outcome", "run"]
 MISSING = Counter(name for made in made_objects(RECORDS) for name in made.missing)
 
@@ -93,7 +93,7 @@ def test_evaluate_gives_the_figures_by_property_and_modality(enrich: Enrich) -> 
     )
     assert said["split"] == "dev"
     assert set(said["properties"]) == set(PROPERTIES)
-    figures = {"accuracy", "macro_f1", "ece", "coverage", "selective_accuracy"}
+    figures = {"accuracy", "macro_f1", "ece", "coverage", "precision"}
     for found in said["properties"].values():
         assert found["records"] > 0
         assert all(figures <= set(measured) for measured in found["by"].values())

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from enrich.demo.configuration import MODALITIES, write_settings
 from enrich.demo.museum import IMAGES
-from enrich.demo.tour import mean_line
 from enrich.learn.training import model_spec
 from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
@@ -37,23 +34,3 @@ def test_the_options_are_understood(tmp_path: Path) -> None:
 def test_without_pictures_nothing_is_learnt_from_them(tmp_path: Path) -> None:
     settings = load_settings(write_settings(tmp_path, pictures=False))
     assert settings.train.modalities == ("tabular", "text")
-
-
-@pytest.mark.parametrize(
-    ("means", "said"),
-    [
-        ({"tabular": 0.7, "fusion": 0.7}, "tabular 0.700, fusion 0.700."),
-        (
-            {"tabular": 0.7, "text": 0.8, "fusion": 0.9},
-            "the fusion is 0.100 above the best single one, text.",
-        ),
-        (
-            {"tabular": 0.7, "text": None, "image": 0.8, "fusion": 0.75},
-            "0.050 below the best single one, image.",
-        ),
-    ],
-)
-def test_the_fusion_is_compared_with_the_best_single_modality(
-    means: dict[str, float | None], said: str
-) -> None:
-    assert mean_line(means).endswith(said)

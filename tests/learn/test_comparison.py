@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.model.model import Model
-from enrich.learn.measures import measure
+from enrich.learn.measures import mean_line, measure
 from tests.two_modalities import fused_model, told
 
 HELD_OUT = told(120, seed=1)
@@ -60,8 +61,37 @@ def test_everything_is_valid_json(found: dict[str, Any]) -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_nothing_is_compared_unless_asked(model: Model) -> None:
-    assert set(measure(model, HELD_OUT[:5])) == {"properties", "mean_macro_f1"}
+def test_intervals_and_the_fusion_without_each_are_there_when_asked(model: Model) -> None:
+    plain = measure(model, HELD_OUT)
+    assert set(plain) == {"properties", "mean_macro_f1", "same"}
+    assert plain["same"]["properties"]["place"]["by"]["text"]["interval"]["low"] is None
+
+
+def test_the_line_compares_modalities_on_the_records_that_all_could_look_at(found: dict[str, Any]) -> None:
+    """Given texts of half of the records, then each modality has its own number of records in its figures, and the line
+    that compares them says on which it does."""
+    line = mean_line(found)
+    counts = [said["records"] for said in found["same"]["properties"].values()]
+    assert f"on the {min(counts)} to {max(counts)} records" in line
+    text, fusion = (found["same"]["mean_macro_f1"][by] for by in ("text", "fusion"))
+    assert f"text {text:.3f}, fusion {fusion:.3f}" in line
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        ({"tabular": 0.7, "fusion": 0.7}, "tabular 0.700"),
+        ({"tabular": 0.7, "text": 0.8, "fusion": 0.9}, "0.100 above the best single one, text"),
+        (
+            {"tabular": 0.7, "text": math.nan, "image": 0.8, "fusion": 0.75},
+            "0.050 below the best single one, image",
+        ),
+        ({"tabular": math.nan, "fusion": math.nan}, "no record to measure on"),
+    ],
+)
+def test_the_fusion_is_compared_with_the_best_single_modality(means: dict[str, float], said: str) -> None:
+    line = mean_line({"same": {"mean_macro_f1": means, "properties": {"place": {"records": 7}}}})
+    assert line.endswith(said)
 
 
 def test_without_any_record_there_are_no_figures(model: Model) -> None:

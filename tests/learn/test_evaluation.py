@@ -51,7 +51,7 @@ def test_the_fields_are_those_of_the_contract(model: Path, splits: Path) -> None
         assert said["outside"] == 0
         assert list(said["by"]) == ["tabular", "fusion"]
         for figures in said["by"].values():
-            assert {"accuracy", "macro_f1", "ece", "coverage", "selective_accuracy"} <= set(figures)
+            assert {"accuracy", "macro_f1", "ece", "coverage", "precision"} <= set(figures)
     means = [said["by"]["fusion"]["macro_f1"] for said in result["properties"].values()]
     assert result["mean_macro_f1"] == pytest.approx({"tabular": np.mean(means), "fusion": np.mean(means)})
 

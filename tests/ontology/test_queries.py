@@ -22,7 +22,7 @@ def columns(rows: list[dict[str, str | None]], *names: str) -> set[tuple[str | N
 def test_the_names_are_these() -> None:
     assert query_names() == (
         "abstentions", "by-model", "candidates", "conflicts", "current", "evidence",
-        "lineage", "predictions", "promises", "provenance", "reviews", "runs",
+        "lineage", "overtaken", "predictions", "promises", "provenance", "reviews", "runs",
     )  # fmt: skip
 
 
@@ -222,6 +222,33 @@ def test_a_token_is_bound_only_where_it_is_one() -> None:
     bound = query.bind(runs=NAMES.runs, other=Literal('"$runs'))
     assert bound.count(str(NAMES.runs)) == 1
     assert bound.count("$runs") == 7
+
+
+def test_a_line_is_a_comment_until_its_parameters_are_given() -> None:
+    """Given a query with conditions that may be left out, then each counts when its parameters are given, and only then."""
+    query = parse_query(
+        "q", "SELECT ?v { VALUES ?v { 1 2 3 }\n  #? FILTER(?v > $least)\n#? FILTER(?v < $most || $none)\n}"
+    )
+    assert (query.parameters, query.options) == ((), ("least", "most", "none"))
+
+    def found(**terms: Literal) -> list[str]:
+        return [row["v"].value for row in STORE.query(query.bind(**terms))]
+
+    assert found() == ["1", "2", "3"]
+    assert found(least=Literal(1)) == ["2", "3"]
+    assert found(least=Literal(1), most=Literal(3)) == ["2", "3"]
+    assert found(most=Literal(3), none=Literal(False)) == ["1", "2"]
+
+
+@pytest.mark.parametrize("name", [n for n in query_names() if named_query(n).options])
+def test_every_condition_that_may_be_left_out_is_sparql(name: str) -> None:
+    query = named_query(name)
+    terms = {"property": Literal("technique"), "value": object_(1), "confidence": Literal(0.5)}
+    assert set(query.options) <= set(terms)
+    for some in [{key: terms[key]} for key in query.options] + [{k: terms[k] for k in query.options}]:
+        own = {"runs": NAMES.runs, "reviews": NAMES.reviews, "accepted": NAMES.accepted}
+        asked = {**{key: object_(1) for key in query.parameters}, **own, **some}
+        assert isinstance(STORE.query(query.bind(**asked)), ox.QuerySolutions)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=60))

@@ -21,7 +21,7 @@ from enrich.runs.lease import current_lease
 from enrich.runs.register import Register
 from enrich.runs.superseded import superseded
 from enrich.settings.loading import Settings
-from enrich.show.querying import run_named
+from enrich.show.named import run_named
 from enrich.workspace import Workspace
 from tests import servers
 from tests.runs.made_runs import NAMES, Gap, add_run, record

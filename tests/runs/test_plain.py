@@ -22,8 +22,8 @@ from enrich.graph.stores import Store, open_store
 from enrich.ontology.terms import CRM, ENR, RDFS, SKOS
 from enrich.runs.export import plain
 from enrich.runs.export.plain import Choice, Line, export_plain
+from enrich.show.named import run_named
 from enrich.show.naming import with_names
-from enrich.show.querying import run_named
 from enrich.workspace import Workspace
 from tests.answering.test_literal_answers import BOOK, answered
 from tests.museums import dummy_model, museum

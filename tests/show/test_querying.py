@@ -19,7 +19,8 @@ from enrich.errors import InputError
 from enrich.graph.stores.base import Row
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.settings.loading import Settings
-from enrich.show.querying import Answer, run_file, run_named
+from enrich.show.named import run_named
+from enrich.show.querying import Answer, run_file
 from enrich.workspace import Workspace
 from tests.hostile_http import Answer as Elsewhere
 from tests.hostile_http import hostile_server, results
@@ -195,7 +196,7 @@ def test_an_unknown_name_lists_the_queries(workspace: Workspace, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "header"),
     [
-        ("predictions", "record,node,property,predicate,value,confidence,state,run"),
+        ("predictions", "record,node,property,predicate,value,confidence,state,run,prediction"),
         ("candidates", "record,property,rank,value,probability,outcome,run"),
     ],
 )
@@ -214,8 +215,21 @@ def test_a_parameter_that_is_needed_is_named(workspace: Workspace) -> None:
 
 
 def test_a_parameter_that_a_query_does_not_have_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(InputError, match="predictions has no parameter 'record'; it has: none"):
+    with pytest.raises(InputError, match=r"predictions has no parameter 'record'.*it has: property, value, "):
         run_named(workspace, "predictions", {"record": NamedNode(EX + "a")})
+    with pytest.raises(InputError, match="did you mean 'property'"):
+        run_named(workspace, "predictions", {"proprety": Literal("place")})
+
+
+def test_a_file_takes_terms_for_its_dollar_names(workspace: Workspace, tmp_path: Path) -> None:
+    """Given a file with `$least` and `$s`, when a term is given for one, then the other stays a variable; and a name that
+    the file does not have is refused."""
+    (tmp_path / "q.rq").write_text(f"SELECT ?s {{ GRAPH ?g {{ $s <{EX}p> ?v FILTER(?v > $least) }} }}")
+    for least, there in ((Literal(6), [EX + "b"]), (Literal(7), [])):
+        rows = run_file(workspace, tmp_path / "q.rq", {"least": least}).rows
+        assert [row[0].value for row in rows if row[0]] == there
+    with pytest.raises(InputError, match=r"has no \$lest to set; did you mean 'least'"):
+        run_file(workspace, tmp_path / "q.rq", {"lest": Literal(6)})
 
 
 # XML 1.0 has no place for control characters, and XML readers turn a carriage return into a line feed.

@@ -19,9 +19,9 @@ from enrich.answering.batch_work import tolerated
 from enrich.answering.models import Models, folder_digest
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.records import Seen
+from enrich.graph.where import parse_where
 from enrich.ontology.profile_files import load_profile
 from enrich.runs.plan import Batch
-from enrich.runs.request import parse_where
 from enrich.settings.loading import Settings
 from enrich.workers.config import celery_settings, check
 from enrich.workers.threads import THREAD_VARIABLES, stay_single_threaded

@@ -14,6 +14,7 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, serialize
 
 from enrich.errors import InputError
 from enrich.graph.files import writing
+from enrich.graph.gaps import filled
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
 from enrich.ontology.queries import named_query
@@ -95,7 +96,7 @@ class _Answer:
 def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainReport:
     """Write current answers to `target` (`-`: N-Triples on standard output), in the format that its name says.
 
-    Left out are answers that a curator rejected. InputError for a name that says no format, and for a property
+    Left out are answers that a curator rejected, and those whose gap the facts have filled since. InputError for a name that says no format, and for a property
     that the profile does not have.
     """
     known = [prop.name for prop in workspace.profile.properties]
@@ -138,6 +139,10 @@ def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Itera
         "prediction", "record", "property", "value", "confidence", "state", "run")]  # fmt: skip
     while batch := list(islice(rows, BATCH)):
         found = [a for row in batch if (a := _wanted(tuple(row[c] for c in columns), choice, report))]
+        stated = filled(workspace.reader, ((a.record, a.property) for a in found))
+        for _ in (a for a in found if (a.record.value, a.property) in stated):
+            report.leave_out("stated by the facts since")
+        found = [a for a in found if (a.record.value, a.property) not in stated]
         put_in = _put_in(workspace, [a.prediction for a in found if a.state == "Corrected"])
         yield [
             _Answer(a.prediction, a.record, a.property, put_in.get(a.prediction, a.value), a.told, a.confidence,

@@ -97,8 +97,8 @@ def test_score_gathers_the_figures_of_a_property() -> None:
     figures = metrics.score(y, p, p.argmax(axis=1), 0.58)
     assert figures["records"] == 3
     assert figures["coverage"] == pytest.approx(2 / 3)
-    assert figures["selective_accuracy"] == pytest.approx(0.5)
-    assert metrics.score(y, p, p.argmax(axis=1), metrics.NEVER)["selective_accuracy"] is None
+    assert figures["precision"] == pytest.approx(0.5)
+    assert metrics.score(y, p, p.argmax(axis=1), metrics.NEVER)["precision"] is None
     assert 0 <= metrics.score(y, p, p.argmax(axis=1), np.array([0.5, 0.5]), many=True)["set_f1"] <= 1
 
 

@@ -1,0 +1,59 @@
+"""What a training keeps beside its model until that is written: one that was stopped goes on from there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from enrich.classifiers.model.folder import write_json
+from enrich.classifiers.model.manifest import expect_place
+from enrich.learn.model_folders import json_file
+
+_SNAPSHOT = "snapshot.json"
+
+
+def place_of(model: Path) -> Path:
+    """The folder beside a model folder."""
+    return model.absolute().parent / f".{model.absolute().name}.training"
+
+
+@contextmanager
+def unfinished(model: Path) -> Iterator[Path]:
+    """The folder to keep finished parts in. It goes when the training ends well, and when nothing in it is finished.
+
+    Raises ModelFolderError, before anything is learned, where no model can be written, and OSError where no folder can.
+    """
+    expect_place(model)
+    folder = place_of(model)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except BaseException:
+        if not parts(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                for path in made[1:]:
+                    path.rmdir()
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def parts(folder: Path) -> int:
+    """How many finished folds, classifiers and checkpoints it holds."""
+    return sum(any(part.iterdir()) if part.is_dir() else True for part in folder.glob("*/*"))
+
+
+def day_of(digest: str, model: Path) -> str:
+    """The day on which the data of this digest were read first, by the model that is replaced or by the training that
+    was stopped: training again on the same data gives the same model."""
+    kept = place_of(model) / _SNAPSHOT
+    before = (json_file(model / "config.json").get("training", {}).get("snapshot", {}), json_file(kept))
+    today = datetime.now(UTC).date().isoformat()
+    day = next((str(said["issued"]) for said in before if said.get("sha256") == digest), today)
+    if kept.parent.is_dir():
+        write_json(kept, {"sha256": digest, "issued": day})
+    return day
