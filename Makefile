@@ -14,6 +14,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# torch for the processor, from PyTorch's own index where that is reached; otherwise whichever the package index has.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH = $(if $(PIP_FIND_LINKS),,$(shell curl -sfI -m 5 $(TORCH_INDEX)/torch/ >/dev/null 2>&1 && echo --torch-backend cpu))
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 DEMO ?= demo-museum
 # Two processes of tests, each with its share of the cores.
@@ -27,7 +30,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(UV) >/dev/null || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
-	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(FIND_LINKS) --editable '.[dev]'
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(FIND_LINKS) $(TORCH) --editable '.[dev]'
 	@touch $@
 	@echo "ready: $(BIN)/enrich --help"
 

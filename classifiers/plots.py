@@ -1,19 +1,30 @@
 """What every plot shares: a figure of panels, and its file, small enough for a repository."""
 
-import io
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from matplotlib.figure import Figure
+import io
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 90
 GREY, LIGHT = "#999999", "#cccccc"
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of `width` × `height` inches. matplotlib is loaded here: it takes a second, and is an extra."""
+    made: Figure = import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+    return made
+
+
 def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, Any]:
     """A figure of `width` × `height` inches and its grid of axes (rows, columns)."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = new_figure(width, height)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from enrich.classifiers.base import Classifier, ClassifierError
+from enrich.classifiers.extras import needs
 from enrich.classifiers.fusion.base import Fuser
 
 CLASSIFIERS: dict[str, str] = {
@@ -61,9 +62,9 @@ def _load(kind: str, table: Mapping[str, str], name: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise ClassifierError(
-            f"the {kind} {name!r} needs the module {error.name!r}, which is not installed; install it first"
-        ) from error
+        absent = error.name or ""
+        why = needs(absent, name) or f"the module {absent!r} is not installed; install it first"
+        raise ClassifierError(f"the {kind} {name!r} cannot be used: {why}") from error
 
 
 def build_classifier(name: str, settings: Mapping[str, Any]) -> Classifier:

@@ -1,3 +1,3 @@
 """Fills the gaps in museum knowledge graphs with predictions that say where they come from."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

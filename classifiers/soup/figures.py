@@ -1,16 +1,20 @@
 """Figures of the analysis and the comparison, as PNG files below 100 KB."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from enrich.classifiers.plots import GREY, LIGHT, panels, save
 from enrich.classifiers.soup.analysis import Analysis
 from enrich.classifiers.soup.candidates import BEST, VOTE
 from enrich.classifiers.soup.distances import Map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = {
     BEST: "#444444",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typer import Abort, TyperException
 from typer.main import get_command
 
+from enrich.classifiers.extras import needs
 from enrich.cli.app import app as application
 from enrich.errors import EnrichError
 from enrich.ontology.errors import OntologyError
@@ -52,6 +53,8 @@ def explained(error: Exception) -> tuple[str, int] | None:
         return str(error), 4
     if isinstance(error, OntologyError):
         return str(error), 2
+    if isinstance(error, ModuleNotFoundError) and (why := needs(error.name or "")):
+        return why, 2
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", 2
     return None

@@ -20,9 +20,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from enrich import __version__
+from enrich.classifiers.extras import needs
 from enrich.cli.options import CONFIG, example
+from enrich.errors import SettingsError
 
 PLUGINS = "enrich.commands"
+ANY_WORDS = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""A verb that is not there says so whatever it is given."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +54,24 @@ class Verb:
     def load(self, verb: str) -> Any:
         """The command itself. One whose module cannot be imported says so when it is called."""
         module, _, name = self.target.partition(":")
+        there = True
         try:
             found = getattr(import_module(module), name)
         except ImportError as error:
-            found = _absent(f"{self.target} cannot be imported: {error}")
+            there = False
+            found = _absent(needs(error.name or "", verb) or f"{self.target} cannot be imported: {error}")
         if isinstance(found, typer.Typer):
             return get_command(found)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         examples: Mapping[str, str] = getattr(sys.modules.get(module), "EXAMPLES", {})
-        single.command(verb, epilog=example(examples[verb]) if verb in examples else None)(found)
+        epilog = example(examples[verb]) if verb in examples else None
+        single.command(verb, epilog=epilog, context_settings={} if there else ANY_WORDS)(found)
         return get_command(single)
 
 
 def _absent(reason: str) -> Callable[[], None]:
     def function() -> None:
-        raise ImportError(reason)
+        raise SettingsError(reason)
 
     function.__doc__ = f"Not available: {reason}."
     return function

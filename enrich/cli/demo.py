@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from enrich.cli.common import Bars
+from enrich.classifiers.extras import absent
+from enrich.cli.common import Bars, say
 from enrich.demo.tour import tour
 
 EXAMPLES = {"demo": "enrich demo /tmp/museum --records 500"}
@@ -19,5 +20,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="Another seed makes another museum.")] = 0,
 ) -> None:
     """Fill a made museum's gaps, and compare with the truth."""
+    if why := absent("image"):
+        say(f"nothing is learnt from pictures: {why}")
     with Bars("making a museum") as bars:
-        tour(folder, records=records, seed=seed, progress=bars)
+        tour(folder, records=records, seed=seed, pictures=why is None, progress=bars)

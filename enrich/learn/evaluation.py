@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.extras import require
 from enrich.classifiers.model.model import Model
 from enrich.errors import InputError, ModelError
 from enrich.graph.record_files import read_splits
@@ -42,6 +43,8 @@ def evaluate(
     Returns {"split", "properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
     Raises InputError for a split or context that there is not, ModelError for a model that does not load.
     """
+    if report is not None:
+        require("report")
     known = read_splits(splits)
     if not known.get(split):
         raise InputError(

@@ -9,13 +9,18 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from enrich.classifiers.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#1f4e79", "#c1440e", "#1b7f5c", "#8a4fbf", "#b8860b", "#555555")
 DPI = 80
@@ -60,7 +65,7 @@ def panels_figure(panels: Sequence[Panel], *, legend: bool = True) -> Figure:
     """The panels side by side: lines where x is a number, bars where it is a name."""
     most = max((len(panel.names()) for panel in panels), default=0)
     height = max(HEIGHT, 1.2 + BAR * most)
-    figure = Figure(figsize=(WIDTH * max(len(panels), 1), height), layout="constrained")
+    figure = new_figure(WIDTH * max(len(panels), 1), height)
     for axes, panel in zip(figure.subplots(1, max(len(panels), 1), squeeze=False)[0], panels, strict=False):
         names = panel.names()
         for i, (name, points) in enumerate(panel.series.items()):
@@ -125,7 +130,7 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> F
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     labels = [_plain(name) for name in names] if len(names) <= MOST_NAMES else []
     side = (0.3 if labels else 0.08) * len(names) + 0.07 * max(map(len, labels), default=0) + 0.8
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = new_figure(side, side)
     axes = figure.subplots()
     if names:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -160,7 +165,7 @@ def _plain(text: str) -> str:
 def embedded(figure: Figure, what: str) -> Markup:
     """The figure as an image within a page, SVG with text as text; `what` is said where it is not seen."""
     drawn = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": what}):
+    with import_module("matplotlib").rc_context({"svg.fonttype": "none", "svg.hashsalt": what}):
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     data = base64.b64encode(drawn.getvalue()).decode("ascii")
     wide = round(figure.get_figwidth() * DPI)

@@ -9,6 +9,7 @@ from typing import Any
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.extras import require
 from enrich.classifiers.model.fitting import ModelSpec
 from enrich.classifiers.model.thresholds import share_bounds
 from enrich.errors import InputError, ModelError
@@ -38,6 +39,8 @@ def check_promise(
     Returns {"target", "groups", "names", "hidden": [figures of each], "summary"}; with `folder` a plot is written there. Raises
     InputError when there is no group to hide.
     """
+    if folder is not None:
+        require("report")
     found = read_to_learn(workspace, None, modalities, progress)
     spec = model_spec(workspace, found.modalities)
     try:

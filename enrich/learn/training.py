@@ -17,6 +17,7 @@ from pyoxigraph import NamedNode
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest
+from enrich.classifiers.extras import absent
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.manifest import ModelFolderError
 from enrich.classifiers.model.model import Model
@@ -178,6 +179,8 @@ def reached_modalities(records: Sequence[Record]) -> tuple[tuple[str, ...], dict
         without["image"] = (
             f"{pictures:,} of {len(records):,} records have a picture that came; {addresses:,} name one"
         )
+    elif why := absent("image"):
+        without["image"] = why
     return tuple(m for m in ("tabular", "text", "image") if m not in without), without
 
 

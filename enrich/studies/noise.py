@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray, Progress, no_progress
 from enrich.classifiers.data import Property
+from enrich.classifiers.extras import require
 from enrich.classifiers.folds import fold_of
 from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.probability import softmax
 from enrich.classifiers.tabular.features import FeatureMap
-from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.learn.plots import Panel
 from enrich.studies.study import Cell, Material, Study
@@ -130,13 +130,10 @@ def boosted(learn: Any, target: FloatArray, ask: Any, rounds: int, seed: int) ->
 
 
 def label_issues(given: Indices, out_of_fold: FloatArray) -> NDArray[np.bool_]:
-    """Which labels (n,) confident learning takes for wrong. Raises SettingsError without cleanlab."""
-    try:
-        from cleanlab.filter import find_label_issues
-    except ImportError as error:
-        raise SettingsError(
-            "the study of noise needs cleanlab: pip install 'museum-enrich[study]'"
-        ) from error
+    """Which labels (n,) confident learning takes for wrong. Raises ModuleNotFoundError without cleanlab."""
+    require("study")
+    from cleanlab.filter import find_label_issues
+
     present, dense = np.unique(given, return_inverse=True)
     if len(present) < 2:
         return np.zeros(len(given), dtype=bool)

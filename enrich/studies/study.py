@@ -12,6 +12,7 @@ import numpy as np
 
 from enrich.classifiers.base import Classifier, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.extras import require
 from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from enrich.classifiers.registry import classifier_class
@@ -123,6 +124,7 @@ def gather(
 
     Raises InputError for splits without records.
     """
+    require("report")
     known = read_splits(splits)
     for name in ("train", split):
         if not known.get(name):

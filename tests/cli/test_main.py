@@ -205,5 +205,5 @@ class TestPlugins:
         out = capsys.readouterr().out
         assert "Greet." in out
         assert "Not available" in out
-        assert main(["absent"]) == 1
+        assert main(["absent"]) == 2
         assert "no_such_package" in capsys.readouterr().err

@@ -205,7 +205,7 @@ def test_without_pyarrow_it_is_said_what_to_install(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"pip install 'enrich\[parquet\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'museum-enrich\[parquet\]'"):
         export_plain(workspace, Choice(), tmp_path / "a.parquet")
     assert list(tmp_path.iterdir()) == []
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
-from typing import Any
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.errors import SettingsError
 from enrich.studies.noise import WAYS, boosted, flip, label_issues, noise_study, soft
 from tests.studies.material import material
 
@@ -49,15 +47,8 @@ def test_labels_that_confident_answers_contradict_are_found() -> None:
 
 
 def test_without_cleanlab_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def missing(name: str, *rest: Any, **more: Any) -> Any:
-        if name.startswith("cleanlab"):
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(SettingsError, match=r"needs cleanlab: pip install 'enrich\[study\]'"):
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    with pytest.raises(ModuleNotFoundError, match=r"cleanlab .* pip install 'museum-enrich\[study\]'"):
         label_issues(np.array([0, 1]), np.ones((2, 2)) / 2)
 
 

@@ -146,8 +146,8 @@ def test_store_fails_hangs_and_goes_down(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Given a store that is down, then hangs, then answers every other connection with 404 and then with 500 (for
-    STORE_OUTAGE seconds each: "60 30 15" under CI), then the run waits and goes on. Errors come last: work goes on
-    among them, and may be done."""
+    STORE_OUTAGE seconds each: "60 30 15" under CI), then the run waits and goes on. Work goes on among errors too: a
+    batch takes longer while there are some, so that the run does not end before the last of them."""
     usual = "60 30 15" if servers.under_ci() else "8 8 4"
     down, hanging, errors = (float(s) for s in (os.environ.get("STORE_OUTAGE") or usual).split())
     with m.running(graph[0], broker[0]), proxy(int(graph[1].rpartition(":")[2])) as before_store:
@@ -168,6 +168,7 @@ def test_store_fails_hangs_and_goes_down(
                 (ERROR, errors, 2),
             ):
                 m.wait_for(lambda: began(museum, job), 60, "the first batches")
+                museum.slow(0.2 if every == 1 else 1.0)
                 refused = before_store.refused
                 before_store.every, before_store.mode = every, mode
                 time.sleep(seconds)

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, serialize
 
+from enrich.classifiers.extras import require
 from enrich.errors import InputError
 from enrich.graph.files import writing
 from enrich.graph.gaps import filled
@@ -271,12 +272,8 @@ def _write_csv(lines: Iterable[Line], file: IO[bytes]) -> None:
 
 
 def _arrow() -> Any:
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputError(
-            "Parquet needs pyarrow: pip install 'museum-enrich[parquet]', or write .csv"
-        ) from error
+    require("parquet")
+    return import_module("pyarrow"), import_module("pyarrow.parquet")
 
 
 def _write_parquet(arrow: Any, lines: Iterable[Line], file: IO[bytes]) -> None:

@@ -1,0 +1,44 @@
+"""Which extra of the distribution brings a library that is not installed, and the sentence that says so."""
+
+from importlib.util import find_spec
+
+DISTRIBUTION = "museum-enrich"
+LIBRARIES = {
+    "image": ("torch", "torchvision", "timm", "onnx", "onnxruntime", "onnxscript"),
+    "text": ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript"),
+    "report": ("matplotlib",),
+    "soup": ("torch", "torchvision", "timm", "matplotlib"),
+    "workers": ("celery", "kombu", "redis", "structlog", "prometheus_client"),
+    "parquet": ("pyarrow",),
+    "study": ("cleanlab",),
+}
+"""The modules that each extra of pyproject.toml brings, beside what every installation has."""
+
+
+def require(extra: str) -> None:
+    """Raise ModuleNotFoundError for what of an extra is not installed, before work is done in vain."""
+    for name in LIBRARIES[extra]:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(needs(name, extra), name=name)
+
+
+def absent(extra: str) -> str | None:
+    """What of an extra is not installed, and how to install it; None when all is there."""
+    try:
+        require(extra)
+    except ModuleNotFoundError as error:
+        return str(error)
+    return None
+
+
+def needs(module: str, extra: str | None = None) -> str | None:
+    """The sentence for a module that cannot be imported; None when no extra brings it.
+
+    Of several that bring it `extra` is named, otherwise the first.
+    """
+    top = module.partition(".")[0]
+    bring = [name for name, modules in LIBRARIES.items() if top in modules]
+    if not bring:
+        return None
+    chosen = extra if extra in bring else bring[0]
+    return f"{top} is not installed; install it with: pip install '{DISTRIBUTION}[{chosen}]'"
