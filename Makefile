@@ -34,10 +34,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 	@echo "ready: $(BIN)/enrich --help"
 
-# The servers that the tests start for themselves, and promtool, where they can be installed; otherwise their tests are skipped.
+# The servers that the tests start for themselves, promtool and a browser, where they can be installed; otherwise their tests are skipped.
 servers:
 	@command -v virtuoso-t >/dev/null || wanted=virtuoso-opensource; \
 	command -v promtool >/dev/null || wanted="$$wanted prometheus"; \
+	command -v chromium >/dev/null || wanted="$$wanted chromium fonts-liberation"; \
 	if [ -n "$$wanted" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$wanted >/dev/null; } \

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from enrich.graph.stores import Store, open_store
 from tests import servers
+from tests.browser import chromium
 from tests.servers import Endpoint
 
 STORES = [
@@ -48,6 +50,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Redis server for the whole session."""
     with servers.redis(tmp_path_factory.mktemp("redis") / "data") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium for the whole session."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(params=STORES)

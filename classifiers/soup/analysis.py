@@ -57,6 +57,7 @@ def analyse(
             for m in members
         ]
     )
+    best = view.hits(next(c for c in made if c.name == BEST).scoring)
     others = [c for c in made if c.name != BEST]
     names = (*(m.name for m in members), *(c.name for c in others))
     maps = _maps(np.concatenate([answers, np.stack([view.select(c.scoring) for c in others])]))
@@ -65,9 +66,10 @@ def analyse(
         "classes": list(view.prop.classes),
         "metric": metric,
         "pictures": split.sizes(),
+        "data": f"scoring pictures, sha256 {split.scoring.digest()}",
         "members": [_member(evaluator, split, m) for m in members],
         "duplicates": [list(pair) for pair in evaluator.pool.duplicates],
-        "candidates": [candidate_json(c, view) for c in made],
+        "candidates": [candidate_json(c, view, best) for c in made],
         "bias_variance": _over_members(members, answers, view)
         | dict(_over_replicates(evaluator, split, view, made, replicates, progress)),
         "lines": list(_lines(evaluator, split, metric, progress)),
@@ -79,8 +81,9 @@ def analyse(
     return Analysis(numbers, names, {name: pair for name, (_, pair) in maps.items()})
 
 
-def candidate_json(candidate: Candidate, view: PropertyView) -> dict[str, Any]:
-    """What a report says of a candidate."""
+def candidate_json(candidate: Candidate, view: PropertyView, best: FloatArray) -> dict[str, Any]:
+    """What a report says of a candidate; `best` (n,) is which pictures the best member answers right."""
+    right = view.hits(candidate.scoring)
     return {
         "name": candidate.name,
         "members": [m.name for m in candidate.members],
@@ -88,7 +91,8 @@ def candidate_json(candidate: Candidate, view: PropertyView) -> dict[str, Any]:
         "inferences": candidate.inferences,
         "selection": candidate.on_selection,
         "scoring": candidate.on_scoring,
-        "accuracy_interval": over_pictures(view.hits(candidate.scoring), draws=1000)[1:],
+        "accuracy_interval": over_pictures(right, draws=1000)[1:],
+        "against_best": None if candidate.name == BEST else over_pictures(right - best, draws=1000),
         "notes": list(candidate.notes),
         "steps": list(candidate.soup.steps) if candidate.soup else [],
     }

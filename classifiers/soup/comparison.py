@@ -66,6 +66,7 @@ def compare(
         "metric": metric,
         "epochs": epochs,
         "pictures": split.sizes(),
+        "data": f"scoring pictures, sha256 {split.scoring.digest()}",
         "networks": {name: _network(found, view) for name, found in results.items()},
         "against_first": _against_first(results, view),
     }

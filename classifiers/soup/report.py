@@ -5,34 +5,87 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from enrich.classifiers.model.folder import write_json
+from enrich.classifiers.page import render, share, today, within
 from enrich.classifiers.soup.analysis import Analysis
+from enrich.classifiers.soup.candidates import BEST, VOTE
 from enrich.classifiers.soup.figures import save_comparison, save_figures
+
+COMMON = ("accuracy", "95 %", "macro-F1", "cross-entropy")
 
 
 def write_analysis(analysis: Analysis, folder: Path, title: str = "Soup analysis") -> Path:
     """Write report.html, numbers.json and the figures into `folder`; returns the page."""
-    return _write("analysis.html", analysis.numbers, save_figures(analysis, folder), folder, title)
+    numbers, measures = analysis.numbers, (*COMMON, "barrier", "stress")
+    verdict = analysis_verdict(numbers)
+    return _write("analysis.html", numbers, save_figures(analysis, folder), folder, title, verdict, measures)
 
 
 def write_comparison(numbers: Mapping[str, Any], folder: Path, title: str = "Soup comparison") -> Path:
     """Write report.html, numbers.json and the figure into `folder`; returns the page."""
-    return _write("comparison.html", numbers, save_comparison(numbers, folder), folder, title)
+    pictures, measures = save_comparison(numbers, folder), (*COMMON, "ECE", "p")
+    return _write("comparison.html", numbers, pictures, folder, title, comparison_verdict(numbers), measures)
+
+
+def analysis_verdict(numbers: Mapping[str, Any]) -> str:
+    """Whether the soup that does best on the selecting pictures beats the best member on the others, in one sentence."""
+    found = {c["name"]: c for c in numbers["candidates"]}
+    best = f"the best member answers {share(found[BEST]['scoring']['accuracy'])} of the pictures right"
+    soups = [c for name, c in found.items() if name not in (BEST, VOTE)]
+    if not soups:
+        return f"No soup was made; {best}."
+    metric = numbers["metric"]
+    sign = -1 if metric == "loss" else 1
+    soup = max(soups, key=lambda c: sign * c["selection"][metric])
+    gain = soup["against_best"]
+    told = f"{soup['name']}, of {len(soup['members'])} members, by {within(gain)}"
+    if gain[1] > 0:
+        return f"A soup helps: {best}, and a soup clearly more ({told})."
+    worse = "a soup is clearly worse" if gain[2] < 0 else "a soup differs by nothing that is clear"
+    return f"No soup is worth it here: {best}, and {worse} ({told})."
+
+
+def comparison_verdict(numbers: Mapping[str, Any]) -> str:
+    """In which networks a soup is better than the best member, in one sentence."""
+    gains = [
+        (s["against_best"]["difference"], f"{network}, {name}")
+        for network, x in numbers["networks"].items()
+        for name, s in x["candidates"].items()
+        if s["against_best"] and name != VOTE
+    ]
+    if not gains:
+        return "No soup was made, so there is nothing to compare."
+    best, where = max(gains)
+    told = f"{where}, by {within(best)} in accuracy"
+    if best[1] > 0:
+        return f"A soup is clearly better than the best member of its network: {told}."
+    return f"In no network is a soup clearly better than the best member; the most is {told}."
 
 
 def _write(
-    template: str, numbers: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path, title: str
+    template: str,
+    numbers: Mapping[str, Any],
+    pictures: Mapping[str, Path],
+    folder: Path,
+    title: str,
+    verdict: str,
+    measures: tuple[str, ...],
 ) -> Path:
-    environment = Environment(
-        loader=PackageLoader("enrich.classifiers.soup"), autoescape=True, undefined=StrictUndefined
-    )
     inline = {
         heading: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for heading, path in pictures.items()
     }
-    page = environment.get_template(template).render(d=numbers, title=title, pictures=inline)
+    about = {"date": today(), "property": numbers["property"], "data": numbers.get("data")}
+    page = render(
+        template,
+        package="enrich.classifiers.soup",
+        measures=measures,
+        title=f"{title}, {numbers['property']}, {today()}",
+        verdict=verdict,
+        about={term: said for term, said in about.items() if said},
+        d=numbers,
+        pictures=inline,
+    )
     write_json(folder / "numbers.json", numbers_json(numbers))
     target = folder / "report.html"
     target.write_text(page, encoding="utf-8")

@@ -23,7 +23,7 @@ Splits = Annotated[
 ]
 Split = Annotated[str, typer.Option("--split", help="The split to measure on; nothing is learnt from it.")]
 Out = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Where NAME.json, NAME.md and NAME.png are written.")
+    Path, typer.Option("--out", metavar="DIR", help="Where NAME.html, .json, .md and .png are written.")
 ]
 Records = Annotated[
     int | None,

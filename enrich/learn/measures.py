@@ -22,6 +22,8 @@ from enrich.learn.intervals import ROUNDS, accuracy_interval, macro_f1_interval
 from enrich.learn.member_predictions import MemberPrediction, member_predictions
 
 BATCH = 2000
+WRONG = 10
+"""Wrong answers of a property that a report lists."""
 
 
 def hidden(record: Record, hide_known: bool, without: Sequence[str]) -> Record:
@@ -67,6 +69,7 @@ def measure(
             "outside": int((stated & ~target.any(axis=1)).sum()),
             "by": by,
             "regimes": _by_regime(model, prop, target, stated, said[prop.name][FUSION]),
+            **({"wrong": _wrong(prop, records, target, stated, said[prop.name][FUSION])} if detail else {}),
         }
     same = same_records(truth, said, ROUNDS if compare else 0)
     found = {"properties": result, "mean_macro_f1": _means(result), "same": same}
@@ -114,6 +117,27 @@ def _by_regime(
             "promised": model.target_precision if kept else None,
         }
     return found
+
+
+def _wrong(
+    prop: Property, records: Sequence[Record], target: FloatArray, stated: Flags, made: MemberPrediction
+) -> list[dict[str, Any]]:
+    """The wrong values that it would assert and is surest of; `stated` is empty for a value outside the classes."""
+    rows = np.flatnonzero(stated & made.distribution.present)
+    own = made.take(rows)
+    p = np.nan_to_num(own.distribution.probabilities)
+    _, asserted = answered(prop, p, own.order[:, 0], own.thresholds)
+    at = np.argwhere(asserted & (target[rows] == 0))
+    surest = sorted(at.tolist(), key=lambda ik: (-p[ik[0], ik[1]], records[rows[ik[0]]].id))[:WRONG]
+    return [
+        {
+            "record": records[rows[i]].id,
+            "answered": prop.classes[k],
+            "confidence": float(p[i, k]),
+            "stated": [prop.classes[int(c)] for c in np.flatnonzero(target[rows[i]])],
+        }
+        for i, k in surest
+    ]
 
 
 def _figures(prop: Property, target: FloatArray, made: MemberPrediction, detail: bool) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from enrich.classifiers.base import Classifier, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.extras import require
 from enrich.classifiers.model.metrics import Indices
-from enrich.classifiers.model.out_of_fold import MemberSpec, fit_classifier
+from enrich.classifiers.model.out_of_fold import MemberSpec, dataset_digest, fit_classifier
+from enrich.classifiers.page import MEANINGS, render, today
 from enrich.classifiers.registry import classifier_class
 from enrich.classifiers.stored import json_values
 from enrich.classifiers.tables import Table
@@ -22,7 +24,7 @@ from enrich.errors import InputError
 from enrich.graph.labels import class_names
 from enrich.graph.record_files import read_splits
 from enrich.learn.intervals import Scored, resamples
-from enrich.learn.plots import Panel, panels_figure, save
+from enrich.learn.plots import Panel, embedded, panels_figure, save
 from enrich.learn.split_records import read_records_of
 from enrich.learn.training_set import training_set
 from enrich.workspace import Workspace
@@ -64,14 +66,29 @@ class Study:
         return Table(self.columns, self.rows, self.question, range(1, len(self.columns)))
 
     def write(self, folder: Path) -> list[Path]:
-        """Write NAME.json, NAME.md (the table and the conclusion) and NAME.png; returns their paths."""
+        """Write NAME.json, NAME.html, NAME.md (the table and the conclusion) and NAME.png; returns their paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{self.name}.{end}" for end in ("json", "md", "png")]
+        paths = [folder / f"{self.name}.{end}" for end in ("json", "html", "md", "png")]
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         paths[0].write_text(text + "\n", encoding="utf-8")
-        paths[1].write_text(f"{self.table().markdown()}\n{self.conclusion}\n", encoding="utf-8")
-        save(panels_figure(self.panels), paths[2])
+        figure = panels_figure(self.panels)
+        paths[1].write_text(self._page(embedded(figure, self.question)), encoding="utf-8")
+        paths[2].write_text(f"{self.table().markdown()}\n{self.conclusion}\n", encoding="utf-8")
+        save(figure, paths[3])
         return paths
+
+    def _page(self, figure: Markup) -> str:
+        about = {term: said for term, said in self.setting.items() if not isinstance(said, Mapping)}
+        return render(
+            "study.html",
+            package="enrich",
+            measures=[name for name in MEANINGS if name in self.columns or name == "95 %"],
+            title=f"{self.question} {about.get('profile', '')}, {today()}",
+            verdict=self.conclusion,
+            about={"date": today(), **about},
+            study=self,
+            figure=figure,
+        )
 
 
 @dataclass(frozen=True)
@@ -84,10 +101,15 @@ class Material:
     museum: str
     names: Callable[[Sequence[str]], Mapping[str, str]]
     seed: int = 0
+    profile: str = ""
 
     def setting(self, **rest: Any) -> dict[str, Any]:
         """What every study says of itself."""
+        held_out = Dataset(self.held_out, self.train.properties)
+        digests = {"train": dataset_digest(self.train), self.split: dataset_digest(held_out)}
         return {
+            "profile": self.profile,
+            "data": ", ".join(f"{name} sha256 {digest}" for name, digest in digests.items()),
             "train records": len(self.train),
             f"{self.split} records": len(self.held_out),
             "classes": {p.name: len(p.classes) for p in self.train.properties},
@@ -143,6 +165,7 @@ def gather(
         workspace.profile.museum,
         lambda iris: class_names(workspace.store, iris, workspace.profile.prefixes),
         seed,
+        workspace.profile.name,
     )
 
 

@@ -53,7 +53,7 @@ def test_a_study_writes_its_files_and_shows_its_conclusion(
     assert "conclusion" in said.out
     assert "transfer.png" in said.err
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
-        "transfer.json", "transfer.md", "transfer.png",
+        "transfer.html", "transfer.json", "transfer.md", "transfer.png",
     ]  # fmt: skip
 
 

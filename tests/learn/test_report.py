@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from enrich.classifiers.data import Record
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
 from enrich.learn.report.page import page
 from enrich.learn.training import train
+from tests.browser import DESK, PHONE, faults_at, faults_in_print
 from tests.classifiers.museum import BASE, PROPERTIES
 from tests.learn.test_training import PROFILE, FakeWorkspace, property_profile, write_splits
 from tests.two_modalities import FAST, fused_model, told
@@ -53,17 +55,19 @@ def run(model: Path, folder: Path, **rest: Any) -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """Tags that are open in the end, addresses, and the text."""
+    """Tags that are open in the end, addresses of what it loads, links, and the text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
+        self.links: list[str] = []
         self.words = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "srcset", "data", "action")]
+        self.links += [v or "" for k, v in attrs if k == "href"]
         if tag not in ("meta", "br", "img"):
             self.open.append(tag)
 
@@ -78,8 +82,10 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(report: Path) -> Non
     html = (report / "report.html").read_text()
     found = Page(html)
     assert found.open == []
-    assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in found.addresses)
-    assert sum(address.startswith("data:") for address in found.addresses) == 1 + 3 * 2 + 3 * 3
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in found.addresses)
+    assert len(found.addresses) == 1 + 3 * 2 + 3 * 3
+    assert all(link.startswith(("#", f"{BASE}object/")) for link in found.links)
+    assert all(f'id="{link[1:]}"' in html for link in found.links if link.startswith("#"))
     assert not re.search(r"<script|@import|url\(|<link", html)
     assert sorted(p.name for p in report.iterdir()) == ["report.html", "report.json"]
 
@@ -109,6 +115,73 @@ def test_the_page_has_every_part(report: Path) -> None:
     ):
         assert heading in words, heading
     assert "without tabular" in words
+
+
+def test_the_page_begins_with_what_a_curator_asks_and_can_be_cited(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    said = [r for p in data["properties"].values() for r in p["regimes"].values()]
+    asked, answered, asserted, right = (
+        sum(r[key] for r in said) for key in ("records", "answered", "asserted", "right")
+    )
+    html = (report / "report.html").read_text()
+    (first,) = re.findall(r'<p class="verdict">(.*?)</p>', html)
+    assert first == (
+        f"Of 100 gaps it answers {100 * answered / asked:.0f}; "
+        f"of 100 answers {100 * right / asserted:.0f} are right."
+    )
+    (title,) = re.findall(r"<title>(.*?)</title>", html)
+    assert title == f"Evaluation of the model {data['model'][:12]} on dev, made-up, {data['made']}"
+    words = Page(html).words
+    assert f"To cite this page: {title} (160 records of dev, sha256 {data['data']})." in words
+    assert "Expected calibration error" in words
+
+
+def test_a_page_without_an_answer_says_so(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    for said in data["properties"].values():
+        said["wrong"] = []
+        for regime in said["regimes"].values():
+            regime.update(answered=0, asserted=0, right=0, precision=None)
+    words = Page(page(data, {})).words
+    assert "gaps: it is not sure enough of any." in words
+    assert "None: whatever it would answer here is right." in words
+
+
+def test_wrong_answers_are_listed_the_surest_first_and_lead_to_their_records(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    stated = {r.id: r for r in RECORDS[:160]}
+    found = Page((report / "report.html").read_text())
+    listed = 0
+    for name, said in data["properties"].items():
+        sure = [w["confidence"] for w in said["wrong"]]
+        assert sure == sorted(sure, reverse=True)
+        wrong = sum(r["asserted"] - r["right"] for r in said["regimes"].values())
+        assert len(said["wrong"]) == min(wrong, 10)
+        for w in said["wrong"]:
+            assert w["answered"] not in stated[w["record"]].known[name]
+            assert set(w["stated"]) <= set(stated[w["record"]].known[name])
+            assert w["record"] in found.links
+            listed += 1
+    assert listed > 0
+
+
+def test_a_record_that_is_no_web_address_is_no_link(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    for said in data["properties"].values():
+        for w in said["wrong"]:
+            w["record"] = "javascript:alert(1)"
+    assert all(link.startswith("#") for link in Page(page(data, {})).links)
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_nothing_is_wider_than_the_screen_but_tables_that_show_that_they_scroll(
+    report: Path, browser: Browser, width: int
+) -> None:
+    assert faults_at(browser, report / "report.html", width) == []
+
+
+def test_nothing_is_cut_off_on_paper(report: Path, browser: Browser) -> None:
+    assert faults_in_print(browser, report / "report.html") == []
 
 
 def test_the_json_holds_the_same_figures(report: Path) -> None:

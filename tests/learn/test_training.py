@@ -60,6 +60,7 @@ class FakeReader:
     def __init__(self, records: list[Record]) -> None:
         self.records = {r.id: r for r in records}
         self.vocabulary = ("",)
+        self.profile = PROFILE
 
     def spellings(self) -> dict[str, dict[str, str]]:
         return {}

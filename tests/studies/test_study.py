@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser
 
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.plots import Panel
 from enrich.studies.study import Study, first_candidates, fit, gather
+from tests.browser import DESK, PHONE, faults_at, faults_in_print
 from tests.classifiers.museum import PROPERTIES
 from tests.learn.test_training import FakeWorkspace, write_splits
 from tests.studies.material import material
@@ -31,13 +34,36 @@ def made() -> Study:
 
 def test_it_writes_json_a_table_and_a_small_picture(tmp_path: Path) -> None:
     paths = made().write(tmp_path / "new" / "folder")
-    assert [p.name for p in paths] == ["made.json", "made.md", "made.png"]
+    assert [p.name for p in paths] == ["made.json", "made.html", "made.md", "made.png"]
     data = json.loads(paths[0].read_text())
     assert data["table"][0] == {"what": "a|b", "records": 1, "figure": 0.12345}
     assert data["table"][1]["figure"] is None
-    assert data["conclusion"] in paths[1].read_text()
-    assert paths[2].read_bytes().startswith(b"\x89PNG")
-    assert paths[2].stat().st_size < 100_000
+    assert data["conclusion"] in paths[2].read_text()
+    assert paths[3].read_bytes().startswith(b"\x89PNG")
+    assert paths[3].stat().st_size < 100_000
+
+
+def test_its_page_begins_with_the_question_and_the_conclusion_and_fits(
+    tmp_path: Path, browser: Browser
+) -> None:
+    rows = [(f"<b>setting {i}</b> with a long name", 1000 * i, *[0.12345] * 9) for i in range(30)]
+    columns = ("what", "records", *(f"a figure of {i}" for i in range(8)), "ECE")
+    setting = {
+        "profile": "made-up",
+        "data": "train sha256 " + "0a" * 32,
+        "classes": {"place": ["one", "two"]},
+    }
+    study = Study("made", "Why?", columns, rows, "So.", setting, PANELS)
+    page = study.write(tmp_path)[1]
+    text = page.read_text()
+    assert re.search(r"<title>Why\? made-up, \d{4}-\d\d-\d\d</title>", text)
+    assert '<p class="verdict">So.</p>' in text
+    assert "<dt>place</dt><dd>one, two</dd>" in text
+    assert "<b>" not in text
+    assert '<a href="#is-ece">ECE</a>' in text
+    for width in (PHONE, DESK):
+        assert faults_at(browser, page, width) == []
+    assert faults_in_print(browser, page) == []
 
 
 def test_material_is_read_by_the_splits_and_drawn_for_the_seed(tmp_path: Path) -> None:
@@ -52,6 +78,8 @@ def test_material_is_read_by_the_splits_and_drawn_for_the_seed(tmp_path: Path) -
     assert some.train.records == gather(workspace, splits, records=50, seed=3).train.records
     assert not {r.id for r in some.train.records} & {r.id for r in some.held_out}
     assert some.setting()["train records"] == 50
+    assert some.setting()["profile"] == "made-up"
+    assert some.setting()["data"] != whole.setting()["data"]
 
 
 def test_a_split_without_records_is_a_sentence(tmp_path: Path) -> None:

@@ -7,17 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from pyoxigraph import NamedNode
 
-from enrich.classifiers.data import Record
+from enrich import __version__
+from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.fusion.base import PassThrough
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.model import Model
-from enrich.graph.labels import class_names, group_names, told_apart
+from enrich.classifiers.model.out_of_fold import dataset_digest
+from enrich.classifiers.page import render, today
+from enrich.graph.labels import class_names, group_names, record_names, told_apart
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
+from enrich.learn.report.verdict import answers, right, verdict
 from enrich.ontology.profiles import Profile
+from enrich.ontology.terms import is_iri
 from enrich.workspace import Workspace
+
+MEASURES = (
+    "records", "outside", "macro-F1", "accuracy", "95 %", "ECE", "Brier", "coverage", "precision", "regime",
+    "promised", "recall", "F1",
+)  # fmt: skip
 
 
 def account(
@@ -31,6 +41,10 @@ def account(
     labels = {p.name: p.label for p in profile.properties}
     training = model.training
     return {
+        "made": today(),
+        "software": __version__,
+        "profile": profile.name,
+        "data": dataset_digest(Dataset(records, model.properties)),
         "records": len(records),
         "hidden": [*(["all known values"] if hide_known else []), *without],
         "labels": {p.name: labels.get(p.name, p.name) for p in model.properties},
@@ -59,6 +73,12 @@ def write_report(folder: Path, result: Mapping[str, Any], workspace: Workspace) 
     kept = [found for by in result["promises"].values() for found in by.values()]
     groups = dict.fromkeys(group for found in kept for group in found["groups"])
     names |= group_names(workspace.store, groups, workspace.profile.prefixes)
+    wrong = [w["record"] for said in result["properties"].values() for w in said["wrong"]]
+    names |= told_apart(
+        wrong,
+        record_names(workspace.reader, map(NamedNode, filter(is_iri, wrong))),
+        workspace.profile.prefixes,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**result, "names": names}, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -67,26 +87,41 @@ def write_report(folder: Path, result: Mapping[str, Any], workspace: Workspace) 
 
 def page(result: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
     """The page of an evaluation with detail; `names` of IRIs, short forms where there is none."""
-    environment = Environment(
-        loader=PackageLoader("enrich", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "share": share, "span": span}
     result = _without_echo(result)
     iris = [iri for said in result["properties"].values() for iri in _classes(said)]
     known = told_apart(iris, {}) | dict(names or {})
     modalities = list(result["mean_macro_f1"])
-    return environment.get_template("report.html").render(
+    sections = [_section(name, said, result, known) for name, said in result["properties"].items()]
+    return render(
+        "report.html",
+        package="enrich",
+        measures=MEASURES,
+        title=f"Evaluation of the model {result['model'][:12]} on {result['split']}, {result['profile']}, {result['made']}",
+        verdict=verdict(result),
+        about=_about(result),
         result=result,
         modalities=modalities,
         colours={m: colour(i) for i, m in enumerate(modalities)},
         name=lambda iri: known.get(iri, iri),
         overview=_overview(result),
-        sections=[_section(name, said, result, known) for name, said in result["properties"].items()],
+        sections=sections,
     )
+
+
+def _about(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the figures were taken with and on, for whoever cites them."""
+    training, fusion = result["training"], result["fusion"]
+    skipped = f"; {result['skipped']:,} more could not be read" if result["skipped"] else ""
+    return {
+        "date": result["made"],
+        "profile": result["profile"],
+        "model": f"sha256 {result['model']}",
+        "data": f"{result['records']:,} records of {result['split']}{skipped}, sha256 {result['data']}",
+        "learnt from": f"{training['records'] or 0:,} records, seed {training['seed']}",
+        "hidden from it": ", ".join(["the property asked for", *result["hidden"]]),
+        "fusion": fusion["name"] + (f": {fusion['note']}" if fusion["note"] else ""),
+        "made by": f"enrich {result['software']}",
+    }
 
 
 def _without_echo(result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,25 +134,6 @@ def _without_echo(result: Mapping[str, Any]) -> Mapping[str, Any]:
     }
     means = {m: v for m, v in result["mean_macro_f1"].items() if m != FUSION}
     return {**result, "properties": properties, "mean_macro_f1": means}
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A figure as the page shows it; – for none."""
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
-
-
-def share(value: Any) -> str:
-    """A share as a percentage; – for none."""
-    return "–" if value is None else f"{value:.0%}"
-
-
-def span(interval: Mapping[str, Any] | None) -> str:
-    """The 95 % interval in brackets; nothing for none."""
-    if not interval or interval["low"] is None:
-        return ""
-    return f"[{interval['low']:.3f}, {interval['high']:.3f}]"
 
 
 def _overview(result: Mapping[str, Any]) -> Markup:
@@ -153,6 +169,9 @@ def _section(
         "id": name,
         "label": result["labels"].get(name, name),
         "said": said,
+        "answers": answers(said),
+        "right": right(said),
+        "alone": [f"F1 {m}" for m in result["mean_macro_f1"] if m != FUSION],
         "classes": _class_rows(detailed, training["classes"].get(name, {})),
         "left_out": training["left_out"].get(name, {}),
         "reliability": _lines(

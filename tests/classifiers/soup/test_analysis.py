@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import Browser
 
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.soup.analysis import Analysis, analyse
@@ -20,6 +21,7 @@ from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
 from enrich.classifiers.soup.pool import pool_members, read_trajectory
 from enrich.classifiers.soup.report import write_analysis, write_comparison
+from tests.browser import DESK, PHONE, faults_at, faults_in_print
 
 
 @pytest.fixture(scope="module")
@@ -148,12 +150,19 @@ def test_what_costs_more_is_seen_to_cost_more(evaluator: Evaluator, split: Pictu
 def test_the_page_is_self_contained(analysis: Analysis, tmp_path: Path) -> None:
     page = write_analysis(analysis, tmp_path / "report")
     text = page.read_text(encoding="utf-8")
-    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert not re.search(r"src=\"(?!data:)|href=\"(?!#)", text)
     assert text.count("data:image/png;base64,") == 5
     for figure in page.parent.glob("*.png"):
         assert figure.stat().st_size < 100_000
     numbers = json.loads((page.parent / "numbers.json").read_text())
     assert len(numbers["distances"]["Jensen–Shannon"]["matrix"]) == 12
+
+
+def test_the_page_fits_a_phone_and_paper(analysis: Analysis, tmp_path: Path, browser: Browser) -> None:
+    page = write_analysis(analysis, tmp_path / "report")
+    assert faults_at(browser, page, PHONE) == []
+    assert faults_at(browser, page, DESK) == []
+    assert faults_in_print(browser, page) == []
 
 
 def test_a_network_compared_with_itself_differs_by_nothing(
