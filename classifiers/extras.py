@@ -9,6 +9,7 @@ LIBRARIES = {
     "report": ("matplotlib",),
     "soup": ("torch", "torchvision", "timm", "matplotlib"),
     "workers": ("celery", "kombu", "redis", "structlog", "prometheus_client"),
+    "pandas": ("pandas",),
     "parquet": ("pyarrow",),
     "study": ("cleanlab",),
 }

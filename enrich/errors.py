@@ -3,7 +3,7 @@
 EnrichError                 exit 1, the base
 ├── SettingsError           exit 2: enrich.toml, an option or an environment variable is wrong
 ├── ProfileError            exit 2: a profile does not parse, or does not fit the graph
-├── InputError              exit 2: a file, an IRI or a literal that cannot be used
+├── InputError              exit 2: a file, an IRI or a literal that cannot be used; a full disk
 ├── StoreError              exit 3: the triplestore refused, failed or is held by another process
 │   ├── StoreUnavailable    … does not answer; worth another try
 │   ├── QueryRefused        … refused the request; another try would fail as well

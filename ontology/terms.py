@@ -105,6 +105,9 @@ ENR = Namespace("https://w3id.org/enrich/ns#")
 AI_GENERATED = AAT["300456841"]
 """AAT "AI generated content": the type of every prediction."""
 
+CREATOR_NAME = NamedNode("http://purl.org/dc/elements/1.1/creator")
+"""Dublin Core's element, whose value is a name; that of dct:creator is an IRI."""
+
 PREFIXES = {name.lower(): str(space) for name, space in globals().items() if isinstance(space, Namespace)}
 """The prefixes that every profile and query file knows: the names above in lower case."""
 
@@ -157,6 +160,10 @@ class Names:
     def shard(self, run_id: str, number: int) -> NamedNode:
         """The graph of a run's shard."""
         return NamedNode(f"{self.graph_prefix}run/{_checked_run_id(run_id)}/{number}")
+
+    def dataset(self, run_id: str) -> NamedNode:
+        """The graphs of a run as one thing: what is described, and cited."""
+        return NamedNode(f"{self.graph_prefix}run/{_checked_run_id(run_id)}")
 
     def model(self, digest: str) -> NamedNode:
         """A model version, by the digest of its folder."""

@@ -195,14 +195,19 @@ class Model:
         *,
         metrics: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
+        documents: Mapping[str, Any] | None = None,
     ) -> str:
-        """Write the model folder whole or not at all; returns the digest. Raises ModelFolderError."""
+        """Write the model folder whole or not at all; returns the digest. Raises ModelFolderError.
+
+        `documents` are written beside the model's own, as JSON, by the names of their files."""
         if metrics is not None:
             self.metrics = metrics
         if training is not None:
             self.training = training
         with staged(folder) as stage:
             self._write(stage)
+            for name, document in (documents or {}).items():
+                write_json(stage / name, document)
             for regime, part in self.regimes.items():
                 part.training = self.training
                 (stage / regime_folder(regime)).mkdir()

@@ -1,12 +1,16 @@
-"""The `enrich` command: one line on stderr and an exit code for whatever goes wrong.
+"""The `enrich` command: one line on stderr and an exit code for whatever goes wrong, as JSON where --json is said.
 
-Exit codes: 0 done; 1 anything else; 2 a setting, option, profile or input file; 3 the store; 4 a model;
-5 the shapes; 6 a run; 7 the broker; 130 interrupted.
+Exit codes: 0 done, and when whoever read our output has gone; 1 anything else; 2 a setting, option, profile or file;
+3 the store; 4 a model; 5 the shapes; 6 a run; 7 the broker; 130 interrupted.
 """
 
+import errno
+import io
+import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from typer import Abort, TyperException
 from typer.main import get_command
@@ -20,28 +24,30 @@ from enrich.show.terminal import printable
 INTERRUPTED = 130
 GLOBAL_FLAGS = ("--debug",)
 GLOBAL_OPTIONS = ("--config",)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
+    _write_every_letter()
     try:
-        return _run(arguments)
+        return _said(_run(arguments), arguments)
     except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
+        return _said(("interrupted", INTERRUPTED, "Interrupted"), arguments)
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         # Whoever read our output has gone (`enrich query … | head`): nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        _let_go_of_stdout()
+        return 0
     except Exception as error:
         if "--debug" in arguments:
             raise
-        line = explained(error)
-        if line is None:
-            return _fail(
-                f"unforeseen {type(error).__name__}: {error} (run it again with --debug to see where)", 1
-            )
-        return _fail(*line)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            _let_go_of_stdout()
+        unforeseen = f"unforeseen {type(error).__name__}: {error} (run it again with --debug to see where)", 1
+        return _said((*(explained(error) or unforeseen), type(error).__name__), arguments)
 
 
 def explained(error: Exception) -> tuple[str, int] | None:
@@ -57,6 +63,8 @@ def explained(error: Exception) -> tuple[str, int] | None:
         return why, 2
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", 2
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return f"cannot write: {error.strerror}; make room, and run it again", 2
     return None
 
 
@@ -77,7 +85,11 @@ def hoist(arguments: list[str]) -> list[str]:
     return front + rest
 
 
-def _run(arguments: list[str]) -> int:
+Failure = tuple[str, int, str]
+"""A sentence, its exit code, and the kind of error."""
+
+
+def _run(arguments: list[str]) -> int | Failure:
     try:
         result = get_command(application).main(
             arguments or ["--help"], prog_name="enrich", standalone_mode=False
@@ -85,14 +97,38 @@ def _run(arguments: list[str]) -> int:
     except TyperException as error:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "enrich"
-        return _fail(f"{error.format_message()} (see: {verb} --help)", error.exit_code)
+        return f"{error.format_message()} (see: {verb} --help)", error.exit_code, "UsageError"
     except Abort:
-        return _fail("stopped", 1)
+        return "stopped", 1, "Stopped"
     if result == INTERRUPTED:
-        return _fail("interrupted", INTERRUPTED)
+        return "interrupted", INTERRUPTED, "Interrupted"
+    sys.stdout.flush()
     return result if isinstance(result, int) else 0
 
 
-def _fail(sentence: str, code: int) -> int:
-    sys.stderr.write(f"enrich: {printable(' '.join(sentence.split()))}\n")
+def _said(result: int | Failure, arguments: Sequence[str]) -> int:
+    """The exit code, once what failed was said on stderr: stdout is for answers alone."""
+    if isinstance(result, int):
+        return result
+    sentence, code, kind = result
+    text = printable(" ".join(sentence.split()))
+    if "--json" in arguments:
+        text = json.dumps({"error": {"message": text, "exit_code": code, "kind": kind}}, ensure_ascii=False)
+    else:
+        text = f"enrich: {text}"
+    sys.stderr.write(f"{text}\n")
     return code
+
+
+def _write_every_letter() -> None:
+    """Files and pipes get UTF-8, as CSV, JSON and RDF ask for; a terminal that lacks a letter gets its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _let_go_of_stdout() -> None:
+    """What could not be written is not tried again when the process ends."""
+    with suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

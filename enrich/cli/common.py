@@ -29,6 +29,7 @@ from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
 from enrich.errors import InputError
 from enrich.graph.record_files import read_records
+from enrich.settings.loading import FILE_NAME, Settings
 from enrich.show.tables import print_table
 from enrich.show.terminal import printable
 from enrich.workspace import Workspace
@@ -76,6 +77,15 @@ def write_json(data: Any) -> None:
 def say(text: str) -> None:
     """A line for a person, on stderr: stdout is for the answer."""
     sys.stderr.write(printable(text) + "\n")
+
+
+def warn_of_example(settings: Settings) -> None:
+    """Say it where the IRIs that enrich makes are nobody's: they cannot be cited, and those of two museums are alike."""
+    if settings.is_example:
+        where = settings.source or FILE_NAME
+        say(
+            f"the IRIs made here begin with {settings.base}, an example: set base in {where} to one that you own"
+        )
 
 
 def ask(question: str, otherwise: str) -> None:

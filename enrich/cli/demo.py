@@ -1,12 +1,14 @@
 """The verb demo: a museum of our own, from its gaps to one prediction's provenance."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from enrich.classifiers.extras import absent
-from enrich.cli.common import Bars, say
+from enrich.cli.common import Bars, Json, say, write_json
 from enrich.demo.tour import tour
 
 EXAMPLES = {"demo": "enrich demo /tmp/museum --records 500"}
@@ -18,9 +20,15 @@ def demo(
     ),
     records: Annotated[int, typer.Option("--records", min=50, help="How many objects.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", help="Another seed makes another museum.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Fill a made museum's gaps, and compare with the truth."""
     if why := absent("image"):
         say(f"nothing is learnt from pictures: {why}")
     with Bars("making a museum") as bars:
-        tour(folder, records=records, seed=seed, pictures=why is None, progress=bars)
+        console = Console(highlight=False, stderr=as_json)
+        scores = tour(
+            folder, records=records, seed=seed, pictures=why is None, progress=bars, console=console
+        )
+    if as_json:
+        write_json({"folder": str(folder), "records": records, "properties": [asdict(s) for s in scores]})

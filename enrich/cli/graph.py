@@ -11,17 +11,27 @@ import typer
 
 from enrich.classifiers.model.verified import open_folder
 from enrich.cli import draft
-from enrich.cli.common import Bars, Json, example, open_workspace, promised, say, write_json, write_table
+from enrich.cli.common import (
+    Bars,
+    Json,
+    example,
+    open_workspace,
+    promised,
+    say,
+    warn_of_example,
+    write_json,
+    write_table,
+)
 from enrich.errors import ProfileError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.ontology.profile_files import load_profile, profile_names, profile_text
-from enrich.settings.loading import write_initial
+from enrich.settings.loading import EXAMPLE_BASE, load_settings, write_initial
 
 EXAMPLES = {
-    "init": "enrich init silk --profile silknow\ncd silk",
+    "init": "enrich init silk --profile silknow --base https://data.museum.example/enrich/\ncd silk",
     "gaps": "enrich gaps --model model --json",
 }
 
@@ -31,13 +41,31 @@ def init(
     profile: Annotated[
         str, typer.Option("--profile", help="A profile's name (enrich profile list), or a TOML file.")
     ] = "silknow",
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="IRI",
+            help="Start of every IRI that enrich makes: one that you own. Asked otherwise.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write enrich.toml anew when there is one.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write DIR/enrich.toml for the embedded store."""
     load_profile(profile)
     known = profile in profile_names()
-    written = write_initial(folder, profile if known else str(Path(profile).resolve()), force=force)
-    say(f"wrote {written}; next, in {folder}: enrich load FILE…")
+    if base is None and sys.stdin.isatty() and not as_json:
+        base = str(
+            typer.prompt("Start of every IRI that enrich makes, one that you own", default=EXAMPLE_BASE)
+        )
+    named = profile if known else str(Path(profile).resolve())
+    written = write_initial(folder, named, base=base or EXAMPLE_BASE, force=force)
+    if as_json:
+        write_json({"settings": str(written), "profile": named, "base": load_settings(written).base})
+    else:
+        say(f"wrote {written}; next, in {folder}: enrich load FILE…")
+    warn_of_example(load_settings(written))
 
 
 def gaps(
@@ -98,7 +126,7 @@ def profile_list(as_json: Json = False) -> None:
     found = [load_profile(name) for name in profile_names()]
     rows = [(p.name, p.title, ", ".join(q.name for q in p.properties)) for p in found]
     if as_json:
-        write_json([{"name": n, "title": t, "properties": q.split(", ")} for n, t, q in rows])
+        write_json({"profiles": [{"name": n, "title": t, "properties": q.split(", ")} for n, t, q in rows]})
     else:
         write_table(("profile", "title", "properties"), rows)
 

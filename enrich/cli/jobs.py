@@ -34,7 +34,7 @@ def jobs(as_json: Json = False) -> None:
         found = list_jobs(workspace)
         rows = [(j.job, j.kind, _state(j, workspace), *_FIGURES(j)) for j in found]
     if as_json:
-        write_json([job.as_dict() for job in found])
+        write_json({"jobs": [job.as_dict() for job in found]})
         return
     heads = ("job", "kind", "state", "started", "gaps", "answered", "failed", "seconds left")
     write_table(heads, rows, numbers=(4, 5, 6, 7))
@@ -109,12 +109,16 @@ def cancel(job_id: JobId, dry_run: DryRun = False, yes: Yes = False, as_json: Js
         say(f"cancelled {found.run.run}; {dropped:,} graphs dropped")
 
 
-def pause(job_id: JobId) -> None:
+def pause(job_id: JobId, as_json: Json = False) -> None:
     """Let a job rest; others go on. `enrich resume` lets it go on."""
     with open_workspace() as workspace:
         found = find_open_job(workspace, job_id)
         Plan(workspace.store, workspace.names, found.iri).pause()
-    say(f"paused {found.run.run}; go on with: enrich resume {found.run.run.rpartition('/')[2]}")
+    job_id = found.run.run.rpartition("/")[2]
+    if as_json:
+        write_json({"job": job_id, "run": found.run.run, "state": "paused"})
+    else:
+        say(f"paused {found.run.run}; go on with: enrich resume {job_id}")
 
 
 def resume(

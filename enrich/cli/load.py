@@ -89,7 +89,7 @@ def load(
         )
         reports, told = (_replace if replace else _add)(workspace, files, manner, bars)
     if as_json:
-        write_json(_loaded(reports) if told is None else {"loaded": _loaded(reports), **_told(*told)})
+        write_json(_loaded(reports) | ({} if told is None else _told(*told)))
     else:
         _show(reports)
         if told is not None:
@@ -187,12 +187,12 @@ def _by_path(reports: Sequence[LoadReport]) -> list[dict[str, Any]]:
     ]
 
 
-def _loaded(reports: Sequence[LoadReport]) -> Any:
-    """What was loaded, for JSON: each document, of many their sums."""
-    if len(reports) <= FEW:
-        return [asdict(report) for report in reports]
-    said = [asdict(report) for report in reports if report.account or report.refused]
-    return {"files": len(reports), "paths": _by_path(reports), "told": len(said), "first_told": said[:SHOWN]}
+def _loaded(reports: Sequence[LoadReport]) -> dict[str, Any]:
+    """What was loaded, for JSON: the sums of each path, and each document; of many the first of which more is told."""
+    told = [report for report in reports if report.account or report.refused]
+    shown = reports if len(reports) <= FEW else told[:SHOWN]
+    counts = {"files": len(reports), "told": len(told)}
+    return {**counts, "paths": _by_path(reports), "documents": [asdict(report) for report in shown]}
 
 
 def _graphs(graphs: Sequence[str]) -> str:
@@ -209,7 +209,8 @@ def graphs(as_json: Json = False) -> None:
             for name in store.graphs(beside=workspace.names.base)
         ]
     if as_json:
-        write_json([dict(zip(("graph", "statements", "sources"), row, strict=True)) for row in rows])
+        names = ("graph", "statements", "sources")
+        write_json({"graphs": [dict(zip(names, row, strict=True)) for row in rows]})
     else:
         told = [(name, count, ", ".join(s for s in sources if s != name)) for name, count, sources in rows]
         write_table(("graph", "statements", "came from"), told, numbers=(1,))
@@ -219,6 +220,7 @@ def drop(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Its IRI (enrich graphs lists them).")],
     dry_run: DryRun = False,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Drop a graph of facts with all that it says. It asks first; enrich's own graphs are refused."""
     name = named_node(graph)
@@ -228,13 +230,13 @@ def drop(
         count = workspace.store.count(name)
         if not count:
             raise InputError(f"there is no graph {graph}; enrich graphs lists those that are there")
-        if dry_run:
-            say(f"would be dropped: {graph} with its {count:,} statements")
-            return
-        if not yes:
-            ask(f"drop {graph} with its {count:,} statements?", LOOK_FIRST)
-        workspace.store.drop(name)
-        workspace.store.update(
-            register_of(workspace.store, workspace.names.graph_prefix).forgetting([name]), idempotent=True
-        )
-    say(f"dropped {graph}: {count:,} statements")
+        if not dry_run:
+            if not yes:
+                ask(f"drop {graph} with its {count:,} statements?", LOOK_FIRST)
+            workspace.store.drop(name)
+            register = register_of(workspace.store, workspace.names.graph_prefix)
+            workspace.store.update(register.forgetting([name]), idempotent=True)
+    if as_json:
+        write_json({"graph": graph, "statements": count, "dry_run": dry_run})
+    else:
+        say(f"{'would be dropped' if dry_run else 'dropped'}: {graph} with its {count:,} statements")

@@ -267,7 +267,7 @@ def models(
         folders = [load_settings(CONFIG.get()).folder]
     found = [model for folder in folders for model in find_models(folder)]
     if as_json:
-        write_json([model.as_dict() for model in found])
+        write_json({"models": [model.as_dict() for model in found]})
         return
     rows = [
         (m.folder, m.digest[:12], m.state, ", ".join(m.classifiers), ", ".join(m.properties), m.mean_macro_f1)

@@ -45,7 +45,12 @@ def _head() -> Iterator[str]:
 def _verbs() -> Iterator[str]:
     yield "## Commands"
     yield ""
-    yield "`--config FILE` and `--debug` may stand anywhere on the line. With `--json`, stdout holds JSON alone."
+    yield (
+        "`--config FILE` and `--debug` may stand anywhere on the line. With `--json` stdout holds one JSON object and nothing "
+        'else: lists have names (`enrich runs --json` is `{"runs": […]}`), and `enrich query NAME --json` answers as '
+        "SPARQL 1.1 Query Results JSON. Files and pipes are written in UTF-8. `worker` and `beat`, which work until they are "
+        "stopped, log JSON to stderr, an object a line."
+    )
     for words in [[], *(words for words in verb_names())]:
         yield ""
         yield f"### {' '.join(['enrich', *words])}"
@@ -148,7 +153,13 @@ def _queries() -> Iterator[str]:
 def _exit_codes() -> Iterator[str]:
     yield "## Exit codes"
     yield ""
-    yield "What goes wrong is said in one line on stderr. 0 is success, 130 an interruption; otherwise:"
+    yield (
+        "What goes wrong is said in one line on stderr; with `--json` that line is an object, such as "
+        '`{"error": {"message": "no run is called …", "exit_code": 6, "kind": "RunError"}}`, and stdout is empty. 0 is '
+        "success, also when whoever read the output has gone (`enrich query … | head`); 130 an interruption. `run`, `load`, "
+        "`health`, `profile check` and `job --follow` answer in full and still end with a code of their own where their help "
+        "says so. Otherwise:"
+    )
     yield ""
     yield "```"
     yield from (inspect.getdoc(errors) or "").splitlines()[2:]

@@ -20,15 +20,16 @@ from enrich.cli.common import (
     open_workspace,
     records_named,
     say,
+    warn_of_example,
     write_json,
     write_table,
 )
 from enrich.cli.options import LOOK_FIRST, DryRun, Limit, Properties, RecordsFile, Yes
-from enrich.errors import InputError
+from enrich.errors import InputError, RunError
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
-from enrich.runs.export.plain import Choice, PlainReport, export_plain
-from enrich.runs.export.run_file import export_run
+from enrich.runs.export.plain import FORMATS, Choice, PlainReport, export_plain
+from enrich.runs.export.run_file import export_run, form_of
 from enrich.runs.export.run_graphs import ExportReport
 from enrich.runs.register import find, list_runs
 from enrich.runs.register import retract as take_back
@@ -37,8 +38,8 @@ EXAMPLES = {
     "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
     "runs": "enrich runs --json",
     "retract": "enrich retract 2026-11-20T02-00Z\nenrich retract 2026-11-20T02-00Z --yes",
-    "export": "enrich export --run 2026-11-20T02-00Z --as silknow predictions.ttl\n"
-    "enrich export --as plain --above 0.9 predictions.csv\nenrich export --as plain --accepted --property place places.nt",
+    "export": "enrich export predictions.csv --above 0.9\nenrich export places.nt.gz --accepted --property place\n"
+    "enrich export run.trig --run 2026-11-20T02-00Z\nenrich export predictions.ttl --run 2026-11-20T02-00Z --as silknow",
     "prune": "enrich prune --dry-run\nenrich prune --older-than 30 --yes",
 }
 
@@ -62,7 +63,8 @@ def run(
 ) -> None:
     """Answer the open gaps, all visible at once at the end.
 
-    With --dry-run they are counted, by property, and nothing is answered: `enrich gaps --model` says what to expect."""
+    With --dry-run they are counted, by property, and nothing is answered: `enrich gaps --model` says what to expect.
+    Exit code 6 when every answer failed."""
     with open_workspace() as workspace, Bars("answering") as bars:
         named = records_named(workspace, records)
         chosen = None if named is None else [record.value for record in named]
@@ -84,6 +86,8 @@ def run(
                 "what is answered is kept, unseen: the same command goes on; enrich runs, then enrich retract RUN, drops it"
             )
             raise
+        if summary.run is not None:
+            warn_of_example(workspace.settings)
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
         pictures = summary.pictures and asdict(summary.pictures)
@@ -91,7 +95,15 @@ def run(
         write_json(
             {name: getattr(summary, name) for name in fields} | {"pictures": pictures, "regimes": regimes}
         )
-        return
+    else:
+        _show_summary(summary)
+    if summary.failed and not summary.predicted + summary.abstained:
+        say("every answer failed, see: enrich query abstentions")
+        raise typer.Exit(RunError.exit_code)
+
+
+def _show_summary(summary: pipeline.RunSummary) -> None:
+    """What a run did, what is expected of it, and what to do next."""
     rows = [(summary.records, summary.predicted, summary.abstained, summary.failed, f"{summary.seconds:.1f}")]
     write_table(("records", "predicted", "abstained", "failed", "seconds"), rows, numbers=(0, 1, 2, 3, 4))
     _show_expected(summary.expected)
@@ -132,7 +144,7 @@ def runs(as_json: Json = False) -> None:
     with open_workspace() as workspace:
         found = list_runs(workspace)
     if as_json:
-        write_json([{**asdict(r), "expected": _regimes(r.expected)} for r in found])
+        write_json({"runs": [{**asdict(r), "expected": _regimes(r.expected)} for r in found]})
         return
     rows = [(r.run, r.state, r.started, r.predicted, r.abstained, r.failed) for r in found]
     write_table(("run", "state", "started", "predicted", "abstained", "failed"), rows, numbers=(3, 4, 5))
@@ -178,7 +190,13 @@ def retract(
 
 
 def export(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; - is stdout.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="File to write: .trig .nq, or plain .nt .ttl .jsonld .csv .parquet; also .gz; - is stdout.",
+        ),
+    ],
     run: Annotated[
         str | None,
         typer.Option(
@@ -188,13 +206,13 @@ def export(
         ),
     ] = None,
     form: Annotated[
-        Literal["trig", "nq", "silknow", "plain"],
+        Literal["trig", "nq", "silknow", "plain"] | None,
         typer.Option(
             "--as",
-            help="trig or nq: our own pattern, whole; silknow: what ADASilk reads; plain: record predicate value, as "
-            ".nt .ttl .jsonld .csv or .parquet.",
+            help="trig or nq: our own pattern, whole; silknow: what ADASilk reads; plain: record predicate value. "
+            "Otherwise what the file's name says.",
         ),
-    ] = "trig",
+    ] = None,
     above: Annotated[
         float,
         typer.Option("--above", metavar="P", min=0, max=1, help="plain: answers that are at least so sure."),
@@ -213,10 +231,11 @@ def export(
 
     The file appears whole or not at all. plain has what is current: of the runs that answered a gap the newest, without
     what a curator rejected, and with what was put in instead. CSV and Parquet have the names of records and values."""
+    form = form or form_of(target, whole=run is not None)
     if form != "plain" and (above or accepted or properties):
-        raise InputError("--above, --accepted and --property go with --as plain")
+        raise InputError(f"--above, --accepted and --property go with plain statements: {', '.join(FORMATS)}")
     if form != "plain" and run is None:
-        raise InputError(f"--as {form} writes one run: say which by --run (enrich runs lists them)")
+        raise InputError(f"{form} writes one run: say which by --run (enrich runs lists them)")
     with open_workspace() as workspace, Bars("writing"), _written_to(target, form, dry_run) as place:
         found = NamedNode(find(workspace, run).run) if run is not None else None
         if form == "plain" or found is None:

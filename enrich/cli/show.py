@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,8 @@ from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import Term, named_node
+from enrich.runs.citation import Citation, cite
+from enrich.runs.register import Run, run_meant
 from enrich.show.explaining import explain_shown
 from enrich.show.named import any_term, run_named, settable, term
 from enrich.show.naming import with_names
@@ -25,7 +28,7 @@ SHOWN_ROWS = 100
 
 EXAMPLES = {
     "query": "enrich query predictions --labels --format csv\nenrich query predictions --set property=place --set confidence=0.9 --set order=-confidence --set limit=20\nenrich query mine.rq --format json",
-    "show": "enrich show https://data.example.org/object/17\n"
+    "show": "enrich show https://data.example.org/object/17\nenrich show 2026-11-20T02-00Z\n"
     "enrich show https://data.example.org/object/17 --explain --model model --out explanations",
 }
 
@@ -94,7 +97,8 @@ def _list_queries(as_json: bool) -> None:
     found = [named_query(name) for name in query_names()]
     rows = [(q.name, ", ".join(settable(q)), q.description) for q in found]
     if as_json:
-        write_json([dict(zip(("name", "parameters", "description"), row, strict=True)) for row in rows])
+        names = ("name", "parameters", "description")
+        write_json({"queries": [dict(zip(names, row, strict=True)) for row in rows]})
     else:
         write_table(("query", "parameters", "what it answers"), rows)
 
@@ -111,7 +115,10 @@ def _table(answer: Answer) -> None:
 
 
 def show(
-    record: Annotated[str, typer.Argument(metavar="RECORD", help="The record's IRI.")],
+    record: Annotated[
+        str,
+        typer.Argument(metavar="RECORD", help="The record's IRI; or a run's, or the end of it, to cite it."),
+    ],
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Ask the model anew, and say what each current answer went by."),
@@ -132,7 +139,7 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a record's answers with their whole provenance.
+    """Show a record's answers with their whole provenance; or how to cite a run.
 
     For each answer: its candidates, the evidence of each modality, the models with their digests, the run,
     the reviews, and what it supersedes. With --explain also each modality's part in the fusion, the words and
@@ -140,6 +147,9 @@ def show(
     if not explain and (model is not None or out is not None):
         raise InputError("--model and --out go with --explain")
     with open_workspace() as workspace:
+        if (run := run_meant(workspace, record)) is not None:
+            _cite(cite(workspace, run.run), run, as_json)
+            return
         data = show_record(workspace, named_node(record))
         if explain:
             explain_shown(workspace, data, model, out)
@@ -147,3 +157,26 @@ def show(
         write_json(data)
     else:
         console().print(record_tree(data))
+
+
+def _cite(cited: Citation, run: Run, as_json: bool) -> None:
+    """A run with what a citation needs."""
+    if as_json:
+        write_json({**asdict(run), **asdict(cited), "citation": cited.text})
+        return
+    rows = [
+        ("run", cited.run),
+        ("title", cited.title),
+        ("creator", cited.creator or cited.actor),
+        ("licence", cited.licence or "none is said: set licence in enrich.toml before the next run"),
+        ("state", run.state),
+        ("date", cited.date),
+        (
+            "answers",
+            f"{run.predicted or 0:,} predicted, {run.abstained or 0:,} abstained, {run.failed or 0:,} failed",
+        ),
+        *(("model", f"{model.title}, SHA-256 {model.sha256}") for model in cited.models),
+        *(("learned from", f"{data.title}, SHA-256 {data.sha256}") for data in cited.data),
+        ("cite as", cited.text),
+    ]
+    write_table(("what", "value"), rows)

@@ -110,7 +110,7 @@ def train(
         split = source.read(side_of(settings), open_workspace, bars)
         trained = train_seeds(out, settings, seeds or [0], split, bars)
     if as_json:
-        write_json(trained)
+        write_json({"trajectories": trained})
         return
     rows = [
         (*(t[k] for k in ("folder", "checkpoints")), *(t["best"].get(k) for k in ("epoch", "score")),

@@ -90,6 +90,11 @@ def _bounded(source: IO[bytes] | gzip.GzipFile, packed: int, where: object) -> i
     return io.BufferedReader(Bounded(source, packed, where), 1 << 20)
 
 
+def suffix_of(path: Path) -> str:
+    """The end of a file's name that says its format, beneath .gz, in lower case."""
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name only when it was written whole."""
@@ -99,7 +104,7 @@ def writing(target: Path) -> Iterator[IO[bytes]]:
     part = target.with_name(target.name + ".part")
     try:
         with part.open("wb") as raw:
-            if target.suffix == ".gz":
+            if target.suffix.lower() == ".gz":
                 with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
                     yield packed  # type: ignore[misc]
             else:

@@ -27,6 +27,7 @@ from enrich.classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.classes import broader_concepts
 from enrich.graph.record_files import read_splits
+from enrich.learn import croissant
 from enrich.learn.measures import measure
 from enrich.learn.members import AUTO, back_end_member, member_specs
 from enrich.learn.split_records import read_records_of
@@ -100,8 +101,12 @@ def _train(
     fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
     figures = _dev_figures(fitted, dev, progress)
     account = _account(workspace, learned, spec, seed, splits, len(records))
+    training = {**account, "snapshot": taken, **choice}
     digest = fitted.save(
-        model, metrics={**fitted.metrics, **figures}, training={**account, "snapshot": taken, **choice}
+        model,
+        metrics={**fitted.metrics, **figures},
+        training=training,
+        documents={croissant.FILE: croissant.described(workspace, training)},
     )
     return {
         "digest": digest,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from enrich.classifiers.model.description import ModelDescription
@@ -14,7 +14,7 @@ def model_entities(model: ModelDescription) -> list[ModelEntity]:
     """The model itself first, then its members, then the ingredients that a member was made from."""
     data = tuple(s.digest for s in snapshots(model))
     members = [member.digest for member in model.members.values()]
-    whole = ModelEntity(model.digest, "fusion", (*data, *members), _calibration(model))
+    whole = ModelEntity(model.digest, _title(model), (*data, *members), _calibration(model))
     return [whole, *_members(model, data)]
 
 
@@ -43,7 +43,29 @@ def snapshots(model: ModelDescription) -> list[Snapshot]:
     told = model.training.get("snapshot")
     if not isinstance(told, Mapping) or not {"sha256", "issued", "role"} <= set(told):
         return []
-    return [Snapshot(str(told["sha256"]), str(told["issued"]), str(told["role"]))]
+    title = (
+        f"What was known of {_records(model)}, as the profile {model.training.get('profile', '?')} reads it"
+    )
+    return [Snapshot(str(told["sha256"]), str(told["issued"]), str(told["role"]), title)]
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`place, time and material`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def _title(model: ModelDescription) -> str:
+    """What a model is called: `text (tfidf) and tabular for place and time, from 1,800 records of 2026-11-20`."""
+    members = [
+        m if m == member.classifier else f"{m} ({member.classifier})" for m, member in model.members.items()
+    ]
+    return f"{in_words(members)} for {in_words([p.name for p in model.properties])}, from {_records(model)}"
+
+
+def _records(model: ModelDescription) -> str:
+    told, number = model.training.get("snapshot"), model.training.get("records")
+    day = f" of {told['issued']}" if isinstance(told, Mapping) and "issued" in told else ""
+    return (f"{number:,} records" if isinstance(number, int) else "records") + day
 
 
 def _calibration(model: ModelDescription) -> str:

@@ -10,9 +10,23 @@ from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode, Quad
 
-from enrich.errors import RunError
+from enrich.errors import InputError, RunError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
-from enrich.ontology.terms import AI_GENERATED, CRM, CRMDIG, DCT, ENR, MLS, PROV, RDF, XSD, Names
+from enrich.ontology.terms import (
+    AI_GENERATED,
+    CREATOR_NAME,
+    CRM,
+    CRMDIG,
+    DCAT,
+    DCT,
+    ENR,
+    MLS,
+    PROV,
+    RDF,
+    XSD,
+    Names,
+    is_iri,
+)
 from enrich.runs.validation import validate
 
 if TYPE_CHECKING:
@@ -45,6 +59,9 @@ class Run:
     abstained: int | None = None
     failed: int | None = None
     shards: int = 0
+    title: str | None = None
+    creator: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class Snapshot:
     digest: str
     issued: str
     role: str = "TrainingData"
+    title: str = ""
 
 
 def _ahead(store: Store) -> timedelta:
@@ -107,8 +125,14 @@ class Register:
         lease: timedelta,
         started: datetime | None = None,
         run_id: str | None = None,
+        title: str = "",
+        creator: str = "",
+        licence: str | None = None,
     ) -> NamedNode:
-        """Open a run by the first of `models`; nothing of it is visible yet. Returns its IRI."""
+        """Open a run by the first of `models`; nothing of it is visible yet. Returns its IRI.
+
+        `creator` is the name of the institution whose IRI is `actor`; with `title` and `licence` it is what a citation
+        of the run says."""
         moment = started or self.clock()
         run, agent = self.names.run(run_id or new_run_id(moment)), self.names.agent(software)
         triples: list[tuple[NamedNode, NamedNode, NamedNode | Literal]] = [
@@ -118,6 +142,7 @@ class Register:
             (run, ENR.order, Literal(str(self._last_order() + 1), datatype=XSD.integer)),
             (run, PROV.startedAtTime, timestamp(moment)),
             (run, CRM.P14_carried_out_by, actor),
+            (run, DCT.creator, actor),
             (run, CRM.P2_has_type, AI_GENERATED),
             (run, PROV.wasAssociatedWith, agent),
             (run, CRMDIG.L23_used_software_or_firmware, agent),
@@ -128,6 +153,12 @@ class Register:
             (agent, RDF.type, CRMDIG.D14_Software),
             (agent, DCT.hasVersion, Literal(software)),
             (agent, PROV.actedOnBehalfOf, actor),
+            *(
+                (run, term, Literal(text))
+                for term, text in ((DCT.title, title), (CREATOR_NAME, creator))
+                if text
+            ),
+            *((run, DCT.license, NamedNode(iri)) for iri in (licence,) if iri),
         ]
         for model in models:
             triples += self._model(model)
@@ -162,9 +193,11 @@ class Register:
     def _snapshot(self, snapshot: Snapshot) -> Iterable[tuple[NamedNode, NamedNode, NamedNode | Literal]]:
         iri = self.names.model(snapshot.digest)
         yield iri, RDF.type, PROV.Entity
-        yield iri, RDF.type, NamedNode("http://www.w3.org/ns/dcat#Dataset")
+        yield iri, RDF.type, DCAT.Dataset
         yield iri, ENR.sha256, Literal(snapshot.digest)
         yield iri, ENR.role, ENR[snapshot.role]
+        if snapshot.title:
+            yield iri, DCT.title, Literal(snapshot.title)
         yield iri, DCT.issued, Literal(snapshot.issued, datatype=XSD.date)
 
     def activate(
@@ -354,6 +387,9 @@ def _run(iri: str, said: dict[str, str]) -> Run:
         predicted=count("predicted"),
         abstained=count("abstained"),
         failed=count("failed"),
+        title=said.get(DCT.title.value),
+        creator=said.get(CREATOR_NAME.value),
+        licence=said.get(DCT.license.value),
     )
 
 
@@ -370,6 +406,18 @@ def list_runs(workspace: Workspace) -> list[Run]:
 def find(workspace: Workspace, text: str) -> Run:
     """The run that an IRI, an id or the end of one names. Raises RunError for none or several."""
     return named_by(text, list_runs(workspace), "run", "enrich runs")
+
+
+def run_meant(workspace: Workspace, text: str) -> Run | None:
+    """The run that a text names; None for the IRI of anything else. Raises InputError for what names nothing."""
+    if is_iri(text) and not text.startswith(f"{workspace.names.base}run/"):
+        return None
+    try:
+        return find(workspace, text)
+    except RunError as error:
+        if is_iri(text):
+            raise
+        raise InputError(f"not an absolute IRI of a record, and {error}") from error
 
 
 def named_by(text: str, runs: Sequence[Run], kind: str, verb: str) -> Run:

@@ -18,7 +18,7 @@ from enrich.classifiers.model.description import ModelDescription
 from enrich.errors import SettingsError
 from enrich.graph.where import parse_where
 from enrich.ontology.terms import ENR, PROV
-from enrich.runs.lineage import model_entities, snapshots
+from enrich.runs.lineage import in_words, model_entities, snapshots
 from enrich.runs.plan import Plan
 from enrich.runs.register import OPEN, Register, Run, new_run_id
 
@@ -174,6 +174,9 @@ def open_run(
         request=request.text(),
         lease=timedelta(seconds=workspace.settings.run.lease),
         run_id=run_id,
+        title=_title(workspace, request, run_id),
+        creator=workspace.settings.creator,
+        licence=workspace.settings.licence,
     )
     first = same_request(register, request)
     if first is not None and first != run:
@@ -181,6 +184,12 @@ def open_run(
         Plan(workspace.store, workspace.names, run).drop()
         return first, False
     return run, True
+
+
+def _title(workspace: Workspace, request: Request, run_id: str) -> str:
+    """What a run is called: `Predictions of place and time, 2026-11-20`."""
+    labels = [p.label for p in workspace.profile.properties if p.name in request.properties]
+    return f"Predictions of {in_words(labels)}, {run_id[:10]}"
 
 
 def same_request(register: Register, request: Request) -> NamedNode | None:

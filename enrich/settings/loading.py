@@ -6,10 +6,12 @@ Unknown keys are refused, so that a misspelt one is not silently ignored.
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
@@ -29,6 +31,8 @@ from enrich.settings.models import (
 )
 
 FILE_NAME = "enrich.toml"
+EXAMPLE_BASE = "https://data.example.org/enrich/"
+"""The base of a museum that has not chosen its own."""
 PREFIX = "ENRICH_"
 
 
@@ -46,10 +50,15 @@ class Settings(BaseSettings):
     )
     profile: str = "silknow"
     """Name of a profile, or the path of a profile's TOML file."""
-    base: Annotated[Iri, AfterValidator(base_iri)] = "https://data.example.org/enrich/"
+    base: Annotated[Iri, AfterValidator(base_iri)] = EXAMPLE_BASE
     """Start of every IRI that we make, graphs included."""
     actor: Iri = "https://data.example.org/actor/museum"
     """The institution on whose behalf predictions are made."""
+    creator: str = ""
+    """The institution's name, as a citation of a run gives it."""
+    licence: Iri | None = None
+    """Licence of what enrich makes, such as https://creativecommons.org/publicdomain/zero/1.0/: runs say it, and the
+    description of what a model learned from."""
     store: StoreSettings = StoreSettings()
     """Where the graph is."""
     train: TrainSettings = TrainSettings()
@@ -75,6 +84,12 @@ class Settings(BaseSettings):
     def source(self) -> Path | None:
         """The file the settings were read from; None when there was none."""
         return self._source
+
+    @property
+    def is_example(self) -> bool:
+        """Whether the base is still the example's."""
+        host = urlsplit(self.base).hostname or ""
+        return host.endswith(("example.org", "example.com", "example.net"))
 
     def locate(self, path: Path | str) -> Path:
         """A path of the settings, made absolute."""
@@ -134,13 +149,18 @@ def load_settings(path: Path | None = None) -> Settings:
     return settings
 
 
-def write_initial(folder: Path, profile: str, *, force: bool = False) -> Path:
+def write_initial(folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force: bool = False) -> Path:
     """Write `folder`/enrich.toml for the embedded store and a profile; returns the file. Raises SettingsError."""
+    try:
+        base = base_iri(base)
+    except ValueError as error:
+        raise SettingsError(f"the base {base!r} {error}") from error
     target = folder / FILE_NAME
     if target.exists() and not force:
         raise SettingsError(f"{target} exists already: edit it, or say --force to write it anew")
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(_INITIAL.replace("PROFILE", _toml_string(profile)), encoding="utf-8")
+    said = {"PROFILE": _toml_string(profile), "BASE": _toml_string(base)}
+    target.write_text(re.sub("PROFILE|BASE", lambda found: said[found[0]], _INITIAL), encoding="utf-8")
     return target
 
 
@@ -206,8 +226,10 @@ _INITIAL = """\
 # The environment overrides them: ENRICH_STORE__QUERY_URL, ENRICH_RUN__BATCH, …
 
 profile = PROFILE                     # silknow, linked-art, or the path of a profile of your own
-base = "https://data.example.org/enrich/"      # start of every IRI that enrich makes: choose one you own
+base = BASE      # start of every IRI that enrich makes: choose one you own
 actor = "https://data.example.org/actor/museum"  # the institution on whose behalf it predicts
+# creator = "Museum of Silk"            # its name, for who cites a run
+# licence = "https://creativecommons.org/publicdomain/zero/1.0/"  # of what enrich makes
 
 [store]
 path = "store"                          # the embedded store: a folder beside this file, one process at a time

@@ -52,12 +52,7 @@ class Answer:
 
 
 def run_file(workspace: Workspace, path: Path, terms: Mapping[str, Given] | None = None) -> Answer:
-    """The answer of a SPARQL 1.1 query file, `$name` bound to the term of that name. Raises InputError for anything but
-    SELECT, ASK and CONSTRUCT, and for a term that the query does not ask for.
-
-    What a query without FROM and GRAPH asks, it asks of the museum's facts, in whatever graphs they are.
-    A SERVICE that the settings do not allow is refused; nothing is executed to find it.
-    """
+    """The answer of a SPARQL 1.1 query file (see `run_text`)."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -65,10 +60,20 @@ def run_file(workspace: Workspace, path: Path, terms: Mapping[str, Given] | None
         raise InputError(f"no query and no file is called {str(path)!r}; queries: {known}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    return run_text(workspace, text, str(path), terms)
+
+
+def run_text(workspace: Workspace, text: str, where: str, terms: Mapping[str, Given] | None = None) -> Answer:
+    """The answer of a SPARQL 1.1 query, called `where` in what is wrong with it, `$name` bound to the term of that name.
+    Raises InputError for anything but SELECT, ASK and CONSTRUCT, and for a term that the query does not ask for.
+
+    What a query without FROM and GRAPH asks, it asks of the museum's facts, in whatever graphs they are.
+    A SERVICE that the settings do not allow is refused; nothing is executed to find it.
+    """
     if not text.strip():
-        raise InputError(f"{path} is empty; it should hold a SELECT, an ASK or a CONSTRUCT")
-    text = _bound(text, str(path), terms or {})
-    form = _checked_form(text, str(path), workspace.settings.store.services)
+        raise InputError(f"{where} is empty; it should hold a SELECT, an ASK or a CONSTRUCT")
+    text = _bound(text, where, terms or {})
+    form = _checked_form(text, where, workspace.settings.store.services)
     text = _of_the_facts(text, workspace)
     store = workspace.store
     try:
@@ -80,7 +85,7 @@ def run_file(workspace: Workspace, path: Path, terms: Mapping[str, Given] | None
         triples = _triples(store.construct(text))
         return Answer(("subject", "predicate", "object"), triples, triples=True)
     except QueryRefused as error:
-        raise InputError(f"{path} is not a SPARQL 1.1 query that the store answers: {error}") from error
+        raise InputError(f"{where} is not a SPARQL 1.1 query that the store answers: {error}") from error
 
 
 def _bound(text: str, where: str, terms: Mapping[str, Given]) -> str:

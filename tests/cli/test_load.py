@@ -65,7 +65,7 @@ def test_a_dry_load_tells_all_and_writes_nothing(folder: Path, capsys: pytest.Ca
         said.append(json.loads(capsys.readouterr().out))
         assert (folder / "store").exists() != bool(dry)
     assert said[0] == said[1]
-    assert (said[0][0]["quads"], said[0][0]["dropped"]) == (3, 1)
+    assert [(d["quads"], d["dropped"]) for d in said[0]["documents"]] == [(3, 1)]
 
     (folder / "a.nq").write_text(line(1, "silk"))
     assert main(["load", "--replace", "a.nq", "--dry-run"]) == 0
@@ -112,11 +112,11 @@ def test_many_files_are_one_summary(folder: Path, capsys: pytest.CaptureFixture[
     assert main(["load", "in", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "files": 30,
+        "told": 0,
         "paths": [
             {"path": "in", "files": 30, "statements": 60, "left_out": 0, "refused": 0, "graphs": f"{MUSEUM}graph"}
         ],
-        "told": 0,
-        "first_told": [],
+        "documents": [],
     }  # fmt: skip
     for number in range(15):
         (folder / "in" / f"{number}.nq").write_text("rubbish\n")
@@ -152,7 +152,7 @@ def test_contexts_and_formats_are_given_by_options(folder: Path, capsys: pytest.
     assert "--context https://c.example/=FILE" in capsys.readouterr().err
     options = ["--format", "jsonld", "--context", "https://c.example/=c.json"]
     assert main(["load", "a.txt", *options, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["quads"] == 1
+    assert json.loads(capsys.readouterr().out)["documents"][0]["quads"] == 1
 
 
 def test_graphs_are_listed_and_dropped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,12 +164,12 @@ def test_graphs_are_listed_and_dropped(folder: Path, capsys: pytest.CaptureFixtu
         (["drop", loaded], 2, f"Drop {loaded} with its 1 statements: say --yes"),
         (["drop", "urn:none", "--yes"], 2, "there is no graph urn:none"),
         (["drop", OURS.strip("<>"), "--yes"], 2, "is enrich's own"),
-        (["drop", loaded, "--yes"], 0, f"dropped {loaded}: 1 statements"),
+        (["drop", loaded, "--yes"], 0, f"dropped: {loaded} with its 1 statements"),
     ):
         capsys.readouterr()
         assert main(arguments) == code
         assert sentence in capsys.readouterr().err
     assert main(["graphs", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [
+    assert json.loads(capsys.readouterr().out)["graphs"] == [
         {"graph": f"{MUSEUM}graph", "statements": 2, "sources": ["urn:enrich:loaded:a.nq"]}
     ]

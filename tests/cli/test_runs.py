@@ -45,6 +45,23 @@ def test_json_has_them_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+@pytest.mark.parametrize(("predicted", "abstained", "code"), [(0, 0, 6), (1, 0, 0), (0, 1, 0)])
+def test_a_run_of_which_every_answer_failed_is_no_success(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    predicted: int,
+    abstained: int,
+    code: int,
+) -> None:
+    """Given a run with failures, when it ends, then it is told in full, and without any answer the exit code is 6."""
+    done = RunSummary("https://data.example.org/enrich/run/1", 9, predicted, abstained, 9, 1.5)
+    monkeypatch.setattr("enrich.answering.run.run", lambda *_, **__: done)
+    assert main(["run", "--model", "model", "--json"]) == code
+    said = capsys.readouterr()
+    assert json.loads(said.out)["failed"] == 9
+    assert ("every answer failed, see: enrich query abstentions" in said.err) == (code == 6)
+
+
 def test_a_warning_of_a_run_is_said_and_its_progress_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     told = Told()
     told.log("info", "run active", run="https://r.example/1")

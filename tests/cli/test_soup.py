@@ -85,7 +85,7 @@ def test_the_rate_can_stay_where_it_is(enrich: Enrich, pictures: Path, tmp_path:
 
 def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Path) -> None:
     told = ["soup", "train", runs / "test_resnet", "--pictures", pictures, "--backbone", "test_resnet"]
-    (found,) = json.loads(enrich(*told, *RECIPE, "--json"))
+    (found,) = json.loads(enrich(*told, *RECIPE, "--json"))["trajectories"]
     assert found["checkpoints"] == 2
     assert found["memory"] > 0
     assert found["dropped_for_disk"] == []

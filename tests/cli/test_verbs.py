@@ -83,8 +83,8 @@ def test_gaps_count_what_was_left_out(enrich: Enrich) -> None:
 def test_load_says_what_was_left_out(enrich: Enrich, folder: Path) -> None:
     (folder / "bad.nt").write_text('<https://a.example/s> <https://a.example/p> "x" .\nnonsense\n')
     said = json.loads(enrich("load", "bad.nt", "--graph", BASE + "graph/vocabulary", "--json"))
-    assert [(r["quads"], r["dropped"]) for r in said] == [(1, 1)]
-    assert said[0]["graphs"] == [BASE + "graph/vocabulary"]
+    assert [(r["quads"], r["dropped"]) for r in said["documents"]] == [(1, 1)]
+    assert said["documents"][0]["graphs"] == [BASE + "graph/vocabulary"]
 
 
 def test_evaluate_gives_the_figures_by_property_and_modality(enrich: Enrich) -> None:
@@ -224,7 +224,7 @@ def test_retract_brings_the_gaps_back(enrich: Enrich) -> None:
     assert table(enrich("query", "predictions", "--format", "csv")) == []
     gaps = json.loads(enrich("gaps", "--json"))["properties"]
     assert all(g["open"] == g["missing"] for g in gaps.values())
-    states = {run["run"]: run["state"] for run in json.loads(enrich("runs", "--json"))}
+    states = {run["run"]: run["state"] for run in json.loads(enrich("runs", "--json"))["runs"]}
     assert states[first["run"]] == "Retracted"
 
 
@@ -244,7 +244,7 @@ def test_what_takes_back_asks_first(folder: Path, run_iri: str, capsys: pytest.C
     assert main(["graphs", "--json"]) == 0
     assert "https://museum.example.org/graph/vocabulary" in capsys.readouterr().out
     assert main(["runs", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[-1]["state"] == "Active"
+    assert json.loads(capsys.readouterr().out)["runs"][-1]["state"] == "Active"
     assert (folder / "store").exists()
 
 
@@ -281,7 +281,7 @@ def test_an_interrupted_run_says_how_to_go_on(
         patch.setattr("enrich.answering.run.do_batch", interrupted)
         assert main(command) == 130
     assert "the same command goes on" in capsys.readouterr().err
-    (begun,) = (run for run in json.loads(enrich("runs", "--json")) if run["state"] == "Open")
+    (begun,) = (run for run in json.loads(enrich("runs", "--json"))["runs"] if run["state"] == "Open")
     assert table(enrich("query", "predictions", "--format", "csv")) == []
 
     done = json.loads(enrich(*command))
@@ -354,7 +354,7 @@ def test_query_files_and_names(enrich: Enrich) -> None:
     assert "n" in enrich("query", "count.rq", "--format", "table")
     Path("triples.rq").write_text("CONSTRUCT { ?s a ?t } WHERE { GRAPH ?g { ?s a ?t } } LIMIT 3")
     assert len(list(ox.parse(enrich("query", "triples.rq").encode(), ox.RdfFormat.N_TRIPLES))) == 3
-    names = [query["name"] for query in json.loads(enrich("query", "--json"))]
+    names = [query["name"] for query in json.loads(enrich("query", "--json"))["queries"]]
     assert {"predictions", "candidates", "current", "runs"} <= set(names)
     assert "predictions" in enrich("query")
 
@@ -367,7 +367,7 @@ def test_an_update_in_a_query_file_is_refused(enrich: Enrich, capsys: pytest.Cap
 
 
 def test_models_are_listed_and_altered_ones_told(enrich: Enrich, folder: Path) -> None:
-    (found,) = json.loads(enrich("models", "--json"))
+    (found,) = json.loads(enrich("models", "--json"))["models"]
     assert found["folder"] == str(folder / "model")
     assert found["state"] == "whole"
     assert set(found["properties"]) == set(PROPERTIES)
@@ -375,7 +375,7 @@ def test_models_are_listed_and_altered_ones_told(enrich: Enrich, folder: Path) -
     kept = labels.read_bytes()
     labels.write_bytes(kept + b" ")
     try:
-        (altered,) = json.loads(enrich("models", ".", "--json"))
+        (altered,) = json.loads(enrich("models", ".", "--json"))["models"]
         assert "altered" in altered["state"]
         assert "labels.json" in enrich("models", ".")
         assert main(["run", "--model", "model"]) == 4

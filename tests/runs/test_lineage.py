@@ -91,7 +91,7 @@ def test_training_again_on_the_same_data_keeps_the_day_and_so_the_digest(
         def now(cls, _zone: object = None) -> datetime:  # type: ignore[override]
             return datetime(2036, 1, 31, tzinfo=UTC)
 
-    monkeypatch.setattr("enrich.learn.training.datetime", Tomorrow)
+    monkeypatch.setattr("enrich.learn.unfinished.datetime", Tomorrow)
     assert ModelDescription.read(dummy_model(workspace, tmp_path / "m")).digest == first.digest
     (elsewhere,) = snapshots(ModelDescription.read(dummy_model(workspace, tmp_path / "other")))
     assert elsewhere.issued == "2036-01-31"

@@ -81,7 +81,7 @@ def test_a_stopped_night_says_why_and_does_not_keep_the_next_from_starting(museu
     museum.worker(1)
     (night,) = museum.jobs()
     m.wait_for(lambda: museum.job(night["job"])["state"] == "failed", 90, "the night to stop")
-    assert [job["state"] for job in museum.json("jobs")] == ["failed"]
+    assert [job["state"] for job in museum.json("jobs")["jobs"]] == ["failed"]
     assert "model" in museum.json("job", night["job"])["reason"]
     (museum.folder / "elsewhere").rename(museum.folder / "model")
     job = museum.json("queue", "--model", "model", "--limit", "3")["job"]

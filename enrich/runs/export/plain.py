@@ -14,7 +14,7 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, serialize
 
 from enrich.classifiers.extras import require
 from enrich.errors import InputError
-from enrich.graph.files import writing
+from enrich.graph.files import suffix_of, writing
 from enrich.graph.gaps import filled
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
@@ -100,10 +100,7 @@ def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainRep
     Left out are answers that a curator rejected, and those whose gap the facts have filled since. InputError for a name that says no format, and for a property
     that the profile does not have.
     """
-    known = [prop.name for prop in workspace.profile.properties]
-    for name in choice.properties:
-        if name not in known:
-            raise InputError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
+    _check(workspace, choice)
     form = _format(target)
     report = PlainReport(target)
     answers = _answers(workspace, choice, report)
@@ -119,14 +116,27 @@ def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainRep
     return report
 
 
+def lines(workspace: Workspace, choice: Choice) -> Iterator[Line]:
+    """Current answers as rows of a table. Raises InputError for a property that the profile does not have."""
+    _check(workspace, choice)
+    report = PlainReport(Path("-"))
+    return _lines(workspace, _answers(workspace, choice, report), report)
+
+
+def _check(workspace: Workspace, choice: Choice) -> None:
+    known = [prop.name for prop in workspace.profile.properties]
+    for name in choice.properties:
+        if name not in known:
+            raise InputError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
+
+
 def _format(target: Path) -> RdfFormat | str:
     if str(target) == "-":
         return RdfFormat.N_TRIPLES
-    suffix = target.with_suffix("").suffix if target.suffix == ".gz" else target.suffix
-    found = FORMATS.get(suffix.lower())
+    found = FORMATS.get(suffix_of(target))
     if found is None:
         raise InputError(
-            f"{target}: its name says no format for --as plain; end it in {', '.join(FORMATS)}, or one with .gz"
+            f"{target}: its name says no format for plain statements; end it in {', '.join(FORMATS)}, or one with .gz"
         )
     return found
 

@@ -1,6 +1,6 @@
 """Writes a run to a file: whole in our own pattern, or as the statements that SILKNOW's explorer reads.
 
-The register comes first, then the shards in order; within each, quads are sorted, so the same run gives
+The register comes first, with a description of the whole (see `enrich.runs.citation`), then the shards in order; within each, quads are sorted, so the same run gives
 the same bytes from any store. One shard is in memory at a time. The file appears only when it is whole.
 """
 
@@ -13,14 +13,18 @@ from typing import Literal
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, serialize
 
 from enrich.errors import InputError, RunError
-from enrich.graph.files import writing
+from enrich.graph.files import suffix_of, writing
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, PREFIXES, RDF, Names
+from enrich.runs.citation import Citation
+from enrich.runs.export.plain import FORMATS
 from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
 from enrich.runs.export.silknow import statements
 
 Form = Literal["trig", "nq", "silknow"]
 FORMS: tuple[Form, ...] = ("trig", "nq", "silknow")
+WHOLE: dict[str, Form] = {".trig": "trig", ".nq": "nq"}
+"""The forms that the name of a file asks for; any other asks for plain statements."""
 
 _SUFFIXES = {
     ".trig": RdfFormat.TRIG,
@@ -55,11 +59,22 @@ def export_run(store: Store, names: Names, run: NamedNode, form: Form, target: P
     return report
 
 
+def form_of(target: Path, *, whole: bool) -> Form | Literal["plain"]:
+    """The form that the name of a file asks for; of standard output, that of a `whole` run or plain statements.
+    Raises InputError for a name that says none."""
+    if str(target) == "-":
+        return "trig" if whole else "plain"
+    suffix = suffix_of(target)
+    if suffix not in (*WHOLE, *FORMATS):
+        raise InputError(f"{target}: end its name in {', '.join((*WHOLE, *FORMATS))}, or one with .gz")
+    return WHOLE.get(suffix, "plain")
+
+
 def _format(form: Form, target: Path) -> RdfFormat:
     if form not in FORMS:
         raise InputError(f"no form {form!r} to export in; there are: {', '.join(FORMS)}")
-    suffix = target.with_suffix("").suffix if target.suffix == ".gz" else target.suffix
-    chosen = RdfFormat.N_QUADS if form == "nq" else _SUFFIXES.get(suffix.lower(), RdfFormat.TRIG)
+    suffix = suffix_of(target)
+    chosen = RdfFormat.N_QUADS if form == "nq" else _SUFFIXES.get(suffix, RdfFormat.TRIG)
     if form != "silknow" and chosen in (RdfFormat.TURTLE, RdfFormat.N_TRIPLES):
         raise InputError(f"{target}: {suffix} holds no named graphs, which a run needs; call it .trig or .nq")
     return chosen
@@ -80,12 +95,18 @@ def _check_state(
 
 
 def _whole(store: Store, names: Names, run: NamedNode, report: ExportReport) -> Iterator[Quad]:
-    for quad in register(store, names, run):
+    said = register(store, names, run)
+    cited = Citation.of(said, names, run)
+    for quad in (*said, *cited.described(names.runs)):
         report.written += 1
         yield quad
+    statements = report.written
     for graph in shards(store, names, run):
         report.graphs += 1
         for quad in shard(store, graph):
             report.written += 1
             report.predictions += quad.predicate == RDF.type and quad.object == ENR.Prediction
             yield quad
+    for quad in cited.counted(names.runs, report.written - statements, report.predictions):
+        report.written += 1
+        yield quad
