@@ -3,7 +3,7 @@
 # test    all tests; tests that need a server or data that is not there say so and are skipped
 # lint    ruff and mypy
 # bench   every benchmark at a small size; what it measures in earnest: python benchmarks/NAME.py --help
-# docs    write docs/reference.md anew from the code
+# docs    write docs/reference.md anew from the code, and the site to build/site
 # clean   remove what the above made, .venv included
 
 SHELL := /bin/bash
@@ -63,6 +63,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m enrich.cli.reference docs/reference.md
+	$(BIN)/zensical build --strict --clean
 
 clean:
 	rm -rf .venv .uv $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of adding a profile, a verb and a store, done in a temporary folder."""
+"""What docs/contributing.md says of adding a profile, a verb and a store, done in a temporary folder."""
 
 from __future__ import annotations
 

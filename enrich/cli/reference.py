@@ -38,7 +38,7 @@ def reference() -> str:
 def _head() -> Iterator[str]:
     yield "# Reference"
     yield ""
-    yield "Made from the code by `make docs`; a test keeps it true. Start with the [README](../README.md)."
+    yield "Made from the code by `make docs`; a test keeps it true. Begin with [Start](index.md)."
     yield ""
 
 

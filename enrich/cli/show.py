@@ -1,7 +1,7 @@
 """Verbs that look: query, show."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -10,24 +10,26 @@ from typing import Annotated, Literal
 import typer
 
 from enrich.cli.common import Json, open_workspace, write_json, write_table
+from enrich.cli.options import CONFIG
 from enrich.errors import InputError
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import Term, named_node
 from enrich.runs.citation import Citation, cite
 from enrich.runs.register import Run, run_meant
 from enrich.show.explaining import explain_shown
-from enrich.show.named import any_term, run_named, settable, term
+from enrich.show.named import any_term, printed, run_named, settable, term
 from enrich.show.naming import with_names
 from enrich.show.querying import Answer, run_file
 from enrich.show.record import show_record
 from enrich.show.tables import console
 from enrich.show.tree import record_tree
+from enrich.workspace import Workspace
 
 SHOWN_ROWS = 100
 
 
 EXAMPLES = {
-    "query": "enrich query predictions --labels --format csv\nenrich query predictions --set property=place --set confidence=0.9 --set order=-confidence --set limit=20\nenrich query mine.rq --format json",
+    "query": "enrich query predictions --labels --format csv\nenrich query predictions --set property=place --set confidence=0.9 --set order=-confidence --set limit=20\nenrich query predictions --print > mine.rq\nenrich query mine.rq --format json",
     "show": "enrich show https://data.example.org/object/17\nenrich show 2026-11-20T02-00Z\n"
     "enrich show https://data.example.org/object/17 --explain --model model --out explanations",
 }
@@ -60,6 +62,9 @@ def query(
             help="Beside ?record and ?value their names; a table of a named query has them anyway.",
         ),
     ] = None,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print a named query's SPARQL, to ask it elsewhere; ask nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Ask a named query or a SPARQL file, read-only.
@@ -70,6 +75,9 @@ def query(
         return
     named = what in query_names()
     given = _parameters(parameters or [], term if named else lambda _, text: any_term(text))
+    if only_print:
+        _print_query(what, given)
+        return
     chosen = "json" if as_json else form or ("table" if sys.stdout.isatty() else "csv")
     with open_workspace() as workspace:
         answer = run_named(workspace, what, given) if named else run_file(workspace, Path(what), given)
@@ -81,6 +89,13 @@ def query(
             _table(answer)
         else:
             answer.write(sys.stdout, chosen)
+
+
+def _print_query(name: str, given: Mapping[str, Term]) -> None:
+    if name not in query_names():
+        raise InputError(f"--print is for named queries, and none is called {name!r}; see: enrich query")
+    with Workspace.open(CONFIG.get()) as workspace:
+        sys.stdout.write(printed(workspace, name, given))
 
 
 def _parameters(given: list[str], term_of: Callable[[str, str], Term]) -> dict[str, Term]:

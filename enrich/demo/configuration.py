@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from enrich.demo.museum import IMAGES
+from enrich.demo.objects import PROPERTIES
 from enrich.settings.loading import FILE_NAME, write_initial
 
+FEW = 500
+"""Objects below which hardly anything is promised: there the demo sets the thresholds by hand."""
+BY_HAND = 0.8
+"""The confidence from which a museum of few objects answers."""
 MODALITIES = ("tabular", "text", "image")
 _LEARNING = """\
 modalities = ["tabular", "text", "image"]
@@ -25,17 +30,21 @@ folds = 3
 training = { epochs = 14, batch = 64, learning_rate = 1e-3, patience = 0 }
 augment = { scale = 0.5 }
 """
+_BY_HAND = f"{{ {', '.join(f'{name} = {BY_HAND}' for name in PROPERTIES)} }}  # by hand: so few objects promise nothing"
 _MEDIA = f"""
 [media]
 mirrors = {{ "{IMAGES}" = "images" }}   # where the pictures really are
 """
 
 
-def write_settings(folder: Path, *, pictures: bool = True) -> Path:
-    """Write the demo's enrich.toml into a folder; without `pictures` nothing is learnt from them."""
+def write_settings(folder: Path, *, pictures: bool = True, few: bool = False) -> Path:
+    """Write the demo's enrich.toml into a folder; without `pictures` nothing is learnt from them. With `few` objects
+    thresholds are set by hand."""
     write_initial(folder, "linked-art", force=True)
     file = folder / FILE_NAME
     learning = _LEARNING if pictures else _LEARNING.replace(', "image"]', "]")
     text = file.read_text(encoding="utf-8").replace("[train]\n", f"[train]\n{learning}")
+    if few:
+        text = text.replace("[decision]\n", f"[decision]\nthresholds = {_BY_HAND}\n")
     file.write_text(text + _MEDIA, encoding="utf-8")
     return file

@@ -19,7 +19,7 @@ from rich.text import Text
 from enrich.answering import run as pipeline
 from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.tables import Table
-from enrich.demo.configuration import write_settings
+from enrich.demo.configuration import FEW, write_settings
 from enrich.demo.museum import Truth, write_museum
 from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import Score, score
@@ -31,6 +31,7 @@ from enrich.learn.evaluation import evaluate
 from enrich.learn.measures import mean_line
 from enrich.learn.training import train
 from enrich.settings.loading import load_settings
+from enrich.settings.models import DecisionSettings
 from enrich.show.named import run_named
 from enrich.show.record import show_record
 from enrich.show.tables import print_table
@@ -92,7 +93,7 @@ def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progr
         for made in ("store", "model"):
             shutil.rmtree(folder / made, ignore_errors=True)
     truth = write_museum(folder, records, seed)
-    write_settings(folder, pictures=pictures)
+    write_settings(folder, pictures=pictures, few=records < FEW)
     (folder / "technique.rq").write_text(QUERY, encoding="utf-8")
     if pictures:
         for number, made_object in enumerate(made_objects(records, seed)):
@@ -163,10 +164,22 @@ def _compare(out: Console, workspace: Workspace, truth: Truth) -> list[Score]:
     print_table(Table(heads, rows, numbers=range(1, 6)), out)
     out.print(
         "Coverage is the share of the gaps that it answered, precision the share of those answers that is right, and "
-        "accuracy what would be right had it always named its first candidate. It answers when it is sure: above the threshold of each property, a lower bound on the share that is "
-        f"right was {workspace.settings.decision.target_precision:.0%} on data it did not learn from."
+        f"accuracy what would be right had it always named its first candidate. {_sure(workspace.settings.decision)}"
     )
     return scores
+
+
+def _sure(decision: DecisionSettings) -> str:
+    if not decision.thresholds:
+        return (
+            "It answers when it is sure: above the threshold of each property, a lower bound on the share that is right "
+            f"was {decision.target_precision:.0%} on data it did not learn from."
+        )
+    least = min(decision.thresholds.values())
+    return (
+        f"So few objects promise nothing: it answers from a confidence of {least:g} on because enrich.toml says so "
+        "(decision.thresholds). From some hundreds of objects on thresholds are learnt, and promise something."
+    )
 
 
 def _provenance(out: Console, workspace: Workspace, truth: Truth) -> None:

@@ -46,8 +46,7 @@ def run_named(workspace: Workspace, name: str, given: Mapping[str, Term] | None 
     query, terms = named_query(name), dict(given or {})
     _check(workspace, query, terms)
     order, limit, museum = (terms.pop(key, None) for key in (*_ROWS, "museum"))
-    names = workspace.names
-    text = query.bind(runs=names.runs, reviews=names.reviews, accepted=names.accepted, **terms)
+    names, text = workspace.names, _bound(workspace, query, terms)
     store = store_of_answers(workspace.store, names) if "enr:graph" in query.text else workspace.store
     found = store.select(text) if query.key is None else store.select_by_key(text, query.key)
     variables, rows = found.variables, iter(found.rows)
@@ -58,6 +57,26 @@ def run_named(workspace: Workspace, name: str, given: Mapping[str, Term] | None 
     if order is not None:
         rows = iter(_ordered(name, variables, rows, order.value))
     return Answer(variables, rows if limit is None else islice(rows, int(limit.value)))
+
+
+def printed(workspace: Workspace, name: str, given: Mapping[str, Term] | None = None) -> str:
+    """The SPARQL of a named query, with its graphs and parameters put in, to be asked anywhere. Raises InputError as
+    `run_named` does, and for what is not said in SPARQL: an order, a limit, a museum."""
+    query, terms = named_query(name), dict(given or {})
+    _check(workspace, query, terms)
+    for key in ("museum", *_ROWS):
+        if key in terms:
+            raise InputError(
+                f"--set {key} goes with an answer; of a query that is printed add it to the text"
+            )
+    text = _bound(workspace, query, terms)
+    note = "# Asked elsewhere it also has answers whose gap the facts have filled since.\n"
+    return note + text if query.gaps == "open" else text
+
+
+def _bound(workspace: Workspace, query: Query, terms: Mapping[str, Term]) -> str:
+    names = workspace.names
+    return query.bind(runs=names.runs, reviews=names.reviews, accepted=names.accepted, **terms)
 
 
 def term(name: str, text: str) -> Term:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from enrich.demo.configuration import MODALITIES, write_settings
+from enrich.demo.configuration import BY_HAND, MODALITIES, write_settings
 from enrich.demo.museum import IMAGES
+from enrich.demo.objects import PROPERTIES
 from enrich.learn.training import model_spec
 from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
@@ -34,3 +35,9 @@ def test_the_options_are_understood(tmp_path: Path) -> None:
 def test_without_pictures_nothing_is_learnt_from_them(tmp_path: Path) -> None:
     settings = load_settings(write_settings(tmp_path, pictures=False))
     assert settings.train.modalities == ("tabular", "text")
+
+
+def test_few_objects_are_answered_by_hand(tmp_path: Path) -> None:
+    assert load_settings(write_settings(tmp_path)).decision.thresholds == {}
+    by_hand = load_settings(write_settings(tmp_path, few=True)).decision.thresholds
+    assert by_hand == dict.fromkeys(PROPERTIES, BY_HAND)

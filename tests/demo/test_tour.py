@@ -88,6 +88,18 @@ def test_the_tour_fills_the_gaps_and_shows_one_answer(
     assert again == scores
 
 
+@pytest.mark.slow
+def test_a_museum_of_few_objects_answers_something_by_thresholds_set_by_hand(tmp_path: Path) -> None:
+    out = Console(file=io.StringIO(), width=500)
+    scores = tour(tmp_path / "demo", records=200, pictures=False, console=out)
+    assert sum(s.coverage * s.gaps for s in scores) > 20
+    assert all(s.precision > 0.6 for s in scores if s.coverage > 0.1)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "it answers from a confidence of 0.8 on because enrich.toml says so" in text
+    assert "Where one answer comes from" in text
+    assert "nothing is promised" in text
+
+
 def test_the_tour_spares_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(InputError, match="holds no demo"):

@@ -14,10 +14,12 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import InputError
 from enrich.graph.stores import open_store
+from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import CRM, ENR, PROV, RDF, XSD, OntologyError
 from enrich.runs.export.plain import Choice, export_plain
 from enrich.settings.loading import Settings
-from enrich.show.named import any_term, run_named, term
+from enrich.show.named import any_term, printed, run_named, term
+from enrich.show.querying import run_file
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
 from tests.runs.made_runs import add_run, record
@@ -106,6 +108,34 @@ def test_rows_come_in_the_order_asked_for_and_only_so_many(workspace: Workspace)
     assert asked(workspace, "predictions", order="property,-record", limit="3") == by_property[:3]
     assert len(asked(workspace, "current", limit="2")) == 2
     assert [row["run"] for row in asked(workspace, "runs", limit="1", order="run")] == [by_property[0]["run"]]
+
+
+def test_a_printed_query_asked_as_a_file_gives_the_same_rows(workspace: Workspace, tmp_path: Path) -> None:
+    """Given a query that is printed with parameters, then any endpoint answers it as `enrich query` does."""
+    given = {"property": Literal("place"), "confidence": term("confidence", "0.2")}
+    (tmp_path / "mine.rq").write_text(printed(workspace, "predictions", given))
+    out = io.StringIO()
+    run_file(workspace, tmp_path / "mine.rq").write(out, "csv")
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert sorted(gaps(rows)) == [(1, "place"), (2, "place"), (4, "place")]
+    assert "facts have filled" in printed(workspace, "predictions")
+    assert "facts have filled" not in printed(workspace, "runs")
+
+
+@pytest.mark.parametrize("name", query_names())
+def test_every_named_query_can_be_printed_and_parsed(workspace: Workspace, name: str) -> None:
+    given = {p: record(1) for p in named_query(name).parameters if p in ("record", "prediction")}
+    text = printed(workspace, name, given)
+    assert "$" not in "".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    assert list(workspace.store.select(text).variables)
+
+
+def test_what_is_not_said_in_sparql_is_not_printed(workspace: Workspace) -> None:
+    for texts in ({"limit": "3"}, {"order": "record"}, {"museum": "urn:m"}):
+        with pytest.raises(InputError, match="goes with an answer"):
+            printed(workspace, "predictions", {name: term(name, text) for name, text in texts.items()})
+    with pytest.raises(InputError, match="asks about one record"):
+        printed(workspace, "evidence")
 
 
 def test_numbers_are_ordered_by_value(workspace: Workspace) -> None:

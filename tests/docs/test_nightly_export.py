@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.docs.followed import ROOT, blocks, commands, follow
 from tests.servers import Endpoint
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "nightly-export.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs" / "nightly-export.md"
 M = "https://museum.example.org/"
 CRM = "http://www.cidoc-crm.org/cidoc-crm/"
-PRELUDE = f'set -e -o pipefail\nenrich() {{ "{sys.executable}" -m enrich "$@"; }}\n'
-
-
-def commands(heading: str) -> str:
-    """The commands under a heading of the page."""
-    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
-    return "".join(re.findall(r"```\n(.*?)```", section, re.DOTALL))
+on_the_page = partial(commands, PAGE.name)
 
 
 def sample(heading: str) -> str:
-    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
-    (text,) = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
-    return str(text)
+    """What the page says that a command prints."""
+    (text,) = (b.text for b in blocks(PAGE) if b.heading == heading and b.kind == "text")
+    return text
 
 
 def export(materials: dict[str, str]) -> bytes:
@@ -46,17 +38,6 @@ def export(materials: dict[str, str]) -> bytes:
     return gzip.compress("\n".join([*lines, ""]).encode())
 
 
-def follow(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    """Run commands as a person would in a shell; they must all succeed."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("ENRICH_STORE")}
-    environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        ["bash", "-c", PRELUDE + text], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The museum's folder with the exports of the page."""
@@ -71,15 +52,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_page_is_followed_on_the_embedded_store(folder: Path) -> None:
-    follow(folder, commands("The first night"))
+    follow(folder, on_the_page("The first night"))
     (folder / "export.nq.gz").write_bytes(export({"1": "silk", "2": "", "3": "hemp", "4": "wool"}))
-    told = follow(folder, commands("Every night after it"))
+    told = follow(folder, on_the_page("Every night after it"))
     for line in sample("Every night after it").splitlines():
         assert " ".join(line.split()) in [
             " ".join(x.split()) for x in (told.stdout + told.stderr).splitlines()
         ]
-    follow(folder, commands("An export whose name changes"))
-    listed = follow(folder, commands("What is there, and what should go")).stdout
+    follow(folder, on_the_page("An export whose name changes"))
+    listed = follow(folder, on_the_page("What is there, and what should go")).stdout
     rows = {line.split()[0]: line.split()[1:] for line in listed.splitlines()[1:]}
     assert rows == {
         f"{M}graph/coins": ["1"],
@@ -91,7 +72,7 @@ def test_the_page_is_followed_on_the_embedded_store(folder: Path) -> None:
 
 
 def test_the_page_is_followed_on_a_server(folder: Path, oxigraph_server: Endpoint) -> None:
-    text = commands("On a server").replace("http://127.0.0.1:7878/query", oxigraph_server.query_url)
+    text = on_the_page("On a server").replace("http://127.0.0.1:7878/query", oxigraph_server.query_url)
     text = text.replace("http://127.0.0.1:7878/update", oxigraph_server.update_url)
     first, second = text.split("enrich load --replace")
     follow(folder, "enrich init . --profile linked-art\n" + first)
