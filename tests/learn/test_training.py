@@ -24,6 +24,7 @@ from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
 from enrich.ontology.paths import Step
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
+from enrich.ontology.terms import Names
 from enrich.settings.loading import Settings
 from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
 
@@ -82,6 +83,7 @@ class FakeWorkspace:
         self.profile = PROFILE
         self.reader = FakeReader(records)
         self.store = open_store()
+        self.names = Names(self.settings.base)
 
 
 def write_splits(folder: Path, records: list[Record], dev: int = 60) -> Path:
