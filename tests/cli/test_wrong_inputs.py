@@ -202,7 +202,7 @@ WRONG = [
     ("export --as plain x.csv --property colour", 2, "no property 'colour'"),
     ("export --as plain none/x.csv", 2, "none/x.csv"),
     ("export --as plain full.csv/x.csv --above 2", 2, "--above"),
-    ("export x.trig --above 0.5", 2, "go with --as plain"),
+    ("export x.trig --above 0.5", 2, "go with plain statements"),
     ("job none", 6, "none"),
     ("pause none", 6, "none"),
     ("resume none", 6, "none"),
