@@ -18,6 +18,7 @@ from enrich.classifiers.model.description import ModelDescription
 from enrich.cli.common import (
     Json,
     ModelFolder,
+    model_folder,
     open_workspace,
     records_named,
     say,
@@ -81,10 +82,8 @@ def beat() -> None:
     opened once for each time that it is due."""
     settings = _settings()
     app = make_app(settings)
-    if settings.workers.schedule is None or settings.workers.model is None:
-        raise SettingsError(
-            "nothing is scheduled: set workers.schedule (such as 0 2 * * *) and workers.model in enrich.toml"
-        )
+    if settings.workers.schedule is None:
+        raise SettingsError("nothing is scheduled: set workers.schedule (such as 0 2 * * *) in enrich.toml")
     app.enrich_broker.check()
     start_beat(app)
 
@@ -113,7 +112,7 @@ def health(
 
 
 def queue(
-    model: ModelFolder,
+    model: ModelFolder = None,
     properties: Properties = None,
     records: RecordsFile = None,
     where: Annotated[
@@ -147,14 +146,14 @@ def queue(
 
 def _open(
     context: WorkerContext,
-    model: Path,
+    model: Path | None,
     properties: list[str] | None,
     records: Path | None,
     where: list[str] | None,
     limit: int | None,
     priority: int,
 ) -> tuple[NamedNode, bool]:
-    folder = model.expanduser().resolve()
+    folder = model_folder(context.workspace, model).resolve()
     described = ModelDescription.read(folder)
     context.workspace.reader.expect_records()
     named = records_named(context.workspace, records)

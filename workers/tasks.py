@@ -240,14 +240,14 @@ def run_nightly(context: WorkerContext, messages: Messages) -> str:
 def _open_nightly(context: WorkerContext, messages: Messages) -> str:
     settings = context.settings
     schedule = nightly_crontab(settings.workers)
-    if settings.workers.model is None or schedule is None:
-        raise SettingsError("a nightly run needs workers.model and workers.schedule")
+    if schedule is None:
+        raise SettingsError("a nightly run needs workers.schedule")
     slot = last_slot(schedule, zone(settings.workers), datetime.now(UTC)) or datetime.now(UTC)
     with context.broker.lock("open", 60) as held:
         if not held:
             log.info("another worker is opening a run")
             return "held"
-        folder = settings.locate(settings.workers.model)
+        folder = settings.nightly_model
         model = ModelDescription.read(folder)
         request = make_request(
             context.workspace,

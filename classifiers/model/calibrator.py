@@ -7,10 +7,9 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
-from scipy.special import expit, logit
 
 from enrich.classifiers.base import ClassifierError, FloatArray
-from enrich.classifiers.probability import log_odds, probabilities_of
+from enrich.classifiers.probability import log_odds, probabilities_of, sigmoid
 from enrich.classifiers.stored import Stored
 
 Method = Literal["none", "temperature", "vector", "isotonic"]
@@ -57,7 +56,7 @@ class Calibrator(Stored):
         if self.inside is None or not scaled.size:
             return scaled
         slope, bias = self.inside
-        chance: FloatArray = expit(slope * confidence_odds(scaled) + bias)
+        chance: FloatArray = sigmoid(slope * confidence_odds(scaled) + bias)
         return scaled * chance[:, None]
 
     def _scaled(self, probabilities: FloatArray) -> FloatArray:
@@ -83,7 +82,7 @@ class Calibrator(Stored):
 
 def confidence_odds(probabilities: FloatArray) -> FloatArray:
     """The log-odds (n,) of the first candidates; NaN for absent rows."""
-    odds: FloatArray = logit(np.clip(probabilities.max(axis=1), TINY, 1 - TINY))
+    odds: FloatArray = log_odds(probabilities.max(axis=1), True, TINY)
     return odds
 
 

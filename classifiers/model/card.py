@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def _cell(value: object) -> str:
@@ -21,15 +21,20 @@ def _plain(account: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(k, v) for k, v in sorted(account.items()) if isinstance(v, str | int | float | bool)]
 
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("enrich.classifiers.model"),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # Markdown
-)
-_TEMPLATES.filters["cell"] = _cell
-_TEMPLATES.globals["plain"] = _plain
+@cache
+def _templates() -> Any:
+    """The environment of the templates; jinja2 is loaded here, since a model that is only read writes no card."""
+    jinja2 = import_module("jinja2")
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("enrich.classifiers.model"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown
+    )
+    made.filters["cell"] = _cell
+    made.globals["plain"] = _plain
+    return made
 
 
 def classifier_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -39,7 +44,7 @@ def classifier_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> st
         for name, part in metrics.items()
         if isinstance(part, Mapping)
     ]
-    return _TEMPLATES.get_template("classifier.md").render(**config, history=history)
+    return str(_templates().get_template("classifier.md").render(**config, history=history))
 
 
 def model_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -57,4 +62,5 @@ def model_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         for name, by in metrics.get("dev", {}).items()
         for point in by.get("fusion", {}).get("curve", ())
     ]
-    return _TEMPLATES.get_template("model.md").render(**config, metrics=metrics, classes=classes, curve=curve)
+    card = _templates().get_template("model.md")
+    return str(card.render(**config, metrics=metrics, classes=classes, curve=curve))

@@ -38,6 +38,7 @@ from enrich.classifiers.model.model import Member, Model, sane
 from enrich.classifiers.model.out_of_fold import MemberSpec, Trained, train_member
 from enrich.classifiers.model.promises import decide_by, promise_table
 from enrich.classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds
+from enrich.classifiers.model.steps import Steps
 from enrich.classifiers.model.thresholds import Promise, Unit
 from enrich.classifiers.registry import build_fuser, classifier_class
 
@@ -99,7 +100,8 @@ def fit_model(
     """Train every member and all that stands on them. Raises ClassifierError for a dataset that cannot teach."""
     _check(dataset, spec)
     experience = Experience.learn(dataset, spec.groups)
-    seen, *others = views(dataset, spec, experience)
+    seen, *others = found = views(dataset, spec, experience)
+    progress = Steps(progress, sum(map(_steps, found)))
     fitted = fit_view(seen, seed=seed, progress=progress, resume=resume)
     model = fitted.model
     model.experience = experience
@@ -125,6 +127,22 @@ def views(dataset: Dataset, spec: ModelSpec, experience: Experience) -> list[Vie
         bare = Dataset([r.without_contexts(hides) for r in dataset.records], dataset.properties)
         found.append(View("unseen group", bare, plain, names, hides, groups, "group"))
     return found
+
+
+def _steps(view: View) -> int:
+    """About how many steps it is to fit a regime: each fold, what is fitted on all records, and each calibration."""
+    steps = 1 if len(view.spec.members) == 1 else 4
+    for member in view.spec.members:
+        kind = classifier_class(member.classifier)
+        again = view.regime == "seen" or not _shared(kind)
+        folds = 0 if not again and kind.costly and view.unit == "block" else member.folds or view.spec.folds
+        steps += folds + again + 1
+    return steps
+
+
+def _shared(kind: type[Classifier]) -> bool:
+    """Whether all regimes share a classifier: it looks at texts or pictures alone."""
+    return kind.modality != "tabular" and kind.modality in MODALITIES
 
 
 def _without_numerals(member: MemberSpec) -> MemberSpec:
@@ -206,10 +224,8 @@ def fit_view(
 
 
 def _same_classifier(kind: type[Classifier], seen: Fitted | None) -> Trained | None:
-    """What the regime "seen" trained, where it looks at texts or pictures alone."""
-    if seen is None or kind.modality == "tabular" or kind.modality not in MODALITIES:
-        return None
-    return seen.trained[kind.modality]
+    """What the regime "seen" trained, where it is shared."""
+    return seen.trained[kind.modality] if seen is not None and _shared(kind) else None
 
 
 def _check(dataset: Dataset, spec: ModelSpec) -> None:

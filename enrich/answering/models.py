@@ -55,15 +55,20 @@ class Models:
 
     def _read(self, folder: Path) -> Model:
         self.loads += 1
-        try:
-            return Model.load(folder)
-        except ClassifierError as error:
-            raise ModelError(str(error)) from error
+        return load_model(folder)
 
     def _keep(self, model: Model) -> None:
         self._by_digest[model.digest] = model
         while len(self._by_digest) > KEPT:
             del self._by_digest[next(iter(self._by_digest))]
+
+
+def load_model(folder: Path) -> Model:
+    """The verified model of a folder. Raises ModelError."""
+    try:
+        return Model.load(folder)
+    except ClassifierError as error:
+        raise ModelError(str(error)) from error
 
 
 def _another(folder: Path, there: str, digest: str) -> ModelError:

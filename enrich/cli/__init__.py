@@ -8,7 +8,9 @@ import errno
 import io
 import json
 import os
+import shlex
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -17,20 +19,33 @@ from typer.main import get_command
 
 from enrich.classifiers.extras import needs
 from enrich.cli.app import app as application
+from enrich.cli.voice import QUIET, VERBOSE, VOICE
 from enrich.errors import EnrichError
 from enrich.ontology.errors import OntologyError
 from enrich.show.terminal import printable
 
 INTERRUPTED = 130
-GLOBAL_FLAGS = ("--debug",)
-GLOBAL_OPTIONS = ("--config",)
+GLOBAL_FLAGS = ("--debug", "--verbose", "-v", "--quiet", "-q")
+GLOBAL_OPTIONS = ("--config", "--log")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    began = time.monotonic(), time.process_time()
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
     _write_every_letter()
+    try:
+        code = _code(arguments)
+        took, cpu = time.monotonic() - began[0], time.process_time() - began[1]
+        said = f"exit code {code} after {took:.1f} s, {cpu:.1f} s of processor: {shlex.join(arguments)}"
+        VOICE.say(said, VERBOSE)
+    finally:
+        VOICE.close()
+    return code
+
+
+def _code(arguments: list[str]) -> int:
     try:
         return _said(_run(arguments), arguments)
     except KeyboardInterrupt:
@@ -69,7 +84,7 @@ def explained(error: Exception) -> tuple[str, int] | None:
 
 
 def hoist(arguments: list[str]) -> list[str]:
-    """The arguments with --config and --debug moved to the front: they may stand anywhere."""
+    """The arguments with those of the command itself moved to the front: they may stand anywhere."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(arguments)
@@ -111,12 +126,12 @@ def _said(result: int | Failure, arguments: Sequence[str]) -> int:
     if isinstance(result, int):
         return result
     sentence, code, kind = result
-    text = printable(" ".join(sentence.split()))
+    text = " ".join(sentence.split())
     if "--json" in arguments:
-        text = json.dumps({"error": {"message": text, "exit_code": code, "kind": kind}}, ensure_ascii=False)
+        told = {"error": {"message": printable(text), "exit_code": code, "kind": kind}}
+        VOICE.say(json.dumps(told, ensure_ascii=False), QUIET)
     else:
-        text = f"enrich: {text}"
-    sys.stderr.write(f"{text}\n")
+        VOICE.say(f"enrich: {text}", QUIET)
     return code
 
 

@@ -6,11 +6,13 @@ an entry point of the group `enrich.commands` in another package.
 """
 
 import ast
+import platform
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +24,7 @@ from typer.main import get_command
 from enrich import __version__
 from enrich.classifiers.extras import needs
 from enrich.cli.options import CONFIG, example
+from enrich.cli.voice import PLAIN, QUIET, VERBOSE, VOICE
 from enrich.errors import SettingsError
 
 PLUGINS = "enrich.commands"
@@ -89,7 +92,7 @@ VERBS = {
     "split": Verb("enrich.cli.model:split", "Learn"),
     "evaluate": Verb("enrich.cli.model:evaluate", "Learn"),
     "check-promise": Verb("enrich.cli.model:check_promise", "Learn"),
-    "models": Verb("enrich.cli.model:models", "Learn"),
+    "models": Verb("enrich.cli.models:models", "Learn"),
     "soup": Verb("enrich.cli.soup:soup", "Learn"),
     "study": Verb("enrich.cli.study:study", "Learn"),
     "run": Verb("enrich.cli.runs:run", "Run"),
@@ -97,7 +100,7 @@ VERBS = {
     "retract": Verb("enrich.cli.runs:retract", "Run"),
     "export": Verb("enrich.cli.runs:export", "Run"),
     "prune": Verb("enrich.cli.runs:prune", "Run"),
-    "query": Verb("enrich.cli.show:query", "Look"),
+    "query": Verb("enrich.cli.query:query", "Look"),
     "show": Verb("enrich.cli.show:show", "Look"),
     "jobs": Verb("enrich.cli.jobs:jobs", "Service"),
     "job": Verb("enrich.cli.jobs:job", "Service"),
@@ -142,16 +145,31 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     name="enrich",
     cls=Verbs,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
+COUNTED = (
+    "pyoxigraph",
+    "numpy",
+    "scikit-learn",
+    "xgboost-cpu",
+    "onnxruntime",
+    "torch",
+    "transformers",
+    "celery",
+)
+"""Packages whose versions change what comes out."""
+
+
 def say_version(asked: bool) -> None:
     if asked:
-        typer.echo(__version__)
+        typer.echo(f"enrich {__version__}\npython {platform.python_version()}")
+        for name in COUNTED:
+            with suppress(PackageNotFoundError):
+                typer.echo(f"{name} {version(name)}")
         raise typer.Exit
 
 
@@ -164,8 +182,16 @@ def enrich(
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False,  # noqa: ARG001
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more on stderr: stages, times.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="Add all that is said to this file, with times."),
+    ] = None,
     version: Annotated[  # noqa: ARG001
-        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say the versions.")
     ] = False,
 ) -> None:
     """Fill the gaps in a museum's knowledge graph with predictions that say where they come from.
@@ -176,8 +202,11 @@ def enrich(
         enrich init . --profile linked-art
         enrich load records.nq.gz
         enrich gaps
-        enrich train --splits splits.tsv --model model
-        enrich run --model model
+        enrich train
+        enrich run
         enrich query predictions
     """
     CONFIG.set(config)
+    VOICE.level = QUIET if quiet else VERBOSE if verbose else PLAIN
+    if log is not None:
+        VOICE.keep(log)

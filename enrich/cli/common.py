@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +12,8 @@ from typing import Any, Self
 import typer
 from pyoxigraph import NamedNode
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from enrich.classifiers.stored import json_values
 from enrich.classifiers.tables import Table
@@ -27,6 +21,7 @@ from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
+from enrich.cli.voice import QUIET, VERBOSE, VOICE
 from enrich.errors import InputError
 from enrich.graph.record_files import read_records
 from enrich.settings.loading import FILE_NAME, Settings
@@ -36,16 +31,23 @@ from enrich.workspace import Workspace
 
 SHOW_AFTER = 2.0
 """Seconds after which work that is still going on shows a progress bar."""
+LINE_EVERY = 10.0
+"""Seconds between two lines about progress where there is no terminal."""
 
 
 @contextmanager
 def open_workspace(*, new_store: bool = False) -> Iterator[Workspace]:
     """The workspace that the settings describe, closed at the end. Raises InputError for an embedded store that is
-    not there, unless a `new_store` may be made: a question makes none, and nothing does without enrich.toml."""
+    not there, unless a `new_store` may be made: a question makes none."""
     with Workspace.open(CONFIG.get()) as workspace:
-        if not new_store or workspace.settings.source is None:
+        if not new_store:
             workspace.expect_store()
         yield workspace
+
+
+def model_folder(workspace: Workspace, given: Path | None) -> Path:
+    """The folder that --model names, or else the settings."""
+    return workspace.settings.locate(workspace.settings.model) if given is None else given.expanduser()
 
 
 def records_named(workspace: Workspace, file: Path | None) -> list[NamedNode] | None:
@@ -75,8 +77,8 @@ def write_json(data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A line for a person, on stderr: stdout is for the answer."""
-    sys.stderr.write(printable(text) + "\n")
+    """A line for a person, on stderr, unless told to be quiet: stdout is for the answer."""
+    VOICE.say(text)
 
 
 def warn_of_example(settings: Settings) -> None:
@@ -93,7 +95,7 @@ def ask(question: str, otherwise: str) -> None:
     asked = question[0].upper() + question[1:]
     if not sys.stdin.isatty():
         raise InputError(f"{asked.removesuffix('?')}: {otherwise}")
-    if not typer.confirm(asked):
+    if not typer.confirm(asked, err=True):
         raise typer.Exit(1)
 
 
@@ -102,9 +104,10 @@ def write_table(
     rows: Iterable[Sequence[Any]],
     title: str | None = None,
     numbers: Sequence[int] = (),
+    spare: Sequence[int] = (),
 ) -> None:
-    """A table on stdout; `numbers` are the columns set to the right."""
-    print_table(Table(columns, rows, title, numbers))
+    """A table on stdout (see `Table`), with two decimals."""
+    print_table(Table(columns, rows, title, numbers, 2, spare))
 
 
 def promised(precision: float | None) -> float | str:
@@ -113,43 +116,47 @@ def promised(precision: float | None) -> float | str:
 
 
 class Bars:
-    """Progress as `(stage, done, total)`: bars on a terminal's stderr once the work has taken two seconds.
+    """Progress as `(stage, done, total)`: one bar on a terminal's stderr once the work has taken two seconds.
 
-    Until a stage is reported, the bar says `what` and how long it has taken. Nothing is written when
-    stderr is not a terminal.
+    Until a stage is reported, the bar says `what` and how long it has taken. Where stderr is no terminal, a line is
+    said now and then, and with --verbose at every new stage; `lines` false leaves that to the caller.
     """
 
-    def __init__(self, what: str) -> None:
-        self.wanted = sys.stderr.isatty()
-        """Whether there is a terminal to show bars on."""
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+    def __init__(self, what: str, *, lines: bool = True) -> None:
+        self.wanted = sys.stderr.isatty() and VOICE.level > QUIET
+        """Whether there is a terminal to show a bar on."""
+        self._lines = lines and not self.wanted
+        self._what, self._said, self._stage = what, time.monotonic(), ""
+        self._bar = Progress(
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
+            BarColumn(20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            expand=True,
             disable=not self.wanted,
         )
-        self._what: TaskID | None = self._bars.add_task(what, total=None)
-        self._stages: dict[str, TaskID] = {}
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(SHOW_AFTER, self._bars.start)
+        self._task = self._bar.add_task(what, total=None)
+        self._timer = threading.Timer(SHOW_AFTER, self._bar.start)
         self._timer.daemon = True
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Say how far a stage has come; total 0 when it is not known."""
-        if not self.wanted:
-            return
-        with self._lock:
-            if self._what is not None:
-                self._bars.remove_task(self._what)
-                self._what = None
-            if stage not in self._stages:
-                self._stages[stage] = self._bars.add_task(stage, total=total or None)
-        said = f"{stage} ({note})" if note else stage
-        self._bars.update(self._stages[stage], description=said, completed=done, total=total or None)
+        text = f"{stage} ({note})" if note else stage
+        if self.wanted:
+            self._bar.update(self._task, description=printable(text), completed=done, total=total or None)
+        elif self._lines:
+            self._line(stage, f"{text}: {done:,}{f' of {total:,}' if total else ''}")
+
+    def _line(self, stage: str, text: str) -> None:
+        """Say it when it was quiet for long, or as a detail when a stage begins."""
+        if time.monotonic() - self._said > LINE_EVERY:
+            self._said, self._stage = time.monotonic(), stage
+            say(text)
+        elif stage.partition(",")[0] != self._stage.partition(",")[0]:
+            self._stage = stage
+            VOICE.say(text, VERBOSE)
 
     def __enter__(self) -> Self:
         if self.wanted:
@@ -160,4 +167,4 @@ class Bars:
         if self.wanted:
             self._timer.cancel()
             self._timer.join()
-            self._bars.stop()
+            self._bar.stop()

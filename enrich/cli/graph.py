@@ -14,7 +14,9 @@ from enrich.cli import draft
 from enrich.cli.common import (
     Bars,
     Json,
+    ModelFolder,
     example,
+    model_folder,
     open_workspace,
     promised,
     say,
@@ -32,7 +34,7 @@ from enrich.settings.loading import EXAMPLE_BASE, load_settings, write_initial
 
 EXAMPLES = {
     "init": "enrich init silk --profile silknow --base https://data.museum.example/enrich/\ncd silk",
-    "gaps": "enrich gaps --model model --json",
+    "gaps": "enrich gaps\nenrich gaps --forecast --json",
 }
 
 
@@ -69,22 +71,22 @@ def init(
 
 
 def gaps(
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", metavar="DIR", help="Count as open what this model has not answered yet."),
-    ] = None,
+    ahead: Annotated[
+        bool, typer.Option("--forecast", help="Also what the model will answer and promise, by group.")
+    ] = False,
+    model: ModelFolder = None,
     as_json: Json = False,
 ) -> None:
     """Count the records that lack a value, by property.
 
     Missing: the facts hold no value in a class that can be reached. Open: missing, and neither accepted by a
-    curator nor answered by the model (by any current prediction, when no model is named). With --model also what
-    it will answer and promise, by group and property.
+    curator nor answered by any current prediction. With --forecast or --model, open is what the model has not
+    answered, and what it will answer and promise is told by group and property.
     """
     with open_workspace() as workspace, Bars("counting") as bars:
-        digest = open_folder(model).digest if model is not None else None
-        report = count_gaps(workspace, model_digest=digest)
-        expected = forecast(workspace, model, bars) if model is not None else None
+        folder = model_folder(workspace, model) if ahead or model is not None else None
+        report = count_gaps(workspace, model_digest=None if folder is None else open_folder(folder).digest)
+        expected = None if folder is None else forecast(workspace, folder, bars)
         groups = {f.group for f in expected or ()}
         names = group_names(workspace.store, groups, workspace.profile.prefixes)
     if as_json:

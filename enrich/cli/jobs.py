@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from enrich.cli.asked import asked_for, minute
 from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
-from enrich.cli.options import LOOK_FIRST, DryRun, Yes
+from enrich.cli.options import LOOK_FIRST, DryRun, Iris, Yes
 from enrich.runs.blackout import rests_until, zone
 from enrich.runs.jobs import Job, describe, find_job, find_open_job, list_jobs
 from enrich.runs.jobs import cancel as take_back
 from enrich.runs.plan import Plan
+from enrich.runs.register import short_id
 from enrich.runs.request import NIGHTLY
 from enrich.workspace import Workspace
 
@@ -23,21 +25,37 @@ EXAMPLES = {
     "resume": "enrich resume RUN",
     "cancel": "enrich cancel ID\nenrich cancel ID --yes",
 }
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its run's IRI.")]
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="A job's id, its beginning as enrich jobs shows it, or its run's IRI."),
+]
 FOLLOW_SECONDS = 2.0
-_FIGURES = attrgetter("started", "gaps", "answered", "failed", "remaining_seconds")
+_FIGURES = attrgetter("gaps", "answered", "failed", "remaining_seconds")
 
 
-def jobs(as_json: Json = False) -> None:
-    """List the jobs, nightly ones too, the oldest first."""
+def jobs(iris: Iris = False, as_json: Json = False) -> None:
+    """List the jobs, nightly ones too, the oldest first: who asked for what, and how far it is."""
     with open_workspace() as workspace:
         found = list_jobs(workspace)
-        rows = [(j.job, j.kind, _state(j, workspace), *_FIGURES(j)) for j in found]
+        asked = asked_for(workspace, [(j.request, j.actor) for j in found], iris=iris)
+        rows = [
+            (
+                j.run if iris else short_id(j.run),
+                j.kind,
+                _state(j, workspace),
+                minute(j.started),
+                *who,
+                *_FIGURES(j),
+            )
+            for j, who in zip(found, asked, strict=True)
+        ]
     if as_json:
         write_json({"jobs": [job.as_dict() for job in found]})
         return
-    heads = ("job", "kind", "state", "started", "gaps", "answered", "failed", "seconds left")
-    write_table(heads, rows, numbers=(4, 5, 6, 7))
+    heads = (
+        "job", "kind", "state", "started", "asked for", "on behalf of", "gaps", "answered", "failed", "seconds left"
+    )  # fmt: skip
+    write_table(heads, rows, numbers=(6, 7, 8, 9), spare=(5, 1, 8, 3))
 
 
 def job(
@@ -72,7 +90,7 @@ def _state(found: Job, workspace: Workspace) -> str:
 def followed(workspace: Workspace, job_id: str) -> Job:
     """The job when it has ended. Until then a bar on a terminal, and elsewhere a line when there is news."""
     said = ""
-    with Bars("job") as bars:
+    with Bars("job", lines=False) as bars:
         while True:
             found = describe(workspace, find_job(workspace, job_id))
             if found.state != "running":
@@ -122,7 +140,7 @@ def pause(job_id: JobId, as_json: Json = False) -> None:
 
 
 def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's IRI, or its job's id.")],
+    run: JobId,
     as_json: Json = False,
 ) -> None:
     """Let a run go on that was paused, that failed, or whose messages were lost with the broker.

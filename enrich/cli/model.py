@@ -1,4 +1,4 @@
-"""Verbs about what learns: train, split, evaluate, check-promise, models."""
+"""Verbs about what learns: train, split, evaluate, check-promise."""
 
 import sys
 from pathlib import Path
@@ -6,18 +6,25 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from enrich.cli.common import Bars, Json, ModelFolder, open_workspace, promised, say, write_json, write_table
-from enrich.cli.options import CONFIG
+from enrich.cli.common import (
+    Bars,
+    Json,
+    ModelFolder,
+    model_folder,
+    open_workspace,
+    promised,
+    say,
+    write_json,
+    write_table,
+)
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.measures import mean_line
-from enrich.learn.model_folders import find_models
 from enrich.learn.promise_check import check_promise as try_promise
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
 from enrich.learn.unfinished import parts, place_of
-from enrich.settings.loading import load_settings
 
 Splits = Annotated[
     Path,
@@ -33,12 +40,11 @@ EXAMPLES = {
     "check-promise": "enrich check-promise --property technique --figures figures",
     "evaluate": "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
     "enrich evaluate --model model --splits splits.tsv.gz --report report",
-    "models": "enrich models . --json",
 }
 
 
 def train(
-    model: ModelFolder,
+    model: ModelFolder = None,
     splits: Annotated[
         Path | None,
         typer.Option(
@@ -61,29 +67,42 @@ def train(
 
     A training that was stopped goes on from what it had finished, and gives the same model."""
     with open_workspace() as workspace, Bars("learning") as bars:
+        folder = model_folder(workspace, model)
         try:
-            trained = learn(workspace, splits, model, modalities=modality, seed=seed, progress=bars)
+            trained = learn(workspace, splits, folder, modalities=modality, seed=seed, progress=bars)
         except BaseException:
-            if kept := parts(place_of(model)):
+            if kept := parts(place_of(folder)):
                 say(
-                    f"{kept} finished parts are kept in {place_of(model)}: the same command goes on from there; delete it to begin anew"
+                    f"{kept} finished parts are kept in {place_of(folder)}: the same command goes on from there; delete it to begin anew"
                 )
             raise
     if as_json:
         write_json(trained)
     else:
         show_training(trained)
-        say(f"wrote {model}; next: enrich gaps --model {model}, then enrich run --model {model}")
+        named = "" if model is None else f" --model {model}"
+        say(f"wrote {folder}; next: enrich gaps --forecast{named}, then enrich run{named}")
 
 
 def show_training(trained: dict[str, Any]) -> None:
-    """What was learned from, what was left out and why, and what is promised."""
+    """What was learned from, how often it is right, what is promised, what was left out and why."""
+    by = list(next(iter(trained["accuracy"].values())))
+    by = by[:1] if len(by) == 2 else by  # a fusion of one modality is that modality
+    seen, *others = trained["promises"]
     rows = [
-        (regime, name, p["coverage"], p["precision"], promised(p["target"] if p["threshold"] <= 1 else None))
-        for regime, by in trained["promises"].items()
-        for name, p in by.items()
+        (name, *map(found.get, by), *_promise(trained["promises"][seen].get(name)))
+        for name, found in trained["accuracy"].items()
     ]
-    write_table(("regime", "property", "coverage", "precision", "promised"), rows, "held out", numbers=(2, 3))
+    heads = ("property", *by, "precision promised", "coverage")
+    write_table(
+        heads, rows, "accuracy on held-out records, by what was looked at", numbers=range(1, len(heads))
+    )
+    further = [
+        (regime, name, *_promise(p)) for regime in others for name, p in trained["promises"][regime].items()
+    ]
+    if further:
+        heads = ("records of an", "property", "precision promised", "coverage")
+        write_table(heads, further, "records unlike those that taught", numbers=(2, 3))
     say(
         f"learned from {trained['records']:,} records of {trained['groups']:,} groups, by "
         f"{', '.join(trained['modalities'])}"
@@ -93,6 +112,13 @@ def show_training(trained: dict[str, Any]) -> None:
     for why, names in trained["left_out"].items():
         if names:
             say(f"nothing was learned of {', '.join(names)}: {why} with enough values")
+
+
+def _promise(promise: dict[str, Any] | None) -> tuple[float | str, float | None]:
+    """The precision that is promised, and the share of the held-out records that would be answered."""
+    if promise is None:
+        return promised(None), None
+    return promised(promise["target"] if promise["threshold"] <= 1 else None), promise["coverage"]
 
 
 def split(
@@ -181,8 +207,8 @@ def show_kept(found: dict[str, Any]) -> None:
 
 
 def evaluate(
-    model: ModelFolder,
     splits: Splits,
+    model: ModelFolder = None,
     split: Annotated[str, typer.Option("--split", help="The split to answer.")] = "dev",
     hide_known: Annotated[
         bool,
@@ -212,7 +238,7 @@ def evaluate(
     with open_workspace() as workspace, Bars("measuring") as bars:
         result = measure(
             workspace,
-            model,
+            model_folder(workspace, model),
             splits,
             split,
             hide_known=hide_known,
@@ -252,27 +278,4 @@ def show_regimes(properties: dict[str, Any]) -> None:
     ]
     write_table(
         ("property", "regime", "records", "coverage", "precision", "promised"), rows, numbers=(2, 3, 4, 5)
-    )
-
-
-def models(
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Where to look; otherwise beside enrich.toml."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """List model folders, and whether each is whole and unaltered."""
-    if not folders:
-        folders = [load_settings(CONFIG.get()).folder]
-    found = [model for folder in folders for model in find_models(folder)]
-    if as_json:
-        write_json({"models": [model.as_dict() for model in found]})
-        return
-    rows = [
-        (m.folder, m.digest[:12], m.state, ", ".join(m.classifiers), ", ".join(m.properties), m.mean_macro_f1)
-        for m in found
-    ]
-    write_table(
-        ("folder", "digest", "state", "classifiers", "properties", "mean macro-F1"), rows, numbers=(5,)
     )

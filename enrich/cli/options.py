@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
-ModelFolder = Annotated[Path, typer.Option("--model", metavar="DIR", help="The model folder.")]
+ModelFolder = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="DIR", help="The model folder; otherwise `model` of enrich.toml."),
+]
 Properties = Annotated[
     list[str] | None,
     typer.Option("--property", metavar="P", help="Answer this property only; may be repeated."),
@@ -15,10 +18,13 @@ Properties = Annotated[
 RecordsFile = Annotated[
     Path | None,
     typer.Option(
-        "--records", metavar="FILE", help="Only these: an IRI per line, or a table with a record column."
+        "--records",
+        metavar="FILE",
+        help="Only these: an IRI per line, or a table with a column record; - for standard input.",
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")]
+Iris = Annotated[bool, typer.Option("--iris", help="In a table IRIs as they are, instead of names.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 LOOK_FIRST = "say --yes, or look first with --dry-run"

@@ -12,11 +12,13 @@ from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.answering.observer import Observer
+from enrich.cli.asked import asked_for, minute
 from enrich.cli.common import (
     Bars,
     Json,
     ModelFolder,
     ask,
+    model_folder,
     open_workspace,
     records_named,
     say,
@@ -24,22 +26,23 @@ from enrich.cli.common import (
     write_json,
     write_table,
 )
-from enrich.cli.options import LOOK_FIRST, DryRun, Limit, Properties, RecordsFile, Yes
+from enrich.cli.options import LOOK_FIRST, DryRun, Iris, Limit, Properties, RecordsFile, Yes
 from enrich.errors import InputError, RunError
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.export.plain import FORMATS, Choice, PlainReport, export_plain
 from enrich.runs.export.run_file import export_run, form_of
 from enrich.runs.export.run_graphs import ExportReport
-from enrich.runs.register import find, list_runs
+from enrich.runs.register import find, list_runs, short_id
 from enrich.runs.register import retract as take_back
+from enrich.runs.request import Request
 
 EXAMPLES = {
     "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
     "runs": "enrich runs --json",
-    "retract": "enrich retract 2026-11-20T02-00Z\nenrich retract 2026-11-20T02-00Z --yes",
+    "retract": "enrich retract 3fa9c1\nenrich retract 3fa9c1 --yes",
     "export": "enrich export predictions.csv --above 0.9\nenrich export places.nt.gz --accepted --property place\n"
-    "enrich export run.trig --run 2026-11-20T02-00Z\nenrich export predictions.ttl --run 2026-11-20T02-00Z --as silknow",
+    "enrich export run.trig --run 3fa9c1\nenrich export predictions.ttl --run 3fa9c1 --as silknow",
     "prune": "enrich prune --dry-run\nenrich prune --older-than 30 --yes",
 }
 
@@ -54,7 +57,7 @@ class Told(Observer):
 
 
 def run(
-    model: ModelFolder,
+    model: ModelFolder = None,
     properties: Properties = None,
     records: RecordsFile = None,
     limit: Limit = None,
@@ -68,13 +71,14 @@ def run(
     with open_workspace() as workspace, Bars("answering") as bars:
         named = records_named(workspace, records)
         chosen = None if named is None else [record.value for record in named]
+        folder = model_folder(workspace, model)
         if dry_run:
-            _show_open(pipeline.preview(workspace, model, tuple(properties or ()), chosen, limit), as_json)
+            _show_open(pipeline.preview(workspace, folder, tuple(properties or ()), chosen, limit), as_json)
             return
         try:
             summary = pipeline.run(
                 workspace,
-                model,
+                folder,
                 properties=tuple(properties or ()),
                 records=chosen,
                 limit=limit,
@@ -139,17 +143,23 @@ def expected_right(e: Expectation) -> str:
     return promised + (f", {e.unpromised:,} without a promise" if e.unpromised else "")
 
 
-def runs(as_json: Json = False) -> None:
-    """List the runs of the register, retracted ones too."""
+def runs(iris: Iris = False, as_json: Json = False) -> None:
+    """List the runs of the register, retracted ones too: who asked for what, and what came of it."""
     with open_workspace() as workspace:
         found = list_runs(workspace)
+        asked = asked_for(workspace, [(Request.parse(r.request), r.actor) for r in found], iris=iris)
     if as_json:
         write_json({"runs": [{**asdict(r), "expected": _regimes(r.expected)} for r in found]})
         return
-    rows = [(r.run, r.state, r.started, r.predicted, r.abstained, r.failed) for r in found]
-    write_table(("run", "state", "started", "predicted", "abstained", "failed"), rows, numbers=(3, 4, 5))
+    names = {r.run: r.run if iris else short_id(r.run) for r in found}
+    rows = [
+        (names[r.run], r.state.lower(), minute(r.started), *who, r.predicted, r.abstained, r.failed)
+        for r, who in zip(found, asked, strict=True)
+    ]
+    heads = ("run", "state", "started", "asked for", "on behalf of", "predicted", "abstained", "failed")
+    write_table(heads, rows, numbers=(5, 6, 7), spare=(4, 2, 7))
     expected = [
-        (r.run.rsplit("/", 1)[-1], regime, e.abstained, e.answered, expected_right(e))
+        (names[r.run], regime, e.abstained, e.answered, expected_right(e))
         for r in found
         for regime, e in from_text(r.expected).items()
     ]
@@ -162,7 +172,10 @@ def _regimes(text: str | None) -> dict[str, Any]:
 
 
 def retract(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's IRI, or the end of it.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run's id, its beginning as enrich runs shows it, or its IRI."),
+    ],
     keep: Annotated[bool, typer.Option("--keep", help="Only hide the run; keep its graphs.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -202,7 +215,7 @@ def export(
         typer.Option(
             "--run",
             metavar="RUN",
-            help="A run's IRI, or the end of it; plain may do without: all that is current.",
+            help="A run's id, its beginning, or its IRI; plain may do without: all that is current.",
         ),
     ] = None,
     form: Annotated[

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.answering.models import load_model
+from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.extras import require
-from enrich.classifiers.model.model import Model
-from enrich.errors import InputError, ModelError
+from enrich.errors import InputError
 from enrich.graph.record_files import read_splits
 from enrich.learn.leave_out import leave_one_out
 from enrich.learn.measures import measure
 from enrich.learn.report.page import account, write_report
 from enrich.learn.split_records import read_records_of
-from enrich.runs.request import expect_fit
 from enrich.workspace import Workspace
 
 _INPUTS = ("pictures", "texts")
@@ -60,7 +59,6 @@ def evaluate(
         if name not in (*names, *_INPUTS):
             raise InputError(f"--without {name}: there is {', '.join((*names, *_INPUTS))}")
     loaded = load_model(model)
-    expect_fit(workspace, loaded.properties, loaded.training)
     records, skipped = read_records_of(workspace, known[split], progress, "image" in loaded.members)
     figures = measure(
         loaded,
@@ -82,11 +80,3 @@ def evaluate(
         )
     write_report(report, result, workspace)
     return result
-
-
-def load_model(folder: Path) -> Model:
-    """A verified model. Raises ModelError."""
-    try:
-        return Model.load(folder)
-    except ClassifierError as error:
-        raise ModelError(str(error)) from error

@@ -117,6 +117,7 @@ def _train(
         "without": found.without,
         "groups": len(set(map(partial(group_of, groups=spec.groups), records))),
         "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
+        "accuracy": accuracy(figures.get("dev") or fitted.metrics["out_of_fold"]),
         "promises": promised(fitted),
     }
 
@@ -146,6 +147,10 @@ def read_to_learn(
         model_spec(workspace, named, auto=True)
     pictures = "image" in named or (not named and bool(workspace.profile.images))
     records, skipped = read_records_of(workspace, asked, progress, pictures)
+    if not records:
+        raise InputError(
+            "none of the records to train on is in the graph; load it first, or check the splits"
+        )
     return ToLearn(records, skipped, *((named, {}) if named else reached_modalities(records)))
 
 
@@ -183,6 +188,11 @@ def reached_modalities(records: Sequence[Record]) -> tuple[tuple[str, ...], dict
     elif why := absent("image"):
         without["image"] = why
     return tuple(m for m in ("tabular", "text", "image") if m not in without), without
+
+
+def accuracy(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, float | None]]:
+    """How often the first candidate is right on held-out records, by property and modality."""
+    return {name: {by: found.get("accuracy") for by, found in said.items()} for name, said in figures.items()}
 
 
 def promised(model: Model) -> dict[str, dict[str, dict[str, Any]]]:
@@ -284,7 +294,7 @@ def _account(
         "seed": seed,
         "profile": workspace.profile.name,
         "groups": list(spec.groups),
-        "splits_sha256": None if splits is None else file_digest(splits),
+        "splits_sha256": file_digest(splits) if splits is not None and splits.is_file() else None,
         "python": platform.python_version(),
         "members": [
             {"classifier": m.classifier, "settings": dict(m.settings), "folds": m.folds or spec.folds}

@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Self
 
 from enrich.classifiers.data import Picture
 from enrich.media.circuits import HALF_OPEN_AFTER
-from enrich.media.fetch import Fetcher
-from enrich.media.finder import PictureFinder
 from enrich.media.refusal import Kind, Refusal
 from enrich.settings.models import MediaSettings
+
+if TYPE_CHECKING:
+    from enrich.media.fetch import Fetcher
+    from enrich.media.finder import PictureFinder
 
 MEMORY = 100_000
 """Results remembered for the run, by URL."""
@@ -65,10 +68,12 @@ class PictureSource:
         opened: Callable[[str, str], None] = lambda _host, _why: None,
     ) -> None:
         self.settings = settings
-        self.fetcher = fetcher or Fetcher(settings, opened=opened)
+        # Loaded here, with what they need to ask a server and to read a picture: few questions need pictures.
+        fetch, finder = map(import_module, ("enrich.media.fetch", "enrich.media.finder"))
+        self.fetcher: Fetcher = fetcher or fetch.Fetcher(settings, opened=opened)
         self.counts: Counter[str] = Counter()
         """Pictures by where they come from ('mirror', 'cache', 'server') or by the kind of refusal."""
-        self._finder = PictureFinder(settings, self.fetcher)
+        self._finder: PictureFinder = finder.PictureFinder(settings, self.fetcher)
         self._observe = observe
         self._results: dict[str, Future[_Result]] = {}
         self._lock = threading.Lock()

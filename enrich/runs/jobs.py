@@ -14,7 +14,7 @@ from enrich.ontology.terms import ENR, PROV, Names
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN, RETRACTED, Register, named_by, number
-from enrich.runs.request import RequestedRun, requested_runs
+from enrich.runs.request import Request, RequestedRun, requested_runs
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
@@ -41,6 +41,8 @@ class Job:
     predicted: int
     abstained: int
     records: int
+    request: Request
+    actor: str | None = None
     batches_left: int | None = None
     holds_turn: bool = False
     paused: bool = False
@@ -113,6 +115,7 @@ def describe(workspace: Workspace, known: RequestedRun) -> Job:
     return Job(
         **{
             **asdict(job),
+            "request": known.request,
             "batches_left": standing.pending,
             "holds_turn": current_lease(store, names).run == known.iri,
             "paused": standing.paused,
@@ -139,6 +142,8 @@ def _job(job_id: str, known: RequestedRun, state: str, gaps: int | None, counts:
         predicted=counts["predicted"],
         abstained=counts["abstained"],
         records=counts["records"],
+        request=known.request,
+        actor=known.run.actor,
     )
 
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from enrich.workspace import Workspace
 
 OPEN, ACTIVE, RETRACTED = "Open", "Active", "Retracted"
-SHORTEST = 6
-"""Letters that the end of a run's id needs to name it."""
+SHORTEST = 4
+"""Letters that name a run, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Run:
     """The place in the order in which runs were opened; 0 for a run of an earlier version."""
     ended: str | None = None
     model: str | None = None
+    actor: str | None = None
+    """On whose behalf it was made."""
     request: str | None = None
     alive_until: str | None = None
     facts: str | None = None
@@ -379,6 +381,7 @@ def _run(iri: str, said: dict[str, str]) -> Run:
         order=count("order") or 0,
         ended=said.get(PROV.endedAtTime.value),
         model=said.get(PROV.used.value),
+        actor=said.get(CRM.P14_carried_out_by.value),
         request=said.get(ENR.request.value),
         alive_until=said.get(ENR.aliveUntil.value),
         facts=said.get(ENR.factsDigest.value),
@@ -403,8 +406,13 @@ def list_runs(workspace: Workspace) -> list[Run]:
     return Register(workspace.store, workspace.names).counted()
 
 
+def short_id(run: str) -> str:
+    """What names a run to a person who has to type it: the letters at the end of its id, that no other run has."""
+    return run.rpartition("/")[2].rpartition("-")[2]
+
+
 def find(workspace: Workspace, text: str) -> Run:
-    """The run that an IRI, an id or the end of one names. Raises RunError for none or several."""
+    """The run that a text names (see `named_by`). Raises RunError for none or several."""
     return named_by(text, list_runs(workspace), "run", "enrich runs")
 
 
@@ -421,15 +429,20 @@ def run_meant(workspace: Workspace, text: str) -> Run | None:
 
 
 def named_by(text: str, runs: Sequence[Run], kind: str, verb: str) -> Run:
-    """The one of some runs that `text` names: its IRI, its id, or at least `SHORTEST` letters of its end."""
-    exact = [run for run in runs if text and (run.run == text or run.run.endswith(f"/{text}"))]
-    found = exact or [run for run in runs if len(text) >= SHORTEST and run.run.endswith(text)]
+    """The one of some runs that `text` names: its IRI or id, or the beginning, of at least `SHORTEST` letters, of its
+    id or of its short id."""
+
+    def begins(run: Run) -> bool:
+        return run.run.rpartition("/")[2].startswith(text) or short_id(run.run).startswith(text)
+
+    found = [run for run in runs if text and (run.run == text or run.run.endswith(f"/{text}"))]
+    found = found or [run for run in runs if len(text) >= SHORTEST and begins(run)]
     if len(found) == 1:
         return found[0]
     if not found:
-        hint = f" (give its id, or at least {SHORTEST} letters of its end)" if len(text) < SHORTEST else ""
+        hint = f" (give at least {SHORTEST} letters)" if len(text) < SHORTEST else ""
         raise RunError(f"no {kind} is called {text!r}{hint}; `{verb}` lists them")
-    names = ", ".join(run.run for run in found)
+    names = ", ".join(f"{short_id(run.run)} ({run.state.lower()}, {run.started})" for run in found)
     raise RunError(f"{text!r} names {len(found)} {kind}s: {names}; give more of it")
 
 

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     licence: Iri | None = None
     """Licence of what enrich makes, such as https://creativecommons.org/publicdomain/zero/1.0/: runs say it, and the
     description of what a model learned from."""
+    model: Path = Path("model")
+    """The model folder that commands take unless they are told another by --model, relative to enrich.toml."""
     store: StoreSettings = StoreSettings()
     """Where the graph is."""
     train: TrainSettings = TrainSettings()
@@ -94,6 +96,11 @@ class Settings(BaseSettings):
     def locate(self, path: Path | str) -> Path:
         """A path of the settings, made absolute."""
         return (self._folder / Path(path).expanduser()).resolve()
+
+    @property
+    def nightly_model(self) -> Path:
+        """The model folder of the nightly run, made absolute."""
+        return self.locate(self.workers.model or self.model)
 
     @property
     def located_media(self) -> MediaSettings:

@@ -178,7 +178,7 @@ class WorkersSettings(Section):
     concurrency: int = Field(default=1, ge=1)
     """Worker processes on this machine."""
     model: Path | None = None
-    """Model folder of the nightly run, relative to enrich.toml."""
+    """Model folder of the nightly run, relative to enrich.toml, where it is not `model`."""
     schedule: str | None = None
     """When the nightly run starts: a crontab of five fields."""
     timezone: str = "UTC"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
+from enrich.answering.models import load_model
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.digest import file_digest, text_digest
 from enrich.classifiers.explain.explanation import (
@@ -51,10 +52,7 @@ def explain_shown(
     if not by_model:
         raise InputError(f"there is no current answer about {shown['record']} to explain; see enrich show")
     folder = model if model is not None else _find(workspace, by_model)
-    try:
-        loaded = Model.load(folder)
-    except ClassifierError as error:
-        raise ModelError(str(error)) from error
+    loaded = load_model(folder)
     iri = workspace.names.model(loaded.digest).value
     answers = [a for a in shown["predictions"] if a["current"] and iri in a["run"]["used"]]
     if not answers:
@@ -109,7 +107,7 @@ def _subject(workspace: Workspace, model: Model, record: str) -> Subject:
 def _find(workspace: Workspace, wanted: set[str]) -> Path:
     """The folder of one of these models. Raises InputError when none is where models are looked for."""
     settings = workspace.settings
-    named = [] if settings.workers.model is None else [settings.locate(settings.workers.model)]
+    named = dict.fromkeys([settings.locate(settings.model), settings.nightly_model])
     for folder in [*named, *_folders(settings.folder, _DEPTH)]:
         manifest = folder / MANIFEST
         if manifest.is_file() and workspace.names.model(file_digest(manifest)).value in wanted:

@@ -1,16 +1,21 @@
-"""Names beside IRIs in an answer: the record's own, and the labels of values."""
+"""Names for IRIs in an answer: the record's own, the labels of values, and what is short of all else."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.graph.labels import labels, record_names
+from enrich.graph.labels import class_names, labels, record_names
 from enrich.graph.stores.base import Row, Term
+from enrich.ontology.terms import ENR, XSD
 from enrich.show.querying import Answer
 from enrich.workspace import Workspace
 
 BATCH = 500
+_NUMBERS: Mapping[NamedNode, Callable[[str], float | int]] = {
+    XSD.integer: int, XSD.decimal: float, XSD.double: float, XSD.float: float,
+}  # fmt: skip
 ADDED = {"record": "recordName", "value": "valueLabel", "value1": "valueLabel1", "value2": "valueLabel2"}
 """The columns that get a name, and what the name's column is called."""
 
@@ -46,3 +51,31 @@ def _named(workspace: Workspace, answer: Answer, places: list[int]) -> Iterator[
                     name = names[answer.variables[number]].get(term.value) if term is not None else None
                     told.append(None if name is None else Literal(name))
             yield tuple(told)
+
+
+def cells(workspace: Workspace, variables: Sequence[str], rows: Sequence[Row]) -> list[list[object]]:
+    """The terms as a person reads them: names for IRIs, numbers as such."""
+    iris = {term for row in rows for term in row if isinstance(term, NamedNode)}
+    records = [n for n, variable in enumerate(variables) if variable == "record"]
+    named = record_names(
+        workspace.reader, {term for row in rows for n in records if isinstance(term := row[n], NamedNode)}
+    )
+    names = short_names(workspace, (iri.value for iri in iris)) | named
+    return [[_cell(term, names) for term in row] for row in rows]
+
+
+def short_names(workspace: Workspace, iris: Iterable[str]) -> dict[str, str]:
+    """A name for every IRI: short ids of runs and models, the last part of a term of our own, else a label or a short
+    form."""
+    base, own = re.escape(workspace.names.base), re.escape(str(ENR))
+    ours = re.compile(f"{base}run/[^/]*-([^/-]+)|{base}model/([0-9a-f]{{12}})[0-9a-f]*|{own}(.+)")
+    wanted = list(iris)
+    found = {iri: next(filter(None, match.groups())) for iri in wanted if (match := ours.fullmatch(iri))}
+    others = (iri for iri in wanted if iri not in found)
+    return found | class_names(workspace.store, others, workspace.profile.prefixes)
+
+
+def _cell(term: Term | None, names: Mapping[str, str]) -> object:
+    if isinstance(term, Literal) and term.datatype in _NUMBERS:
+        return _NUMBERS[term.datatype](term.value)
+    return None if term is None else names.get(term.value, term.value)

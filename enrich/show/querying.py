@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class Answer:
 def run_file(workspace: Workspace, path: Path, terms: Mapping[str, Given] | None = None) -> Answer:
     """The answer of a SPARQL 1.1 query file (see `run_text`)."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         known = ", ".join(query_names())
         raise InputError(f"no query and no file is called {str(path)!r}; queries: {known}") from error

@@ -171,6 +171,7 @@ def _answer(
         "awaits_pictures": ENR.seenDigest in said,
         "value": _text(said, ENR.answers),
         "confidence": _number(said, ENR.confidence),
+        "threshold": _number(said, ENR.abstainBelow),
         "regime": _local(_first(said, ENR.regime)) or None,
         "promised": _number(said, ENR.promised),
         "broader": bool(said.get(ENR.broader)),

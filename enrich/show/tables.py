@@ -1,25 +1,82 @@
-"""Tables on a terminal, with nothing of the graph that could harm it."""
+"""Tables and trees on a terminal: as wide as it is, page by page where it is too low, and with nothing of the graph
+that could harm it."""
 
+import os
+import pydoc
 import sys
+from dataclasses import replace
+from functools import partial
 
 from rich import table
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from enrich.classifiers.tables import Table, cell_text
 from enrich.show.terminal import printable
 
+WIDE = 160
+"""Columns of a line where there is no terminal, and COLUMNS does not say."""
+WRAPPED = 32
+"""Letters of a cell that may stand in several lines: from there on a column is narrowed before another is left out."""
+
 
 def console() -> Console:
-    """Rich output on stdout; as wide as it likes when nobody's terminal is at the other end."""
-    return Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+    """Rich output on stdout; as wide as the terminal, or as COLUMNS says."""
+    told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(soft_wrap=False, highlight=False, width=None if told else WIDE)
 
 
 def print_table(told: Table, out: Console | None = None) -> None:
     """Write a table, on stdout unless another console is given."""
+    paged, out = out is None, out or console()
+    text = partial(cell_text, digits=told.digits)
+    told = replace(told, rows=[[printable(text(cell)) for cell in row] for row in told.rows])
+    left_out = _without_room(told, out.width)
     drawn = table.Table(title=told.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(told.columns):
-        drawn.add_column(column, justify="right" if index in told.numbers else "left", overflow="fold")
+    kept = [n for n in range(len(told.columns)) if n not in left_out]
+    for n in kept:
+        drawn.add_column(
+            told.columns[n],
+            justify="right" if n in told.numbers else "left",
+            overflow="fold",
+            no_wrap=n in told.numbers,
+        )
     for row in told.rows:
-        drawn.add_row(*(Text(printable(cell_text(cell))) for cell in row))
-    (out or console()).print(drawn)
+        drawn.add_row(*(Text(str(row[n])) for n in kept))
+    if paged:
+        print_long(drawn)
+    else:
+        out.print(drawn)
+    if left_out:
+        names = ", ".join(told.columns[n] for n in sorted(left_out))
+        out.print(Text(f"no room for: {names}", style="dim"))
+
+
+def _without_room(told: Table, width: int) -> set[int]:
+    """The spare columns that have to go, so that the others stand side by side."""
+    needed = [
+        max([Text(head).cell_len, *(min(WRAPPED, Text(str(row[n])).cell_len) for row in told.rows)])
+        for n, head in enumerate(told.columns)
+    ]
+    gone: set[int] = set()
+    for n in told.spare:
+        if sum(needed[n] + 2 for n in range(len(needed)) if n not in gone) - 2 <= width:
+            break
+        gone.add(n)
+    return gone
+
+
+def print_long(what: RenderableType) -> None:
+    """Write to stdout; what is longer than the terminal goes through its pager (PAGER, or less)."""
+    out = console()
+    if not (out.is_terminal and sys.stdin.isatty()):
+        out.print(what)
+        return
+    with out.capture() as captured:
+        out.print(what)
+    text = captured.get()
+    if text.count("\n") < out.height:
+        sys.stdout.write(text)
+    else:
+        os.environ.setdefault("LESS", "FRX")
+        pydoc.pager(text)

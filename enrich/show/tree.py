@@ -33,7 +33,7 @@ def record_tree(data: Mapping[str, Any]) -> Tree:
 
 
 def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    sure = "" if answer["confidence"] is None else f", {answer['confidence']:.2f} sure"
+    sure = "" if answer["confidence"] is None else f", {answer['confidence']:.2f} sure{_asked(answer)}"
     head = _line(f"{answer['property']}: ", style="bold")
     if answer["value"] is not None:
         head.append(
@@ -43,7 +43,7 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
     else:
         detail = f" ({printable(answer['detail'])})" if answer["detail"] else ""
         said = {"Abstained": "no answer", "Failed": "failed"}.get(answer["outcome"], answer["outcome"])
-        head.append(f"{said}, {answer['reason'] or 'no reason given'}{sure}{detail}", style="yellow")
+        head.append(f"{said}: {_why_not(answer)}{detail}", style="yellow")
     if answer["facts"]:
         head.append(f"  ({_FACTS[answer['facts']]})", "red" if answer["facts"] == "disagrees" else "dim")
     elif not answer["current"]:
@@ -82,6 +82,27 @@ _FACTS = {
     "disagrees": "settled: the museum says otherwise now",
     "settled": "settled: the museum says it now",
 }
+_REASONS = {
+    "RejectedBefore": "a curator rejected the value that it would propose",
+    "NoEvidence": "the record holds nothing that the model can look at",
+    "OutsideExperience": "the model learned of no record enough like this one, so that no confidence is enough",
+    "UnreadableRecord": "the record could not be read from the graph",
+    "ClassifierFailure": "the classifier failed",
+}
+
+
+def _why_not(answer: Mapping[str, Any]) -> str:
+    """The reason of an abstention or a failure in words."""
+    if answer["reason"] == "BelowThreshold":
+        return f"not sure enough, {answer['confidence'] or 0:.2f}{_asked(answer)}"
+    return _REASONS.get(answer["reason"], answer["reason"] or "no reason given")
+
+
+def _asked(answer: Mapping[str, Any]) -> str:
+    """The confidence from which an answer is given."""
+    return "" if answer["threshold"] is None else f" where {answer['threshold']:.2f} is enough"
+
+
 _REGIMES = {
     "Seen": "its group taught the property, near its accession number",
     "UnseenBlock": "its group taught the property, but nothing near its accession number",

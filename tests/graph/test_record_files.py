@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ def file_of(tmp_path: Path, text: str, name: str = "records.tsv") -> Path:
         f"record\n{A}\n{B}\n",
         f"museum\trecord\tnote\nx\t{A}\t\ny\t{B}\tz\n",
         f"\ufeff{A}\n{B}\n",
+        f'name,record,note\r\n"Fan, of silk",{A},\r\nx,{B},"two\nlines"\r\n',
+        f"?record\t?value\n<{A}>\t<{B}>\n<{B}>\t<{A}>\n",
+        f"record,record\n{B},{A}\n{A},{B}\n",
     ],
 )
 def test_lists_in_any_shape_give_the_same_records(tmp_path: Path, text: str) -> None:
@@ -46,6 +50,7 @@ def test_lists_in_any_shape_give_the_same_records(tmp_path: Path, text: str) -> 
         (f"{A}\nobject 7\n", "line 2: not an absolute IRI: 'object 7'"),
         (f"museum\tobject\nx\t{A}\n", "none is called record"),
         (f"museum\trecord\nx\n{A}\ty\n", "line 2: not an absolute IRI: ''"),
+        (f'name,record\n"a\nb",{A}\nx,7\n', "line 4: not an absolute IRI: '7'"),
         ("<script>\n", "line 1"),
     ],
 )
@@ -78,8 +83,26 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, l
 def test_splits_keep_their_order(tmp_path: Path) -> None:
     text = f"museum\trecord\tsplit\nx\t{B}\ttrain\nx\t{A}\tdev\nx\t{C}\ttrain\nx\t{C}\ttrain\n"
     for name in ("splits.tsv", "splits.tsv.gz"):
-        splits = read_splits(file_of(tmp_path, text, name))
-        assert splits == {"train": [NamedNode(B), NamedNode(C)], "dev": [NamedNode(A)]}
+        for said in (text, text.replace("\t", ",")):
+            splits = read_splits(file_of(tmp_path, said, name))
+            assert splits == {"train": [NamedNode(B), NamedNode(C)], "dev": [NamedNode(A)]}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
+    """Given a list, then splits, on standard input, as they are or packed, when `-` is read, then so are they."""
+
+    def given_on_stdin(text: str) -> None:
+        data = gzip.compress(text.encode()) if packed else text.encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    given_on_stdin(f"{A}\n{B}\n")
+    assert read_records(Path("-")) == [NamedNode(A), NamedNode(B)]
+    given_on_stdin(f"record,split\n{A},dev\n")
+    assert read_splits(Path("-")) == {"dev": [NamedNode(A)]}
+    given_on_stdin("museum\n")
+    with pytest.raises(InputError, match="standard input"):
+        read_splits(Path("-"))
 
 
 @pytest.mark.parametrize(

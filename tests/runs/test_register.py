@@ -24,6 +24,7 @@ from enrich.runs.register import (
 )
 from enrich.runs.request import withdraw_empty
 from enrich.runs.shards import exchange_shard
+from enrich.workspace import Workspace
 from tests.museums import museum
 
 NAMES = Names("https://data.example.org/enrich/")
@@ -119,15 +120,6 @@ def test_a_smaller_shard_takes_the_place_of_one_in_one_update(store: Store) -> N
     assert not store.ask(f"ASK {{ GRAPH {NAMES.runs} {{ {old} ?p ?o }} }}")
 
 
-def test_the_end_of_an_id_needs_enough_letters_to_mean_one_run() -> None:
-    workspace = museum(2)
-    run = opened(Register(workspace.store, workspace.names))
-
-    for text in ("", run.value[-1:], run.value[-5:]):
-        with pytest.raises(RunError, match="at least 6 letters"):
-            find(workspace, text)
-
-
 def test_an_unnamed_shard_of_a_killed_run_is_dropped_with_it() -> None:
     store = open_store()
     register = Register(store, NAMES)
@@ -158,24 +150,34 @@ def test_runs_are_listed_as_they_were_opened_whatever_the_clock_says_and_ids_dif
     assert len({new_run_id(days[0]) for _ in range(50)}) == 50
 
 
-def test_a_run_is_found_by_the_end_of_its_iri() -> None:
-    workspace = museum(2)
-    register = Register(workspace.store, workspace.names)
-    first, _ = opened(register), opened(register)
+class TestShortIds:
+    """What names a run to someone who types it, as the beginning of a commit does to git."""
 
-    assert find(workspace, first.value[-6:]).run == first.value
-    with pytest.raises(RunError, match="no run is called 'nothing'"):
-        find(workspace, "nothing")
+    RUNS = ("2026-01-01T02-00-00Z-abc123", "2026-01-02T02-00-00Z-abc789", "2026-01-02T02-00-00Z-0123ab")
 
+    @pytest.fixture
+    def workspace(self) -> Workspace:
+        workspace = museum(2)
+        for run in self.RUNS:
+            opened(Register(workspace.store, workspace.names), run_id=run)
+        return workspace
 
-def test_letters_that_end_several_ids_are_not_enough() -> None:
-    workspace = museum(2)
-    register = Register(workspace.store, workspace.names)
-    for day in (1, 2):
-        opened(register, run_id=f"2026-01-0{day}-abcdef")
+    @pytest.mark.parametrize("text", ["abc1", "abc123", "2026-01-01", RUNS[0], str(NAMES.run(RUNS[0]).value)])
+    def test_a_beginning_that_one_run_has_names_it(self, workspace: Workspace, text: str) -> None:
+        assert find(workspace, text).run == NAMES.run(self.RUNS[0]).value
 
-    with pytest.raises(RunError, match="names 2 runs"):
-        find(workspace, "-abcdef")
+    def test_one_that_several_have_is_refused_with_their_names(self, workspace: Workspace) -> None:
+        with pytest.raises(RunError, match=r"names 2 runs: abc789 \(open, .*\), 0123ab \(open, .*give more"):
+            find(workspace, "2026-01-02T")
+
+    @pytest.mark.parametrize("text", ["", "a", "abc", "/abc"])
+    def test_too_few_letters_name_none(self, workspace: Workspace, text: str) -> None:
+        with pytest.raises(RunError, match="no run is called"):
+            find(workspace, text)
+
+    def test_the_end_names_none(self, workspace: Workspace) -> None:
+        with pytest.raises(RunError, match="no run is called 'c123'; `enrich runs` lists them"):
+            find(workspace, "c123")
 
 
 def test_retract_hides_and_drops_and_may_keep(store: Store) -> None:
