@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import celery.apps.worker as celery_worker
 import redis
 from celery import Celery, Task, signals
 from celery.utils.nodenames import default_nodename, host_format
@@ -20,7 +21,7 @@ from enrich.settings.loading import Settings
 from enrich.workers import config, metrics
 from enrich.workers.broker import Broker
 from enrich.workers.context import WorkerContext
-from enrich.workers.logs import be_careful, configure, log
+from enrich.workers.logs import be_careful, configure, log, say_at_once
 from enrich.workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
 from enrich.workers.tasks import ProcessContext, register_tasks
 from enrich.workers.threads import use_threads
@@ -111,6 +112,7 @@ def start_worker(
     stop_metrics = metrics.serve(where.metrics_port, where.metrics_host) if where.metrics_port else None
     try:
         with _receivers(app, settings, threads):
+            celery_worker.safe_say = say_at_once
             worker = app.Worker(
                 concurrency=concurrency,
                 queues=[app.enrich_broker.queue(queue) for queue in queues],

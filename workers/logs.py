@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -72,8 +76,20 @@ def configure(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+    for name in (
+        "celery.worker.strategy",
+        "celery.app.trace",
+        "httpx2",
+    ):  # a line for each task and each request
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+
+def say_at_once(text: str, _stream: object = None) -> None:
+    """A line of the log from within a signal handler, where the streams may be in use: what Celery would print."""
+    said = {"event": text, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    with suppress(OSError):
+        os.write(2, f"{json.dumps(said)}\n".encode())
 
 
 def about(**names: str) -> Any:

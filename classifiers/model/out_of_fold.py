@@ -97,9 +97,10 @@ def train_member(
 
 
 def lasting(history: Any) -> Any:
-    """A history without what differs from one training to another of the same: times, and where it was taken up."""
+    """A history without what differs from one training to another of the same (times, where it was taken up), its keys
+    in the order in which they are read back."""
     if isinstance(history, Mapping):
-        return {k: lasting(v) for k, v in history.items() if k not in ("seconds", "resumed_from")}
+        return {k: lasting(history[k]) for k in sorted(history) if k not in ("seconds", "resumed_from")}
     return [lasting(v) for v in history] if isinstance(history, list | tuple) else history
 
 

@@ -38,9 +38,9 @@ LINE_EVERY = 10.0
 @contextmanager
 def open_workspace(*, new_store: bool = False) -> Iterator[Workspace]:
     """The workspace that the settings describe, closed at the end. Raises InputError for an embedded store that is
-    not there, unless a `new_store` may be made: a question makes none."""
+    not there, unless a `new_store` may be made: a question makes none, and nothing does without enrich.toml."""
     with Workspace.open(CONFIG.get()) as workspace:
-        if not new_store:
+        if not new_store or workspace.settings.source is None:
             workspace.expect_store()
         yield workspace
 

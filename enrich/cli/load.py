@@ -84,6 +84,7 @@ def load(
             rdf_format=format_given(rdf_format) if rdf_format is not None else None,
             contexts=Contexts.of(context or []),
             reserved=workspace.names.graph_prefix,
+            own=workspace.names.base,
             home=workspace.settings.locate("."),
             dry_run=dry_run,
         )

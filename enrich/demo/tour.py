@@ -68,6 +68,7 @@ def tour(
     """Run the whole demo in a folder, talking on the console; returns the scores."""
     out = console or Console(highlight=False)
     began = time.monotonic()
+    _expect_place(folder)
     _title(out, "1  A museum, made up", folder)
     truth = _make(folder, records, seed, pictures, progress)
     out.print(
@@ -86,12 +87,14 @@ def tour(
     return scores
 
 
+def _expect_place(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not (folder / "truth.tsv").is_file():
+        raise InputError(f"{folder} is not empty and holds no demo: name another folder")
+
+
 def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progress) -> Truth:
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / "truth.tsv").is_file():
-            raise InputError(f"{folder} is not empty and holds no demo: name another folder")
-        for made in ("store", "model"):
-            shutil.rmtree(folder / made, ignore_errors=True)
+    for made in ("store", "model"):
+        shutil.rmtree(folder / made, ignore_errors=True)
     truth = write_museum(folder, records, seed)
     write_settings(folder, pictures=pictures, few=records < FEW)
     (folder / "technique.rq").write_text(QUERY, encoding="utf-8")

@@ -46,7 +46,8 @@ class LoadReport:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How to load: `graph` for triples that name none (otherwise `graph_of` the path, seen from `home`), the format
-    where names do not say it, contexts of JSON-LD by address, and what graphs begin with that are our own. With
+    where names do not say it, contexts of JSON-LD by address, and what begins the IRIs of graphs that we make
+    (`reserved`), and all IRIs that are our own (`own`). With
     `dry_run` all is read and reported, and nothing is written.
     """
 
@@ -54,6 +55,7 @@ class Manner:
     rdf_format: RdfFormat | None = None
     contexts: Contexts = field(default_factory=Contexts)
     reserved: str | None = None
+    own: str | None = None
     home: Path | None = None
     dry_run: bool = False
 
@@ -290,11 +292,12 @@ def _checked(source: Source, manner: Manner, target: NamedNode) -> _Checked:
             found = _first_reading(source, rdf_format, manner, target, recovering=True)
         except REFUSALS as second:
             raise _malformed(source, _where(source, rdf_format, second)) from second
-    ours = next((g for g in found.graphs if manner.reserved and g.value.startswith(manner.reserved)), None)
+    own = manner.own or manner.reserved
+    ours = next((g for g in found.graphs if own and g.value.startswith(own)), None)
     if ours is not None:
         raise InputError(
             f"{source.name} has statements for the graph {ours}, and nothing of it was loaded: graphs that begin "
-            f"with {manner.reserved} are enrich's own; take them out, or choose another base in enrich.toml"
+            f"with {own} are enrich's own; take them out, or choose another base in enrich.toml"
         )
     return found
 

@@ -41,7 +41,7 @@ def read_records(path: Path) -> list[NamedNode]:
     """The records of a list: one IRI per line, or a table with a `record` column, between tabs or commas.
 
     Empty lines and lines that begin with # are skipped; a record named twice is read once, in its first
-    place. Raises InputError with the line of what is not an absolute IRI.
+    place. Raises InputError with the line of what is not an absolute IRI, and for a file that names no record.
     """
     found: dict[NamedNode, None] = {}
     with open_text(path) as file:
@@ -60,6 +60,10 @@ def read_records(path: Path) -> list[NamedNode]:
                     f"{_named(path)}: several columns but none is called record; name it in line {number}"
                 )
             found[_record(text, path, number)] = None
+    if not found:
+        raise InputError(
+            f"{_named(path)} names no record: it needs an IRI per line, or a table with a record column"
+        )
     return list(found)
 
 

@@ -15,6 +15,7 @@ from enrich.learn.leave_out import leave_one_out
 from enrich.learn.measures import measure
 from enrich.learn.report.page import account, write_report
 from enrich.learn.split_records import read_records_of
+from enrich.runs.request import expect_fit
 from enrich.workspace import Workspace
 
 _INPUTS = ("pictures", "texts")
@@ -59,6 +60,7 @@ def evaluate(
         if name not in (*names, *_INPUTS):
             raise InputError(f"--without {name}: there is {', '.join((*names, *_INPUTS))}")
     loaded = load_model(model)
+    expect_fit(workspace, loaded.properties, loaded.training)
     records, skipped = read_records_of(workspace, known[split], progress, "image" in loaded.members)
     figures = measure(
         loaded,

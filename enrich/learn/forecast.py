@@ -24,6 +24,7 @@ from enrich.classifiers.model.regimes import REGIMES, Experience, Regime
 from enrich.classifiers.model.thresholds import Promise
 from enrich.errors import ModelError
 from enrich.graph.gaps import scan
+from enrich.runs.request import expect_fit
 from enrich.workspace import Workspace
 
 _BATCH = 500
@@ -52,6 +53,7 @@ class Forecast:
 def forecast(workspace: Workspace, folder: Path, progress: Progress = no_progress) -> list[Forecast]:
     """Read the records with gaps, and say of each group and property what the model would do. Raises ModelError."""
     model = load_model(folder)
+    expect_fit(workspace, model.properties, model.training)
     if model.experience is None:
         raise ModelError(f"{folder} was trained before regimes were known; train it again")
     own = workspace.settings.decision.thresholds

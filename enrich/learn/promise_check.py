@@ -41,6 +41,8 @@ def check_promise(
     """
     if folder is not None:
         require("report")
+    for name in properties:
+        workspace.profile.property(name)
     found = read_to_learn(workspace, None, modalities, progress)
     spec = model_spec(workspace, found.modalities)
     try:
@@ -79,7 +81,7 @@ def _checked(
     def learn(shown: Sequence[Record]) -> Dataset:
         return training_set(shown, workspace.profile, broader).dataset
 
-    names = [p.name for p in workspace.profile.properties if not properties or p.name in properties]
+    names = list(properties) or [p.name for p in workspace.profile.properties]
     asked = list(hidden_groups(records, names, spec.groups, least))
     asked += hidden_blocks(records, names, spec.groups, least) if blocks else []
     kept = []

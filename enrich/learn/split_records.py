@@ -8,6 +8,7 @@ from pyoxigraph import NamedNode
 
 from enrich.classifiers.base import Progress
 from enrich.classifiers.data import Record
+from enrich.errors import InputError
 from enrich.graph.records import Subject
 from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
@@ -19,7 +20,8 @@ def read_records_of(
 ) -> tuple[list[Record], int]:
     """The records of these IRIs (all for None), and how many could not be read.
 
-    With `pictures` their files are fetched as well, or the reason noted why there is none.
+    With `pictures` their files are fetched as well, or the reason noted why there is none. Raises ProfileError or
+    InputError when the graph has none of them.
     """
     total = 0 if iris is None else len(iris)
     records: list[Record] = []
@@ -31,6 +33,12 @@ def read_records_of(
             skipped += 1
         if done % 500 == 0:
             progress("reading", done, total)
+    if not records:
+        workspace.reader.expect_records()
+        which = (
+            "no record" if iris is None else f"none of the {total:,} records asked for, such as {iris[0]},"
+        )
+        raise InputError(f"{which} is in the graph, or can be read: load it first, or check the splits")
     progress("reading", len(records) + skipped, len(records) + skipped)
     return records, skipped
 

@@ -147,10 +147,6 @@ def read_to_learn(
         model_spec(workspace, named, auto=True)
     pictures = "image" in named or (not named and bool(workspace.profile.images))
     records, skipped = read_records_of(workspace, asked, progress, pictures)
-    if not records:
-        raise InputError(
-            "none of the records to train on is in the graph; load it first, or check the splits"
-        )
     return ToLearn(records, skipped, *((named, {}) if named else reached_modalities(records)))
 
 

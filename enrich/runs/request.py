@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyoxigraph import Literal, NamedNode
 
@@ -15,9 +15,10 @@ from enrich import __version__
 from enrich.classifiers.data import Property
 from enrich.classifiers.digest import text_digest
 from enrich.classifiers.model.description import ModelDescription
-from enrich.errors import SettingsError
+from enrich.errors import ModelError, SettingsError
 from enrich.graph.where import parse_where
-from enrich.ontology.terms import ENR, PROV
+from enrich.ontology.kinds import CONCEPT
+from enrich.ontology.terms import ENR, PROV, class_term, values_block
 from enrich.runs.lineage import in_words, model_entities, snapshots
 from enrich.runs.plan import Plan
 from enrich.runs.register import OPEN, Register, Run, new_run_id
@@ -30,6 +31,8 @@ NIGHTLY, JOB, RUN = "nightly", "job", "run"
 OF_A_NIGHT = json.dumps({"kind": NIGHTLY})[1:-1]
 """What the text of a nightly run's request holds, and of no other."""
 DEFAULT_PRIORITY = 5
+_ENOUGH = 200
+"""Classes of a property that are looked for in the facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,10 @@ def make_request(
     """A request that was checked against the profile and the model.
 
     Raises SettingsError for a property that one of them lacks, InputError for a `where` that the profile
-    does not know.
+    does not know, ModelError for a model of another graph (see `expect_fit`).
     """
     parse_where(where, workspace.profile.contexts)
+    expect_fit(workspace, model.properties, model.training)
     return Request(
         kind,
         str(folder),
@@ -266,3 +270,27 @@ def chosen_properties(
         if name not in learned:
             raise SettingsError(f"the model did not learn {name!r}; it learned: {', '.join(sorted(learned))}")
     return tuple(name for name in known if name in learned and (not properties or name in properties))
+
+
+def expect_fit(workspace: Workspace, learned: Sequence[Property], training: Mapping[str, Any]) -> None:
+    """Raises ModelError for a model that learned no property of the profile, or that learned by another profile and has
+    no value that stands in this graph."""
+    profile, by = workspace.profile, str(training.get("profile", ""))
+    kinds = {prop.name: prop.kind for prop in profile.properties}
+    shared = [prop for prop in learned if prop.name in kinds]
+    if shared and (by in ("", profile.name) or any(_stands(workspace, p, kinds[p.name]) for p in shared)):
+        return
+    workspace.reader.expect_records()
+    what = "the graph has none of these values" if shared else f"the profile {profile.name} has none of them"
+    names = ", ".join(prop.name for prop in shared or learned)
+    raise ModelError(
+        f"the model learned {names}{f' by the profile {by}' if by else ''}, and {what}: train one here"
+    )
+
+
+def _stands(workspace: Workspace, prop: Property, kind: str) -> bool:
+    """Whether one of the first classes of a property stands in the facts; a literal may be spelled in other ways."""
+    if kind != CONCEPT:
+        return True
+    block = values_block(["v"], ([class_term(name)] for name in prop.classes[:_ENOUGH]))
+    return workspace.store.ask(f"ASK {workspace.reader.dataset} WHERE {{ {block} ?s ?p ?v }}")

@@ -94,8 +94,8 @@ def test_a_new_model_supersedes_and_gives_way_again(tmp_path: Path) -> None:
     told_second = rows(workspace, "predictions")
     assert second.run is not None
 
-    assert {row[-1] for row in told_first} == {first.run}
-    assert {row[-1] for row in told_second} == {second.run}
+    assert {row[-2] for row in told_first} == {first.run}
+    assert {row[-2] for row in told_second} == {second.run}
     assert len(told_first) == len(told_second)
     runs.retract(workspace, second.run)
     assert rows(workspace, "predictions") == told_first

@@ -83,7 +83,20 @@ def test_no_file_reaches_our_own_graphs(folder: Path, capsys: pytest.CaptureFixt
     assert main(["load", "a.nq"]) == 2
     assert "nothing of it was loaded: graphs that begin with" in capsys.readouterr().err
     (folder / "a.nt").write_text("<urn:a> <urn:b> <urn:c> .\n")
-    assert main(["load", "a.nt", "--graph", OURS.strip("<>")]) == 2
+    for graph in (OURS.strip("<>"), "https://data.example.org/enrich/mine"):
+        assert main(["load", "a.nt", "--graph", graph]) == 2
+        assert "are enrich's own" in capsys.readouterr().err
+
+
+def test_what_was_loaded_is_told_when_a_later_file_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.nq").write_text(line(1))
+    assert main(["load", "a.nq", "none.nq"]) == 2
+    said = capsys.readouterr()
+    assert "a.nq" in said.out
+    assert said.err.splitlines()[-1] == "none.nq cannot be read: No such file or directory"
+    assert missing(capsys) == (1, 1)
 
 
 def test_no_record_is_an_error_where_there_is_something(

@@ -93,39 +93,22 @@ def test_less_is_said_or_more_and_all_of_it_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        (["gasp"], 2, "No such command 'gasp'. Did you mean 'gaps'"),
-        (["gaps", "--jsno"], 2, "No such option: --jsno"),
-        (["run"], 4, "model; train one with: enrich train"),
-        (["gaps", "--log", "none/x.log"], 2, "--log none/x.log cannot be written"),
-        (["run", "--model", "m", "--limit", "0"], 2, "--limit"),
-        (["profile"], 2, "Missing command"),
-        (["init", "x", "--profile", "silknw"], 2, "no profile and no file is called 'silknw'"),
-        (["--config", "none.toml", "gaps"], 2, "no settings file none.toml"),
-        (["gaps", "--config", "none.toml"], 2, "no settings file none.toml"),
-        (["run", "--model", "none"], 4, "no model folder none"),
-        (["retract", "none"], 6, "no run is called 'none'"),
-        (["query", "none"], 2, "no query and no file is called 'none'"),
-        (["show", "not an iri"], 2, "not an absolute IRI"),
-        (["load", "none.nq"], 2, "none.nq"),
-        (["train", "--splits", "none.tsv", "--model", "m"], 2, "no file none.tsv"),
-    ],
-)
-def test_what_goes_wrong_is_one_line_on_stderr(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str
-) -> None:
-    assert main(arguments) == code
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("enrich: ")
-    assert sentence in said.err
-    assert said.err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
     "verb",
-    [["gaps"], ["runs"], ["query", "runs"], ["profile", "check"], ["graphs"], ["train", "--model", "m"]],
+    [
+        ["gaps"],
+        ["runs"],
+        ["jobs"],
+        ["query", "runs"],
+        ["show", "urn:a"],
+        ["profile", "check"],
+        ["graphs"],
+        ["train", "--model", "m"],
+        ["run", "--model", "m"],
+        ["split", "s.tsv"],
+        ["retract", "r"],
+        ["prune"],
+        ["export", "--as", "plain", "x.nt"],
+    ],
 )
 def test_a_question_makes_no_store(
     verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -140,6 +123,17 @@ def test_a_question_makes_no_store(
     assert main(verb) == 2
     assert "load the museum's graph with: enrich load FILE" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
+
+
+def test_nothing_is_loaded_where_there_is_no_museum(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given a folder without enrich.toml, when a file is loaded there, then it says so, and makes no store."""
+    (tmp_path / "store").rmdir()
+    (tmp_path / "a.nt").write_text("<urn:a> <urn:b> <urn:c> .\n")
+    assert main(["load", "a.nt"]) == 2
+    assert "there is no enrich.toml here" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.nt"]
 
 
 def test_debug_shows_the_trace() -> None:

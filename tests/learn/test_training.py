@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from pyoxigraph import NamedNode
@@ -22,8 +23,10 @@ from enrich.learn.splitting import split_records
 from enrich.learn.splitting import write_splits as write_splits_file
 from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
+from enrich.learn.unfinished import parts, place_of
 from enrich.ontology.paths import Step
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
+from enrich.ontology.terms import Names
 from enrich.settings.loading import Settings
 from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
 
@@ -62,6 +65,9 @@ class FakeReader:
         self.vocabulary = ("",)
         self.profile = PROFILE
 
+    def expect_records(self) -> None:
+        """The store is empty."""
+
     def spellings(self) -> dict[str, dict[str, str]]:
         return {}
 
@@ -82,6 +88,7 @@ class FakeWorkspace:
         self.profile = PROFILE
         self.reader = FakeReader(records)
         self.store = open_store()
+        self.names = Names(self.settings.base)
 
 
 def write_splits(folder: Path, records: list[Record], dev: int = 60) -> Path:
@@ -137,6 +144,55 @@ def test_the_same_input_gives_the_same_digest(trained: tuple[Path, dict[str, Any
     folder, summary = trained
     again = train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model")
     assert again["digest"] == summary["digest"]
+
+
+@pytest.mark.parametrize("stopped_at", ["fold 2/3", "all records", "thresholds", "unseen group: tabular"])
+def test_a_training_that_was_stopped_gives_the_same_digest(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
+) -> None:
+    """Given a training that is stopped within a fold, at the last classifier, between, or in another regime, when it is
+    begun again on another day, then the model is the same to the byte, and nothing is left beside it."""
+    folder, summary = trained
+
+    def stop(stage: str, *_: int) -> None:
+        if stopped_at in stage:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model", progress=stop)
+    assert parts(place_of(tmp_path / "model")) > 0
+    monkeypatch.setattr("enrich.learn.unfinished.datetime", Tomorrow)
+
+    again = train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model")
+
+    assert again["digest"] == summary["digest"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+class Tomorrow(datetime):
+    """A clock that is a day ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(days=1)
+
+
+def test_a_training_that_has_finished_nothing_leaves_nothing(tmp_path: Path) -> None:
+    """Given a new folder within new folders, when a training is stopped before its first fold, then none of them is
+    there; and in a place that is taken nothing is read."""
+    splits = write_splits(tmp_path, museum(60), dev=10)
+
+    def stop(stage: str, *_: int) -> None:
+        if stage == "reading":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(FakeWorkspace(museum(60)), splits, tmp_path / "new" / "models" / "model", progress=stop)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("mine")
+    with pytest.raises(ModelError, match="is not a model folder"):
+        train(FakeWorkspace(museum(60)), splits, tmp_path / "taken", progress=stop)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["splits.tsv", "taken"]
 
 
 def test_classes_come_in_the_profiles_order_and_rare_ones_are_named() -> None:
@@ -246,7 +302,7 @@ def test_what_cannot_be_trained_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no record in the split train; it has: dev"):
         train(workspace, splits, tmp_path / "m")
     elsewhere = write_splits(tmp_path, [Record(f"urn:other{i}") for i in range(80)])
-    with pytest.raises(InputError, match="none of the records to train on is in the graph"):
+    with pytest.raises(InputError, match="none of the 20 records asked for"):
         train(workspace, elsewhere, tmp_path / "m")
     with pytest.raises(SettingsError, match="no setting 'deepness'"):
         train(FakeWorkspace(records, options={"tabular": {"deepness": 2}}), None, tmp_path / "m")

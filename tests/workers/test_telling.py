@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def logged() -> Iterator[None]:
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         structlog.reset_defaults()
         root.handlers = before
         root.setLevel(level)
@@ -50,6 +52,32 @@ def test_logs_are_json_with_run_and_batch(capsys: pytest.CaptureFixture[str]) ->
     ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert (ours["event"], ours["run"], ours["batch"], ours["outcome"]) == ("batch", "r", "7", "done")
     assert (theirs["event"], theirs["batch"]) == ("from a library", "7")
+
+
+def test_all_that_a_worker_says_is_a_line_of_json_on_stderr(
+    tmp_path: Path, redis_url: str, oxigraph_server: servers.Endpoint
+) -> None:
+    """Given a worker that Celery and the libraries have something to say in, when it is started and told to stop, then
+    stdout is empty, each line of stderr is an object, and there is none for every request to the store."""
+    (tmp_path / "enrich.toml").write_text(f'profile = "linked-art"\n[workers]\nbroker = "{redis_url}"\n')
+    store = {f"ENRICH_STORE__{key.upper()}": url for key, url in asdict(oxigraph_server).items() if url}
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "enrich", "worker"],
+            cwd=tmp_path,
+            env={**os.environ, **store},
+            stdout=out,
+            stderr=err,
+        )
+        try:
+            m.wait_for(lambda: "worker ready" in (tmp_path / "err").read_text(), 90, "the worker")
+        finally:
+            worker.terminate()
+            assert worker.wait(60) == 0
+    assert (tmp_path / "out").read_bytes() == b""
+    said = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines()]
+    assert "worker: Warm shutdown (MainProcess)" in {line["event"] for line in said}
+    assert not [line for line in said if line.get("logger") == "httpx2"]
 
 
 FULL = """
