@@ -14,7 +14,7 @@ from enrich.drafting.record_classes import ClassFound, record_classes, sample
 from enrich.drafting.walking import Progress, Walk, walk
 from enrich.drafting.writing import Writer
 from enrich.errors import ProfileError
-from enrich.graph.reading import MOST_GRAPHS, from_clause, has_default_graph
+from enrich.graph.fact_graphs import MOST_GRAPHS, from_clause, has_default_graph
 from enrich.graph.stores.base import DEFAULT_GRAPH, Store
 from enrich.ontology.paths import path_text
 from enrich.ontology.profile_files import parse_profile

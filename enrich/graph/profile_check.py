@@ -9,6 +9,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
+from enrich.graph.fact_graphs import NOTHING
 from enrich.graph.numbers import mean_number
 from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader, kind_test, onward
@@ -97,7 +98,9 @@ class _Check:
         self._profile = profile = reader.profile
         self._from = reader.dataset
         self._typed = f"{self._reader.is_record} FILTER(isIRI(?record))"
-        self.report = ProfileReport(profile.name, tuple(graph.value for graph in reader.graphs))
+        self.report = ProfileReport(
+            profile.name, tuple(graph.value for graph in reader.graphs if graph != NOTHING)
+        )
         self._advice = self.report.advice
         self._numbers: dict[str, int] = {}
 

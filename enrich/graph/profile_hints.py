@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.graph.reading import MOST_GRAPHS, Reader, from_clause
+from enrich.graph.fact_graphs import MOST_GRAPHS, from_clause
+from enrich.graph.reading import Reader
 from enrich.ontology.paths import Path, path_text, path_triples
 from enrich.ontology.terms import SKOS
 

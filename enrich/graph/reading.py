@@ -6,69 +6,27 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
-from pyoxigraph import Literal, NamedNode, Quad
+from pyoxigraph import Literal, NamedNode
 
 from enrich.classifiers.data import Picture, Record, Text
 from enrich.errors import ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
+from enrich.graph.fact_graphs import MOST_GRAPHS, fact_graphs, from_clause, has_default_graph
 from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
 from enrich.graph.records import Seen, Subject
-from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Row, Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
 from enrich.ontology.paths import Path, path_pattern, path_text, steps
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
-from enrich.ontology.terms import RDF, Names, values_block
+from enrich.ontology.terms import Names, values_block
 
 BATCH = 500
-MOST_GRAPHS = 500
-"""More fact graphs than this do not fit into one query."""
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 
 Values = dict[str, list[Row]]
 """Rows by the IRI of their record."""
-
-
-def fact_graphs(store: Store, profile: Profile, others: Sequence[NamedNode]) -> tuple[NamedNode, ...]:
-    """Of the named graphs that are not ours those that hold facts, and DEFAULT_GRAPH where it holds some too;
-    empty when all facts are in the default graph.
-
-    Raises ProfileError for more graphs than a query can name, and for records both in the default graph and in
-    named ones on a server that cannot ask them together.
-    """
-    found = tuple(g for g in others if profile.holds_facts(g.value))
-    if len(found) > MOST_GRAPHS:
-        raise ProfileError(
-            f"{len(found)} named graphs hold facts, and a query can name {MOST_GRAPHS}: "
-            f"narrow `facts` in the profile {profile.name}, or load the facts into fewer graphs"
-        )
-    is_record = profile.is_record()
-    if not found or not _default_graph_has_records(store, profile):
-        return found
-    if store.ask(f"ASK {from_clause([DEFAULT_GRAPH])} WHERE {{ {is_record} }}"):
-        return (*found, DEFAULT_GRAPH)
-    if store.ask(f"ASK {from_clause(found)} WHERE {{ {is_record} }}"):
-        raise ProfileError(
-            f"the default graph and named graphs both hold records ({profile.record_text()}), and this server cannot ask them together: "
-            "load the records of the default graph into a named one"
-        )
-    return ()
-
-
-def _default_graph_has_records(store: Store, profile: Profile) -> bool:
-    """Whether records stand in the default graph only. (On some servers it is the union of the named ones.)"""
-    is_record = profile.is_record()
-    if profile.record_graphs or any(not pattern.startswith("!") for pattern in profile.facts):
-        return False  # the profile names the graphs
-    return has_default_graph(store) and store.ask(
-        f"ASK {{ {is_record} FILTER(isIRI(?record)) FILTER NOT EXISTS {{ GRAPH ?g {{ {is_record} }} }} }}"
-    )
-
-
-def has_default_graph(store: Store) -> bool:
-    """Whether triples may stand in no graph: Virtuoso has no such place."""
-    return store.objection(Quad(RDF.type, RDF.type, RDF.type)) is None
 
 
 def kind_test(kind: str, variable: str) -> str:
@@ -97,11 +55,6 @@ def onward(prop: PropertyProfile, node: str, variable: str) -> str:
         f"FILTER(BOUND({first}) || BOUND({last})) "
         f'BIND(CONCAT(COALESCE(STR({first}), ".."), "/", COALESCE(STR({last}), "..")) AS {variable})'
     )
-
-
-def from_clause(graphs: Iterable[NamedNode]) -> str:
-    """`FROM <g> …`, which makes the default graph of a query the union of these graphs."""
-    return " ".join(f"FROM {graph}" for graph in graphs)
 
 
 class Reader:

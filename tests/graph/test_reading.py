@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.demo.museum import graph_iri, museum_quads, record_iri
 from enrich.demo.objects import PROPERTIES, made_objects
+from enrich.errors import ProfileError
 from enrich.graph.reading import Reader
 from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.base import Rows
@@ -111,6 +115,19 @@ def test_our_own_graphs_and_those_the_profile_leaves_out_are_no_facts(store: Sto
 
     assert [g.value for g in reader(store).graphs] == ["https://m.example/graph/a"]
     assert reader(store).count() == 1
+
+
+def test_graphs_that_a_profile_names_in_vain_are_not_all_graphs(store: Store) -> None:
+    """Given a profile whose `facts` match no graph, on a server that may take all graphs for the default one, when it is
+    read by, then there is no record, and it is said."""
+    store.insert(facts())
+    store.insert([Quad(NamedNode("https://m.example/o/9"), RDF.type, OBJECT, NAMES.runs)])
+    in_vain = Reader(store, replace(load_profile("linked-art"), facts=("https://nowhere.example/*",)), NAMES)
+
+    assert list(in_vain.iris()) == []
+    assert in_vain.count() == 0
+    with pytest.raises(ProfileError, match="the facts hold no record"):
+        in_vain.expect_records()
 
 
 def test_values_that_are_no_iri_leave_a_gap() -> None:
