@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from enrich.cli import main
 from enrich.demo.museum import Truth, class_iri, record_iri
 from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import score
@@ -105,3 +107,15 @@ def test_the_tour_spares_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no demo"):
         tour(tmp_path, records=50)
     assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_its_scores_are_json_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given --json, when the demo is made, then it talks on stderr, and stdout is the scores alone."""
+    monkeypatch.setattr("enrich.cli.demo.absent", lambda _: "left out, for a test is short")
+    assert main(["demo", str(tmp_path / "demo"), "--records", "60", "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert [row["property"] for row in found["properties"]] == list(PROPERTIES)
+    assert "Against the truth" in said.err
