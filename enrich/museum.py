@@ -17,7 +17,6 @@ from enrich.classifiers.extras import require
 from enrich.classifiers.model.verified import open_folder
 from enrich.graph.gaps import GapReport, count_gaps
 from enrich.graph.stores.base import Store, Term
-from enrich.learn import training
 from enrich.ontology.queries import query_names
 from enrich.ontology.terms import XSD, named_node
 from enrich.runs.citation import Citation, cite
@@ -83,9 +82,11 @@ class Museum:
     ) -> dict[str, Any]:
         """Learn from what is known, and write the folder `model`; returns the account that `enrich train --json` gives."""
         split = None if splits is None else self._path(splits)
-        return training.train(
+        training = import_module("enrich.learn.training")  # it loads scikit-learn, which nobody else needs
+        account: dict[str, Any] = training.train(
             self.workspace, split, self._path(model), modalities=modalities, seed=seed, progress=progress
         )
+        return account
 
     def run(
         self,

@@ -106,6 +106,16 @@ def test_a_folder_without_a_museum_is_told(tmp_path: Path) -> None:
         enrich.open(tmp_path)
 
 
+def test_to_open_a_museum_loads_nothing_that_learns(place: Path) -> None:
+    code = (
+        "import sys, enrich\n"
+        "with enrich.open('museum') as museum:\n    museum.gaps(); museum.runs()\n"
+        "print(*(m for m in ('torch', 'sklearn', 'xgboost', 'celery', 'matplotlib', 'pandas') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 def test_without_pandas_a_sentence_says_what_to_install(place: Path) -> None:
     """Given a Python without pandas, when answers are asked for, then the extra is named; the rest works."""
     code = (
