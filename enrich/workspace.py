@@ -1,5 +1,6 @@
 """What every verb works on: the settings, and the store, profile, names and reader made from them when asked."""
 
+import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -66,6 +67,12 @@ class Workspace:
     def reader(self) -> Reader:
         """Reads records of the profile from the store."""
         return Reader(self.store, self.profile, self.names)
+
+    def forget_empty_store(self) -> None:
+        """Remove the embedded store when it was made here and nothing was written to it."""
+        if "store" in self.__dict__ and self._given is None and not self.store.count():
+            self.close()
+            shutil.rmtree(self.settings.locate(self.settings.store.path), ignore_errors=True)
 
     def close(self) -> None:
         """Let the store go, if it was opened here."""

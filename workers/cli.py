@@ -155,7 +155,7 @@ def _open(
 ) -> tuple[NamedNode, bool]:
     folder = model_folder(context.workspace, model).resolve()
     described = ModelDescription.read(folder)
-    context.workspace.reader.expect_records()
+    context.workspace.reader.expect_records(something=True)
     named = records_named(context.workspace, records)
     request = make_request(
         context.workspace,

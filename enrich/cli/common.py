@@ -40,9 +40,14 @@ def open_workspace(*, new_store: bool = False) -> Iterator[Workspace]:
     """The workspace that the settings describe, closed at the end. Raises InputError for an embedded store that is
     not there, unless a `new_store` may be made: a question makes none, and nothing does without enrich.toml."""
     with Workspace.open(CONFIG.get()) as workspace:
+        there = workspace.has_store
         if not new_store or workspace.settings.source is None:
             workspace.expect_store()
-        yield workspace
+        try:
+            yield workspace
+        finally:
+            if not there:
+                workspace.forget_empty_store()
 
 
 def model_folder(workspace: Workspace, given: Path | None) -> Path:

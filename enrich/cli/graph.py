@@ -84,6 +84,7 @@ def gaps(
     answered, and what it will answer and promise is told by group and property.
     """
     with open_workspace() as workspace, Bars("counting") as bars:
+        workspace.reader.expect_records(something=True)
         folder = model_folder(workspace, model) if ahead or model is not None else None
         report = count_gaps(workspace, model_digest=None if folder is None else open_folder(folder).digest)
         expected = None if folder is None else forecast(workspace, folder, bars)

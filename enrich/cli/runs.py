@@ -92,6 +92,8 @@ def run(
             raise
         if summary.run is not None:
             warn_of_example(workspace.settings)
+        else:
+            workspace.reader.expect_records(something=True)
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
         pictures = summary.pictures and asdict(summary.pictures)

@@ -9,7 +9,7 @@ from itertools import islice
 from pyoxigraph import Literal, NamedNode
 
 from enrich.classifiers.data import Picture, Record, Text
-from enrich.errors import ProfileError, QueryRefused, ResultTruncated
+from enrich.errors import InputError, ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
 from enrich.graph.fact_graphs import MOST_GRAPHS, fact_graphs, from_clause, has_default_graph
@@ -144,8 +144,9 @@ class Reader:
             if prop.kind == LITERAL
         }
 
-    def expect_records(self) -> None:
-        """Raises ProfileError when the facts hold no record although the store holds something beside ours."""
+    def expect_records(self, *, something: bool = False) -> None:
+        """Raises ProfileError when the facts hold no record although the store holds something beside ours; where
+        `something` is expected, InputError when it holds nothing."""
         if self.store.ask(f"ASK {self.dataset} WHERE {{ {self.is_record} FILTER(isIRI(?record)) }}"):
             return
         if self.others or (has_default_graph(self.store) and self.store.ask("ASK { ?s ?p ?o }")):
@@ -153,6 +154,8 @@ class Reader:
                 f"the facts hold no record: nothing is {self.profile.record_text()} in the graphs that the profile {self.profile.name} "
                 "takes for facts; see: enrich profile check"
             )
+        if something:
+            raise InputError("the store is empty: load the museum's graph with: enrich load FILE")
 
     def iris(self) -> Iterator[NamedNode]:
         """Stream the IRIs of all records, once each (of which several graphs or classes may say so)."""

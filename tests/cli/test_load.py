@@ -99,6 +99,26 @@ def test_what_was_loaded_is_told_when_a_later_file_is_missing(
     assert missing(capsys) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("none.nq", None), ("a.nq", line(1, graph=OURS)), ("a.nt", "# nothing\n")]
+)
+def test_what_loads_nothing_makes_no_store(folder: Path, name: str, text: str | None) -> None:
+    if text is not None:
+        (folder / name).write_text(text)
+    assert main(["load", name]) == 2
+    assert not (folder / "store").exists()
+
+
+def test_an_empty_store_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given a store from which all was dropped, when its gaps are counted, then that is no success."""
+    (folder / "a.nq").write_text(line(1))
+    assert main(["load", "a.nq"]) == 0
+    assert main(["drop", GRAPH.strip("<>"), "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["gaps"]) == 2
+    assert "the store is empty: load the museum's graph" in capsys.readouterr().err
+
+
 def test_no_record_is_an_error_where_there_is_something(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
