@@ -180,8 +180,10 @@ def test_a_museum_without_an_address_of_its_own_is_warned(
     for words, warned in ((["init", "a"], True), (["init", "b", "--base", BASE], False)):
         with chdir(tmp_path):
             assert main(words) == 0
-        assert ("set base in" in capsys.readouterr().err) == warned
-    assert f'base = "{BASE}"' in (tmp_path / "b" / "enrich.toml").read_text()
+        assert ("set base and actor in" in capsys.readouterr().err) == warned
+    settings = (tmp_path / "b" / "enrich.toml").read_text()
+    assert f'base = "{BASE}"' in settings
+    assert f'actor = "{BASE}actor/museum"' in settings
     with chdir(tmp_path):
         assert main(["init", "c", "--base", "museum"]) == 2
     assert "the base 'museum' must be an absolute http or https IRI" in " ".join(

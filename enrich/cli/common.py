@@ -88,10 +88,11 @@ def say(text: str) -> None:
 
 def warn_of_example(settings: Settings) -> None:
     """Say it where the IRIs that enrich makes are nobody's: they cannot be cited, and those of two museums are alike."""
-    if settings.is_example:
+    if settings.examples:
         where = settings.source or FILE_NAME
         say(
-            f"the IRIs made here begin with {settings.base}, an example: set base in {where} to one that you own"
+            f"set {' and '.join(settings.examples)} in {where} to IRIs that you own, before anything is published: "
+            f"{' and '.join(settings.examples.values())} stand for nobody"
         )
 
 

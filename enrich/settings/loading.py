@@ -32,7 +32,8 @@ from enrich.settings.models import (
 
 FILE_NAME = "enrich.toml"
 EXAMPLE_BASE = "https://data.example.org/enrich/"
-"""The base of a museum that has not chosen its own."""
+EXAMPLE_ACTOR = "https://data.example.org/actor/museum"
+"""The base and the actor of a museum that has not chosen its own."""
 PREFIX = "ENRICH_"
 
 
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     """Name of a profile, or the path of a profile's TOML file."""
     base: Annotated[Iri, AfterValidator(base_iri)] = EXAMPLE_BASE
     """Start of every IRI that we make, graphs included."""
-    actor: Iri = "https://data.example.org/actor/museum"
+    actor: Iri = EXAMPLE_ACTOR
     """The institution on whose behalf predictions are made."""
     creator: str = ""
     """The institution's name, as a citation of a run gives it."""
@@ -88,10 +89,11 @@ class Settings(BaseSettings):
         return self._source
 
     @property
-    def is_example(self) -> bool:
-        """Whether the base is still the example's."""
-        host = urlsplit(self.base).hostname or ""
-        return host.endswith(("example.org", "example.com", "example.net"))
+    def examples(self) -> dict[str, str]:
+        """Which of `base` and `actor` are still an example's."""
+        hosts = ("example.org", "example.com", "example.net")
+        given = {"base": self.base, "actor": self.actor}
+        return {key: iri for key, iri in given.items() if (urlsplit(iri).hostname or "").endswith(hosts)}
 
     def locate(self, path: Path | str) -> Path:
         """A path of the settings, made absolute."""
@@ -166,8 +168,10 @@ def write_initial(folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force
     if target.exists() and not force:
         raise SettingsError(f"{target} exists already: edit it, or say --force to write it anew")
     folder.mkdir(parents=True, exist_ok=True)
-    said = {"PROFILE": _toml_string(profile), "BASE": _toml_string(base)}
-    target.write_text(re.sub("PROFILE|BASE", lambda found: said[found[0]], _INITIAL), encoding="utf-8")
+    actor = EXAMPLE_ACTOR if base == EXAMPLE_BASE else f"{base}actor/museum"
+    said = {"PROFILE": profile, "BASE": base, "ACTOR": actor}
+    said = {key: _toml_string(text) for key, text in said.items()}
+    target.write_text(re.sub("PROFILE|BASE|ACTOR", lambda found: said[found[0]], _INITIAL), encoding="utf-8")
     return target
 
 
@@ -234,7 +238,7 @@ _INITIAL = """\
 
 profile = PROFILE                     # silknow, linked-art, or the path of a profile of your own
 base = BASE      # start of every IRI that enrich makes: choose one you own
-actor = "https://data.example.org/actor/museum"  # the institution on whose behalf it predicts
+actor = ACTOR  # the institution on whose behalf it predicts
 # creator = "Museum of Silk"            # its name, for who cites a run
 # licence = "https://creativecommons.org/publicdomain/zero/1.0/"  # of what enrich makes
 
