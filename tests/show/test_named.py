@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import InputError
-from enrich.graph.stores import open_store
+from enrich.graph.stores import Store, open_store
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import CRM, ENR, PROV, RDF, XSD, OntologyError
 from enrich.runs.export.plain import Choice, export_plain
@@ -52,10 +52,9 @@ def value(name: str) -> NamedNode:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
+def workspace(store: Store, tmp_path: Path) -> Iterator[Workspace]:
     """Four records of two keepers, all of which a run answered."""
     (tmp_path / "profile.toml").write_text(PROFILE)
-    store = open_store()
     for number in range(1, 5):
         keeper = Literal("Museo", language="es") if number > 2 else NamedNode("https://keeper.example/1")
         store.insert(
