@@ -25,6 +25,7 @@ _FAULTS = """() => {
   const wide = document.documentElement.clientWidth, found = [];
   const scrolls = e => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
   const within = e => e.parentElement && (scrolls(e.parentElement) || within(e.parentElement));
+  const covered = e => [...e.querySelectorAll("img")].some(i => getComputedStyle(i).mixBlendMode !== "multiply");
   const called = e => `${e.tagName.toLowerCase()} ${(e.getAttribute("aria-label") || e.innerText || e.alt || "").slice(0, 40)}`;
   for (const e of document.body.querySelectorAll("*")) {
     const box = e.getBoundingClientRect(), style = getComputedStyle(e);
@@ -33,7 +34,7 @@ _FAULTS = """() => {
     if (more && ["hidden", "clip"].includes(style.overflowX)) found.push(`cut off: ${called(e)}`);
     if (more && scrolls(e)) {
       if (PRINTED) found.push(`paper does not scroll: ${called(e)}`);
-      else if (style.backgroundImage === "none") found.push(`nobody sees that it scrolls: ${called(e)}`);
+      else if (style.backgroundImage === "none" || covered(e)) found.push(`nobody sees that it scrolls: ${called(e)}`);
       else if (e.tabIndex !== 0 || !e.ariaLabel) found.push(`no keyboard scrolls it: ${called(e)}`);
     }
     if (PRINTED && !e.checkVisibility({ contentVisibilityAuto: true })) found.push(`not shown on paper: ${called(e)}`);

@@ -82,7 +82,9 @@ class Study:
         return render(
             "study.html",
             package="enrich",
-            measures=[name for name in MEANINGS if name in self.columns or name == "95 %"],
+            measures=[
+                name for name in MEANINGS if (name in self.columns and name != "records") or name == "95 %"
+            ],
             title=f"{self.question} {about.get('profile', '')}, {today()}",
             verdict=self.conclusion,
             about={"date": today(), **about},
