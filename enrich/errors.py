@@ -4,7 +4,8 @@ EnrichError                 exit 1, the base
 ├── SettingsError           exit 2: enrich.toml, an option or an environment variable is wrong
 ├── ProfileError            exit 2: a profile does not parse, or does not fit the graph
 ├── InputError              exit 2: a file, an IRI or a literal that cannot be used; a full disk
-├── StoreError              exit 3: the triplestore refused, failed or is held by another process
+├── StoreError              exit 3: the triplestore refused or failed
+│   ├── StoreHeld           … is held by another process: it can be read, not written
 │   ├── StoreUnavailable    … does not answer; worth another try
 │   ├── QueryRefused        … refused the request; another try would fail as well
 │   └── ResultTruncated     … gave fewer rows than it has
@@ -37,6 +38,10 @@ class InputError(EnrichError):
 
 class StoreError(EnrichError):
     exit_code = 3
+
+
+class StoreHeld(StoreError):
+    """The embedded store is open in another process; it can be read beside that one, not written."""
 
 
 class StoreUnavailable(StoreError):

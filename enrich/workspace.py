@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from enrich.errors import InputError
+from enrich.errors import InputError, StoreHeld
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.opening import store_of
@@ -18,20 +18,32 @@ from enrich.settings.loading import FILE_NAME, Settings, load_settings
 class Workspace:
     """One museum's settings with everything that hangs on them, made on first use and closed at the end."""
 
-    def __init__(self, settings: Settings, store: Store | None = None) -> None:
-        """`store` stands in for the one the settings name, for tests and for callers that have one open."""
+    def __init__(self, settings: Settings, store: Store | None = None, *, reading: bool = False) -> None:
+        """`store` stands in for the one the settings name, for tests and for callers that have one open. For who is
+        only `reading`, an embedded store that another process holds is opened beside it, as it is then."""
         self.settings = settings
+        self.beside = False
+        """Whether the store is held by another process."""
         self._given = store
+        self._reading = reading
 
     @classmethod
-    def open(cls, config: Path | None = None) -> Self:
+    def open(cls, config: Path | None = None, *, reading: bool = False) -> Self:
         """The workspace of a settings file (see `settings.find_settings`)."""
-        return cls(load_settings(config))
+        return cls(load_settings(config), reading=reading)
 
     @cached_property
     def store(self) -> Store:
         """The triplestore; StoreError when it cannot be opened."""
-        return self._given if self._given is not None else store_of(self.settings)
+        if self._given is not None:
+            return self._given
+        try:
+            return store_of(self.settings)
+        except StoreHeld:
+            if not self._reading:
+                raise
+            self.beside = True
+            return store_of(self.settings, read_only=True)
 
     @property
     def has_store(self) -> bool:

@@ -36,13 +36,16 @@ LINE_EVERY = 10.0
 
 
 @contextmanager
-def open_workspace(*, new_store: bool = False) -> Iterator[Workspace]:
+def open_workspace(*, new_store: bool = False, reading: bool = False) -> Iterator[Workspace]:
     """The workspace that the settings describe, closed at the end. Raises InputError for an embedded store that is
-    not there, unless a `new_store` may be made: a question makes none, and nothing does without enrich.toml."""
-    with Workspace.open(CONFIG.get()) as workspace:
+    not there, unless a `new_store` may be made: a question makes none, and nothing does without enrich.toml.
+    Who is only `reading` may do so while another process holds the store, and is told."""
+    with Workspace.open(CONFIG.get(), reading=reading) as workspace:
         there = workspace.has_store
         if not new_store or workspace.settings.source is None:
             workspace.expect_store()
+        if reading and workspace.store and workspace.beside:
+            say("another process has the store open: this is what it had written until now")
         try:
             yield workspace
         finally:

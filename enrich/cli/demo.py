@@ -11,14 +11,14 @@ from enrich.classifiers.extras import absent
 from enrich.cli.common import Bars, Json, say, write_json
 from enrich.demo.tour import tour
 
-EXAMPLES = {"demo": "enrich demo /tmp/museum --records 500"}
+EXAMPLES = {"demo": "enrich demo /tmp/museum --size 500"}
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to make the museum in.")] = Path(
         "demo-museum"
     ),
-    records: Annotated[int, typer.Option("--records", min=50, help="How many objects.")] = 2000,
+    records: Annotated[int, typer.Option("--size", "--records", min=50, help="How many objects.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", help="Another seed makes another museum.")] = 0,
     as_json: Json = False,
 ) -> None:

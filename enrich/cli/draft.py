@@ -35,7 +35,7 @@ def draft(
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="Stop following paths after so many seconds.")
     ] = SECONDS,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write FILE anew when there is one.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +50,7 @@ def draft(
     asking = sys.stdin.isatty() and not yes and not as_json
     if not asking and not yes and not as_json:
         raise InputError("there is no terminal to ask at: --yes takes what is ranked best")
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         store, names = workspace.store, workspace.names
         wanted = _iri(record_class) if record_class is not None else None
         with Bars("classes"):

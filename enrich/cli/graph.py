@@ -31,6 +31,7 @@ from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.ontology.profile_files import load_profile, profile_names, profile_text
 from enrich.settings.loading import EXAMPLE_BASE, load_settings, write_initial
+from enrich.show.tables import print_text
 
 EXAMPLES = {
     "init": "enrich init silk --profile silknow --base https://data.museum.example/enrich/\ncd silk",
@@ -83,7 +84,7 @@ def gaps(
     curator nor answered by any current prediction. With --forecast or --model, open is what the model has not
     answered, and what it will answer and promise is told by group and property.
     """
-    with open_workspace() as workspace, Bars("counting") as bars:
+    with open_workspace(reading=True) as workspace, Bars("counting") as bars:
         workspace.reader.expect_records(something=True)
         folder = model_folder(workspace, model) if ahead or model is not None else None
         report = count_gaps(workspace, model_digest=None if folder is None else open_folder(folder).digest)
@@ -113,7 +114,7 @@ def _show_forecast(expected: Sequence[Forecast], names: Mapping[str, str]) -> No
         for f in sorted(expected, key=lambda f: (f.property, f.group, f.regime))
     ]
     heads = ("property", "group", "regime", "values learned", "gaps", "expected answers", "promised")
-    write_table(heads, rows, "what the model will do", numbers=(3, 4, 5))
+    write_table(heads, rows, "what the model will do", numbers=(3, 4, 5), spare=(3, 2))
 
 
 def _share(part: int, whole: int) -> str:
@@ -158,7 +159,7 @@ def profile_check(
     """Compare a profile with the graph.
 
     Says what matches how often, what matches nothing, and what to change."""
-    with open_workspace() as workspace, Bars("comparing"):
+    with open_workspace(reading=True) as workspace, Bars("comparing"):
         chosen = load_profile(name) if name is not None else workspace.profile
         report = check_profile(workspace.store, chosen, workspace.names)
     if as_json:
@@ -187,4 +188,4 @@ def _show_check(report: ProfileReport) -> None:
         sys.stdout.write("\n")
         write_table(("property", "value in no class", "records"), outside, numbers=(2,))
     for sentence in report.advice:
-        sys.stdout.write(f"→ {sentence}\n")
+        print_text(f"→ {sentence}")

@@ -35,7 +35,7 @@ _FIGURES = attrgetter("gaps", "answered", "failed", "remaining_seconds")
 
 def jobs(iris: Iris = False, as_json: Json = False) -> None:
     """List the jobs, nightly ones too, the oldest first: who asked for what, and how far it is."""
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         found = list_jobs(workspace)
         asked = asked_for(workspace, [(j.request, j.actor) for j in found], iris=iris)
         rows = [
@@ -66,7 +66,7 @@ def job(
     """Show a job: its state, and how many of its gaps are answered.
 
     The exit code is 6 when it is followed and has failed."""
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         found = followed(workspace, job_id) if follow else describe(workspace, find_job(workspace, job_id))
     if as_json:
         write_json(found.as_dict())

@@ -202,7 +202,7 @@ def _graphs(graphs: Sequence[str]) -> str:
 
 def graphs(as_json: Json = False) -> None:
     """List the graphs of facts with their statements; enrich's own are not among them."""
-    with open_workspace() as workspace, Bars("counting"):
+    with open_workspace(reading=True) as workspace, Bars("counting"):
         store = workspace.store
         origins = register_of(store, workspace.names.graph_prefix).origins()
         rows = [

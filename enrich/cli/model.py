@@ -29,7 +29,9 @@ from enrich.learn.unfinished import parts, place_of
 Splits = Annotated[
     Path,
     typer.Option(
-        "--splits", metavar="FILE", help="Tab-separated, columns record and split (train, dev); also .gz."
+        "--splits",
+        metavar="FILE",
+        help="Table of the columns record and split (train, dev); also .gz; - for standard input.",
     ),
 ]
 
@@ -50,7 +52,7 @@ def train(
         typer.Option(
             "--splits",
             metavar="FILE",
-            help="Columns record and split; otherwise a tenth is kept for figures, in whole blocks.",
+            help="Table of the columns record and split; otherwise a tenth is kept for figures, in whole blocks.",
         ),
     ] = None,
     modality: Annotated[
@@ -264,7 +266,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
         for by, measured in found["by"].items()
     ]
     heads = ("property", "by", "records", "outside", "accuracy", "macro-F1", "ECE", "coverage", "precision")
-    write_table(heads, rows, f"split {result['split']}", numbers=(2, 3, 4, 5, 6, 7, 8))
+    write_table(heads, rows, f"split {result['split']}", numbers=(2, 3, 4, 5, 6, 7, 8), spare=(3, 6, 5))
     show_regimes(result["properties"])
     sys.stdout.write(f"mean macro-F1: {mean_line(result)}\n")
 

@@ -28,9 +28,21 @@ def models(
         write_json({"models": [model.as_dict() for model in found]})
         return
     rows = [
-        (m.folder, m.digest[:12], m.state, ", ".join(m.classifiers), ", ".join(m.properties), m.mean_macro_f1)
+        (
+            _from_here(m.folder),
+            m.digest[:12],
+            m.state,
+            ", ".join(m.classifiers),
+            ", ".join(m.properties),
+            m.mean_macro_f1,
+        )
         for m in found
     ]
-    write_table(
-        ("folder", "digest", "state", "classifiers", "properties", "mean macro-F1"), rows, numbers=(5,)
-    )
+    heads = ("folder", "digest", "state", "classifiers", "properties", "mean macro-F1")
+    write_table(heads, rows, numbers=(5,), spare=(1, 4))
+
+
+def _from_here(folder: str) -> str:
+    """A folder as one would type it."""
+    here = Path.cwd()
+    return str(Path(folder).relative_to(here)) if Path(folder).is_relative_to(here) else folder

@@ -77,7 +77,7 @@ def query(
         _print_query(what, given)
         return
     chosen = "json" if as_json else form or ("table" if sys.stdout.isatty() else "csv")
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         answer = run_named(workspace, what, given) if named else run_file(workspace, Path(what), given)
         if form is None and answer.triples and not as_json:
             chosen = "nt"

@@ -147,7 +147,7 @@ def expected_right(e: Expectation) -> str:
 
 def runs(iris: Iris = False, as_json: Json = False) -> None:
     """List the runs of the register, retracted ones too: who asked for what, and what came of it."""
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         found = list_runs(workspace)
         asked = asked_for(workspace, [(Request.parse(r.request), r.actor) for r in found], iris=iris)
     if as_json:
@@ -251,7 +251,11 @@ def export(
         raise InputError(f"--above, --accepted and --property go with plain statements: {', '.join(FORMATS)}")
     if form != "plain" and run is None:
         raise InputError(f"{form} writes one run: say which by --run (enrich runs lists them)")
-    with open_workspace() as workspace, Bars("writing"), _written_to(target, form, dry_run) as place:
+    with (
+        open_workspace(reading=True) as workspace,
+        Bars("writing"),
+        _written_to(target, form, dry_run) as place,
+    ):
         found = NamedNode(find(workspace, run).run) if run is not None else None
         if form == "plain" or found is None:
             choice = Choice(found, tuple(properties or ()), accepted, above)

@@ -56,7 +56,7 @@ def show(
     values that mattered, and a saliency picture for each picture."""
     if not explain and (model is not None or out is not None):
         raise InputError("--model and --out go with --explain")
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         if (run := run_meant(workspace, record)) is not None:
             _cite(cite(workspace, run.run), run, as_json)
             return

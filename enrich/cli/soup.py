@@ -34,7 +34,9 @@ Pictures = Annotated[
 Splits = Annotated[
     Path | None,
     typer.Option(
-        "--splits", metavar="FILE", help="Instead: the pictures of the graph's records of these splits."
+        "--splits",
+        metavar="FILE",
+        help="Table of the columns record and split; their pictures in the graph, instead of a folder's.",
     ),
 ]
 Property = Annotated[

@@ -19,7 +19,7 @@ from enrich.studies.transfer import transfer_study
 from enrich.workspace import Workspace
 
 Splits = Annotated[
-    Path, typer.Option("--splits", metavar="FILE", help="Tab-separated, columns record and split; also .gz.")
+    Path, typer.Option("--splits", metavar="FILE", help="Table of the columns record and split; also .gz.")
 ]
 Split = Annotated[str, typer.Option("--split", help="The split to measure on; nothing is learnt from it.")]
 Out = Annotated[
@@ -27,7 +27,7 @@ Out = Annotated[
 ]
 Records = Annotated[
     int | None,
-    typer.Option("--records", min=20, help="Learn from this many records of train, drawn at random."),
+    typer.Option("--sample", min=20, help="Learn from this many records of train, drawn at random."),
 ]
 Seed = Annotated[
     int, typer.Option("--seed", help="Seed of the draw, the folds, the classifiers, the resamples.")
@@ -99,7 +99,11 @@ def transfer(
     modality: Annotated[str, typer.Option("--modality", help="What learns: tabular or text.")] = "tabular",
     context: Annotated[
         str | None,
-        typer.Option("--context", help="Whose values are left out in turn; otherwise the profile's museum."),
+        typer.Option(
+            "--over",
+            metavar="CONTEXT",
+            help="Whose values are left out in turn; otherwise the profile's museum.",
+        ),
     ] = None,
     least: Annotated[
         int, typer.Option("--least", min=1, help="Records of the split that a value needs to be measured.")
@@ -136,9 +140,9 @@ def _show(found: Study, out: Path, as_json: bool) -> None:
 
 for _name, _function, _options in (
     ("gamma", gamma, ""),
-    ("noise", noise, " --records 4000"),
-    ("fusion", fusion, " --modality tabular --modality text --records 4000"),
-    ("transfer", transfer, " --context museum"),
+    ("noise", noise, " --sample 4000"),
+    ("fusion", fusion, " --modality tabular --modality text --sample 4000"),
+    ("transfer", transfer, " --over museum"),
 ):
     _line = f"enrich study {_name} --splits splits.tsv.gz --out studies{_options}"
     study.command(_name, epilog=example(_line))(_function)

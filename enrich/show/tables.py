@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from rich import table
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from enrich.classifiers.tables import Table, cell_text
@@ -32,7 +32,7 @@ def print_table(told: Table, out: Console | None = None) -> None:
     text = partial(cell_text, digits=told.digits)
     told = replace(told, rows=[[printable(text(cell)) for cell in row] for row in told.rows])
     left_out = _without_room(told, out.width)
-    drawn = table.Table(title=told.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    drawn = table.Table(box=None, pad_edge=False, header_style="bold")
     kept = [n for n in range(len(told.columns)) if n not in left_out]
     for n in kept:
         drawn.add_column(
@@ -43,13 +43,13 @@ def print_table(told: Table, out: Console | None = None) -> None:
         )
     for row in told.rows:
         drawn.add_row(*(Text(str(row[n])) for n in kept))
+    names = ", ".join(told.columns[n] for n in sorted(left_out))
+    title = [Text(told.title, style="italic")] if told.title else []
+    whole = Group(*title, drawn, *([Text(f"no room for: {names}", style="dim")] if names else []))
     if paged:
-        print_long(drawn)
+        print_long(whole)
     else:
-        out.print(drawn)
-    if left_out:
-        names = ", ".join(told.columns[n] for n in sorted(left_out))
-        out.print(Text(f"no room for: {names}", style="dim"))
+        out.print(whole)
 
 
 def _without_room(told: Table, width: int) -> set[int]:
@@ -80,3 +80,8 @@ def print_long(what: RenderableType) -> None:
     else:
         os.environ.setdefault("LESS", "FRX")
         pydoc.pager(text)
+
+
+def print_text(text: str) -> None:
+    """A sentence on stdout, in lines that fit."""
+    console().print(Text(printable(text), overflow="fold"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
@@ -134,6 +136,42 @@ def test_nothing_is_loaded_where_there_is_no_museum(
     assert main(["load", "a.nt"]) == 2
     assert "there is no enrich.toml here" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.nt"]
+
+
+def options() -> Iterator[tuple[str, str, str, str]]:
+    """Every option of every verb: its first name, the verb, what kind of value it takes, and its help."""
+    for words in verb_names():
+        command = app.verbs()[words[0]].load(words[0])
+        for option in getattr(command, "commands", {words[-1]: command})[words[-1]].params:
+            if option.opts[0].startswith("--"):
+                kind = "nothing" if option.is_flag else _kind(option.type_descriptor.annotation)
+                yield option.opts[0], " ".join(words), kind, option.help
+
+
+def _kind(annotation: Any) -> str:
+    """What an option takes: `Path`, `int`, `float`, or `str`, of which a choice is one."""
+    inner = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if get_origin(annotation) is Literal:
+        return "str"
+    return _kind(inner[0]) if inner else str(annotation.__name__)
+
+
+def test_an_option_takes_the_same_kind_of_value_wherever_it_stands() -> None:
+    """Given all verbs, then options of one name take a flag, a number, a file or a text in all of them: --records is
+    a list of records everywhere, and how many there are is said otherwise."""
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for name, verb, kind, _ in options():
+        kinds.setdefault(name, {}).setdefault(kind, []).append(verb)
+    assert {name: by for name, by in kinds.items() if len(by) > 1} == {}
+    assert len(kinds) > 30
+
+
+@pytest.mark.parametrize(
+    "name", ["--json", "--dry-run", "--yes", "--records", "--limit", "--splits", "--set"]
+)
+def test_an_option_that_verbs_share_means_the_same(name: str) -> None:
+    said = {help for option, _, _, help in options() if option == name}
+    assert len({re.split(r"[.;(]", text)[0].strip() for text in said}) == 1
 
 
 def test_debug_shows_the_trace() -> None:

@@ -43,7 +43,7 @@ def test_a_study_writes_its_files_and_shows_its_conclusion(
         "splits.tsv",
         "--out",
         "out",
-        "--context",
+        "--over",
         "type",
         "--least",
         "5",
@@ -59,7 +59,7 @@ def test_a_study_writes_its_files_and_shows_its_conclusion(
 
 def test_json_is_all_that_is_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    command = ["study", "gamma", "--splits", "splits.tsv", "--out", "out", "--gamma", "2", "--records", "76"]
+    command = ["study", "gamma", "--splits", "splits.tsv", "--out", "out", "--gamma", "2", "--sample", "76"]
     assert main([*command, "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["study"] == "gamma"

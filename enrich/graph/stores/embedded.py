@@ -2,6 +2,7 @@
 
 import gc
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -11,12 +12,14 @@ from typing import IO, cast
 import pyoxigraph as ox
 from pyoxigraph import DefaultGraph, NamedNode, Quad
 
-from enrich.errors import QueryRefused, StoreError, StoreUnavailable
+from enrich.errors import QueryRefused, StoreError, StoreHeld, StoreUnavailable
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Health, Row, Rows, Store
 from enrich.ontology.sparql import clauses
 
 BULK_BYTES = 1_000_000
 """N-Triples from which `bulk_load` costs less than `load` (some 8,000 triples)."""
+TRIES, PAUSE_SECONDS = 5, 0.2
+"""How often a store that is being written is opened to read."""
 _FROM = re.compile(r"FROM\s+<([^>]*)>", re.IGNORECASE)
 _FROM_NAMED = re.compile(r"FROM\s+NAMED\s+<([^>]*)>", re.IGNORECASE)
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
@@ -26,7 +29,8 @@ class EmbeddedStore(Store):
     """Oxigraph on disk at `path`, or in memory when `path` is None.
 
     One process at a time holds a store on disk. With `read_only` the store is opened beside the process
-    that holds it and shows what had been written to disk when it was opened; nothing can be written.
+    that holds it and shows what had been written to disk when it was opened; nothing can be written. Where that
+    process tidies its files at this very moment, opening or reading fails, and another try succeeds.
     """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
@@ -181,7 +185,8 @@ class EmbeddedStore(Store):
                     f"{self._where} could not be written, and nothing of this was ({one_line(error)}): "
                     "make room, then open the store anew"
                 ) from error
-            raise StoreError(f"{self._where} failed: {one_line(error)}") from error
+            again = "; another process is writing it: ask again" if self.read_only else ""
+            raise StoreError(f"{self._where} failed: {one_line(error)}{again}") from error
 
 
 class Digest:
@@ -223,13 +228,23 @@ def _open(path: Path | None, read_only: bool) -> ox.Store:
         return ox.Store()
     try:
         if read_only:
-            return ox.Store.read_only(str(path))
+            return _beside(path)
         path.mkdir(parents=True, exist_ok=True)
         return ox.Store(str(path))
     except OSError as error:
         if "lock" in str(error).lower():
-            raise StoreError(
+            raise StoreHeld(
                 f"the store at {path} is already open, and an embedded store serves one process at a time: "
                 "wait for the other to end, open the store read only, or use a server (oxigraph serve)"
             ) from error
         raise StoreError(f"the store at {path} cannot be opened: {one_line(error)}") from error
+
+
+def _beside(path: Path) -> ox.Store:
+    """Open a store that another process may be writing; a file that it has just replaced costs another try."""
+    for _ in range(TRIES - 1):
+        try:
+            return ox.Store.read_only(str(path))
+        except OSError:
+            time.sleep(PAUSE_SECONDS)
+    return ox.Store.read_only(str(path))
