@@ -21,7 +21,8 @@ from enrich.ontology.queries import query_names
 from enrich.ontology.terms import XSD, named_node
 from enrich.runs.citation import Citation, cite
 from enrich.runs.export.plain import Choice, Line, lines
-from enrich.runs.register import Run, find, list_runs, retract
+from enrich.runs.finding import find, list_runs
+from enrich.runs.register import Run, retract
 from enrich.settings.loading import Settings
 from enrich.show.named import any_term, run_named, term
 from enrich.show.querying import run_file, run_text

@@ -11,10 +11,10 @@ from enrich.cli.asked import asked_for, minute
 from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
 from enrich.cli.options import LOOK_FIRST, DryRun, Iris, Yes
 from enrich.runs.blackout import rests_until, zone
+from enrich.runs.finding import short_id
 from enrich.runs.jobs import Job, describe, find_job, find_open_job, list_jobs
 from enrich.runs.jobs import cancel as take_back
 from enrich.runs.plan import Plan
-from enrich.runs.register import short_id
 from enrich.runs.request import NIGHTLY
 from enrich.workspace import Workspace
 

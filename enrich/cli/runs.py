@@ -33,7 +33,7 @@ from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.export.plain import FORMATS, Choice, PlainReport, export_plain
 from enrich.runs.export.run_file import export_run, form_of
 from enrich.runs.export.run_graphs import ExportReport
-from enrich.runs.register import find, list_runs, short_id
+from enrich.runs.finding import find, list_runs, short_id
 from enrich.runs.register import retract as take_back
 from enrich.runs.request import Request
 

@@ -10,7 +10,8 @@ from enrich.cli.common import Json, open_workspace, write_json, write_table
 from enrich.errors import InputError
 from enrich.ontology.terms import named_node
 from enrich.runs.citation import Citation, cite
-from enrich.runs.register import Run, run_meant
+from enrich.runs.finding import run_meant
+from enrich.runs.register import Run
 from enrich.show.explaining import explain_shown
 from enrich.show.record import show_record
 from enrich.show.tables import print_long

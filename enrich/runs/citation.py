@@ -12,7 +12,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.graph.stores.base import Term
 from enrich.ontology.terms import CREATOR_NAME, CRM, DCAT, DCT, ENR, MLS, PROV, RDF, XSD, Names, Namespace
 from enrich.runs.export.run_graphs import register
-from enrich.runs.register import find
+from enrich.runs.finding import find
 from enrich.workspace import Workspace
 
 VOID = Namespace("http://rdfs.org/ns/void#")

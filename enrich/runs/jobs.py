@@ -11,9 +11,10 @@ from pyoxigraph import Literal, NamedNode
 from enrich.errors import RunError
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, PROV, Names
+from enrich.runs.finding import named_by
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.plan import Plan
-from enrich.runs.register import ACTIVE, OPEN, RETRACTED, Register, named_by, number
+from enrich.runs.register import ACTIVE, OPEN, RETRACTED, Register, number
 from enrich.runs.request import Request, RequestedRun, requested_runs
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode, Quad
 
-from enrich.errors import InputError, RunError
+from enrich.errors import RunError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from enrich.ontology.terms import (
     AI_GENERATED,
@@ -25,7 +25,6 @@ from enrich.ontology.terms import (
     RDF,
     XSD,
     Names,
-    is_iri,
 )
 from enrich.runs.validation import validate
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from enrich.workspace import Workspace
 
 OPEN, ACTIVE, RETRACTED = "Open", "Active", "Retracted"
-SHORTEST = 4
-"""Letters that name a run, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +128,11 @@ class Register:
         creator: str = "",
         licence: str | None = None,
     ) -> NamedNode:
-        """Open a run by the first of `models`; nothing of it is visible yet. Returns its IRI.
-
-        `creator` is the name of the institution whose IRI is `actor`; with `title` and `licence` it is what a citation
-        of the run says."""
+        """Open a run by the first of `models`; nothing of it is visible yet. Returns its IRI. `title`, `licence` and
+        `creator`, the name of the `actor`, are what a citation says."""
         moment = started or self.clock()
         run, agent = self.names.run(run_id or new_run_id(moment)), self.names.agent(software)
+        cited = ((DCT.title, title), (CREATOR_NAME, creator))
         triples: list[tuple[NamedNode, NamedNode, NamedNode | Literal]] = [
             (run, RDF.type, PROV.Activity),
             (run, RDF.type, CRMDIG.D10_Software_Execution),
@@ -155,12 +151,8 @@ class Register:
             (agent, RDF.type, CRMDIG.D14_Software),
             (agent, DCT.hasVersion, Literal(software)),
             (agent, PROV.actedOnBehalfOf, actor),
-            *(
-                (run, term, Literal(text))
-                for term, text in ((DCT.title, title), (CREATOR_NAME, creator))
-                if text
-            ),
-            *((run, DCT.license, NamedNode(iri)) for iri in (licence,) if iri),
+            *((run, term, Literal(text)) for term, text in cited if text),
+            *([(run, DCT.license, NamedNode(licence))] if licence else []),
         ]
         for model in models:
             triples += self._model(model)
@@ -401,54 +393,8 @@ def number(term: Term | None) -> int:
     return int(float(term.value)) if isinstance(term, Literal) else 0
 
 
-def list_runs(workspace: Workspace) -> list[Run]:
-    """All runs of the workspace's store, the oldest first."""
-    return Register(workspace.store, workspace.names).counted()
-
-
-def short_id(run: str) -> str:
-    """What names a run to a person who has to type it: the letters at the end of its id, that no other run has."""
-    return run.rpartition("/")[2].rpartition("-")[2]
-
-
-def find(workspace: Workspace, text: str) -> Run:
-    """The run that a text names (see `named_by`). Raises RunError for none or several."""
-    return named_by(text, list_runs(workspace), "run", "enrich runs")
-
-
-def run_meant(workspace: Workspace, text: str) -> Run | None:
-    """The run that a text names; None for the IRI of anything else. Raises InputError for what names nothing."""
-    if is_iri(text) and not text.startswith(f"{workspace.names.base}run/"):
-        return None
-    try:
-        return find(workspace, text)
-    except RunError as error:
-        if is_iri(text):
-            raise
-        raise InputError(f"not an absolute IRI of a record, and {error}") from error
-
-
-def named_by(text: str, runs: Sequence[Run], kind: str, verb: str) -> Run:
-    """The one of some runs that `text` names: its IRI or id, or the beginning, of at least `SHORTEST` letters, of its
-    id or of its short id."""
-
-    def begins(run: Run) -> bool:
-        return run.run.rpartition("/")[2].startswith(text) or short_id(run.run).startswith(text)
-
-    found = [run for run in runs if text and (run.run == text or run.run.endswith(f"/{text}"))]
-    found = found or [run for run in runs if len(text) >= SHORTEST and begins(run)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        hint = f" (give at least {SHORTEST} letters)" if len(text) < SHORTEST else ""
-        raise RunError(f"no {kind} is called {text!r}{hint}; `{verb}` lists them")
-    names = ", ".join(f"{short_id(run.run)} ({run.state.lower()}, {run.started})" for run in found)
-    raise RunError(f"{text!r} names {len(found)} {kind}s: {names}; give more of it")
-
-
 def retract(workspace: Workspace, run: str, purge: bool = True) -> int:
     """Take a run back: hidden at once, then its graphs dropped. Returns the number of graphs dropped."""
-    register = Register(workspace.store, workspace.names)
-    iri = NamedNode(run)
+    register, iri = Register(workspace.store, workspace.names), NamedNode(run)
     register.retract(iri)
     return register.purge(iri) if purge else 0

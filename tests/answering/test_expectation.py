@@ -11,7 +11,8 @@ from enrich.answering import run as pipeline
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.thresholds import Promise
 from enrich.runs.expectation import Expectation, expectations, from_text, to_text
-from enrich.runs.register import Register, list_runs
+from enrich.runs.finding import list_runs
+from enrich.runs.register import Register
 from tests.museums import dummy_model, museum
 
 

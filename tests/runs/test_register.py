@@ -11,17 +11,8 @@ from enrich.errors import RunError
 from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.pieces import ntriples
 from enrich.ontology.terms import ENR, Names
-from enrich.runs.register import (
-    ACTIVE,
-    OPEN,
-    RETRACTED,
-    ModelEntity,
-    Register,
-    Snapshot,
-    find,
-    new_run_id,
-    retract,
-)
+from enrich.runs.finding import find
+from enrich.runs.register import ACTIVE, OPEN, RETRACTED, ModelEntity, Register, Snapshot, new_run_id, retract
 from enrich.runs.request import withdraw_empty
 from enrich.runs.shards import exchange_shard
 from enrich.workspace import Workspace
