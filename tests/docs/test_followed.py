@@ -67,7 +67,11 @@ WAYS = (
         ("From pictures to predictions",),
         smaller=(
             (" --backbone coatnet_0_rw_224 --epochs 50", " --backbone test_resnet" + SMALL),
-            ("compare study", f"compare study --backbone test_resnet --backbone test_vit{SMALL}"),
+            ("analyse report", "analyse report --replicates 2 --method greedy"),
+            (
+                "compare study",
+                f"compare study --backbone test_resnet --backbone test_vit --seed 0 --seed 1{SMALL}",
+            ),
         ),
     ),
 )
