@@ -179,7 +179,7 @@ def opened(kind: str, folder: Path, stack: ExitStack) -> dict[str, Any]:
 
 def answers(workspace: Any) -> str:
     """A digest of all candidates, their probabilities and outcomes, the run's name left out."""
-    query = named_query("candidates").bind(runs=workspace.names.runs, reviews=workspace.names.reviews)
+    query = named_query("candidates").bind(**workspace.names.graphs)
     lines = sorted(
         "\t".join([*(t.value for t in row[:4]), f"{float(row[4].value):.6f}", row[5].value])
         for row in workspace.store.select_by_key(query, "record")

@@ -103,9 +103,7 @@ def measure(kind: str, size: int, write: int, naive: bool) -> dict[str, Any]:
         row["records_written"] = summary.records
         row["answers"] = summary.predicted + summary.abstained + summary.failed
         with timed(row, "query"):
-            query = named_query("predictions").bind(
-                runs=workspace.names.runs, reviews=workspace.names.reviews
-            )
+            query = named_query("predictions").bind(**workspace.names.graphs)
             row["predictions"] = sum(1 for _ in store.select_by_key(query, "record"))
         row["memory"] = peak()
         if naive:

@@ -319,6 +319,11 @@ class Profile:
         """The contexts that say which group a record belongs to."""
         return self.group or ((self.museum,) if self.museum else ())
 
+    @property
+    def many_valued(self) -> frozenset[str]:
+        """The properties that have many values."""
+        return frozenset(prop.name for prop in self.properties if prop.many)
+
     def property(self, name: str) -> PropertyProfile:
         """The property of this name. Raises OntologyError when the profile has none."""
         for prop in self.properties:

@@ -146,6 +146,21 @@ class Names:
         """The graph of plain triples rebuilt from the reviews."""
         return NamedNode(self.graph_prefix + "accepted")
 
+    @property
+    def verdicts(self) -> NamedNode:
+        """The graph of how reviewed values stand, which follows from the reviews."""
+        return NamedNode(self.graph_prefix + "verdicts")
+
+    @property
+    def graphs(self) -> dict[str, NamedNode]:
+        """Our graphs by the parameter that stands for each in named queries."""
+        return {
+            "runs": self.runs,
+            "reviews": self.reviews,
+            "verdicts": self.verdicts,
+            "accepted": self.accepted,
+        }
+
     def run(self, run_id: str) -> NamedNode:
         """A run, by its id (letters, digits, `.`, `_`, `~`, `-`)."""
         return NamedNode(f"{self.base}run/{_checked_run_id(run_id)}")

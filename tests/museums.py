@@ -20,7 +20,7 @@ from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
-from enrich.settings.loading import Settings
+from enrich.settings.loading import Settings, write_initial
 from enrich.workspace import Workspace
 
 PROFILE = Path(__file__).with_name("small.toml")
@@ -34,6 +34,18 @@ def museum(count: int = 60, store: Store | None = None, **settings: object) -> W
     held.insert(museum_quads(count, seed=3))
     values = {"profile": str(PROFILE), "decision": {"thresholds": THRESHOLDS}, **settings}
     return Workspace(Settings(**values), held)  # type: ignore[arg-type]
+
+
+def museum_folder(folder: Path, count: int = 60) -> Path:
+    """The same in a folder: enrich.toml, an embedded store on disk, and a model that answers with class priors."""
+    write_initial(folder, str(PROFILE))
+    said = ", ".join(f"{name} = {share}" for name, share in THRESHOLDS.items())
+    with (folder / "enrich.toml").open("a") as settings:
+        settings.write(f"thresholds = {{ {said} }}\n")
+    with Workspace.open(folder / "enrich.toml") as workspace:
+        workspace.store.insert(museum_quads(count, seed=3))
+        dummy_model(workspace, folder / "model")
+    return folder
 
 
 def dummy_model(workspace: Workspace, folder: Path, *, seed: int = 0) -> Path:

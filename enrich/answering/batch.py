@@ -101,7 +101,7 @@ class Batcher:
                 if name not in self.properties or self.reviews.settled(subject.iri.value, name):
                     continue
                 before = earlier.get((subject.iri.value, name), [])
-                digest = input_digest(subject.record, name)
+                digest = input_digest(subject.record, name, self.reviews.rejected(subject.iri.value, name))
                 if any(self.answers.closes(a, digest) for a in before):
                     continue
                 for answer in before:
@@ -226,7 +226,8 @@ class Batcher:
 
     def _triples(self, context: RunContext, item: Answered) -> list[Triple]:
         prop = self.workspace.profile.property(item.property)
-        return answer_triples(context, item.subject, prop, item.decision, item.members)
+        rejected = self.reviews.rejected(item.subject.iri.value, prop.name)
+        return answer_triples(context, item.subject, prop, item.decision, item.members, rejected)
 
     def _problem(self, triples: Sequence[Triple]) -> str:
         """What does not conform to the shapes; empty when all does, or when the settings ask for no check."""

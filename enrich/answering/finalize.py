@@ -94,7 +94,7 @@ def check(context: Context, work: RunWork, run: NamedNode) -> None:
 
 def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | None) -> bool:
     """Leave out what must not become current: answers to gaps that others have answered since, that a curator
-    has settled, or that a fact fills by now, and answers about records that are no longer there.
+    has settled, or whose answer one has turned down, or that a fact fills by now, and answers about records that are no longer there.
 
     Nothing is read when no run became active since this one was opened and no fact has changed. False when the
     run was cancelled meanwhile, or another process closes it too.
@@ -103,8 +103,8 @@ def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | Non
     changed = facts is None or fingerprint(reader) != facts
     began = context.register.get(run).started
     others = context.register.ended_since(began)
-    reviews = context.reviews(work)
-    if not changed and not others and not reviews.settled_gaps:
+    reviews = context.reviews(work, anew=True)
+    if not changed and not others and not reviews.of:
         return True
     answers = ExistingAnswers(context.store, context.names, work.request.digest, run)
     for shard in sorted(work.checked):
@@ -129,6 +129,7 @@ def _stale(
     records = list(dict.fromkeys(a.record for a in held))
     reviews = context.reviews(work)
     stale = {gap for gap in gaps if reviews.settled(gap[0].value, gap[1])}
+    stale |= {(a.record, a.property) for a in held if a.value in reviews.rejected(a.record.value, a.property)}
     if others:
         rivals = answers.others(records)
         stale |= {

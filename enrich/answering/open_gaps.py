@@ -7,6 +7,7 @@ have changed since the model's answers were last compared with their inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 
 from pyoxigraph import NamedNode
@@ -16,7 +17,10 @@ from enrich.graph.gaps import GapRow, scan
 from enrich.graph.where import records_where
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
 from enrich.runs.request import requested_runs
+from enrich.runs.reviews import moment
 
+REVIEWERS_CLOCKS = timedelta(days=1)
+"""How much later than the store's clock that of a curator's tool may be."""
 CHUNK = 200
 """Records read at a time to see which of their gaps are open."""
 
@@ -55,18 +59,24 @@ def open_gaps(
 
 
 def _changed(context: Context, work: RunWork, facts: str | None) -> Collection[str] | None:
-    """The records that may have changed since an active run of the same model looked at every gap; None when
-    that is not known."""
+    """The records that may have changed, or were reviewed, since an active run of the same model looked at every gap;
+    None when that is not known."""
     if facts is None:
         return None
     for before in dict.fromkeys([facts, *context.kept_facts.kept()]):
-        if any(
-            known.request.digest == work.request.digest
+        began = [
+            moment(known.run.started)
+            for known in requested_runs(context.register.active_on(before))
+            if known.request.digest == work.request.digest
             and known.request.profile == work.request.profile
             and set(work.request.properties) <= set(known.request.properties)
-            for known in requested_runs(context.register.active_on(before))
-        ):
-            return () if before == facts else context.kept_facts.changed(work.workspace.reader, before, facts)
+        ]
+        if began:
+            reader, reviews = work.workspace.reader, context.reviews(work)
+            changed = () if before == facts else context.kept_facts.changed(reader, before, facts)
+            if changed is None:
+                return None
+            return {*changed, *reviews.changed_since(max(began) - REVIEWERS_CLOCKS)}
     return None
 
 

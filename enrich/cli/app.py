@@ -102,6 +102,7 @@ VERBS = {
     "prune": Verb("enrich.cli.runs:prune", "Run"),
     "query": Verb("enrich.cli.query:query", "Look"),
     "show": Verb("enrich.cli.show:show", "Look"),
+    "review": Verb("enrich.cli.review:review", "Judge"),
     "jobs": Verb("enrich.cli.jobs:jobs", "Service"),
     "job": Verb("enrich.cli.jobs:job", "Service"),
     "pause": Verb("enrich.cli.jobs:pause", "Service"),

@@ -141,12 +141,12 @@ def filled(reader: Reader, gaps: Iterable[tuple[NamedNode, str]]) -> dict[tuple[
 def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapReport:
     """Count the gaps of every property of the profile, and how many are open.
 
-    A gap is open unless a curator accepted a value or a current answer names it: of any model, or of the
-    one of this digest. (Whether the inputs changed since is only known once a record is read.)
+    A gap is open unless a curator accepted a value or a current answer, which no curator has turned down, names it:
+    of any model, or of the one of this digest. (Whether the inputs changed since is only known once a record is read.)
     """
     reader = workspace.reader
     answers = ExistingAnswers(workspace.store, workspace.names, model_digest)
-    reviews = Reviews.read(workspace.store, workspace.names)
+    reviews = Reviews.read(workspace.store, workspace.names, workspace.profile.many_valued)
     missing = {p.name: 0 for p in workspace.profile.properties}
     still_open = dict(missing)
     rows = scan(reader)
@@ -155,7 +155,9 @@ def count_gaps(workspace: Workspace, model_digest: str | None = None) -> GapRepo
         for row in batch:
             for name in row.missing:
                 missing[name] += 1
-                done = (row.record.value, name) in answered or reviews.settled(row.record.value, name)
-                still_open[name] += not done
+                gap = (row.record.value, name)
+                rejected = reviews.rejected(*gap)
+                turned_down = any(answer.value in rejected for answer in answered.get(gap, ()))
+                still_open[name] += not reviews.settled(*gap) and (gap not in answered or turned_down)
     counts = {name: GapCount(missing[name], still_open[name]) for name in missing}
     return GapReport(reader.count(), counts)

@@ -1,6 +1,6 @@
 """A museum record as read from the graph: what the classifiers see, and where answers belong."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,8 +56,9 @@ class Seen:
         return True
 
 
-def input_digest(record: Record, name: str) -> str:
-    """`sha256:` and the digest of all that the models may see of a record when asked for one property.
+def input_digest(record: Record, name: str, rejected: Collection[str] = ()) -> str:
+    """`sha256:` and the digest of all that the models may see of a record when asked for one property, and of the
+    values that curators turned down: once one is, the gap is asked again.
 
     The known value of that property itself is hidden from them, and so is left out. Pictures count by
     their addresses: it is computed before any is fetched.
@@ -68,6 +69,7 @@ def input_digest(record: Record, name: str) -> str:
         "texts": [[t.language, t.value] for t in record.texts],
         "pictures": [p.url for p in record.pictures],
         **({"numbers": dict(record.numbers)} if record.numbers else {}),
+        **({"rejected": sorted(rejected)} if rejected else {}),
     }
     return f"sha256:{json_digest(seen)}"
 

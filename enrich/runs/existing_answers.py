@@ -13,7 +13,7 @@ from pyoxigraph import Literal, NamedNode
 from enrich.classifiers.digest import short_digest
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Row, Store
-from enrich.ontology.terms import CRM, ENR, PROV, Names, values_block
+from enrich.ontology.terms import CRM, ENR, PROV, Names, class_name, values_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class ExistingAnswer:
     digest: str
     outcome: NamedNode
     seen: str | None = None
+    value: str | None = None
+    """The value asserted, as models call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class ExistingAnswers:
         return self._runs[answer.run.value].rank
 
     def _counted(self, row: Row) -> tuple[str, str, ExistingAnswer] | None:
-        record, prediction, name, run, digest, outcome, seen = row
+        record, prediction, name, run, digest, outcome, seen, value = row
         if (
             isinstance(record, NamedNode)
             and isinstance(prediction, NamedNode)
@@ -180,15 +182,16 @@ class ExistingAnswers:
             and run.value in self._runs
         ):
             saw = seen.value if isinstance(seen, Literal) else None
-            return record.value, name.value, ExistingAnswer(prediction, run, digest.value, outcome, saw)
+            told = class_name(value) if isinstance(value, NamedNode | Literal) else None
+            return record.value, name.value, ExistingAnswer(prediction, run, digest.value, outcome, saw, told)
         return None
 
     def _query(self, where: str) -> str:
         return (
-            "SELECT ?record ?p ?name ?run ?digest ?outcome ?seen WHERE { "
+            "SELECT ?record ?p ?name ?run ?digest ?outcome ?seen ?value WHERE { "
             f"{where} GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; "
             f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome . "
-            f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} }} "
+            f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} OPTIONAL {{ ?p {ENR.answers} ?value }} }} "
             f"FILTER EXISTS {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} }}"
         )
 

@@ -6,7 +6,7 @@ behalf, that its content is AI generated, its models and which modality each loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -106,8 +106,10 @@ def answer_triples(
     prop: PropertyProfile,
     decision: Decision,
     members: Mapping[str, MemberPrediction],
+    rejected: Collection[str] = (),
 ) -> list[Triple]:
-    """The triples of one gap's answer, by the pattern of docs/ontology.md, as N-Triples write their terms.
+    """The triples of one gap's answer, by the pattern of docs/ontology.md, as N-Triples write their terms; `rejected`
+    are the values that curators had turned down when it was asked.
 
     A property with many values has a prediction for each value asserted; every candidate belongs to the
     prediction that asserts it, the others to the first. Raises OntologyError for a value that is neither an IRI nor a literal.
@@ -117,11 +119,12 @@ def answer_triples(
     parts = (context.run_id, subject.iri.value, prop.name)
     keys = [names.key(*parts, *([str(n)] if n else [])) for n in range(len(asserted))]
     owner = {c.value: key for c, key in zip(asserted, keys, strict=True) if c is not None}
+    digest = input_digest(subject.record, prop.name, rejected)
     seen = [m for m in context.members if m in members or (m == "image" and subject.record.pictures)]
     triples = [t for m in seen for t in context.evidence(subject, m)[1]]
     for key, value in zip(keys, asserted, strict=True):
         iri = f"<{names.base}prediction/{key}>"
-        triples += _prediction(context, iri, subject, prop, decision, value)
+        triples += _prediction(context, iri, subject, prop, decision, value, digest)
         for modality in seen:
             usage = f"<{names.base}usage/{key}-{modality}>"
             triples += [(iri, _USAGE, usage), (usage, _ENTITY, context.evidence(subject, modality)[0])]
@@ -148,22 +151,22 @@ def _prediction(
     prop: PropertyProfile,
     decision: Decision,
     value: Candidate | None,
+    digest: str,
 ) -> Iterator[Triple]:
     yield iri, _TYPE, _PREDICTION
     yield iri, _TYPE, _ASSIGNMENT
-    node = str(subject.nodes.get(prop.name, subject.iri))
-    if value is not None:
-        assigned, said = _object(context.names, iri, prop, context.term(prop.name, value.value))
-        yield from said
-        node, assigned = (assigned, node) if prop.predicate.inverse else (node, assigned)
-        yield iri, _ASSIGNED, assigned
-    yield iri, _TO, node
+    term = context.term(prop.name, value.value) if value else None
+    statement = statement_of(context.names, iri, subject, prop, term)
+    yield from statement.around
+    if statement.assigned is not None:
+        yield iri, _ASSIGNED, statement.assigned
+    yield iri, _TO, statement.node
     yield iri, _PREDICATE, str(prop.predicate.predicate)
     yield iri, _PART_OF, str(context.run)
     yield iri, _ABOUT, str(subject.iri)
     yield iri, _PROPERTY_NAME, str(Literal(prop.name))
     yield iri, _OUTCOME, str(decision.outcome)
-    yield iri, _INPUT, f'"{input_digest(subject.record, prop.name)}"'
+    yield iri, _INPUT, f'"{digest}"'
     if (seen := seen_digest(subject.record)) is not None:
         yield iri, _SEEN, f'"{seen}"'
     yield iri, _CONFIDENCE, decimal(value.probability if value else decision.confidence)
@@ -179,13 +182,35 @@ def _prediction(
         yield iri, _REASON, str(decision.reason)
     if decision.detail:
         yield iri, _DETAIL, str(Literal(decision.detail))
-    if value is not None:
-        answer = context.term(prop.name, value.value)
-        yield iri, _ANSWERS, answer
+    if term is not None and value is not None:
+        yield iri, _ANSWERS, term
         if value.broader:
             yield iri, _BROADER, f'"true"^^{XSD.boolean}'
-        if prop.name in subject.minted:
-            yield from _carrier(context.names, subject, prop)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What the facts would say were a value true: `node`, the profile's predicate and `assigned` (None without a
+    value); and what is said `around` it of nodes of ours: a time-span, a production that is not there."""
+
+    node: str
+    assigned: str | None
+    around: tuple[Triple, ...]
+
+
+def statement_of(
+    names: Names, iri: str, subject: Subject, prop: PropertyProfile, value: str | None
+) -> Statement:
+    """The statement about a record that a prediction or review `iri` stands for; terms are as N-Triples write them."""
+    node = str(subject.nodes.get(prop.name, subject.iri))
+    if value is None:
+        return Statement(node, None, ())
+    assigned, around = _object(names, iri, prop, value)
+    if prop.predicate.inverse:
+        node, assigned = assigned, node
+    if prop.name in subject.minted:
+        around = [*around, *_carrier(names, subject, prop)]
+    return Statement(node, assigned, tuple(around))
 
 
 def _carrier(names: Names, subject: Subject, prop: PropertyProfile) -> Iterator[Triple]:

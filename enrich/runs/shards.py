@@ -10,7 +10,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import PAGE_TOKEN, Store
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.ontology.terms import ENR, PROV, Names, values_block
+from enrich.ontology.terms import ENR, PROV, Names, class_name, values_block
 from enrich.runs.register import number
 
 OUTCOMES = ("predicted", "abstained", "failed")
@@ -25,6 +25,8 @@ class HeldAnswer:
     property: str
     digest: str
     outcome: str
+    value: str | None = None
+    """The value asserted, as models call it."""
 
 
 def store_of_answers(store: Store, names: Names) -> Store:
@@ -75,12 +77,20 @@ def held_counts(store: Store, shards: Sequence[NamedNode]) -> dict[str, Counter[
 def held_answers(store: Store, shard: NamedNode) -> list[HeldAnswer]:
     """Every prediction of a shard."""
     query = (
-        f"SELECT ?p ?record ?name ?digest ?outcome WHERE {{ GRAPH {shard} {{ ?p {ENR.about} ?record ; "
-        f"{ENR.propertyName} ?name ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome }} {PAGE_TOKEN}\n }}"
+        f"SELECT ?p ?record ?name ?digest ?outcome ?value WHERE {{ GRAPH {shard} {{ ?p {ENR.about} ?record ; "
+        f"{ENR.propertyName} ?name ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome . "
+        f"OPTIONAL {{ ?p {ENR.answers} ?value }} }} {PAGE_TOKEN}\n }}"
     )
     return [
-        HeldAnswer(p, record, name.value, digest.value, outcome.value.removeprefix(str(ENR)).lower())
-        for p, record, name, digest, outcome in store.select_by_key(query, "p")
+        HeldAnswer(
+            p,
+            record,
+            name.value,
+            digest.value,
+            outcome.value.removeprefix(str(ENR)).lower(),
+            class_name(value) if isinstance(value, NamedNode | Literal) else None,
+        )
+        for p, record, name, digest, outcome, value in store.select_by_key(query, "p")
         if isinstance(p, NamedNode)
         and isinstance(record, NamedNode)
         and isinstance(name, Literal)

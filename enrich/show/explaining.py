@@ -26,6 +26,7 @@ from enrich.graph.records import Subject, input_digest
 from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
 from enrich.ontology.terms import class_term
+from enrich.runs.reviews import Reviews
 from enrich.show.record import iris
 from enrich.workspace import Workspace
 
@@ -69,8 +70,12 @@ def explain_shown(
         raise ModelError(f"explaining: {error}") from error
     for answer in answers:
         answer["explanation"] = None
+    reviews = Reviews.read(workspace.store, workspace.names, records=[subject.iri])
     for (answer, _), explanation in zip(asked, found, strict=True):
-        changed = answer["input"] != input_digest(subject.record, answer["property"])
+        name = answer["property"]
+        rejected = reviews.rejected(shown["record"], name)
+        inputs = {input_digest(subject.record, name), input_digest(subject.record, name, rejected)}
+        changed = answer["input"] not in inputs
         told = _told(explanation, out or FOLDER, shown["record"])
         answer["explanation"] = told | {"input_changed": changed}
     shown["labels"] |= labels(workspace.store, set(iris(shown)) - set(shown["labels"]))

@@ -24,7 +24,7 @@ from enrich.workspace import Workspace
 
 FIRST, BATCH = 100, 500
 """Rows that are looked up in the facts at a time: few at first, for who wants to see the beginning."""
-OWN = ("runs", "reviews", "accepted")
+OWN = ("runs", "reviews", "verdicts", "accepted")
 """Parameters that stand for our own graphs: nobody sets them."""
 _ROWS = ("order", "limit")
 _IRIS = ("record", "prediction")
@@ -75,8 +75,7 @@ def printed(workspace: Workspace, name: str, given: Mapping[str, Term] | None = 
 
 
 def _bound(workspace: Workspace, query: Query, terms: Mapping[str, Term]) -> str:
-    names = workspace.names
-    return query.bind(runs=names.runs, reviews=names.reviews, accepted=names.accepted, **terms)
+    return query.bind(**workspace.names.graphs, **terms)
 
 
 def term(name: str, text: str) -> Term:

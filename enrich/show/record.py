@@ -33,12 +33,12 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         raise InputError(subject.problem)
     models = {m for said in nodes.values() for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
     register = _register(store, names, {*runs_of.values(), *models})
-    reviews = _reviews(store, names, list(states))
+    reviews = _reviews(store, names, record)
     answers = []
     for answer in states:
         data = _answer(answer, nodes, register, _members(runs_of[answer], register))
         data["run"] = _run(runs_of[answer], states[answer], register)
-        data["reviews"] = reviews.get(answer, [])
+        data["reviews"] = _of_answer(data, reviews)
         answers.append(data)
     _rank(answers, {run.value: int(_text(register.get(run, {}), ENR.order) or 0) for run in runs_of.values()})
     _settle(answers, subject)
@@ -61,7 +61,7 @@ def _answers(
     store: Store, names: Names, record: NamedNode
 ) -> tuple[dict[NamedNode, Statements], dict[NamedNode, str], dict[NamedNode, NamedNode]]:
     """Everything said around the answers about a record; the state of each answer's run; and the run."""
-    query = named_query("provenance").bind(runs=names.runs, reviews=names.reviews, record=record)
+    query = named_query("provenance").bind(**names.graphs, record=record)
     seen: dict[NamedNode, dict[NamedNode, dict[Term, None]]] = defaultdict(lambda: defaultdict(dict))
     states: dict[NamedNode, str] = {}
     runs: dict[NamedNode, NamedNode] = {}
@@ -227,30 +227,44 @@ def _run(run: NamedNode, state: str, register: Mapping[NamedNode, Statements]) -
     }
 
 
-def _reviews(
-    store: Store, names: Names, answers: Sequence[NamedNode]
-) -> dict[NamedNode, list[dict[str, Any]]]:
-    found: dict[NamedNode, list[dict[str, Any]]] = defaultdict(list)
-    if not answers:
-        return found
-    block = values_block(["answer"], ([answer] for answer in answers))
+def _reviews(store: Store, names: Names, record: NamedNode) -> list[dict[str, Any]]:
+    """The reviews about a record, by time, whichever run's answer they were made of."""
     query = (
-        f"SELECT ?answer ?decision ?actor ?time ?value WHERE {{ GRAPH {names.reviews} {{ {block} "
-        f"?review {ENR.reviews} ?answer ; {ENR.decision} ?decision ; {CRM.P14_carried_out_by} ?actor ; "
-        f"{PROV.endedAtTime} ?time . OPTIONAL {{ ?review {CRM.P141_assigned} ?value }} }} }}"
+        f"SELECT ?review ?name ?decision ?actor ?time ?value ?assigned ?instead ?objection ?note WHERE {{ "
+        f"GRAPH {names.reviews} {{ ?review {ENR.about} {record} ; {ENR.propertyName} ?name ; {ENR.decision} ?decision ; "
+        f"{CRM.P14_carried_out_by} ?actor ; {PROV.endedAtTime} ?time . OPTIONAL {{ ?review {ENR.answers} ?value }} "
+        f"OPTIONAL {{ ?review {CRM.P141_assigned} ?assigned }} OPTIONAL {{ ?review {ENR.instead} ?instead }} "
+        f"OPTIONAL {{ ?review {ENR.objection} ?objection }} OPTIONAL {{ ?review {CRM.P3_has_note} ?note }} "
+        f"FILTER NOT EXISTS {{ ?later {ENR.withdraws} ?review }} FILTER NOT EXISTS {{ ?review {ENR.withdraws} ?earlier }} }} }}"
     )
-    for answer, decision, actor, time, value in store.select(query):
-        if isinstance(answer, NamedNode):
-            said = {
-                "decision": _local(decision),
-                "actor": _value(actor),
-                "time": _value(time),
-                "value": _value(value),
-            }
-            found[answer].append(said)
-    for said_of in found.values():
-        said_of.sort(key=lambda review: moment(review["time"] or ""))
-    return found
+    found = [
+        {
+            "review": _value(review),
+            "property": _value(name),
+            "decision": _local(decision),
+            "actor": _value(actor),
+            "time": _value(time),
+            "value": _value(value or assigned),
+            "instead": _value(instead),
+            "objection": _local(objection) or None,
+            "note": _value(note),
+        }
+        for review, name, decision, actor, time, value, assigned, instead, objection, note in store.select(
+            query
+        )
+    ]
+    return sorted(found, key=lambda review: (moment(review["time"] or ""), review["review"] or ""))
+
+
+def _of_answer(answer: Mapping[str, Any], reviews: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reviews that speak of an answer's value, or of the one that was put in its place."""
+    return [
+        review
+        for review in reviews
+        if review["property"] == answer["property"]
+        and answer["value"] is not None
+        and answer["value"] in (review["value"], review["instead"])
+    ]
 
 
 def _first(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> Term | None:

@@ -72,7 +72,9 @@ def _add_answer(tree: Tree, answer: Mapping[str, Any], names: Mapping[str, str])
     _add_run(branch, answer["run"])
     for review in answer["reviews"]:
         value = f" {_named(review['value'], names)}" if review["value"] else ""
-        branch.add(_line(f"review: {review['decision']}{value} by {review['actor']}, {review['time']}"))
+        why = " ".join(f"({said})" for said in (review["objection"], review["note"]) if said)
+        line = f"review: {review['decision']}{value} by {review['actor']}, {review['time']} {why}"
+        branch.add(_line(line.rstrip()))
     for old in answer["supersedes"]:
         branch.add(_line(f"supersedes {old}"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from enrich.ontology.profile_files import parse_profile
 from enrich.ontology.terms import CRM, DCT, ENR, RDF, RDFS, XSD, class_name, class_term
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.export.run_file import export_run
-from enrich.runs.reviews import Reviews
+from enrich.runs.reviews import Reviews, Verdict
 from enrich.settings.loading import Settings
 from enrich.show.explaining import explain_shown
 from enrich.show.named import run_named
@@ -154,7 +155,13 @@ def test_a_literal_that_was_turned_down_is_not_proposed_again(tmp_path: Path) ->
         model,
         ["place"],
         ExistingAnswers(workspace.store, workspace.names, "0" * 64),
-        Reviews({(record, "place"): frozenset({'"Venezia"@it'})}),
+        Reviews(
+            {
+                (record, "place"): {
+                    '"Venezia"@it': Verdict("Rejected", "https://r.example/1", datetime.now(UTC))
+                }
+            }
+        ),
     )
 
     ((said,),) = again.answer(again.questions([NamedNode(record)]))

@@ -38,7 +38,7 @@ from tests.museums import batcher_of, dummy_model, museum
 
 
 def rows(workspace: Workspace, name: str) -> list[tuple[str, ...]]:
-    query = named_query(name).bind(runs=workspace.names.runs, reviews=workspace.names.reviews)
+    query = named_query(name).bind(**workspace.names.graphs)
     return sorted(tuple(t.value if t else "" for t in row) for row in workspace.store.select(query))
 
 

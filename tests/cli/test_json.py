@@ -63,7 +63,12 @@ SERVED: list[tuple[str, tuple[str, ...]]] = [
     ("health --no-worker", ("ok", "problems", "queued")),
 ]
 """What needs a broker and a server."""
-ELSEWHERE = {"demo": "demo/test_tour.py", "soup": "cli/test_soup.py", "study": "cli/test_study.py"}
+ELSEWHERE = {
+    "review": "test_curator.py",
+    "demo": "demo/test_tour.py",
+    "soup": "cli/test_soup.py",
+    "study": "cli/test_study.py",
+}
 """Verbs that need pictures or minutes: their JSON is read in these tests."""
 
 

@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if 
 PRELUDE = f"""set -e -o pipefail
 enrich() {{ "{sys.executable}" -m enrich "$@"; }}
 a_record() {{ enrich query predictions --format csv | sed -n 2p | cut -d, -f1; }}
-a_prediction() {{ enrich query predictions --format csv | sed -n 2p | tr -d '\\r' | rev | cut -d, -f1 | rev; }}
+a_prediction() {{ enrich query predictions --format csv | sed -n 3p | tr -d '\\r' | rev | cut -d, -f1 | rev; }}
 a_run() {{ enrich query runs --format csv | sed -n 2p | cut -d, -f1; }}
 """
 PLACES = {"RECORD": '"$(a_record)"', "RUN": '"$(a_run)"', "PREDICTION": '"$(a_prediction)"'}

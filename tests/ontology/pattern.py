@@ -33,7 +33,7 @@ def loaded() -> ox.Store:
 
 def answers(store: ox.Store, name: str, **terms: NamedNode) -> list[dict[str, str | None]]:
     """The rows of a named query, each value by its last word."""
-    text = named_query(name).bind(runs=NAMES.runs, reviews=NAMES.reviews, accepted=NAMES.accepted, **terms)
+    text = named_query(name).bind(**NAMES.graphs, **terms)
     solutions = store.query(text)
     variables = [variable.value for variable in solutions.variables]
     return [

@@ -74,7 +74,18 @@ def test_every_term_of_the_code_is_defined() -> None:
 
 
 def test_every_term_that_is_defined_is_used() -> None:
-    classes = {"Candidate", "Outcome", "Reason", "RunState", "Decision", "Modality", "DataRole", "Regime"}
+    classes = {
+        "Candidate",
+        "Objection",
+        "Draw",
+        "Outcome",
+        "Reason",
+        "RunState",
+        "Decision",
+        "Modality",
+        "DataRole",
+        "Regime",
+    }
 
     assert defined() - in_queries() - in_shapes() - in_code() == classes
 

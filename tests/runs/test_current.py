@@ -56,7 +56,7 @@ def filled(store: Store, runs: Sequence[Made]) -> Store:
 
 def queried(store: Store, name: str) -> list[dict[str, str | None]]:
     query = named_query(name)
-    text = query.bind(runs=NAMES.runs, reviews=NAMES.reviews, accepted=NAMES.accepted)
+    text = query.bind(**NAMES.graphs)
     columns = text[text.index("SELECT") + 6 : text.index("WHERE")].replace("?", "").split()
     rows = store.select_by_key(text, query.key) if query.key else store.select(text)
     return [dict(zip(columns, (t.value if t else None for t in row), strict=True)) for row in rows]

@@ -137,7 +137,7 @@ def test_silknow_leaves_out_what_is_not_to_be_shown(store: EmbeddedStore, tmp_pa
 def test_silknow_gives_a_property_of_a_node_one_value_the_surest(
     store: EmbeddedStore, tmp_path: Path
 ) -> None:
-    store.drop(NAMES.reviews)
+    store.drop(NAMES.verdicts)
 
     report, quads = export(store, "r1", "silknow", tmp_path / "run.trig")
 

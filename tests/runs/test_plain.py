@@ -86,9 +86,10 @@ def decide(workspace: Workspace, row: dict[str, str], decision: str, value: str)
     )
     ((prediction,),) = list(workspace.store.select(query))
     assert isinstance(prediction, NamedNode)
+    instead = NamedNode(row["value"]) if decision == "Corrected" else None
     review = Review(prediction, NamedNode(row["record"]), row["property"], NamedNode(row["subject"]),
                     NamedNode(row["predicate"]), NamedNode(value), decision, CURATOR,
-                    datetime(2026, 5, 1, tzinfo=UTC))  # fmt: skip
+                    datetime(2026, 5, 1, tzinfo=UTC), instead)  # fmt: skip
     add_review(workspace.store, workspace.names, review)
 
 

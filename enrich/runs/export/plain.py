@@ -19,8 +19,7 @@ from enrich.graph.gaps import filled
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
 from enrich.ontology.queries import named_query
-from enrich.ontology.terms import CRM, ENR, PREFIXES, PROV, values_block
-from enrich.runs.reviews import moment
+from enrich.ontology.terms import CRM, ENR, PREFIXES, values_block
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 
@@ -144,7 +143,7 @@ def _format(target: Path) -> RdfFormat | str:
 def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Iterator[list[_Answer]]:
     """The answers that are wanted, in batches as they come from the store."""
     names = workspace.names
-    query = named_query("current").bind(runs=names.runs, reviews=names.reviews)
+    query = named_query("current").bind(**names.graphs)
     rows = store_of_answers(workspace.store, names).select_by_key(query, "record")
     columns = [rows.variables.index(n) for n in (
         "prediction", "record", "property", "value", "confidence", "state", "run")]  # fmt: skip
@@ -154,7 +153,7 @@ def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Itera
         for _ in (a for a in found if (a.record.value, a.property) in stated):
             report.leave_out("stated by the facts since")
         found = [a for a in found if (a.record.value, a.property) not in stated]
-        put_in = _put_in(workspace, [a.prediction for a in found if a.state == "Corrected"])
+        put_in = _put_in(workspace, [a for a in found if a.state == "Corrected"])
         yield [
             _Answer(a.prediction, a.record, a.property, put_in.get(a.prediction, a.value), a.told, a.confidence,
                     a.state, a.run) for a in found
@@ -185,21 +184,22 @@ def _wanted(row: Row, choice: Choice, report: PlainReport) -> _Answer | None:
     return None
 
 
-def _put_in(workspace: Workspace, predictions: list[NamedNode]) -> dict[NamedNode, Term]:
-    """The values that curators put in the place of these, the latest of each."""
-    if not predictions:
+def _put_in(workspace: Workspace, answers: list[_Answer]) -> dict[NamedNode, Term]:
+    """The values that curators put in the place of these answers'."""
+    if not answers:
         return {}
     query = (
-        f"SELECT ?p ?value ?time ?review WHERE {{ {values_block(['p'], ([p] for p in predictions))} "
-        f"GRAPH {workspace.names.reviews} {{ ?review {ENR.reviews} ?p ; {ENR.decision} {ENR.Corrected} ; "
-        f"{CRM.P141_assigned} ?value ; {PROV.endedAtTime} ?time }} }}"
+        f"SELECT ?record ?name ?value ?put WHERE {{ {values_block(['record'], ([a.record] for a in answers))} "
+        f"GRAPH {workspace.names.verdicts} {{ ?verdict {ENR.about} ?record ; {ENR.propertyName} ?name ; "
+        f"{ENR.answers} ?value ; {ENR.putIn} ?put }} }}"
     )
-    found: dict[NamedNode, tuple[Any, str, Term]] = {}
-    for prediction, value, time, review in workspace.store.select(query):
-        if isinstance(prediction, NamedNode) and value and time and review:
-            said = (moment(time.value), review.value, value)
-            found[prediction] = max(found.get(prediction, said), said, key=lambda each: each[:2])
-    return {prediction: value for prediction, (_, _, value) in found.items()}
+    found = {
+        (record, name.value, value): put
+        for record, name, value, put in workspace.store.select(query)
+        if name is not None and put is not None
+    }
+    asked = ((a.prediction, (a.record, a.property, a.value)) for a in answers)
+    return {prediction: found[key] for prediction, key in asked if key in found}
 
 
 _Triple = tuple[NamedNode, NamedNode, Term]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 
 from pyoxigraph import Literal, NamedNode, Quad
@@ -18,7 +17,6 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
 from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
-from enrich.runs.reviews import moment
 from enrich.runs.superseded import superseded
 
 PREDICTIONS = NamedNode("http://data.silknow.org/predictions")
@@ -83,17 +81,17 @@ def _iris(terms: Sequence[Term]) -> list[NamedNode]:
 
 
 def _turned_down(store: Store, names: Names, graph: NamedNode) -> set[NamedNode]:
-    """The predictions of a shard whose latest review rejects or corrects them."""
+    """The predictions of a shard whose values stand rejected or corrected."""
     query = (
-        f"SELECT ?p ?decision ?t ?review WHERE {{ GRAPH {graph} {{ ?p a {ENR.Prediction} }} GRAPH {names.reviews} "
-        f"{{ ?review {ENR.reviews} ?p ; {ENR.decision} ?decision ; {PROV.endedAtTime} ?t }} }}"
+        f"SELECT ?p ?decision ?value ?judged WHERE {{ GRAPH {names.verdicts} {{ ?verdict {ENR.about} ?record ; "
+        f"{ENR.propertyName} ?name ; {ENR.answers} ?judged ; {ENR.decision} ?decision }} "
+        f"GRAPH {graph} {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; {ENR.answers} ?value }} }}"
     )
-    latest: dict[NamedNode, tuple[datetime, str, Term]] = {}
-    for prediction, decision, time, review in store.select(query):
-        if isinstance(prediction, NamedNode) and isinstance(decision, NamedNode) and time and review:
-            found = (moment(time.value), review.value, decision)
-            latest[prediction] = max(latest.get(prediction, found), found, key=lambda each: each[:2])
-    return {p for p, (_, _, decision) in latest.items() if decision in (ENR.Rejected, ENR.Corrected)}
+    return {
+        prediction
+        for prediction, decision, value, judged in store.select(query)
+        if isinstance(prediction, NamedNode) and value == judged and decision in (ENR.Rejected, ENR.Corrected)
+    }
 
 
 def _chosen(

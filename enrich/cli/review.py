@@ -1,0 +1,323 @@
+"""Verbs about reviews: review accept, reject, correct, undecided, undo, list, export, import, rebuild."""
+
+import getpass
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pyoxigraph import Literal, NamedNode
+
+from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json
+from enrich.cli.common import write_table as write_rows
+from enrich.cli.options import DryRun
+from enrich.errors import InputError
+from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
+from enrich.runs.reviewing import OBJECTIONS, Judgement, Reviewed, Reviewer
+from enrich.runs.verdicts import VerdictGraphs
+from enrich.show.named import run_named
+from enrich.show.naming import with_names
+from enrich.show.record import show_record
+from enrich.show.review_table import read_table, write_table
+from enrich.workspace import Workspace
+
+review = typer.Typer(
+    rich_markup_mode=None, help="Judge predictions, take judgements back, and exchange them as CSV."
+)
+
+Predictions = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PREDICTION…", help="Predictions: their IRIs, or the 20 digits at the end."),
+]
+OfRecord = Annotated[
+    str | None,
+    typer.Option("--record", metavar="IRI", help="Instead: what is current of this record."),
+]
+OfProperty = Annotated[
+    str | None, typer.Option("--property", metavar="P", help="With --record: of this property.")
+]
+By = Annotated[
+    str,
+    typer.Option("--by", metavar="NAME", help="The curator's name or IRI.", show_default="who is logged in"),
+]
+Objection = Annotated[
+    str | None,
+    typer.Option("--objection", metavar="O", help=f"What is held against it: {', '.join(OBJECTIONS)}."),
+]
+Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note to keep with it.")]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+@review.command("accept", epilog=example("enrich review accept 6f1d9c0c1f7a4a1f3c20 --by 'Ana Ruiz'"))
+def accept(
+    predictions: Predictions = None,
+    record: OfRecord = None,
+    name: OfProperty = None,
+    by: By = _user(),
+    note: Note = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Agree with predictions: each value stands as accepted, and is stated in the graph `accepted`."""
+    _judge("Accepted", predictions, record, name, by, None, note, dry_run, as_json)
+
+
+@review.command(
+    "reject",
+    epilog=example(
+        "enrich review reject --record https://m.example/object/7 --property place --objection TooBroad"
+    ),
+)
+def reject(
+    predictions: Predictions = None,
+    record: OfRecord = None,
+    name: OfProperty = None,
+    by: By = _user(),
+    objection: Objection = None,
+    note: Note = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Turn predictions down: the value is not proposed again for that property of that record, by no model, and
+    the next run asks for the next candidate."""
+    _judge("Rejected", predictions, record, name, by, objection, note, dry_run, as_json)
+
+
+@review.command(
+    "undecided", epilog=example("enrich review undecided 6f1d9c0c1f7a4a1f3c20 --note 'too dark to see'")
+)
+def undecided(
+    predictions: Predictions = None,
+    record: OfRecord = None,
+    name: OfProperty = None,
+    by: By = _user(),
+    objection: Objection = None,
+    note: Note = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Say that you looked and cannot tell: the prediction stays as it is."""
+    _judge("Undecided", predictions, record, name, by, objection, note, dry_run, as_json)
+
+
+@review.command(
+    "correct", epilog=example("enrich review correct 6f1d9c0c1f7a4a1f3c20 https://v.example/velvet")
+)
+def correct(
+    prediction: Annotated[
+        str, typer.Argument(metavar="PREDICTION", help="Its IRI, or the 20 digits at the end.")
+    ],
+    value: Annotated[
+        str,
+        typer.Argument(metavar="VALUE", help="The right value: an IRI, or a literal as N-Triples spell it."),
+    ],
+    by: By = _user(),
+    objection: Objection = None,
+    note: Note = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Put another value in the place of a predicted one, or of none where it abstained."""
+    right: Term = class_term(value) if value.startswith('"') else named_node(value)
+    with open_workspace() as workspace:
+        judgement = Judgement(_prediction(workspace, prediction), "Corrected", right, objection, note)
+        done = Reviewer(workspace, by).write([judgement], datetime.now(UTC), dry_run=dry_run)
+    _tell(done, [], dry_run, as_json)
+
+
+@review.command(
+    "undo", epilog=example("enrich review undo https://data.example.org/enrich/review/4c1f… --by 'Ana Ruiz'")
+)
+def undo(
+    named: Annotated[str, typer.Argument(metavar="REVIEW", help="The IRI of a review, or of a whole batch.")],
+    by: By = _user(),
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Take a review back, or a batch of them: as if they had not been made. What they said is kept."""
+    with open_workspace() as workspace:
+        done = Reviewer(workspace, by).withdraw(named_node(named), datetime.now(UTC), dry_run=dry_run)
+    _tell(done, [], dry_run, as_json)
+
+
+@review.command("list", epilog=example("enrich review list --property place --decision Rejected"))
+def list_reviews(
+    name: Annotated[
+        str | None, typer.Option("--property", metavar="P", help="Of this property only.")
+    ] = None,
+    decision: Annotated[
+        str | None, typer.Option("--decision", metavar="D", help="Of this decision only, such as Rejected.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the reviews, those taken back among them, the latest last."""
+    given: dict[str, Term] = {} if name is None else {"property": Literal(name)}
+    with open_workspace() as workspace:
+        answer = with_names(workspace, run_named(workspace, "reviews", given))
+        rows = [dict(zip(answer.variables, row, strict=True)) for row in answer.rows]
+    told = [{key: _short(term) for key, term in row.items()} for row in rows]
+    told = sorted(
+        (r for r in told if decision in (None, r["decision"])), key=lambda r: (r["time"], r["review"])
+    )
+    if as_json:
+        write_json({"reviews": told})
+        return
+    shown = (
+        "time",
+        "actor",
+        "decision",
+        "property",
+        "record",
+        "value",
+        "instead",
+        "objection",
+        "note",
+        "review",
+    )
+    write_rows(shown, [_named_row(row, shown) for row in told])
+
+
+@review.command("export", epilog=example("enrich review export to-judge.csv --property place --above 0.8"))
+def export(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV to write; - for standard output.")],
+    name: Annotated[
+        str | None, typer.Option("--property", metavar="P", help="Of this property only.")
+    ] = None,
+    above: Annotated[
+        float | None, typer.Option("--above", min=0.0, max=1.0, help="Only those at least so sure.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those that have a verdict, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write current predictions as a table to fill in: decision, right_value, objection, note."""
+    given: dict[str, Term] = {}
+    if name is not None:
+        given["property"] = Literal(name)
+    if above is not None:
+        given["confidence"] = Literal(
+            str(above), datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal")
+        )
+    if limit is not None:
+        given["limit"] = Literal(limit)
+    with open_workspace() as workspace:
+        count = write_table(workspace, target, given, reviewed=everything)
+    if as_json:
+        write_json({"file": str(target), "predictions": count})
+    else:
+        say(f"{count:,} predictions in {target}; fill in decision, then: enrich review import {target}")
+    if not count:
+        raise typer.Exit(1)
+
+
+@review.command("import", epilog=example("enrich review import judged.csv --by 'Ana Ruiz'"))
+def import_table(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="The table, filled in.")],
+    by: By = _user(),
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Write the decisions of a table as reviews, in one batch; a line that cannot be used costs no other.
+
+    What stands so already is left as it is: the same table twice adds nothing."""
+    with open_workspace() as workspace, Bars("reviews") as bars:
+        judgements, unread = read_table(workspace, source)
+        done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), bars, dry_run=dry_run)
+    _tell(done, [(f"{source}, line {u.line}", u.why) for u in unread], dry_run, as_json)
+
+
+@review.command("rebuild", epilog=example("enrich review rebuild"))
+def rebuild(as_json: Json = False) -> None:
+    """Make the graphs `verdicts` and `accepted` anew from the reviews, such as after a backup was loaded."""
+    with open_workspace() as workspace, Bars("reviews") as bars:
+        count = VerdictGraphs(workspace).rebuild(bars)
+    if as_json:
+        write_json({"reviews": count})
+    else:
+        say(f"verdicts and accepted follow from {count:,} reviews")
+
+
+def _judge(
+    decision: str,
+    predictions: Sequence[str] | None,
+    record: str | None,
+    name: str | None,
+    by: str,
+    objection: str | None,
+    note: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    if bool(predictions) == (record is not None):
+        raise InputError("say which predictions, or --record with --property")
+    if (record is None) != (name is None):
+        raise InputError("--record goes with --property: say both")
+    with open_workspace() as workspace:
+        if record is not None and name is not None:
+            found = _current(workspace, record, name)
+        else:
+            found = [_prediction(workspace, text) for text in predictions or ()]
+        judgements = [Judgement(p, decision, None, objection, note) for p in found]
+        done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), dry_run=dry_run)
+    _tell(done, [], dry_run, as_json)
+
+
+def _prediction(workspace: Workspace, text: str) -> NamedNode:
+    return named_node(text if is_iri(text) else f"{workspace.names.base}prediction/{text}")
+
+
+def _current(workspace: Workspace, record: str, name: str) -> list[NamedNode]:
+    shown = show_record(workspace, named_node(record))["predictions"]
+    found = [NamedNode(p["prediction"]) for p in shown if p["current"] and p["property"] == name]
+    if not found:
+        raise InputError(f"nothing is current about {record} and {name}; see: enrich show {record}")
+    return found
+
+
+def _tell(done: Reviewed, unread: Sequence[tuple[str, str]], dry_run: bool, as_json: bool) -> None:
+    """What was written, left and refused. The exit code is 2 when nothing came of it."""
+    refused = [*unread, *((r.what.value, r.why) for r in done.refused)]
+    if as_json:
+        write_json({
+            "batch": done.batch.value if done.written else None,
+            "reviews": [review.value for review in done.written],
+            "unchanged": done.unchanged,
+            "refused": [{"what": what, "why": why} for what, why in refused],
+            "overruled": [
+                {"record": o.record, "property": o.property, "value": o.value, "decision": o.decision}
+                for o in done.overruled
+            ],
+            "dry_run": dry_run,
+        })  # fmt: skip
+    else:
+        for what, why in refused:
+            say(f"{what}: {why}")
+        for o in done.overruled:
+            say(f"overrules: {o.value} of {o.record} ({o.property}) stood as {o.decision.lower()}")
+        written = f"{len(done.written):,} reviews {'would be ' if dry_run else ''}written"
+        undo_it = (
+            f"; take them back with: enrich review undo {done.batch.value}"
+            if done.written and not dry_run
+            else ""
+        )
+        say(f"{written}, {done.unchanged:,} stood so already, {len(refused):,} refused{undo_it}")
+    if refused and not done.written and not done.unchanged:
+        raise typer.Exit(2)
+
+
+def _short(term: object) -> str | None:
+    value = getattr(term, "value", None)
+    return None if value is None else str(value).removeprefix(str(ENR))
+
+
+def _named_row(row: dict[str, str | None], shown: Sequence[str]) -> list[str | None]:
+    """A row with names in the place of IRIs that have one."""
+    names = {"record": "recordName", "value": "valueLabel"}
+    return [row.get(names.get(key, key)) or row.get(key) for key in shown]

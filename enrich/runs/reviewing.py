@@ -1,0 +1,344 @@
+"""Writes reviews: each is checked, appended to the register, and seen at once in verdicts and in `accepted`.
+
+A judgement that cannot be written is refused with its reason, and costs no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
+
+from enrich.classifiers.base import Progress, no_progress
+from enrich.errors import InputError, ValidationError
+from enrich.graph.records import Subject
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import (
+    CRM,
+    ENR,
+    PROV,
+    RDF,
+    RDFS,
+    XSD,
+    Term,
+    class_name,
+    class_term,
+    is_iri,
+    named_node,
+    values_block,
+)
+from enrich.runs.provenance import decimal, statement_of
+from enrich.runs.reviews import Gap, Review, Verdict, read_reviews, verdicts
+from enrich.runs.validation import Triple, shapes
+from enrich.runs.verdicts import AT_ONCE, VerdictGraphs
+from enrich.workspace import Workspace
+
+DECISIONS = ("Accepted", "Rejected", "Corrected", "Undecided")
+OBJECTIONS = ("Wrong", "TooBroad", "TooNarrow", "NotOnThisObject", "CannotBeKnown")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a curator says of one prediction: a decision, the value put in where it is Corrected, what is held against
+    the old one, and how it was drawn."""
+
+    prediction: NamedNode
+    decision: str
+    value: Term | None = None
+    objection: str | None = None
+    note: str | None = None
+    drawn: str = "Chosen"
+    probability: float | None = None
+    shown: bool = True
+    began: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A judgement or review that was not written, and why."""
+
+    what: NamedNode
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overruled:
+    """A verdict of somebody else that no longer stands."""
+
+    record: str
+    property: str
+    value: str
+    decision: str
+
+
+@dataclass(slots=True)
+class Reviewed:
+    """What was written, under one batch; what stood so already; what was refused; whom it overrules."""
+
+    batch: NamedNode
+    written: list[NamedNode] = field(default_factory=list)
+    unchanged: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    overruled: list[Overruled] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """A prediction as the store has it. `state` is that of its run."""
+
+    record: NamedNode
+    property: str
+    value: str | None
+    state: str
+
+
+class Reviewer:
+    """Writes reviews of one curator, who is called by a name or an IRI."""
+
+    def __init__(self, workspace: Workspace, curator: str) -> None:
+        if not curator.strip():
+            raise InputError("a review needs the name of its curator: say --by NAME")
+        self.workspace, self.store, self.names = workspace, workspace.store, workspace.names
+        self.graphs = VerdictGraphs(workspace)
+        slug = quote("-".join(curator.lower().split()), safe="")
+        self.curator = named_node(curator if is_iri(curator) else f"{self.names.base}curator/{slug}")
+        self._label = None if is_iri(curator) else Literal(" ".join(curator.split()))
+
+    def write(
+        self,
+        judgements: Sequence[Judgement],
+        now: datetime,
+        progress: Progress = no_progress,
+        *,
+        dry_run: bool = False,
+    ) -> Reviewed:
+        """Write reviews. One that cannot be made is refused with its reason, and costs no other."""
+        batch = self.names.mint("review-batch", self.curator, now.isoformat(), str(len(judgements)))
+        done = Reviewed(batch)
+        for start in range(0, len(judgements), AT_ONCE):
+            progress("reviews", start, len(judgements))
+            moments = [now + timedelta(microseconds=n) for n in range(start, start + AT_ONCE)]
+            self._write(
+                list(zip(judgements[start : start + AT_ONCE], moments, strict=False)), done, dry_run=dry_run
+            )
+        return done
+
+    def withdraw(self, named: NamedNode, now: datetime, *, dry_run: bool = False) -> Reviewed:
+        """Take back one review, or all of a batch. Raises InputError when there is none of this IRI."""
+        rows = list(self.store.select(
+            f"SELECT ?review ?p ?record ?name ?to ?predicate WHERE {{ GRAPH {self.names.reviews} {{ "
+            f"{{ BIND({named} AS ?review) ?review {ENR.reviews} ?p }} UNION {{ ?review {ENR.reviewedWith} {named} ; {ENR.reviews} ?p }} "
+            f"?review {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P140_assigned_attribute_to} ?to ; "
+            f"{CRM.P177_assigned_property_of_type} ?predicate FILTER NOT EXISTS {{ ?review {ENR.withdraws} ?other }} }} }}"
+        ))  # fmt: skip
+        if not rows:
+            raise InputError(f"no review or batch is called {named.value}; enrich review list has them")
+        done = Reviewed(self.names.mint("review-batch", self.curator, now.isoformat(), named))
+        records = {row[2]: None for row in rows if isinstance(row[2], NamedNode)}
+        gone = {r.withdraws for r in read_reviews(self.store, self.names, records) if r.withdraws}
+        made: list[Review] = []
+        triples: list[Triple] = []
+        for review, prediction, record, name, to, predicate in rows:
+            if not isinstance(review, NamedNode) or record is None or name is None:
+                continue
+            if review.value in gone:
+                done.unchanged += 1
+                continue
+            iri = self.names.mint("review", review, "Withdrawn", self.curator, now.isoformat())
+            made.append(Review(iri.value, record.value, name.value, "Withdrawn", now, withdraws=review.value))
+            triples += [
+                *self._said(iri, done.batch, "Withdrawn", now),
+                (str(iri), str(ENR.reviews), str(prediction)),
+                (str(iri), str(ENR.about), str(record)),
+                (str(iri), str(ENR.propertyName), str(name)),
+                (str(iri), str(CRM.P140_assigned_attribute_to), str(to)),
+                (str(iri), str(CRM.P177_assigned_property_of_type), str(predicate)),
+                (str(iri), str(ENR.withdraws), str(review)),
+            ]
+            done.written.append(iri)
+        if not dry_run:
+            self.graphs.append(made, triples)
+        return done
+
+    def _write(
+        self, judgements: Sequence[tuple[Judgement, datetime]], done: Reviewed, *, dry_run: bool
+    ) -> None:
+        predicted = self._predicted([j.prediction for j, _ in judgements])
+        records = list(dict.fromkeys(p.record for p in predicted.values()))
+        subjects = {s.iri: s for s in self.workspace.reader.read(records)} if records else {}
+        standing = verdicts(read_reviews(self.store, self.names, records), self.workspace.profile.many_valued)
+        made: list[Review] = []
+        triples: list[Triple] = []
+        for judgement, now in judgements:
+            try:
+                found = self._judged(judgement, predicted, subjects, standing, now, done)
+            except (InputError, ValidationError) as error:
+                done.refused.append(Refused(judgement.prediction, str(error)))
+                continue
+            if found is None:
+                done.unchanged += 1
+                continue
+            review, said = found
+            triples += said
+            made.append(review)
+            done.written.append(NamedNode(review.iri))
+        if not dry_run:
+            self.graphs.append(made, triples)
+
+    def _judged(
+        self,
+        judgement: Judgement,
+        predicted: Mapping[NamedNode, _Predicted],
+        subjects: Mapping[NamedNode, Subject],
+        standing: Mapping[Gap, Mapping[str, Verdict]],
+        now: datetime,
+        done: Reviewed,
+    ) -> tuple[Review, list[Triple]] | None:
+        """The review and its triples; None when the value stands so already."""
+        about = predicted.get(judgement.prediction)
+        if about is None:
+            raise InputError("no run has this prediction, or it was taken back")
+        if about.state != "Active":
+            raise InputError(f"its run is {about.state.lower()}: only what is current is reviewed")
+        prop = self._property(about.property)
+        subject = subjects[about.record]
+        if subject.problem is not None:
+            raise InputError(f"{about.record.value}: {subject.problem}")
+        value, instead = self._values(judgement, about, prop)
+        gap = (about.record.value, about.property)
+        if _stands(standing.get(gap, {}), judgement.decision, value, instead):
+            return None
+        self._note_overruled(standing.get(gap, {}), gap, judgement, instead or value, done)
+        iri = self.names.mint(
+            "review", judgement.prediction, judgement.decision, value, self.curator, now.isoformat()
+        )
+        statement = statement_of(self.names, str(iri), subject, prop, str(class_term(value)))
+        triples = [
+            *self._said(iri, done.batch, judgement.decision, now),
+            (str(iri), str(ENR.reviews), str(judgement.prediction)),
+            (str(iri), str(ENR.about), str(about.record)),
+            (str(iri), str(ENR.propertyName), str(Literal(prop.name))),
+            (str(iri), str(CRM.P140_assigned_attribute_to), statement.node),
+            (str(iri), str(CRM.P177_assigned_property_of_type), str(prop.predicate.predicate)),
+            (str(iri), str(CRM.P141_assigned), str(statement.assigned)),
+            (str(iri), str(ENR.answers), str(class_term(value))),
+            *_told(iri, judgement, instead),
+        ]
+        self._check(triples)
+        review = Review(iri.value, *gap, judgement.decision, now, value, instead)
+        return review, triples
+
+    def _values(
+        self, judgement: Judgement, about: _Predicted, prop: PropertyProfile
+    ) -> tuple[str, str | None]:
+        """What the review speaks of, and the predicted value in whose place it was put. Raises InputError."""
+        if judgement.decision not in DECISIONS:
+            raise InputError(f"{judgement.decision!r} is no decision; there are: {', '.join(DECISIONS)}")
+        if judgement.objection is not None and judgement.objection not in OBJECTIONS:
+            raise InputError(f"{judgement.objection!r} is no objection; there are: {', '.join(OBJECTIONS)}")
+        if judgement.decision != "Corrected":
+            if about.value is None:
+                raise InputError("it abstained: there is no value to judge; correct it with the right one")
+            return about.value, None
+        if judgement.value is None:
+            raise InputError("a correction names the right value")
+        value = class_name(judgement.value)
+        if value == about.value:
+            raise InputError("the right value is what was predicted: accept it")
+        if self.workspace.reader.classes[prop.name].of_term(judgement.value) is None:
+            raise InputError(f"{value} is no value of {prop.name}")
+        term = judgement.value
+        if isinstance(term, NamedNode) and not self.store.ask(
+            f"ASK {{ {{ GRAPH ?g {{ {term} ?p ?o }} }} UNION {{ GRAPH ?h {{ ?s ?q {term} }} }} UNION {{ {term} ?p ?o }} }}"
+        ):
+            raise InputError(
+                f"{value} is not in the graph: load the vocabulary that has it, or see its spelling"
+            )
+        return value, about.value
+
+    def _property(self, name: str) -> PropertyProfile:
+        found = next((p for p in self.workspace.profile.properties if p.name == name), None)
+        if found is None:
+            raise InputError(f"the profile {self.workspace.profile.name} has no property {name!r}")
+        return found
+
+    def _note_overruled(
+        self, standing: Mapping[str, Verdict], gap: Gap, judgement: Judgement, value: str, done: Reviewed
+    ) -> None:
+        before = standing.get(value)
+        if before is not None and before.decision != judgement.decision:
+            done.overruled.append(Overruled(*gap, value, before.decision))
+
+    def _predicted(self, predictions: Sequence[NamedNode]) -> dict[NamedNode, _Predicted]:
+        query = (
+            f"SELECT ?p ?record ?name ?value ?state WHERE {{ {values_block(['p'], ([p] for p in set(predictions)))} "
+            f"GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P9i_forms_part_of} ?run . "
+            f"OPTIONAL {{ ?p {ENR.answers} ?value }} }} "
+            f"GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} ?state }} }}"
+        )
+        return {
+            p: _Predicted(
+                record, name.value, class_name(value) if isinstance(value, NamedNode | Literal) else None,
+                state.value.removeprefix(str(ENR)),
+            )
+            for p, record, name, value, state in self.store.select(query)
+            if isinstance(p, NamedNode) and isinstance(record, NamedNode) and name is not None and state is not None
+        }  # fmt: skip
+
+    def _said(self, iri: NamedNode, batch: NamedNode, decision: str, now: datetime) -> Iterator[Triple]:
+        """What is said of every review."""
+        for kind in (ENR.Review, CRM.E13_Attribute_Assignment, PROV.Activity):
+            yield str(iri), str(RDF.type), str(kind)
+        yield str(iri), str(ENR.decision), str(ENR[decision])
+        yield str(iri), str(CRM.P14_carried_out_by), str(self.curator)
+        yield str(iri), str(PROV.endedAtTime), _time(now)
+        yield str(iri), str(ENR.reviewedWith), str(batch)
+        if self._label is not None:
+            yield str(self.curator), str(RDFS.label), str(self._label)
+
+    def _check(self, triples: Sequence[Triple]) -> None:
+        """Raise ValidationError for what does not conform, and InputError for what the store cannot hold."""
+        if wrong := shapes().problems(triples):
+            raise ValidationError("; ".join(wrong[0].messages))
+        for quad in _quads(triples, self.names.reviews):
+            if why := self.store.objection(quad):
+                raise InputError(why)
+
+
+def _stands(standing: Mapping[str, Verdict], decision: str, value: str, instead: str | None) -> bool:
+    """Whether the values stand already as a decision would have them."""
+    if decision != "Corrected":
+        return value in standing and standing[value].decision == decision
+    turned_down = instead is None or (instead in standing and standing[instead].put_in == value)
+    return turned_down and value in standing and standing[value].decision == "Accepted"
+
+
+def _told(iri: NamedNode, judgement: Judgement, instead: str | None) -> Iterator[Triple]:
+    """What is said of some reviews."""
+    if instead is not None:
+        yield str(iri), str(ENR.instead), str(class_term(instead))
+    if judgement.objection is not None:
+        yield str(iri), str(ENR.objection), str(ENR[judgement.objection])
+    if judgement.note:
+        yield str(iri), str(CRM.P3_has_note), str(Literal(judgement.note))
+    yield str(iri), str(ENR.drawn), str(ENR[judgement.drawn])
+    if judgement.probability is not None:
+        yield str(iri), str(ENR.drawnWith), decimal(judgement.probability)
+    yield str(iri), str(ENR.shown), str(Literal(judgement.shown))
+    if judgement.began is not None:
+        yield str(iri), str(PROV.startedAtTime), _time(judgement.began)
+
+
+def _time(moment: datetime) -> str:
+    """A moment in UTC, to the microsecond: the order of two reviews follows from it."""
+    text = moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return str(Literal(text, datatype=XSD.dateTime))
+
+
+def _quads(triples: Iterable[Triple], graph: NamedNode) -> Iterator[Quad]:
+    text = "".join(f"{s} {p} {o} .\n" for s, p, o in triples)
+    for quad in parse(text, RdfFormat.N_TRIPLES):
+        yield Quad(quad.subject, quad.predicate, quad.object, graph)

@@ -1,0 +1,160 @@
+"""Reviews by spreadsheet: current predictions out as CSV with empty columns to fill in, and decisions back."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyoxigraph import Literal, NamedNode
+
+from enrich.errors import InputError
+from enrich.graph.files import writing
+from enrich.graph.record_files import open_text
+from enrich.ontology.terms import ENR, RDFS, SKOS, OntologyError, Term, class_term, is_iri, named_node
+from enrich.runs.reviewing import OBJECTIONS, Judgement
+from enrich.show.named import run_named
+from enrich.show.naming import with_names
+from enrich.workspace import Workspace
+
+TOLD = ("record", "recordName", "property", "value", "valueLabel", "confidence", "state", "prediction")
+ASKED = ("decision", "right_value", "objection", "note")
+"""The columns that a curator fills in."""
+WORDS = {
+    "a": "Accepted", "accept": "Accepted", "accepted": "Accepted",
+    "x": "Rejected", "reject": "Rejected", "rejected": "Rejected",
+    "c": "Corrected", "correct": "Corrected", "corrected": "Corrected",
+    "?": "Undecided", "undecided": "Undecided",
+}  # fmt: skip
+"""What a curator may write as a decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A line of a table that is no judgement, and why."""
+
+    line: int
+    why: str
+
+
+def write_table(
+    workspace: Workspace, target: Path, given: Mapping[str, Term], *, reviewed: bool = False
+) -> int:
+    """Write current predictions as CSV, those without a verdict unless `reviewed`; returns their number. `given` are
+    parameters of the query `predictions`."""
+    answer = with_names(workspace, run_named(workspace, "predictions", given))
+    places = [answer.variables.index(name) for name in TOLD]
+    state = TOLD.index("state")
+    count = 0
+    with writing(target) as file:
+        file.write(_line([*TOLD, *ASKED]))
+        for row in answer.rows:
+            told = ["" if (term := row[place]) is None else term.value for place in places]
+            told[state] = told[state].removeprefix(str(ENR))
+            if reviewed or told[state] == "Pending":
+                file.write(_line([*told, *[""] * len(ASKED)]))
+                count += 1
+    return count
+
+
+class _Echo:
+    """Gives back what a CSV writer writes."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    text: str = csv.writer(_Echo(), lineterminator="\n").writerow(cells)
+    return text.encode()
+
+
+def read_table(workspace: Workspace, source: Path) -> tuple[list[Judgement], list[Unread]]:
+    """The judgements of a table, by comma, semicolon or tab; lines without a decision say nothing.
+
+    A right value is an IRI, a literal as N-Triples spell it, or a name that one value of the property has. Raises
+    InputError for a table without the columns `prediction` and `decision`.
+    """
+    with open_text(source) as file:
+        lines = list(_rows(source, file.read().lstrip("\ufeff")))
+    decided = [(number, row) for number, row in lines if row.get("decision", "").strip()]
+    names = {row["right_value"].strip() for _, row in decided if row.get("right_value", "").strip()}
+    called = _values_called(workspace, sorted(name for name in names if not _spelt(name)))
+    found: list[Judgement] = []
+    unread: list[Unread] = []
+    for number, row in decided:
+        try:
+            found.append(_judgement(workspace, row, called))
+        except (InputError, OntologyError) as error:
+            unread.append(Unread(number, str(error)))
+    return found, unread
+
+
+def _rows(source: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    head = text.partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
+    lacking = [name for name in ("prediction", "decision") if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise InputError(
+            f"{source} has no column {lacking[0]!r}; write such a table with: enrich review export FILE"
+        )
+    for row in reader:
+        yield reader.line_num, {name: value or "" for name, value in row.items() if isinstance(name, str)}
+
+
+def _judgement(
+    workspace: Workspace, row: Mapping[str, str], called: Mapping[str, Sequence[NamedNode]]
+) -> Judgement:
+    word, right = row["decision"].strip(), row.get("right_value", "").strip()
+    decision = WORDS.get(word.lower())
+    if decision is None:
+        raise InputError(f"{word!r} is no decision: write accept, reject, correct or undecided")
+    if right and decision != "Corrected":
+        raise InputError(f"a right value goes with the decision correct, not with {word}")
+    objection = "".join(part.capitalize() for part in row.get("objection", "").split()) or None
+    if objection is not None:
+        objection = next((o for o in OBJECTIONS if o.lower() == objection.lower()), objection)
+    value = _right_value(workspace, right, row.get("property", ""), called) if right else None
+    prediction = named_node(row["prediction"].strip())
+    return Judgement(prediction, decision, value, objection, row.get("note", "").strip() or None)
+
+
+def _spelt(text: str) -> bool:
+    """Whether a right value is spelt as a term rather than called by its name."""
+    return text.startswith('"') or is_iri(text)
+
+
+def _right_value(
+    workspace: Workspace, text: str, name: str, called: Mapping[str, Sequence[NamedNode]]
+) -> Term:
+    if _spelt(text):
+        return class_term(text)
+    classes = workspace.reader.classes.get(name)
+    found = [v for v in called.get(text, ()) if classes is None or classes.of_term(v) is not None]
+    if len(found) != 1:
+        many = ", ".join(v.value for v in found[:3])
+        raise InputError(
+            f"{len(found)} values are called {text!r}: {many}" if found else f"no value is called {text!r}"
+        )
+    return found[0]
+
+
+def _values_called(workspace: Workspace, names: Sequence[str]) -> dict[str, list[NamedNode]]:
+    """What has one of these names, in any language."""
+    if not names:
+        return {}
+    among = ", ".join(str(Literal(name)) for name in names)
+    path = f"{SKOS.prefLabel}|{RDFS.label}"
+    query = (
+        f"SELECT DISTINCT ?v ?label WHERE {{ {{ GRAPH ?g {{ ?v {path} ?label }} }} UNION {{ ?v {path} ?label }} "
+        f"FILTER(STR(?label) IN ({among})) }}"
+    )
+    found: dict[str, list[NamedNode]] = {}
+    for value, label in workspace.store.select(query):
+        if isinstance(value, NamedNode) and isinstance(label, Literal):
+            values = found.setdefault(label.value, [])
+            if value not in values:
+                values.append(value)
+    return found
