@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import shutil
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +16,6 @@ from enrich.demo.configuration import write_settings
 from enrich.demo.museum import museum_quads, vocabulary_quads, write_museum
 from enrich.ontology.profile_files import load_profile
 from enrich.settings.loading import load_settings
-from enrich.workspace import Workspace
 from tests.classifiers.soup.conftest import COLOURS, picture
 from tests.docs.followed import PAGES, ROOT, Block, blocks, commands, follow
 
@@ -84,6 +82,9 @@ ELSEWHERE = {
     ("operating.md", "Start"): "tests/docker/test_commands.py",
     ("operating.md", "In containers"): "tests/docker/test_read_only_root.py",
     ("python.md", None): "tests/test_museum.py",
+    ("reviewing.md", "At a terminal"): "tests/test_curator.py",
+    ("reviewing.md", "In a spreadsheet"): "tests/test_curator.py",
+    ("reviewing.md", "What is accepted, out again"): "tests/test_curator.py",
     ("virtuoso.md", "Addresses"): "tests/graph/stores",
 }
 """What is not followed here, and the test that does what it says; None for a whole page."""
@@ -151,7 +152,7 @@ def test_the_commands_of_a_page_do_what_they_are_there_for(
 def test_nothing_that_a_reader_may_type_is_left_out() -> None:
     followed = {(way.page, heading) for way in WAYS for heading in way.headings}
     for block in BLOCKS:
-        if block.kind in ("text", "toml", "sparql", "sparql-update"):
+        if block.kind in ("text", "toml", "sparql"):
             continue
         place = (block.page, block.heading)
         elsewhere = ELSEWHERE.get(place) or ELSEWHERE.get((block.page, None))
@@ -166,19 +167,6 @@ def test_a_query_of_the_documents_finds_something(block: Block, museum: Path) ->
     (museum / "asked.rq").write_text(block.text, encoding="utf-8")
     answer = follow(museum, "enrich query asked.rq").stdout.splitlines()
     assert len(answer) > ("CONSTRUCT" not in block.text)
-
-
-def test_a_review_that_is_written_as_the_page_says_is_heeded(copy: Path) -> None:
-    (update,) = (b.text for b in BLOCKS if b.kind == "sparql-update")
-    first = json.loads(follow(copy, "enrich query predictions --json").stdout)["results"]["bindings"][0]
-    with Workspace.open(copy / "enrich.toml") as workspace:
-        workspace.store.update(update.replace("PREDICTION", first["prediction"]["value"]))
-    after = json.loads(follow(copy, "enrich query predictions --json").stdout)["results"]["bindings"]
-    states = {row["prediction"]["value"]: row["state"]["value"].rpartition("#")[2] for row in after}
-    assert states.pop(first["prediction"]["value"]) == "Rejected"
-    assert set(states.values()) <= {"Pending"}
-    (review,) = json.loads(follow(copy, "enrich query reviews --json").stdout)["results"]["bindings"]
-    assert review["value"] == first["value"]
 
 
 @pytest.mark.parametrize(
