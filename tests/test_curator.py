@@ -1,4 +1,4 @@
-"""A curator's errand, by the documented commands alone: find what is sure, judge it, and take a judgement back."""
+"""A curator's errand, by the documented commands alone: find and export what is sure, judge it, and undo it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,25 @@ def test_the_page_on_reviewing_can_be_followed(folder: Path) -> None:
     follow(folder, text)
     assert {"Accepted", "Rejected"} <= set(states(folder).values())
     assert "wasDerivedFrom" not in (folder / "accepted.ttl").read_text()
+
+
+def test_what_is_sure_of_one_museum_is_found_sorted_and_exported_with_names(folder: Path) -> None:
+    """Given the answers of several museums, one query has those of one, the surest first, with names; and a table of
+    what is at least so sure goes out for a spreadsheet."""
+    museum = "https://museum.example.org/madrid"
+    asked = ("--set", f"museum={museum}", "--set", "confidence=0.35", "--set", "order=-confidence")
+    text = said(folder, "query", "predictions", *asked, "--labels", "--format", "csv")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert rows
+    assert all("/madrid-" in row["record"] and row["recordName"] for row in rows)
+    sure = [float(row["confidence"]) for row in rows]
+    assert sure == sorted(sure, reverse=True)
+    assert min(sure) >= 0.35
+
+    said(folder, "export", "--above", "0.35", "sure.csv")
+    told = list(csv.DictReader((folder / "sure.csv").read_text().splitlines()))
+    assert {(r["record"], r["value"]) for r in rows} <= {(r["record"], r["value"]) for r in told}
+    assert {r["state"] for r in told} == {"Pending"}
 
 
 def test_a_judgement_is_written_listed_and_taken_back(folder: Path) -> None:

@@ -263,11 +263,15 @@ def export(
         else:
             report = export_run(workspace.store, workspace.names, found, form, place)
         report.target = target
+    _tell_export(report, dry_run, as_json)
+
+
+def _tell_export(report: PlainReport | ExportReport, dry_run: bool, as_json: bool) -> None:
     if as_json:
         write_json(asdict(report) if isinstance(report, PlainReport) else report.to_json())
         return
     written = report.statements if isinstance(report, PlainReport) else report.written
-    say(f"{'would write' if dry_run else 'wrote'} {written:,} statements to {target}")
+    say(f"{'would write' if dry_run else 'wrote'} {written:,} statements to {report.target}")
     for reason, count in report.left_out.items():
         say(f"left out: {count:,} {reason}")
 

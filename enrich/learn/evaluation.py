@@ -55,10 +55,7 @@ def evaluate(
         raise InputError(
             "--leave-out trains anew and writes into the report: it needs --report and train records"
         )
-    names = [c.name for c in workspace.profile.contexts]
-    for name in without:
-        if name not in (*names, *_INPUTS):
-            raise InputError(f"--without {name}: there is {', '.join((*names, *_INPUTS))}")
+    _expect_inputs(workspace, without)
     loaded = load_model(model)
     expect_fit(workspace, loaded.properties, loaded.training)
     records, skipped = read_records_of(workspace, known[split], progress, "image" in loaded.members)
@@ -82,3 +79,11 @@ def evaluate(
         )
     write_report(report, result, workspace)
     return result
+
+
+def _expect_inputs(workspace: Workspace, without: Sequence[str]) -> None:
+    """Raise InputError for an input to hide that there is not."""
+    names = [*(c.name for c in workspace.profile.contexts), *_INPUTS]
+    for name in without:
+        if name not in names:
+            raise InputError(f"--without {name}: there is {', '.join(names)}")
