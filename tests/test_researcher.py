@@ -82,6 +82,10 @@ def test_a_run_says_how_to_cite_it(folder: Path, cited: dict[str, Any]) -> None:
     assert model["sha256"] in shown.replace("\n", "").replace(" ", "")
 
 
+def test_a_run_that_goes_out_names_no_folder_of_this_machine(folder: Path, trig: Path) -> None:
+    assert str(folder.parent) not in trig.read_text(encoding="utf-8")
+
+
 def test_rdflib_reads_the_run_and_what_it_says_of_itself(trig: Path, cited: dict[str, Any]) -> None:
     """Given the file of a run, when rdflib reads it, then the run's graphs are one DCAT and VoID dataset with the
     citation and true counts, and it conforms to the shapes."""

@@ -14,6 +14,8 @@ from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, Names, values_block
 
 Form = Literal["trig", "nq", "silknow"]
+KEPT_HERE = (ENR.request,)
+"""What the register says for the service alone: a request names folders of this machine."""
 
 
 @dataclass
@@ -43,7 +45,8 @@ class ExportReport:
 
 
 def register(store: Store, names: Names, run: NamedNode) -> list[Quad]:
-    """What the register says of a run, its software, its models and what those were made of, sorted."""
+    """What the register says of a run, its software, its models and what those were made of, sorted; without what is
+    KEPT_HERE."""
     found: dict[NamedNode, list[Quad]] = {}
     frontier = {run}
     while frontier:
@@ -51,7 +54,12 @@ def register(store: Store, names: Names, run: NamedNode) -> list[Quad]:
         query = f"SELECT ?s ?p ?o WHERE {{ {rows} GRAPH {names.runs} {{ ?s ?p ?o }} }}"
         found |= {term: [] for term in frontier}
         for subject, predicate, obj in store.select(query):
-            if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode) and obj is not None:
+            if (
+                isinstance(subject, NamedNode)
+                and isinstance(predicate, NamedNode)
+                and obj is not None
+                and predicate not in KEPT_HERE
+            ):
                 found[subject].append(Quad(subject, predicate, obj, names.runs))
         reached = {q.object for term in frontier for q in found[term] if isinstance(q.object, NamedNode)}
         frontier = {term for term in reached if term not in found and _described(names, term)}
