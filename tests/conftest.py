@@ -23,6 +23,11 @@ STORES = [
 ]
 
 
+os.environ.pop(
+    "COLUMNS", None
+)  # a process of several that test together is given 80, as if it had a terminal
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _facts_are_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What runs keep of the facts is not put into the repository."""

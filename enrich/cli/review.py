@@ -11,7 +11,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json
 from enrich.cli.common import write_table as write_rows
-from enrich.cli.options import DryRun
+from enrich.cli.options import DryRun, Limit
 from enrich.errors import InputError
 from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
 from enrich.runs.reviewing import OBJECTIONS, Judgement, Reviewed, Reviewer
@@ -193,7 +193,7 @@ def export(
     above: Annotated[
         float | None, typer.Option("--above", min=0.0, max=1.0, help="Only those at least so sure.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many.")] = None,
+    limit: Limit = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that have a verdict, too.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -27,6 +27,7 @@ from enrich.ontology.queries import named_query
 from enrich.ontology.terms import ENR, RDFS
 from enrich.runs import register as runs
 from enrich.runs.attempts import Attempt
+from enrich.runs.finding import list_runs
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN
@@ -205,7 +206,7 @@ def test_a_run_that_died_is_taken_up_again_and_nothing_is_doubled(
     monkeypatch.setattr(Plan, "commit", dies)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(workspace, model)
-    (dead,) = runs.list_runs(workspace)
+    (dead,) = list_runs(workspace)
     assert (dead.state, dead.shards) == (OPEN, 2)
     assert rows(workspace, "current") == []
 
@@ -292,7 +293,7 @@ def test_killed_twenty_times_the_run_ends_whole(tmp_path: Path) -> None:
         kills += 1
         store = open_store(path=tmp_path / "store")
         seen = Workspace(workspace.settings, store)
-        states = [run.state for run in runs.list_runs(seen)]
+        states = [run.state for run in list_runs(seen)]
         active = ACTIVE in states
         assert len(states) <= 1
         assert active or rows(seen, "current") == []
@@ -306,7 +307,7 @@ def test_killed_twenty_times_the_run_ends_whole(tmp_path: Path) -> None:
 
     store = open_store(path=tmp_path / "store")
     seen = Workspace(workspace.settings, store)
-    (run,) = runs.list_runs(seen)
+    (run,) = list_runs(seen)
     assert run.state == ACTIVE
     assert gaps_left(seen) == 0
     assert (run.predicted or 0) + (run.abstained or 0) + (run.failed or 0) == total

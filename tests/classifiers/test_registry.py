@@ -28,7 +28,7 @@ def test_a_module_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(
         __import__("enrich.classifiers.registry", fromlist=["x"]).CLASSIFIERS, "odd", "no_such_module:X"
     )
-    with pytest.raises(ClassifierError, match="needs the module 'no_such_module'"):
+    with pytest.raises(ClassifierError, match="the module 'no_such_module' is not installed"):
         classifier_class("odd")
 
 

@@ -24,6 +24,7 @@ from enrich.settings.loading import Settings
 from enrich.show.named import run_named
 from enrich.workspace import Workspace
 from tests import servers
+from tests.runs.made_reviews import bring_up_to_date
 from tests.runs.made_runs import NAMES, Gap, add_run, record
 
 GAPS = st.tuples(st.integers(0, 2), st.sampled_from(["place", "time"]))
@@ -252,13 +253,16 @@ def test_eighty_models_over_the_same_gaps_are_asked_in_seconds(name: str) -> Non
 
 
 def review(store: Store, number: int, decision: str, at: str) -> None:
-    (prediction,) = {str(row["prediction"]) for row in queried(store, "current")}
+    (row,) = queried(store, "current")
+    prediction = row["prediction"]
     iri = f"<https://data.example.org/enrich/review/{number}>"
     time_ = Literal(at, datatype=NamedNode("http://www.w3.org/2001/XMLSchema#dateTime"))
     store.update(
         f"INSERT DATA {{ GRAPH {NAMES.reviews} {{ {iri} {ENR.reviews} <{prediction}> ; {ENR.decision} {ENR[decision]} ; "
+        f"{ENR.about} <{row['record']}> ; {ENR.propertyName} {Literal(str(row['property']))} ; {ENR.answers} <{row['value']}> ; "
         f"<http://www.w3.org/ns/prov#endedAtTime> {time_} }} }}"
     )
+    bring_up_to_date(store, NAMES)
 
 
 def test_the_latest_review_is_the_latest_in_time_whatever_its_zone(store: Store) -> None:

@@ -15,7 +15,7 @@ from enrich.runs.export.run_file import FORMS, export_run
 from tests.graph.test_profile_check import FACTS, HEAD, profile
 from tests.ontology.pattern import FILE, NAMES, object_, prediction
 
-TERMS = {"runs": NAMES.runs, "reviews": NAMES.reviews, "record": object_(1), "prediction": prediction("p6")}
+TERMS = {**NAMES.graphs, "record": object_(1), "prediction": prediction("p6")}
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,7 @@ def test_the_same_is_asked_once(service: WorkerContext) -> None:
     assert ask(service, priority=1) == ask(service, priority=9)
     assert ask(service, limit=3) != ask(service)
     for short in ("", "0", "00Z"):
-        with pytest.raises(RunError, match="at least 6 letters"):
+        with pytest.raises(RunError, match="at least 4 letters"):
             find_job(service.workspace, short)
     with pytest.raises(RunError, match="no job"):
         find_job(service.workspace, "nothing")

@@ -31,7 +31,7 @@ def operator(service: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The verbs about jobs look at the service's own store."""
 
     @contextmanager
-    def opened() -> Iterator[object]:
+    def opened(**_: object) -> Iterator[object]:
         yield service.workspace
 
     monkeypatch.setattr(verbs, "open_workspace", opened)

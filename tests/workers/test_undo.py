@@ -48,7 +48,7 @@ def test_three_models_in_turn_taken_back_in_any_order(little: Museum) -> None:
     assert current(little) == {first: GAPS}
     assert little.json("run", "--model", "model-1")["run"] is None
 
-    for name, words in ((first, "is done already"), ("", "at least 6 letters"), ("2", "at least 6 letters")):
+    for name, words in ((first, "is done already"), ("", "at least 4 letters"), ("2", "at least 4 letters")):
         refused = little.enrich("cancel", name, check=False)
         assert refused.returncode != 0
         assert words in refused.stderr
