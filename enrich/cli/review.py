@@ -1,7 +1,7 @@
 """Verbs about reviews: review accept, reject, correct, undecided, undo, list, export, import, rebuild."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
 from enrich.runs.reviewing import OBJECTIONS, Judgement, Reviewed, Reviewer
 from enrich.runs.verdicts import VerdictGraphs
 from enrich.show.named import run_named
-from enrich.show.naming import with_names
+from enrich.show.naming import short_names
 from enrich.show.record import show_record
 from enrich.show.review_table import read_table, write_table
 from enrich.workspace import Workspace
@@ -46,6 +46,21 @@ Objection = Annotated[
     typer.Option("--objection", metavar="O", help=f"What is held against it: {', '.join(OBJECTIONS)}."),
 ]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note to keep with it.")]
+
+
+LISTED = (
+    "time",
+    "actor",
+    "decision",
+    "property",
+    "record",
+    "value",
+    "instead",
+    "objection",
+    "note",
+    "review",
+)
+"""The columns of `review list`."""
 
 
 def _user() -> str:
@@ -136,14 +151,20 @@ def correct(
     "undo", epilog=example("enrich review undo https://data.example.org/enrich/review/4c1f… --by 'Ana Ruiz'")
 )
 def undo(
-    named: Annotated[str, typer.Argument(metavar="REVIEW", help="The IRI of a review, or of a whole batch.")],
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="REVIEW", help="The IRI of a review, or of a whole batch; or a review's 20 digits."
+        ),
+    ],
     by: By = _user(),
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Take a review back, or a batch of them: as if they had not been made. What they said is kept."""
     with open_workspace() as workspace:
-        done = Reviewer(workspace, by).withdraw(named_node(named), datetime.now(UTC), dry_run=dry_run)
+        iri = named_node(named if is_iri(named) else f"{workspace.names.base}review/{named}")
+        done = Reviewer(workspace, by).withdraw(iri, datetime.now(UTC), dry_run=dry_run)
     _tell(done, [], dry_run, as_json)
 
 
@@ -160,8 +181,10 @@ def list_reviews(
     """List the reviews, those taken back among them, the latest last."""
     given: dict[str, Term] = {} if name is None else {"property": Literal(name)}
     with open_workspace() as workspace:
-        answer = with_names(workspace, run_named(workspace, "reviews", given))
+        answer = run_named(workspace, "reviews", given)
         rows = [dict(zip(answer.variables, row, strict=True)) for row in answer.rows]
+        iris = [t.value for row in rows for t in row.values() if isinstance(t, NamedNode)]
+        named = {} if as_json else short_names(workspace, iris)
     told = [{key: _short(term) for key, term in row.items()} for row in rows]
     told = sorted(
         (r for r in told if decision in (None, r["decision"])), key=lambda r: (r["time"], r["review"])
@@ -169,19 +192,8 @@ def list_reviews(
     if as_json:
         write_json({"reviews": told})
         return
-    shown = (
-        "time",
-        "actor",
-        "decision",
-        "property",
-        "record",
-        "value",
-        "instead",
-        "objection",
-        "note",
-        "review",
-    )
-    write_rows(shown, [_named_row(row, shown) for row in told])
+    rows_shown = [[_cell(row, column, named) for column in LISTED] for row in told]
+    write_rows(LISTED, rows_shown, spare=(6, 7, 8, 1, 3))
 
 
 @review.command("export", epilog=example("enrich review export to-judge.csv --property place --above 0.8"))
@@ -317,7 +329,11 @@ def _short(term: object) -> str | None:
     return None if value is None else str(value).removeprefix(str(ENR))
 
 
-def _named_row(row: dict[str, str | None], shown: Sequence[str]) -> list[str | None]:
-    """A row with names in the place of IRIs that have one."""
-    names = {"record": "recordName", "value": "valueLabel"}
-    return [row.get(names.get(key, key)) or row.get(key) for key in shown]
+def _cell(row: Mapping[str, str | None], column: str, named: Mapping[str, str]) -> str | None:
+    """What a table shows of a review: names in the place of IRIs, times to the minute, and digits to type."""
+    value = row[column] or ""
+    if column == "time":
+        return value[:16].replace("T", " ")
+    if column == "review":
+        return value.rpartition("/")[2]
+    return named.get(value, value) or None
