@@ -25,17 +25,13 @@ from enrich.runs.finding import find, list_runs
 from enrich.runs.register import Run, retract
 from enrich.settings.loading import Settings
 from enrich.show.named import any_term, run_named, term
+from enrich.show.naming import number_of
 from enrich.show.querying import run_file, run_text
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-_NUMBERS = {
-    **dict.fromkeys((XSD.integer, XSD.int, XSD.long, XSD.nonNegativeInteger), int),
-    **dict.fromkeys((XSD.decimal, XSD.double, XSD.float), float),
-}
 
 
 def open(place: Path | str | None = None, *, store: Store | None = None) -> Museum:
@@ -175,8 +171,8 @@ class Museum:
 
 
 def _value(found: Term | None) -> Any:
-    if isinstance(found, Literal) and found.datatype in _NUMBERS:
-        return _NUMBERS[found.datatype](found.value)
+    if (number := number_of(found)) is not None:
+        return number
     if isinstance(found, Literal) and found.datatype == XSD.boolean:
         return found.value in ("true", "1")
     return None if found is None else str(found) if isinstance(found, BlankNode) else found.value

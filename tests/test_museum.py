@@ -80,6 +80,10 @@ def test_queries_give_numbers_and_texts(place: Path, told: dict[str, Any]) -> No
         (row,) = museum.query("count.rq").itertuples(index=False)
         assert row.n > 1000
         assert row.x == 1.5
+        spelled = museum.query(
+            "SELECT ?n { VALUES ?n { 'ca. 1850'^^<http://www.w3.org/2001/XMLSchema#integer> } }"
+        )
+        assert spelled.n[0] == "ca. 1850"
         assert bool(museum.query("ASK { ?s ?p ?o }").answer[0]) is True
         assert len(museum.query("CONSTRUCT { ?s a ?t } { ?s a ?t } LIMIT 3").columns) == 3
         with pytest.raises(InputError, match="the query is an update"):

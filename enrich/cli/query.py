@@ -17,7 +17,7 @@ from enrich.graph.stores.base import Term as Found
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import Term
 from enrich.show.named import any_term, printed, run_named, settable, term
-from enrich.show.naming import cells, with_names
+from enrich.show.naming import cells, number_of, with_names
 from enrich.show.querying import Answer, run_file
 from enrich.show.tables import print_table
 from enrich.workspace import Workspace
@@ -130,11 +130,12 @@ def _table(workspace: Workspace, answer: Answer, by: str | None, *, iris: bool) 
         [[term and term.value for term in row] for row in shown] if iris else cells(workspace, names, shown)
     )
     numbers = [n for n in range(len(names)) if any(isinstance(row[n], int | float) for row in rows)]
-    spare = [n for name in SPARE if name in names for n in [names.index(name)]]
+    spare = [names.index(name) for name in SPARE if name in names]
     print_table(Table(names, rows, numbers=numbers, digits=2, spare=spare))
     if len(found) > SHOWN_ROWS:
         say(f"these are the first {SHOWN_ROWS:,}; --format csv has all")
 
 
 def _sure(term: Found | None) -> float:
-    return -1.0 if term is None else float(term.value)
+    number = number_of(term)
+    return -1.0 if number is None else number

@@ -91,9 +91,9 @@ class Settings(BaseSettings):
     @property
     def examples(self) -> dict[str, str]:
         """Which of `base` and `actor` are still an example's."""
-        hosts = ("example.org", "example.com", "example.net")
+        hosts = (".example.org", ".example.com", ".example.net")
         given = {"base": self.base, "actor": self.actor}
-        return {key: iri for key, iri in given.items() if (urlsplit(iri).hostname or "").endswith(hosts)}
+        return {key: iri for key, iri in given.items() if f".{urlsplit(iri).hostname}".endswith(hosts)}
 
     def locate(self, path: Path | str) -> Path:
         """A path of the settings, made absolute."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import isnan
 from typing import Any
 
 from pyoxigraph import Literal, NamedNode
@@ -19,6 +20,7 @@ from enrich.ontology.checked import nearest
 from enrich.ontology.queries import Query, named_query
 from enrich.ontology.terms import XSD, Term, class_name, class_term, is_iri, named_node
 from enrich.runs.shards import store_of_answers
+from enrich.show.naming import number_of
 from enrich.show.querying import Answer
 from enrich.workspace import Workspace
 
@@ -186,6 +188,5 @@ def _rank(term: Found | None) -> tuple[int, Any]:
     """Nothing first, then numbers by value, then all else by text."""
     if term is None:
         return 0, 0
-    if isinstance(term, Literal) and term.datatype in XSD and _NUMBER.fullmatch(term.value):
-        return 1, float(term.value)
-    return 2, term.value
+    number = number_of(term)
+    return (2, term.value) if number is None or isnan(number) else (1, number)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from pyoxigraph import Literal, NamedNode
@@ -14,8 +15,12 @@ from enrich.workspace import Workspace
 
 BATCH = 500
 _NUMBERS: Mapping[NamedNode, Callable[[str], float | int]] = {
-    XSD.integer: int, XSD.decimal: float, XSD.double: float, XSD.float: float,
-}  # fmt: skip
+    **{
+        XSD[name]: int
+        for name in ("integer", "int", "long", "short", "nonNegativeInteger", "positiveInteger")
+    },
+    **{XSD[name]: float for name in ("decimal", "double", "float")},
+}
 ADDED = {"record": "recordName", "value": "valueLabel", "value1": "valueLabel1", "value2": "valueLabel2"}
 """The columns that get a name, and what the name's column is called."""
 
@@ -34,21 +39,23 @@ def with_names(workspace: Workspace, answer: Answer) -> Answer:
 def _named(workspace: Workspace, answer: Answer, places: list[int]) -> Iterator[Row]:
     """Rows as they come, some hundred at a time."""
     rows = iter(answer.rows)
+    of_values: dict[str, str | None] = {}  # kept: values come again and again, records hardly
     while batch := list(islice(rows, BATCH)):
-        names: dict[str, dict[str, str]] = {}
+        of_records: dict[str, str] = {}
         for place in places:
-            variable = answer.variables[place]
             iris = [iri for row in batch if isinstance(iri := row[place], NamedNode)]
-            if variable == "record":
-                names[variable] = record_names(workspace.reader, iris)
+            if answer.variables[place] == "record":
+                of_records = record_names(workspace.reader, iris)
             else:
-                names[variable] = labels(workspace.store, (iri.value for iri in iris))
+                new = [iri.value for iri in iris if iri.value not in of_values]
+                of_values |= dict.fromkeys(new) | labels(workspace.store, new)
         for row in batch:
             told: list[Term | None] = []
             for number, term in enumerate(row):
                 told.append(term)
                 if number in places:
-                    name = names[answer.variables[number]].get(term.value) if term is not None else None
+                    names = of_records if answer.variables[number] == "record" else of_values
+                    name = names.get(term.value) if term is not None else None
                     told.append(None if name is None else Literal(name))
             yield tuple(told)
 
@@ -57,10 +64,8 @@ def cells(workspace: Workspace, variables: Sequence[str], rows: Sequence[Row]) -
     """The terms as a person reads them: names for IRIs, numbers as such."""
     iris = {term for row in rows for term in row if isinstance(term, NamedNode)}
     records = [n for n, variable in enumerate(variables) if variable == "record"]
-    named = record_names(
-        workspace.reader, {term for row in rows for n in records if isinstance(term := row[n], NamedNode)}
-    )
-    names = short_names(workspace, (iri.value for iri in iris)) | named
+    named = record_names(workspace.reader, iris & {row[n] for row in rows for n in records})
+    names = short_names(workspace, (iri.value for iri in iris if iri.value not in named)) | named
     return [[_cell(term, names) for term in row] for row in rows]
 
 
@@ -75,7 +80,14 @@ def short_names(workspace: Workspace, iris: Iterable[str]) -> dict[str, str]:
     return found | class_names(workspace.store, others, workspace.profile.prefixes)
 
 
-def _cell(term: Term | None, names: Mapping[str, str]) -> object:
+def number_of(term: Term | None) -> int | float | None:
+    """The number that a literal is; None for all else, and for one that is spelled as none (`"ca. 1850"^^xsd:integer`)."""
     if isinstance(term, Literal) and term.datatype in _NUMBERS:
-        return _NUMBERS[term.datatype](term.value)
-    return None if term is None else names.get(term.value, term.value)
+        with suppress(ValueError):
+            return _NUMBERS[term.datatype](term.value)
+    return None
+
+
+def _cell(term: Term | None, names: Mapping[str, str]) -> object:
+    number = number_of(term)
+    return number if number is not None or term is None else names.get(term.value, term.value)

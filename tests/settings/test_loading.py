@@ -234,6 +234,15 @@ def test_the_base_ends_in_a_slash(tmp_path: Path) -> None:
     assert load_settings().base == "https://museum.example.org/enrich/"
 
 
+@pytest.mark.parametrize(
+    ("host", "an_example"),
+    [("example.org", True), ("data.example.org", True), ("silkexample.org", False)],
+)
+def test_an_example_is_known_by_its_host(tmp_path: Path, host: str, *, an_example: bool) -> None:
+    written(tmp_path, f"base = 'https://{host}/enrich/'\nactor = 'https://museum.silk/staff'")
+    assert ("base" in load_settings().examples) is an_example
+
+
 def test_every_setting_says_what_it_means() -> None:
     rows = list(setting_rows())
     assert all(meaning.endswith(".") for _, _, _, meaning in rows)

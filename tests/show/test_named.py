@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import InputError
+from enrich.graph.labels import labels
 from enrich.graph.stores import Store, open_store
 from enrich.ontology.queries import named_query, query_names
-from enrich.ontology.terms import CRM, ENR, PROV, RDF, XSD, OntologyError
+from enrich.ontology.terms import CRM, ENR, PROV, RDF, SKOS, XSD, OntologyError
 from enrich.runs.export.plain import Choice, export_plain
 from enrich.settings.loading import Settings
+from enrich.show import naming
 from enrich.show.named import any_term, printed, run_named, term
-from enrich.show.querying import run_file
+from enrich.show.naming import cells, with_names
+from enrich.show.querying import Answer, run_file
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
 from tests.runs.made_runs import add_run, record
@@ -147,6 +150,36 @@ def test_numbers_are_ordered_by_value(workspace: Workspace) -> None:
         )
     assert [row["rank"] for row in asked(workspace, "candidates", order="rank")][-2:] == ["9", "10"]
     assert [row["rank"] for row in asked(workspace, "candidates", order="-rank")][:2] == ["10", "9"]
+
+
+def test_a_number_that_is_spelled_as_none_is_text(workspace: Workspace) -> None:
+    """Given literals that say of themselves that they are numbers, when they are shown, then those that are none are
+    told as they stand."""
+    row = (
+        Literal("1850", datatype=XSD.integer),
+        Literal("ca. 1850", datatype=XSD.integer),
+        Literal("1,5", datatype=XSD.decimal),
+        Literal("1850"),
+    )
+    assert cells(workspace, ("a", "b", "c", "d"), [row]) == [[1850, "ca. 1850", "1,5", "1850"]]
+
+
+def test_what_was_named_is_not_asked_for_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given more values than are named at a time, all of them one, then its label is asked for once."""
+    label = Literal("Lyon", language="en")
+    workspace.store.insert([Quad(value("a"), SKOS.prefLabel, label, FACTS)])
+    asked_for: list[str] = []
+
+    def noted(store: Store, iris: Iterable[str]) -> dict[str, str]:
+        asked_for.extend(wanted := list(iris))
+        return labels(store, wanted)
+
+    monkeypatch.setattr(naming, "labels", noted)
+    rows = with_names(workspace, Answer(("value",), iter([(value("a"),)] * (naming.BATCH + 1)))).rows
+
+    assert set(rows) == {(value("a"), Literal("Lyon"))}
+    assert set(asked_for) == {value("a").value}
+    assert len(asked_for) <= naming.BATCH
 
 
 def test_each_prediction_is_named_by_its_iri(workspace: Workspace) -> None:
