@@ -15,7 +15,7 @@ from enrich.graph.dates import DateMap
 from enrich.graph.fact_graphs import MOST_GRAPHS, fact_graphs, from_clause, has_default_graph
 from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
-from enrich.graph.records import Seen, Subject
+from enrich.graph.records import Seen, Subject, halved
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
 from enrich.ontology.paths import Path, path_pattern, path_text, steps
@@ -175,12 +175,20 @@ class Reader:
 
     def stated(self, records: Sequence[NamedNode], prop: PropertyProfile) -> dict[str, tuple[str, ...]]:
         """The classes that records state of a property, none where in another way; those with a gap are left out."""
-        values, of_term = values_block(["record"], ([r] for r in records)), self.classes[prop.name].of_term
-        found: dict[str, tuple[str, ...]] = dict.fromkeys(self._stating(values, prop), ())
-        for record, rows in self._rows(values, "?v", values_pattern(prop, "?v")).items():
-            if classes := {c for (v,) in rows if isinstance(v, NamedNode | Literal) and (c := of_term(v))}:
-                found[record] = tuple(sorted(classes))
+        of_term = self.classes[prop.name].of_term
+        found: dict[str, tuple[str, ...]] = {}
+        for stating, said in halved(records, lambda some: self._said(some, prop)):
+            found |= dict.fromkeys(stating, ())
+            for record, rows in said.items():
+                if classes := {
+                    c for (v,) in rows if isinstance(v, NamedNode | Literal) and (c := of_term(v))
+                }:
+                    found[record] = tuple(sorted(classes))
         return found
+
+    def _said(self, records: Sequence[NamedNode], prop: PropertyProfile) -> tuple[set[str], Values]:
+        values = values_block(["record"], ([record] for record in records))
+        return self._stating(values, prop), self._rows(values, "?v", values_pattern(prop, "?v"))
 
     def count(self) -> int:
         """How many records there are."""

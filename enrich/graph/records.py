@@ -1,7 +1,8 @@
 """A museum record as read from the graph: what the classifiers see, and where answers belong."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from pyoxigraph import NamedNode
 
 from enrich.classifiers.data import Record
 from enrich.classifiers.digest import json_digest, short_digest
+from enrich.errors import QueryRefused, ResultTruncated
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,20 @@ class Subject:
     missing: tuple[str, ...] = ()
     problem: str | None = None
     absent: bool = False
+
+
+def halved(records: Sequence[NamedNode], ask: Callable[[Sequence[NamedNode]], T]) -> Iterator[T]:
+    """What the store answers about some records; where it refuses, or cuts its answer, about one half and the other."""
+    try:
+        answer = ask(records)
+    except (QueryRefused, ResultTruncated):
+        if len(records) < 2:
+            raise
+        half = len(records) // 2
+        yield from halved(records[:half], ask)
+        yield from halved(records[half:], ask)
+    else:
+        yield answer
 
 
 class Seen:

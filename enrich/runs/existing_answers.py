@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyoxigraph import Literal, NamedNode
 
 from enrich.classifiers.digest import short_digest
-from enrich.errors import QueryRefused, ResultTruncated
+from enrich.graph.records import halved
 from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Row, Store
 from enrich.ontology.terms import CRM, ENR, PROV, Names, class_name, values_block
 
@@ -95,17 +95,16 @@ class ExistingAnswers:
         return {key: [answers[p] for p in sorted(answers)] for key, answers in found.items()}
 
     def _about(self, records: Sequence[NamedNode]) -> list[tuple[str, str, ExistingAnswer]]:
-        """All answers that count about some records; a batch that the server refuses is halved."""
+        """All answers that count about some records."""
         if not records or not self._runs:
             return []
-        query = self._query(values_block(["record"], ([record] for record in records)))
-        try:
-            return [found for row in self.store.select(query) if (found := self._counted(row)) is not None]
-        except (QueryRefused, ResultTruncated):
-            if len(records) == 1:
-                raise
-            half = len(records) // 2
-            return self._about(records[:half]) + self._about(records[half:])
+
+        def rows(some: Sequence[NamedNode]) -> list[Row]:
+            block = values_block(["record"], ([record] for record in some))
+            return list(self.store.select(self._query(block)))
+
+        told = (row for part in halved(records, rows) for row in part)
+        return [found for row in told if (found := self._counted(row)) is not None]
 
     def of(self, records: Sequence[NamedNode]) -> dict[tuple[str, str], list[ExistingAnswer]]:
         """The same, of the wanted model only."""

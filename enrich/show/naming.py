@@ -15,11 +15,8 @@ from enrich.workspace import Workspace
 
 BATCH = 500
 _NUMBERS: Mapping[NamedNode, Callable[[str], float | int]] = {
-    **{
-        XSD[name]: int
-        for name in ("integer", "int", "long", "short", "nonNegativeInteger", "positiveInteger")
-    },
-    **{XSD[name]: float for name in ("decimal", "double", "float")},
+    **dict.fromkeys((XSD.integer, XSD.int, XSD.long, XSD.nonNegativeInteger), int),
+    **dict.fromkeys((XSD.decimal, XSD.double, XSD.float), float),
 }
 ADDED = {"record": "recordName", "value": "valueLabel", "value1": "valueLabel1", "value2": "valueLabel2"}
 """The columns that get a name, and what the name's column is called."""

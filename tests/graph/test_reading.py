@@ -9,7 +9,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.demo.museum import graph_iri, museum_quads, record_iri
 from enrich.demo.objects import PROPERTIES, made_objects
-from enrich.errors import ProfileError
+from enrich.errors import ProfileError, QueryRefused, ResultTruncated, StoreError
 from enrich.graph.reading import Reader
 from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.base import Rows
@@ -128,6 +128,30 @@ def test_graphs_that_a_profile_names_in_vain_are_not_all_graphs(store: Store) ->
     assert in_vain.count() == 0
     with pytest.raises(ProfileError, match="the facts hold no record"):
         in_vain.expect_records()
+
+
+@pytest.mark.parametrize("error", [QueryRefused, ResultTruncated])
+def test_what_is_stated_is_asked_in_halves_of_a_store_that_cannot_say_all(
+    error: type[StoreError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a store that answers about a few records at a time, when a property of many is asked, then what they state
+    is told; and a record of which it cannot say even that much is an error."""
+    workspace = museum(40)
+    material = workspace.profile.property("material")
+    records = list(workspace.reader.iris())
+    whole, select, most = workspace.reader.stated(records, material), workspace.store.select, [3]
+
+    def capped(query: str) -> Rows:
+        if sum(str(record) in query for record in records) > most[0]:
+            raise error("too much at once")
+        return select(query)
+
+    monkeypatch.setattr(workspace.store, "select", capped)
+
+    assert workspace.reader.stated(records, material) == whole != {}
+    most[0] = 0
+    with pytest.raises(error):
+        workspace.reader.stated(records, material)
 
 
 def test_values_that_are_no_iri_leave_a_gap() -> None:
