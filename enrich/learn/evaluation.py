@@ -11,6 +11,7 @@ from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.extras import require
 from enrich.errors import InputError
 from enrich.graph.record_files import read_splits
+from enrich.learn.intervals import ROUNDS
 from enrich.learn.leave_out import leave_one_out
 from enrich.learn.measures import measure
 from enrich.learn.report.page import account, write_report
@@ -65,13 +66,13 @@ def evaluate(
         hide_known=hide_known,
         without=without,
         detail=report is not None,
-        compare=report is not None,
+        compare=0 if report is None else ROUNDS,
         progress=progress,
     )
     result = {"split": split, "model": loaded.digest, "skipped": skipped, **figures}
     if report is None:
         return result
-    result |= account(loaded, workspace.profile, records, hide_known, without)
+    result |= account(loaded, workspace, records, hide_known, without)
     if leave_out:
         train, _ = read_records_of(workspace, known["train"], progress, "image" in loaded.members)
         result["left_out"] = leave_one_out(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray
-from enrich.classifiers.model.metrics import Indices, hits, resolve_truth
+from enrich.classifiers.model.metrics import Indices, resolve_truth
 
 ROUNDS = 400
 
@@ -106,14 +106,11 @@ class Interval:
         return {k: v if np.isfinite(v) else None for k, v in found.items()}
 
 
-def macro_f1_interval(target: FloatArray, first: Indices, seed: int = 0) -> Interval:
-    """Macro-F1 of first candidates (n,) against targets (n, K)."""
+def intervals(target: FloatArray, first: Indices, seed: int = 0) -> dict[str, Interval]:
+    """Macro-F1 and accuracy of first candidates (n,) against targets (n, K), in the same resamples."""
     scored = Scored.of(target, np.ones(len(first), dtype=bool), first)
-    return Interval.of(scored.macro_f1(resamples(len(first), seed=seed)))
-
-
-def accuracy_interval(target: FloatArray, first: Indices, seed: int = 0) -> Interval:
-    """Share of first candidates that hit."""
-    right = hits(target, first).astype(float)
     drawn = resamples(len(first), seed=seed)
-    return Interval.of(drawn @ right / max(len(right), 1))
+    return {
+        "macro_f1": Interval.of(scored.macro_f1(drawn)),
+        "accuracy": Interval.of(scored.correct(drawn)),
+    }

@@ -18,7 +18,7 @@ from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.comparison import ablation, same_records
-from enrich.learn.intervals import ROUNDS, accuracy_interval, macro_f1_interval
+from enrich.learn.intervals import intervals
 from enrich.learn.member_predictions import MemberPrediction, member_predictions
 
 BATCH = 2000
@@ -44,14 +44,15 @@ def measure(
     hide_known: bool = False,
     without: Sequence[str] = (),
     detail: bool = False,
-    compare: bool = False,
+    compare: int | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """The figures of a model on records in memory, by property and modality, the fusion last.
 
     Of each property, the records that state a value are counted; where that lies outside the classes whatever is
     answered is wrong, and `outside` says how many those are. A modality is measured on the records it could look
-    at (`records`), and in `same` all of them on the same records; `compare` adds intervals, and the fusion with each withheld.
+    at (`records`). `compare` adds `same`, all of them on the same records; where it is more than none, so many rounds
+    of drawing give intervals, the fusion with each withheld is added, and `detail` lists wrong answers.
     """
     shown = [hidden(r, hide_known, without) for r in records]
     said = _predict(model, shown, progress)
@@ -69,10 +70,12 @@ def measure(
             "outside": int((stated & ~target.any(axis=1)).sum()),
             "by": by,
             "regimes": _by_regime(model, prop, target, stated, said[prop.name][FUSION]),
-            **({"wrong": _wrong(prop, records, target, stated, said[prop.name][FUSION])} if detail else {}),
         }
-    same = same_records(truth, said, ROUNDS if compare else 0)
-    found = {"properties": result, "mean_macro_f1": _means(result), "same": same}
+        if detail and compare:
+            result[prop.name]["wrong"] = _wrong(prop, records, target, stated, said[prop.name][FUSION])
+    found = {"properties": result, "mean_macro_f1": _means(result)}
+    if compare is not None:
+        found["same"] = same_records(truth, said, compare)
     if compare:
         found["ablation"] = ablation(model, shown, truth, said)
     return found
@@ -149,10 +152,7 @@ def _figures(prop: Property, target: FloatArray, made: MemberPrediction, detail:
     confidence = probabilities[np.arange(len(first)), first]
     correct = metrics.hits(target, first)
     rows = metrics.per_class(target, first)
-    figures["intervals"] = {
-        "macro_f1": macro_f1_interval(target, first).to_json(),
-        "accuracy": accuracy_interval(target, first).to_json(),
-    }
+    figures["intervals"] = {name: found.to_json() for name, found in intervals(target, first).items()}
     figures["classes"] = dict(zip(prop.classes, rows, strict=True))
     figures["confusion"] = metrics.confusion(target, first).tolist()
     figures["reliability"] = metrics.reliability(confidence, correct)
@@ -185,11 +185,11 @@ def mean_line(result: Mapping[str, Any]) -> str:
     """The mean macro-F1 by modality on the records that all could look at, how many those are, and how far the fusion of
     several is from the best of them."""
     same = result["same"]
-    known = {by: value for by, value in same["mean_macro_f1"].items() if math.isfinite(value)}
+    known = same["mean_macro_f1"]
     alone = {by: value for by, value in known.items() if by != FUSION}
     shown = alone if len(alone) < 2 else known
     line = ", ".join(f"{by} {value:.3f}" for by, value in shown.items()) or "no record to measure on"
-    if len(alone) < 2 or FUSION not in known:
+    if len(alone) < 2:
         return line
     counts = [found["records"] for found in same["properties"].values()]
     best = max(alone, key=lambda by: alone[by])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.model.model import Model
+from enrich.learn.intervals import ROUNDS
 from enrich.learn.measures import mean_line, measure
 from tests.two_modalities import fused_model, told
 
@@ -24,7 +24,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def found(model: Model) -> dict[str, Any]:
-    return measure(model, HELD_OUT, detail=True, compare=True)
+    return measure(model, HELD_OUT, detail=True, compare=ROUNDS)
 
 
 def test_the_same_records_are_those_that_every_modality_could_look_at(found: dict[str, Any]) -> None:
@@ -62,7 +62,8 @@ def test_everything_is_valid_json(found: dict[str, Any]) -> None:
 
 
 def test_intervals_and_the_fusion_without_each_are_there_when_asked(model: Model) -> None:
-    plain = measure(model, HELD_OUT)
+    assert set(measure(model, HELD_OUT)) == {"properties", "mean_macro_f1"}
+    plain = measure(model, HELD_OUT, compare=0)
     assert set(plain) == {"properties", "mean_macro_f1", "same"}
     assert plain["same"]["properties"]["place"]["by"]["text"]["interval"]["low"] is None
 
@@ -83,10 +84,10 @@ def test_the_line_compares_modalities_on_the_records_that_all_could_look_at(foun
         ({"tabular": 0.7, "fusion": 0.7}, "tabular 0.700"),
         ({"tabular": 0.7, "text": 0.8, "fusion": 0.9}, "0.100 above the best single one, text"),
         (
-            {"tabular": 0.7, "text": math.nan, "image": 0.8, "fusion": 0.75},
+            {"tabular": 0.7, "text": 0.6, "image": 0.8, "fusion": 0.75},
             "0.050 below the best single one, image",
         ),
-        ({"tabular": math.nan, "fusion": math.nan}, "no record to measure on"),
+        ({}, "no record to measure on"),
     ],
 )
 def test_the_fusion_is_compared_with_the_best_single_modality(means: dict[str, float], said: str) -> None:
@@ -95,7 +96,7 @@ def test_the_fusion_is_compared_with_the_best_single_modality(means: dict[str, f
 
 
 def test_without_any_record_there_are_no_figures(model: Model) -> None:
-    found = measure(model, [], compare=True)
+    found = measure(model, [], compare=ROUNDS)
     assert found["same"]["properties"]["place"] == {
         "records": 0,
         "by": {m: {"macro_f1": None, "accuracy": None} for m in ("tabular", "text", "fusion")},

@@ -9,8 +9,7 @@ from enrich.classifiers.model.metrics import accuracy, macro_f1
 from enrich.learn.intervals import (
     Interval,
     Scored,
-    accuracy_interval,
-    macro_f1_interval,
+    intervals,
     mean_over,
     resamples,
 )
@@ -37,9 +36,8 @@ def test_the_first_resample_is_the_sample_and_agrees_with_the_metrics() -> None:
 def test_intervals_hold_the_figure_and_narrow_with_more_records() -> None:
     widths = []
     for n in (100, 1600):
-        found = macro_f1_interval(*made(n))
+        found, right = intervals(*made(n)).values()
         assert found.low < found.value < found.high
-        right = accuracy_interval(*made(n))
         assert right.low < right.value < right.high
         widths.append(found.high - found.low)
     assert widths[1] < widths[0] / 2
@@ -57,9 +55,9 @@ def test_a_difference_from_itself_is_nothing_and_a_real_one_is_clear() -> None:
 
 
 def test_no_records_give_no_numbers_and_still_valid_json() -> None:
-    found = macro_f1_interval(np.zeros((0, 3)), np.zeros(0, dtype=np.intp))
-    assert found.to_json() == {"value": None, "low": None, "high": None}
-    assert not found.clear
+    for found in intervals(np.zeros((0, 3)), np.zeros(0, dtype=np.intp)).values():
+        assert found.to_json() == {"value": None, "low": None, "high": None}
+        assert not found.clear
 
 
 def test_resamples_are_the_same_for_a_seed_and_draw_n_records() -> None:

@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from enrich.classifiers.data import Record
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
+from enrich.learn.measures import measure
 from enrich.learn.report.page import page
+from enrich.learn.report.verdict import answers, verdict
 from enrich.learn.training import train
 from tests.browser import DESK, PHONE, faults_at, faults_in_print
 from tests.classifiers.museum import BASE, PROPERTIES
@@ -145,6 +149,33 @@ def test_a_page_without_an_answer_says_so(report: Path) -> None:
     words = Page(page(data, {})).words
     assert "gaps: it is not sure enough of any." in words
     assert "None: whatever it would answer here is right." in words
+
+
+def test_gaps_that_it_cannot_look_at_are_gaps_that_it_does_not_answer() -> None:
+    """Given a model of texts alone and records of which some have none, then these stay among the gaps; where none has
+    a text, then it says that, and not that no record states a value."""
+    model = fit_model(
+        Dataset(told(200), PROPERTIES), ModelSpec((MemberSpec("tfidf"),), folds=2, target_precision=0.4)
+    )
+    found = measure(model, RECORDS)
+    asked, looked_at, answered = 0, 0, 0
+    for said in found["properties"].values():
+        asked += said["records"]
+        looked_at += sum(r["records"] for r in said["regimes"].values())
+        answered += sum(r["answered"] for r in said["regimes"].values())
+    assert 0 < answered <= looked_at < 0.8 * asked
+    assert verdict(found).startswith(f"Of 100 gaps it answers {100 * answered / asked:.0f};")
+    silent = measure(model, RECORDS, without=("texts",))
+    assert verdict(silent) == f"It answers none of {asked} gaps: no record has what it looks at."
+    assert {answers(said) for said in silent["properties"].values()} == {"0"}
+
+
+def test_the_title_names_the_museum(report: Path) -> None:
+    data = json.loads((report / "report.json").read_text())
+    data |= {"creator": "Museum of <Silk>", "training": {**data["training"], "records": None, "seed": None}}
+    html = page(data, {})
+    assert f"on dev, Museum of &lt;Silk&gt;, made-up, {data['made']}</title>" in html
+    assert "<dd>– records, seed –</dd>" in html
 
 
 def test_wrong_answers_are_listed_the_surest_first_and_lead_to_their_records(report: Path) -> None:

@@ -17,10 +17,10 @@ from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import dataset_digest
 from enrich.classifiers.page import render, today
+from enrich.classifiers.tables import cell_text
 from enrich.graph.labels import class_names, group_names, record_names, told_apart
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
 from enrich.learn.report.verdict import answers, right, verdict
-from enrich.ontology.profiles import Profile
 from enrich.ontology.terms import is_iri
 from enrich.workspace import Workspace
 
@@ -32,17 +32,19 @@ MEASURES = (
 
 def account(
     model: Model,
-    profile: Profile,
+    workspace: Workspace,
     records: Sequence[Record],
     hide_known: bool,
     without: Sequence[str],
 ) -> dict[str, Any]:
     """What the figures were taken on, and which classes the model was not taught."""
+    profile = workspace.profile
     labels = {p.name: p.label for p in profile.properties}
     training = model.training
     return {
         "made": today(),
         "software": __version__,
+        "creator": workspace.settings.creator,
         "profile": profile.name,
         "data": dataset_digest(Dataset(records, model.properties)),
         "records": len(records),
@@ -92,11 +94,12 @@ def page(result: Mapping[str, Any], names: Mapping[str, str] | None = None) -> s
     known = told_apart(iris, {}) | dict(names or {})
     modalities = list(result["mean_macro_f1"])
     sections = [_section(name, said, result, known) for name, said in result["properties"].items()]
+    told = (result["split"], result["creator"], result["profile"], result["made"])
     return render(
         "report.html",
         package="enrich",
         measures=MEASURES,
-        title=f"Evaluation of the model {result['model'][:12]} on {result['split']}, {result['profile']}, {result['made']}",
+        title=f"Evaluation of the model {result['model'][:12]} on {', '.join(filter(None, told))}",
         verdict=verdict(result),
         about=_about(result),
         result=result,
@@ -117,7 +120,7 @@ def _about(result: Mapping[str, Any]) -> dict[str, str]:
         "profile": result["profile"],
         "model": f"sha256 {result['model']}",
         "data": f"{result['records']:,} records of {result['split']}{skipped}, sha256 {result['data']}",
-        "learnt from": f"{training['records'] or 0:,} records, seed {training['seed']}",
+        "learnt from": f"{cell_text(training['records'])} records, seed {cell_text(training['seed'])}",
         "hidden from it": ", ".join(["the property asked for", *result["hidden"]]),
         "fusion": fusion["name"] + (f": {fusion['note']}" if fusion["note"] else ""),
         "made by": f"enrich {result['software']}",

@@ -11,17 +11,19 @@ Figures = Mapping[str, Any]
 def verdict(result: Figures) -> str:
     """It in one sentence, over all properties."""
     found = result["properties"].values()
-    asked = sum(_sum(said, "records") for said in found)
+    asked = sum(said["records"] for said in found)
     if not asked:
         return "There was nothing to ask it: no record of the split states a value."
+    if not any(said["regimes"] for said in found):
+        return f"It answers none of {asked:,} gaps: no record has what it looks at."
     if not sum(_sum(said, "answered") for said in found):
         return f"It answers none of {asked:,} gaps: it is not sure enough of any."
     return f"Of 100 gaps it answers {answers(*found)}; of 100 answers {right(*found)} are right."
 
 
 def answers(*found: Figures) -> str:
-    """Of a hundred gaps of these properties, how many it answers."""
-    return _of_100(sum(_sum(s, "answered") for s in found), sum(_sum(s, "records") for s in found))
+    """Of a hundred gaps of these properties, how many it answers; records that it cannot look at are among them."""
+    return _of_100(sum(_sum(s, "answered") for s in found), sum(s["records"] for s in found))
 
 
 def right(*found: Figures) -> str:
