@@ -44,8 +44,7 @@ def render(template: str, *, package: str | None = None, measures: Iterable[str]
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": number, "share": share, "span": span, "within": within, "anchor": anchor,
-        "meant": MEANINGS.__contains__, "cell": cell_text,
+        "share": share, "span": span, "within": within, "anchor": anchor, "cell": cell_text,
     }  # fmt: skip
     meanings = {name: MEANINGS[name] for name in measures}
     return environment.get_template(template).render(measures=meanings, **said)
@@ -59,13 +58,6 @@ def today() -> str:
 def anchor(name: str) -> str:
     """The anchor of what a measure means."""
     return "is-" + re.sub(r"\W+", "-", name.lower()).strip("-")
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A figure as a page shows it; – for none and for what is no number."""
-    if value is None or value != value:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 def share(value: Any) -> str:
@@ -83,4 +75,4 @@ def span(interval: Mapping[str, Any] | None) -> str:
 def within(found: Iterable[Any]) -> str:
     """A value with its interval (value, low, high)."""
     value, low, high = found
-    return f"{number(value)} [{number(low)}, {number(high)}]"
+    return f"{cell_text(value)} [{cell_text(low)}, {cell_text(high)}]"

@@ -21,7 +21,7 @@ class Table:
     def markdown(self) -> str:
         """The table as Markdown; a cell stays on its line and in its column."""
         rule = ["---:" if i in self.numbers else "---" for i in range(len(self.columns))]
-        rows = [[_one_line(cell_text(cell, self.digits)) for cell in row] for row in self.rows]
+        rows = [[markdown_cell(cell, self.digits) for cell in row] for row in self.rows]
         return "".join(f"| {' | '.join(line)} |\n" for line in (self.columns, rule, *rows))
 
 
@@ -34,5 +34,6 @@ def cell_text(cell: object, digits: int = 3) -> str:
     return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
 
 
-def _one_line(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def markdown_cell(cell: object, digits: int = 3) -> str:
+    """The same for Markdown: it stays on its line and in its column."""
+    return cell_text(cell, digits).replace("|", "\\|").replace("\n", " ")

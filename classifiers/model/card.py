@@ -7,14 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-
-def _cell(value: object) -> str:
-    """A value in a Markdown table: three decimals, a dash for none."""
-    if value is None or value != value:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+from enrich.classifiers.tables import markdown_cell
 
 
 def _plain(account: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -32,7 +25,7 @@ def _templates() -> Any:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown
     )
-    made.filters["cell"] = _cell
+    made.filters["cell"] = markdown_cell
     made.globals["plain"] = _plain
     return made
 
@@ -40,7 +33,10 @@ def _templates() -> Any:
 def classifier_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """The card of one classifier."""
     history = [
-        (name, ", ".join(f"{k}: {_cell(v)}" for k, v in part.items() if not isinstance(v, list | dict)))
+        (
+            name,
+            ", ".join(f"{k}: {markdown_cell(v)}" for k, v in part.items() if not isinstance(v, list | dict)),
+        )
         for name, part in metrics.items()
         if isinstance(part, Mapping)
     ]

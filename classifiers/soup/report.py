@@ -75,14 +75,13 @@ def _write(
         heading: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for heading, path in pictures.items()
     }
-    about = {"date": today(), "property": numbers["property"], "data": numbers.get("data")}
     page = render(
         template,
         package="enrich.classifiers.soup",
         measures=measures,
         title=f"{title}, {numbers['property']}, {today()}",
         verdict=verdict,
-        about={term: said for term, said in about.items() if said},
+        about={"date": today(), "property": numbers["property"], "data": numbers["data"]},
         d=numbers,
         pictures=inline,
     )

@@ -155,8 +155,6 @@ def gather(
             raise InputError(f"{splits} has no record in the split {name!r}")
     train, _ = read_records_of(workspace, known["train"], progress)
     held_out, _ = read_records_of(workspace, known[split], progress)
-    if not train or not held_out:
-        raise InputError("the records of the splits are not in the graph; load it first")
     if records is not None and records < len(train):
         chosen = np.sort(np.random.default_rng(seed).choice(len(train), records, replace=False))
         train = [train[int(i)] for i in chosen]

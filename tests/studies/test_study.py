@@ -61,6 +61,7 @@ def test_its_page_begins_with_the_question_and_the_conclusion_and_fits(
     assert "<dt>place</dt><dd>one, two</dd>" in text
     assert "<b>" not in text
     assert '<a href="#is-ece">ECE</a>' in text
+    assert all(f'id="{anchor}"' in text for anchor in re.findall(r'href="#(.*?)"', text))
     for width in (PHONE, DESK):
         assert faults_at(browser, page, width) == []
     assert faults_in_print(browser, page) == []

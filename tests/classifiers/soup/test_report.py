@@ -46,6 +46,7 @@ def comparison() -> dict[str, Any]:
     pictures = {"learn": 3, "selection": 4, "scoring": 5}
     return {
         "property": "label <b>",
+        "data": "scoring pictures, sha256 0a",
         "metric": "accuracy",
         "pictures": pictures,
         "networks": {"test_resnet": network},
