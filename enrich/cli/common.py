@@ -135,7 +135,7 @@ class Bars:
         self.wanted = sys.stderr.isatty() and VOICE.level > QUIET
         """Whether there is a terminal to show a bar on."""
         self._lines = lines and not self.wanted
-        self._what, self._said, self._stage = what, time.monotonic(), ""
+        self._said, self._stage = time.monotonic(), ""
         self._bar = Progress(
             TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
             BarColumn(20),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from enrich.classifiers.model.verified import open_folder
+from enrich.answering.models import folder_digest
 from enrich.cli import draft
 from enrich.cli.common import (
     Bars,
@@ -64,11 +64,12 @@ def init(
         )
     named = profile if known else str(Path(profile).resolve())
     written = write_initial(folder, named, base=base or EXAMPLE_BASE, force=force)
+    settings = load_settings(written)
     if as_json:
-        write_json({"settings": str(written), "profile": named, "base": load_settings(written).base})
+        write_json({"settings": str(written), "profile": named, "base": settings.base})
     else:
         say(f"wrote {written}; next, in {folder}: enrich load FILE…")
-    warn_of_example(load_settings(written))
+    warn_of_example(settings)
 
 
 def gaps(
@@ -87,8 +88,8 @@ def gaps(
     with open_workspace(reading=True) as workspace, Bars("counting") as bars:
         workspace.reader.expect_records(something=True)
         folder = model_folder(workspace, model) if ahead or model is not None else None
-        report = count_gaps(workspace, model_digest=None if folder is None else open_folder(folder).digest)
         expected = None if folder is None else forecast(workspace, folder, bars)
+        report = count_gaps(workspace, model_digest=None if folder is None else folder_digest(folder))
         groups = {f.group for f in expected or ()}
         names = group_names(workspace.store, groups, workspace.profile.prefixes)
     if as_json:
@@ -128,10 +129,11 @@ profile = typer.Typer(rich_markup_mode=None, help="Look at profiles, and compare
 def profile_list(as_json: Json = False) -> None:
     """List the profiles that come with enrich."""
     found = [load_profile(name) for name in profile_names()]
-    rows = [(p.name, p.title, ", ".join(q.name for q in p.properties)) for p in found]
+    told = [{"name": p.name, "title": p.title, "properties": [q.name for q in p.properties]} for p in found]
     if as_json:
-        write_json({"profiles": [{"name": n, "title": t, "properties": q.split(", ")} for n, t, q in rows]})
+        write_json({"profiles": told})
     else:
+        rows = [(p.name, p.title, ", ".join(q.name for q in p.properties)) for p in found]
         write_table(("profile", "title", "properties"), rows)
 
 

@@ -310,8 +310,7 @@ def prune(
                     LOOK_FIRST,
                 )
             with Bars("pruning"):
-                found = pruning.prune(workspace, days=days)
-                answers = found.answers.total()
+                answers = pruning.drop(workspace, found).answers.total()
     if as_json:
         write_json({**found.to_json(), "dry_run": dry_run})
         return

@@ -67,13 +67,22 @@ def to_prune(workspace: Workspace, moment: datetime | None = None, days: int | N
 
 
 def prune(workspace: Workspace, moment: datetime | None = None, days: int | None = None) -> Pruning:
-    """Drop what has not counted for so many days. Doing it twice, or again after a crash, changes nothing more."""
+    """Find what has not counted for so many days, and drop it."""
+    return drop(workspace, to_prune(workspace, moment, days))
+
+
+def drop(workspace: Workspace, done: Pruning) -> Pruning:
+    """Drop what was found, but for what counts again or is gone by now. Doing it twice, or again after a crash, changes
+    nothing more."""
     store, names = workspace.store, workspace.names
     register = Register(store, names)
-    done = to_prune(workspace, moment, days)
     for run in done.retracted:
-        done.dropped += register.purge(run)
-        _note(store, names, run, done.answers[run.value], register.clock())
+        dropped = register.purge(run)
+        done.dropped += dropped
+        if dropped:
+            _note(store, names, run, done.answers[run.value], register.clock())
+        else:
+            del done.answers[run.value]
     by_run: Counter[NamedNode] = Counter()
     for graph, answers in done.shards.items():
         run = answers[0].run

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from enrich.cli import main
 from enrich.graph.stores import open_store
+from enrich.runs import prune as pruning
+from enrich.runs.prune import Pruning
+from enrich.workspace import Workspace
 from tests.runs.made_runs import NAMES, add_run
 
 
@@ -52,11 +56,36 @@ def test_answers_of_several_runs_are_dropped_only_with_yes(capsys: pytest.Captur
 @pytest.mark.usefixtures("museum")
 def test_on_a_terminal_it_asks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(typer, "confirm", lambda question: "2 answers of 2 runs" not in question)
+    monkeypatch.setattr(typer, "confirm", lambda question, **_: "2 answers of 2 runs" not in question)
 
     said(capsys, code=1)
 
     assert json.loads(said(capsys, "--dry-run", "--json"))["answers"] == 2
+
+
+@pytest.mark.usefixtures("museum")
+def test_what_is_dropped_is_what_was_agreed_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a person who is asked about the answers of two runs, when a fourth run supersedes the third meanwhile, then
+    the third keeps its answer."""
+    opened: list[Workspace] = []
+    find = pruning.to_prune
+
+    def found(workspace: Workspace, **given: Any) -> Pruning:
+        opened.append(workspace)
+        return find(workspace, **given)
+
+    def agree(*_: object, **__: object) -> bool:
+        add_run(opened[0].store, "r3", {(0, "place"): ["d"]}, order=4)
+        return True
+
+    monkeypatch.setattr(pruning, "to_prune", found)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", agree)
+
+    assert json.loads(said(capsys, "--json"))["runs"] == {NAMES.run("r0").value: 1, NAMES.run("r1").value: 1}
+    assert json.loads(said(capsys, "--dry-run", "--json"))["runs"] == {NAMES.run("r2").value: 1}
 
 
 @pytest.mark.usefixtures("museum")

@@ -14,7 +14,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.graph.stores import Store, open_store
 from enrich.ontology.terms import ENR, PROV, XSD
 from enrich.runs import prune as pruning
-from enrich.runs.prune import prune, to_prune
+from enrich.runs.prune import drop, prune, to_prune
 from enrich.runs.register import Register, timestamp
 from enrich.runs.register import retract as take_back
 from enrich.settings.loading import Settings
@@ -147,6 +147,17 @@ def test_graphs_of_a_run_retracted_long_ago_are_dropped_and_of_one_retracted_lat
     assert (dict(done.answers), done.dropped) == ({long_ago.value: 1}, 1)
     assert NAMES.shard("b", 0) in store.graphs()
     assert not prune(workspace(store), LATER, 90).answers
+
+
+def test_what_another_dropped_meanwhile_is_not_counted_again() -> None:
+    """Given a retracted run that two processes found, when both drop it, then its answers are counted once."""
+    store = open_store()
+    run = add_run(store, "a", {(0, "place"): ["a"]}, order=0)
+    retract(store, run)
+    first, second = (to_prune(workspace(store), LATER, 90) for _ in range(2))
+
+    assert [drop(workspace(store), found).answers.total() for found in (first, second)] == [1, 0]
+    assert store.ask(f"ASK {{ GRAPH {NAMES.runs} {{ {run} {ENR.pruned} 1 }} }}")
 
 
 def test_looking_changes_nothing() -> None:
