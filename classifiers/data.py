@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +102,29 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything that classifiers may look at, independent of the order of the records.
+
+        Of a picture that was fetched its own digest counts, so that another picture at the same address tells."""
+        lines = []
+        for record in self.records:
+            seen = [
+                record.id,
+                {k: sorted(v) for k, v in record.known.items() if v},
+                {k: sorted(v) for k, v in record.context.items() if v},
+                [[t.value, t.language] for t in record.texts],
+                sorted([p.url, p.sha256 or ""] for p in record.pictures),
+                sorted(record.outside),
+                *([dict(record.numbers)] if record.numbers else []),
+            ]
+            lines.append(json.dumps(seen, sort_keys=True, ensure_ascii=False))
+        classes = [[p.name, list(p.classes), p.many, dict(p.broader)] for p in self.properties]
+        found = hashlib.sha256(json.dumps(classes).encode())
+        for line in sorted(lines):
+            found.update(line.encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
 
     def property(self, name: str) -> Property:
         """The property of this name; KeyError when the dataset has none."""

@@ -6,8 +6,6 @@ and no one learns from predictions on its own training data (Wolpert 1992, Stack
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,29 +46,6 @@ class Trained:
     classifier: Classifier
     history: Mapping[str, Any]
     predictions: Mapping[str, Distribution]
-
-
-def dataset_digest(dataset: Dataset) -> str:
-    """SHA-256 of everything that classifiers may look at, independent of the order of the records.
-
-    Of a picture that was fetched its own digest counts, so that another picture at the same address tells."""
-    lines = []
-    for record in dataset.records:
-        seen = [
-            record.id,
-            {k: sorted(v) for k, v in record.known.items() if v},
-            {k: sorted(v) for k, v in record.context.items() if v},
-            [[t.value, t.language] for t in record.texts],
-            sorted([p.url, p.sha256 or ""] for p in record.pictures),
-            sorted(record.outside),
-            *([dict(record.numbers)] if record.numbers else []),
-        ]
-        lines.append(json.dumps(seen, sort_keys=True, ensure_ascii=False))
-    classes = [[p.name, list(p.classes), p.many, dict(p.broader)] for p in dataset.properties]
-    digest = hashlib.sha256(json.dumps(classes).encode())
-    for line in sorted(lines):
-        digest.update(line.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def train_member(
@@ -138,7 +113,7 @@ def _key(dataset: Dataset, spec: MemberSpec, fold: Rows, seed: int) -> str:
     """Names a training by all that decides its result."""
     settings = [spec.classifier, dict(spec.settings), dict(spec.fold_settings), seed, fold.tolist()]
     ids = [record.id for record in dataset.records]
-    return f"{spec.classifier}-{json_digest([dataset_digest(dataset), settings, ids])[:16]}"
+    return f"{spec.classifier}-{json_digest([dataset.digest, settings, ids])[:16]}"
 
 
 def fit_classifier(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from enrich.classifiers.extras import require
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.learn.training import model_spec
 from enrich.show.tables import print_table
@@ -68,6 +69,7 @@ def noise(
     as_json: Json = False,
 ) -> None:
     """Ask what wrong labels cost, and whether label smoothing or confident learning helps."""
+    require("study")
     with _gathered(splits, split, records, seed) as (_, material, bars):
         found = noise_study(material, rates=sorted({0.0, *rate}) if rate else RATES, progress=bars)
     _show(found, out, as_json)

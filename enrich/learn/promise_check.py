@@ -81,7 +81,7 @@ def _checked(
     def learn(shown: Sequence[Record]) -> Dataset:
         return training_set(shown, workspace.profile, broader).dataset
 
-    names = list(properties) or [p.name for p in workspace.profile.properties]
+    names = [p.name for p in workspace.profile.properties if not properties or p.name in properties]
     asked = list(hidden_groups(records, names, spec.groups, least))
     asked += hidden_blocks(records, names, spec.groups, least) if blocks else []
     kept = []

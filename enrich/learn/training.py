@@ -16,12 +16,11 @@ from pyoxigraph import NamedNode
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
-from enrich.classifiers.digest import file_digest
+from enrich.classifiers.digest import file_digest, json_digest
 from enrich.classifiers.extras import absent
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.manifest import ModelFolderError
 from enrich.classifiers.model.model import Model
-from enrich.classifiers.model.out_of_fold import dataset_digest
 from enrich.classifiers.model.regimes import group_of
 from enrich.classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
@@ -100,8 +99,8 @@ def _train(
     spec, choice = _resolved(workspace, spec, learned, seed, progress, resume)
     fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
     figures = _dev_figures(fitted, dev, progress)
-    account = _account(workspace, learned, spec, seed, splits, len(records))
-    training = {**account, "snapshot": taken, **choice}
+    account = _account(workspace, learned, spec, seed, len(records))
+    training = {**account, "splits_sha256": _splits_digest(splits, wanted), "snapshot": taken, **choice}
     digest = fitted.save(
         model,
         metrics={**fitted.metrics, **figures},
@@ -145,9 +144,11 @@ def read_to_learn(
     named = tuple(modalities or workspace.settings.train.modalities)
     if named:
         model_spec(workspace, named, auto=True)
-    pictures = "image" in named or (not named and bool(workspace.profile.images))
+    reached = not named and bool(workspace.profile.images)
+    why = absent("image") if reached else None
+    pictures = "image" in named or (reached and why is None)
     records, skipped = read_records_of(workspace, asked, progress, pictures)
-    return ToLearn(records, skipped, *((named, {}) if named else reached_modalities(records)))
+    return ToLearn(records, skipped, *((named, {}) if named else reached_modalities(records, why)))
 
 
 def _set_apart(
@@ -169,20 +170,22 @@ def _set_apart(
     return parts["train"], parts["dev"]
 
 
-def reached_modalities(records: Sequence[Record]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The modalities that the records have, and why the others are left out."""
+def reached_modalities(
+    records: Sequence[Record], no_pictures: str | None
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The modalities that the records have, and why the others are left out; `no_pictures` is why none was fetched."""
     texts = sum(bool(r.texts) for r in records)
     pictures = sum(any(p.path is not None for p in r.pictures) for r in records)
     addresses = sum(bool(r.pictures) for r in records)
     without = {}
     if texts < _FEW * len(records):
         without["text"] = f"{texts:,} of {len(records):,} records have a text"
-    if pictures < _FEW * len(records):
+    if no_pictures and addresses >= _FEW * len(records):
+        without["image"] = no_pictures
+    elif pictures < _FEW * len(records):
         without["image"] = (
             f"{pictures:,} of {len(records):,} records have a picture that came; {addresses:,} name one"
         )
-    elif why := absent("image"):
-        without["image"] = why
     return tuple(m for m in ("tabular", "text", "image") if m not in without), without
 
 
@@ -280,7 +283,7 @@ def _dev_figures(fitted: Model, dev: Sequence[Record], progress: Progress) -> di
 
 
 def _account(
-    workspace: Workspace, learned: TrainingSet, spec: ModelSpec, seed: int, splits: Path | None, records: int
+    workspace: Workspace, learned: TrainingSet, spec: ModelSpec, seed: int, records: int
 ) -> dict[str, Any]:
     """All that is needed to say what a model was made from; no times, so that the same input gives the
     same digest."""
@@ -290,7 +293,6 @@ def _account(
         "seed": seed,
         "profile": workspace.profile.name,
         "groups": list(spec.groups),
-        "splits_sha256": file_digest(splits) if splits is not None and splits.is_file() else None,
         "python": platform.python_version(),
         "members": [
             {"classifier": m.classifier, "settings": dict(m.settings), "folds": m.folds or spec.folds}
@@ -300,10 +302,18 @@ def _account(
     }
 
 
+def _splits_digest(splits: Path | None, wanted: Mapping[str, Sequence[NamedNode]]) -> str | None:
+    """Of the file, or of what was read of it where it can be read only once, such as standard input."""
+    if splits is None:
+        return None
+    if splits.is_file():
+        return file_digest(splits)
+    return json_digest({name: [iri.value for iri in iris] for name, iris in wanted.items()})
+
+
 def snapshot(dataset: Dataset, model: Path) -> dict[str, str]:
     """What the register says of the data learned from: its digest, the day it was read, and its role."""
-    digest = dataset_digest(dataset)
-    return {"sha256": digest, "issued": day_of(digest, model), "role": "TrainingData"}
+    return {"sha256": dataset.digest, "issued": day_of(dataset.digest, model), "role": "TrainingData"}
 
 
 def _version(package: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from enrich.classifiers.model.folder import write_json
 from enrich.classifiers.model.manifest import expect_place
+from enrich.classifiers.page import today
 from enrich.learn.model_folders import json_file
 
 _SNAPSHOT = "snapshot.json"
@@ -52,8 +52,6 @@ def day_of(digest: str, model: Path) -> str:
     was stopped: training again on the same data gives the same model."""
     kept = place_of(model) / _SNAPSHOT
     before = (json_file(model / "config.json").get("training", {}).get("snapshot", {}), json_file(kept))
-    today = datetime.now(UTC).date().isoformat()
-    day = next((str(said["issued"]) for said in before if said.get("sha256") == digest), today)
-    if kept.parent.is_dir():
-        write_json(kept, {"sha256": digest, "issued": day})
+    day = next((str(said["issued"]) for said in before if said.get("sha256") == digest), today())
+    write_json(kept, {"sha256": digest, "issued": day})
     return day

@@ -48,7 +48,8 @@ def noise_study(
     folds: int = 3,
     progress: Progress = no_progress,
 ) -> Study:
-    """Measure the four ways at every rate. Raises SettingsError when cleanlab is not installed."""
+    """Measure the four ways at every rate. Raises ModuleNotFoundError when cleanlab is not installed."""
+    require("study")
     drawn, scores, found = material.drawn(), {}, {}
     for i, rate in enumerate(rates):
         progress("rates of wrong labels", i, len(rates))
@@ -130,8 +131,7 @@ def boosted(learn: Any, target: FloatArray, ask: Any, rounds: int, seed: int) ->
 
 
 def label_issues(given: Indices, out_of_fold: FloatArray) -> NDArray[np.bool_]:
-    """Which labels (n,) confident learning takes for wrong. Raises ModuleNotFoundError without cleanlab."""
-    require("study")
+    """Which labels (n,) confident learning takes for wrong."""
     from cleanlab.filter import find_label_issues
 
     present, dense = np.unique(given, return_inverse=True)

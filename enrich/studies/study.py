@@ -15,7 +15,7 @@ from enrich.classifiers.base import Classifier, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.extras import require
 from enrich.classifiers.model.metrics import Indices
-from enrich.classifiers.model.out_of_fold import MemberSpec, dataset_digest, fit_classifier
+from enrich.classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from enrich.classifiers.page import MEANINGS, render, today
 from enrich.classifiers.registry import classifier_class
 from enrich.classifiers.stored import json_values
@@ -108,7 +108,7 @@ class Material:
     def setting(self, **rest: Any) -> dict[str, Any]:
         """What every study says of itself."""
         held_out = Dataset(self.held_out, self.train.properties)
-        digests = {"train": dataset_digest(self.train), self.split: dataset_digest(held_out)}
+        digests = {"train": self.train.digest, self.split: held_out.digest}
         return {
             "profile": self.profile,
             "data": ", ".join(f"{name} sha256 {digest}" for name, digest in digests.items()),

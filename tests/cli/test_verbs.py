@@ -122,8 +122,9 @@ def test_split_that_leaves_nothing_to_learn_from_is_refused(
 
 def test_check_promise_compares_what_was_hidden(enrich: Enrich, folder: Path) -> None:
     asked = ("check-promise", "--property", "material", "--least", "20", "--no-blocks")
-    said = json.loads(enrich(*asked, "--figures", "promise", "--json"))
+    said = json.loads(enrich(*asked, "--property", "material", "--figures", "promise", "--json"))
     assert said["target"] == 0.9
+    assert len({k["group"] for k in said["hidden"]}) == len(said["hidden"]), "named twice, hidden once"
     assert said["groups"] == ["museum", "department"]
     assert {k["property"] for k in said["hidden"]} == {"material"}
     assert all(k["asked"] >= 20 and said["names"][k["group"]] for k in said["hidden"])

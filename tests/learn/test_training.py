@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from pyoxigraph import NamedNode
@@ -25,7 +25,7 @@ from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
 from enrich.learn.unfinished import parts, place_of
 from enrich.ontology.paths import Step
-from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
+from enrich.ontology.profiles import ContextProfile, ImageProfile, Profile, PropertyProfile
 from enrich.ontology.terms import Names
 from enrich.settings.loading import Settings
 from tests.classifiers.museum import BASE, CENTURIES, PLACES, museum
@@ -161,20 +161,12 @@ def test_a_training_that_was_stopped_gives_the_same_digest(
     with pytest.raises(KeyboardInterrupt):
         train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model", progress=stop)
     assert parts(place_of(tmp_path / "model")) > 0
-    monkeypatch.setattr("enrich.learn.unfinished.datetime", Tomorrow)
+    monkeypatch.setattr("enrich.learn.unfinished.today", lambda: "2036-01-31")
 
     again = train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model")
 
     assert again["digest"] == summary["digest"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-class Tomorrow(datetime):
-    """A clock that is a day ahead."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) + timedelta(days=1)
 
 
 def test_a_training_that_has_finished_nothing_leaves_nothing(tmp_path: Path) -> None:
@@ -248,6 +240,31 @@ def test_every_modality_that_the_records_have_is_learnt_from(tmp_path: Path) -> 
     assert summary["modalities"] == ["tabular", "text"]
     assert list(summary["without"]) == ["image"]
     assert "0 of 80 records have a picture" in summary["without"]["image"]
+
+
+def test_no_picture_is_fetched_that_nothing_here_could_learn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a profile that reaches pictures, and no library for them, then none is fetched, and that is said."""
+    workspace: Any = FakeWorkspace(museum(60), folds=2)
+    workspace.profile = replace(PROFILE, images=(ImageProfile((Step(NAME),)),))
+    monkeypatch.setattr("enrich.learn.training.absent", lambda extra: f"no library for {extra}")
+    monkeypatch.setattr("enrich.learn.split_records.PictureSource", None)
+    summary = train(workspace, None, tmp_path / "m")
+    assert summary["without"]["image"] == "no library for image"
+    assert "image" not in summary["modalities"]
+
+
+def test_splits_on_standard_input_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given splits that are read from standard input, then the model says which they were."""
+    digests = []
+    for number, dev in enumerate((10, 20, 20)):
+        text = write_splits(tmp_path, museum(60), dev=dev).read_bytes()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        train(FakeWorkspace(museum(60)), Path("-"), tmp_path / f"{number}", modalities=["dummy"])
+        digests.append(Model.load(tmp_path / f"{number}").training["splits_sha256"])
+    assert digests[0] != digests[1] == digests[2]
+    assert len(digests[0]) == 64
 
 
 def test_without_splits_a_tenth_is_kept_for_figures(tmp_path: Path) -> None:

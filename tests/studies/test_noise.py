@@ -49,7 +49,7 @@ def test_labels_that_confident_answers_contradict_are_found() -> None:
 def test_without_cleanlab_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     with pytest.raises(ModuleNotFoundError, match=r"cleanlab .* pip install 'museum-enrich\[study\]'"):
-        label_issues(np.array([0, 1]), np.ones((2, 2)) / 2)
+        noise_study(material(20, 10), progress=lambda *_: pytest.fail("it has begun"))
 
 
 def test_there_is_a_row_per_rate_and_way() -> None:

@@ -15,7 +15,6 @@ from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.fusion.base import PassThrough
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.model import Model
-from enrich.classifiers.model.out_of_fold import dataset_digest
 from enrich.classifiers.page import render, today
 from enrich.classifiers.tables import cell_text
 from enrich.graph.labels import class_names, group_names, record_names, told_apart
@@ -46,7 +45,7 @@ def account(
         "software": __version__,
         "creator": workspace.settings.creator,
         "profile": profile.name,
-        "data": dataset_digest(Dataset(records, model.properties)),
+        "data": Dataset(records, model.properties).digest,
         "records": len(records),
         "hidden": [*(["all known values"] if hide_known else []), *without],
         "labels": {p.name: labels.get(p.name, p.name) for p in model.properties},

@@ -21,7 +21,7 @@ from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.manifest import ModelFolderError, write_manifest
 from enrich.classifiers.model.metrics import NEVER
 from enrich.classifiers.model.model import Model
-from enrich.classifiers.model.out_of_fold import MemberSpec, dataset_digest, train_member
+from enrich.classifiers.model.out_of_fold import MemberSpec, train_member
 from tests.classifiers.museum import BASE, PLACES, PROPERTIES, dataset, museum
 
 FAST = MemberSpec(
@@ -292,8 +292,8 @@ def test_an_unknown_property_is_a_sentence(model: Model) -> None:
 
 def test_the_digest_of_a_dataset_minds_content_and_not_order() -> None:
     data = dataset(30)
-    assert dataset_digest(data) == dataset_digest(data.subset(list(range(29, -1, -1))))
-    assert dataset_digest(data) != dataset_digest(data.subset(range(29)))
+    assert data.digest == data.subset(list(range(29, -1, -1))).digest
+    assert data.digest != data.subset(range(29)).digest
 
 
 def test_the_pass_through_refuses_two() -> None:
