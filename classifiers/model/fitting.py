@@ -134,15 +134,19 @@ def _steps(view: View) -> int:
     steps = 1 if len(view.spec.members) == 1 else 4
     for member in view.spec.members:
         kind = classifier_class(member.classifier)
-        again = view.regime == "seen" or not _shared(kind)
-        folds = 0 if not again and kind.costly and view.unit == "block" else member.folds or view.spec.folds
-        steps += folds + again + 1
+        folds = 0 if _taken_whole(kind, view) else member.folds or view.spec.folds
+        steps += folds + (not _shared(kind, view)) + 1
     return steps
 
 
-def _shared(kind: type[Classifier]) -> bool:
-    """Whether all regimes share a classifier: it looks at texts or pictures alone."""
-    return kind.modality != "tabular" and kind.modality in MODALITIES
+def _shared(kind: type[Classifier], view: View) -> bool:
+    """Whether the regime takes the classifier of "seen": it looks at texts or pictures alone."""
+    return view.regime != "seen" and kind.modality != "tabular" and kind.modality in MODALITIES
+
+
+def _taken_whole(kind: type[Classifier], view: View) -> bool:
+    """Whether it takes the predictions of "seen" as well, of which whole blocks were left out there too."""
+    return _shared(kind, view) and kind.costly and view.unit == "block"
 
 
 def _without_numerals(member: MemberSpec) -> MemberSpec:
@@ -181,8 +185,8 @@ def fit_view(
     for member in spec.members:
         kind = classifier_class(member.classifier)
         fold = view.folds(member.folds or spec.folds, seed, costly=kind.costly)
-        whole = _same_classifier(kind, seen)
-        if whole is not None and kind.costly and view.unit == "block":
+        whole = seen.trained[kind.modality] if seen is not None and _shared(kind, view) else None
+        if whole is not None and _taken_whole(kind, view):
             trained = whole
         else:
             trained = train_member(
@@ -221,11 +225,6 @@ def fit_view(
         },
     )
     return Fitted(model, fused, found)
-
-
-def _same_classifier(kind: type[Classifier], seen: Fitted | None) -> Trained | None:
-    """What the regime "seen" trained, where it is shared."""
-    return seen.trained[kind.modality] if seen is not None and _shared(kind) else None
 
 
 def _check(dataset: Dataset, spec: ModelSpec) -> None:

@@ -6,7 +6,7 @@ import re
 
 from enrich.classifiers.base import Progress
 
-_STAGE = re.compile(r"(?:(?P<regime>unseen \w+): )?(?P<first>\w+)(?P<rest>.*?)(?: · (?P<part>.*))?")
+_PROPERTY = re.compile(r"((?:unseen \w+: )?\w+).*? · ")
 """`unseen block: tabular place · fold 2/5`: the properties of a fold are one step."""
 
 
@@ -16,13 +16,11 @@ class Steps:
     def __init__(self, told: Progress, total: int) -> None:
         self._told = told
         self._total = total
-        self._begun: dict[tuple[str | None, ...], None] = {}
+        self._begun: set[str] = set()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """A stage has come so far; it belongs to the step that is under way, or begins another."""
-        named = _STAGE.fullmatch(stage)
-        part = named and named["part"]
-        self._begun[(named["regime"], named["first"], part) if named and part else (stage,)] = None
+        self._begun.add(_PROPERTY.sub(r"\1 · ", stage, count=1))
         self._total = max(self._total, len(self._begun))
         whole = f", {done:,} of {total:,}" if total > 1 else ""
         self._told(f"learning {stage}{whole}", len(self._begun) - 1, self._total)
