@@ -113,8 +113,8 @@ class Museum:
         return retract(self.workspace, find(self.workspace, run).run)
 
     def cite(self, run: str) -> Citation:
-        """How to cite a run, by its IRI or the end of it: title, creator, licence, date, models, and a `text`."""
-        return cite(self.workspace, run)
+        """How to cite a run, by its IRI, its id or the beginning of that: title, creator, licence, date, models, and a `text`."""
+        return cite(self.workspace, find(self.workspace, run))
 
     def predictions(
         self,

@@ -19,12 +19,13 @@ from enrich.cli.common import (
 )
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
-from enrich.learn.measures import mean_line
+from enrich.learn.measures import evaluation_table, mean_line
 from enrich.learn.promise_check import check_promise as try_promise
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
 from enrich.learn.unfinished import parts, place_of
+from enrich.show.tables import print_table
 
 Splits = Annotated[
     Path,
@@ -258,15 +259,8 @@ def evaluate(
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
-    """The figures of an evaluation as a table."""
-    figures = ("outside", "accuracy", "macro_f1", "ece", "coverage", "precision")
-    rows = [
-        (name, by, measured["records"], *(measured.get(f) for f in figures))
-        for name, found in result["properties"].items()
-        for by, measured in found["by"].items()
-    ]
-    heads = ("property", "by", "records", "outside", "accuracy", "macro-F1", "ECE", "coverage", "precision")
-    write_table(heads, rows, f"split {result['split']}", numbers=(2, 3, 4, 5, 6, 7, 8), spare=(3, 6, 5))
+    """The figures of an evaluation as tables."""
+    print_table(evaluation_table(result))
     show_regimes(result["properties"])
     sys.stdout.write(f"mean macro-F1: {mean_line(result)}\n")
 

@@ -59,7 +59,7 @@ def show(
         raise InputError("--model and --out go with --explain")
     with open_workspace(reading=True) as workspace:
         if (run := run_meant(workspace, record)) is not None:
-            _cite(cite(workspace, run.run), run, as_json)
+            _cite(cite(workspace, run), run, as_json)
             return
         data = show_record(workspace, named_node(record))
         if explain:

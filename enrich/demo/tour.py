@@ -7,9 +7,7 @@ import io
 import math
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pyoxigraph import NamedNode
 from rich.console import Console
@@ -28,7 +26,7 @@ from enrich.errors import InputError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.loading import Manner, load_files
 from enrich.learn.evaluation import evaluate
-from enrich.learn.measures import mean_line
+from enrich.learn.measures import evaluation_table, mean_line
 from enrich.learn.training import train
 from enrich.settings.loading import load_settings
 from enrich.settings.models import DecisionSettings
@@ -38,7 +36,6 @@ from enrich.show.tables import print_table
 from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
 
-EVALUATION_HEADS = ("property", "by", "records", "accuracy", "macro-F1", "ECE", "coverage", "precision")
 QUERY = """\
 PREFIX enr:  <https://w3id.org/enrich/ns#>
 PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
@@ -124,19 +121,8 @@ def _train(out: Console, workspace: Workspace, folder: Path, progress: Progress)
     train(workspace, folder / "splits.tsv", folder / "model", progress=progress)
     result = evaluate(workspace, folder / "model", folder / "splits.tsv", "dev")
     out.print("On the held-out split, where the value is known (enrich evaluate --split dev):")
-    print_table(Table(EVALUATION_HEADS, evaluation_rows(result), numbers=(2, 3, 4, 5, 6, 7)), out)
+    print_table(evaluation_table(result), out)
     out.print(f"Mean macro-F1 on that split: {mean_line(result)}.")
-
-
-def evaluation_rows(result: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    """The figures of an evaluation by property and modality; a fusion of one modality is that modality."""
-    figures = ("accuracy", "macro_f1", "ece", "coverage", "precision")
-    return [
-        (name, by, measured["records"], *(measured.get(f) for f in figures))
-        for name, found in result["properties"].items()
-        for by, measured in found["by"].items()
-        if by != "fusion" or len(found["by"]) > 2
-    ]
 
 
 def _run(out: Console, workspace: Workspace, folder: Path, progress: Progress) -> None:

@@ -17,6 +17,7 @@ from enrich.classifiers.model.metrics import Flags
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES
+from enrich.classifiers.tables import Table
 from enrich.learn.comparison import ablation, same_records
 from enrich.learn.intervals import intervals
 from enrich.learn.member_predictions import MemberPrediction, member_predictions
@@ -198,3 +199,16 @@ def mean_line(result: Mapping[str, Any]) -> str:
         f"{line}, on the {min(counts):,} to {max(counts):,} records of a property that all of them can look at; "
         f"the fusion is {abs(ahead):.3f} {'above' if ahead >= 0 else 'below'} the best single one, {best}"
     )
+
+
+def evaluation_table(result: Mapping[str, Any]) -> Table:
+    """The figures by property and modality; the fusion of one modality is that modality, and told once."""
+    figures = ("records", "outside", "accuracy", "macro_f1", "ece", "coverage", "precision")
+    rows = [
+        (name, by, *(measured.get(figure) for figure in figures))
+        for name, found in result["properties"].items()
+        for by, measured in found["by"].items()
+        if by != FUSION or len(found["by"]) > 2
+    ]
+    heads = ("property", "by", "records", "outside", "accuracy", "macro-F1", "ECE", "coverage", "precision")
+    return Table(heads, rows, f"split {result['split']}", range(2, 9), 2, spare=(3, 6, 5))

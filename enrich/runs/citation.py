@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Term
 from enrich.ontology.terms import CREATOR_NAME, CRM, DCAT, DCT, ENR, MLS, PROV, RDF, XSD, Names, Namespace
-from enrich.runs.export.run_graphs import register
-from enrich.runs.finding import find
+from enrich.runs.export.run_graphs import by_subject, register
+from enrich.runs.register import Run
 from enrich.workspace import Workspace
 
 VOID = Namespace("http://rdfs.org/ns/void#")
@@ -59,9 +58,7 @@ class Citation:
     @classmethod
     def of(cls, quads: Iterable[Quad], names: Names, run: NamedNode) -> Citation:
         """The citation of a run, from what the register says of it (see `run_graphs.register`)."""
-        said: dict[Any, dict[NamedNode, list[Term]]] = defaultdict(lambda: defaultdict(list))
-        for quad in quads:
-            said[quad.subject][quad.predicate].append(quad.object)  # type: ignore[arg-type]
+        said: Mapping[Any, Mapping[NamedNode, list[Term]]] = by_subject(quads)
 
         def text(subject: Any, *predicates: NamedNode) -> str | None:
             return next((said[subject][p][0].value for p in predicates if said[subject][p]), None)
@@ -118,7 +115,7 @@ class Citation:
             yield Quad(NamedNode(self.dataset), predicate, Literal(str(number), datatype=XSD.integer), graph)
 
 
-def cite(workspace: Workspace, run: str) -> Citation:
-    """The citation of the run that an IRI, an id or the end of one names. Raises RunError for none or several."""
-    names, found = workspace.names, NamedNode(find(workspace, run).run)
+def cite(workspace: Workspace, run: Run) -> Citation:
+    """The citation of a run."""
+    names, found = workspace.names, NamedNode(run.run)
     return Citation.of(register(workspace.store, names, found), names, found)

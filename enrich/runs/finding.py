@@ -11,6 +11,8 @@ from enrich.workspace import Workspace
 
 SHORTEST = 4
 """Letters that name a run, at least."""
+NAMED = 5
+"""Runs that are named where a text means several."""
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
@@ -54,5 +56,6 @@ def named_by(text: str, runs: Sequence[Run], kind: str, verb: str) -> Run:
     if not found:
         hint = f" (give at least {SHORTEST} letters)" if len(text) < SHORTEST else ""
         raise RunError(f"no {kind} is called {text!r}{hint}; `{verb}` lists them")
-    names = ", ".join(f"{short_id(run.run)} ({run.state.lower()}, {run.started})" for run in found)
-    raise RunError(f"{text!r} names {len(found)} {kind}s: {names}; give more of it")
+    names = [f"{short_id(run.run)} ({run.state.lower()}, {run.started})" for run in found[:NAMED]]
+    more = ["…"] if len(found) > NAMED else []
+    raise RunError(f"{text!r} names {len(found)} {kind}s: {', '.join(names + more)}; give more of it")

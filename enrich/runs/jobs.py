@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def last_success(store: Store, names: Names) -> datetime | None:
 
 
 def find_job(workspace: Workspace, text: str) -> RequestedRun:
-    """The job that an id, the end of one, or its run's IRI names. Raises RunError for none or several."""
+    """The job that an id, the beginning of one, or its run's IRI names. Raises RunError for none or several."""
     known = {k.run.run: k for k in requested_runs(Register(workspace.store, workspace.names).runs())}
     return known[named_by(text, [k.run for k in known.values()], "job", "enrich jobs").run]
 
@@ -113,17 +113,14 @@ def describe(workspace: Workspace, known: RequestedRun) -> Job:
     gaps = plan.gaps() if standing.planned else None
     job = _job(job_id, known, "failed" if standing.failure else "running", gaps, counts)
     rate, remaining = _speed(known, gaps, counts, Register(store, names).clock())
-    return Job(
-        **{
-            **asdict(job),
-            "request": known.request,
-            "batches_left": standing.pending,
-            "holds_turn": current_lease(store, names).run == known.iri,
-            "paused": standing.paused,
-            "reason": standing.failure,
-            "per_second": rate,
-            "remaining_seconds": remaining,
-        }
+    return replace(
+        job,
+        batches_left=standing.pending,
+        holds_turn=current_lease(store, names).run == known.iri,
+        paused=standing.paused,
+        reason=standing.failure,
+        per_second=rate,
+        remaining_seconds=remaining,
     )
 
 

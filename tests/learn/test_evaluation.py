@@ -20,7 +20,7 @@ from enrich.classifiers.model.model import Member, Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
-from enrich.learn.measures import hidden, measure
+from enrich.learn.measures import evaluation_table, hidden, measure
 from tests.classifiers.museum import BASE, PROPERTIES, dataset, museum
 from tests.learn.test_training import FAST, FakeWorkspace, write_splits
 
@@ -54,6 +54,24 @@ def test_the_fields_are_those_of_the_contract(model: Path, splits: Path) -> None
             assert {"accuracy", "macro_f1", "ece", "coverage", "precision"} <= set(figures)
     means = [said["by"]["fusion"]["macro_f1"] for said in result["properties"].values()]
     assert result["mean_macro_f1"] == pytest.approx({"tabular": np.mean(means), "fusion": np.mean(means)})
+
+
+def test_the_fusion_of_one_modality_is_told_as_that_modality() -> None:
+    """Given figures of one modality and of its fusion, which are the same, then they are one row; those of two
+    modalities and of their fusion are three."""
+    figures = {"records": 9, "outside": 0, "accuracy": 0.5}
+    properties = {
+        "place": {"by": dict.fromkeys(("text", "fusion"), figures)},
+        "time": {"by": dict.fromkeys(("text", "tabular", "fusion"), figures)},
+    }
+    told = evaluation_table({"split": "dev", "properties": properties})
+    assert [row[:2] for row in told.rows] == [
+        ("place", "text"),
+        ("time", "text"),
+        ("time", "tabular"),
+        ("time", "fusion"),
+    ]
+    assert {len(row) for row in told.rows} == {len(told.columns)}
 
 
 def test_hiding_more_makes_it_harder(model: Path, splits: Path) -> None:

@@ -161,6 +161,15 @@ class TestShortIds:
         with pytest.raises(RunError, match=r"names 2 runs: abc789 \(open, .*\), 0123ab \(open, .*give more"):
             find(workspace, "2026-01-02T")
 
+    def test_of_many_five_are_named(self, workspace: Workspace) -> None:
+        for number in range(6):
+            run_id = f"2025-01-0{number + 1}T00-00-00Z-feed0{number}"
+            opened(Register(workspace.store, workspace.names), run_id=run_id)
+        with pytest.raises(RunError, match="names 6 runs: ") as told:
+            find(workspace, "2025")
+        assert str(told.value).count("(open, ") == 5
+        assert "…; give more of it" in str(told.value)
+
     @pytest.mark.parametrize("text", ["", "a", "abc", "/abc"])
     def test_too_few_letters_name_none(self, workspace: Workspace, text: str) -> None:
         with pytest.raises(RunError, match="no run is called"):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pyoxigraph import NamedNode, Quad, RdfFormat, parse
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
-from enrich.graph.stores.base import Store
+from enrich.graph.stores.base import Store, Term
 from enrich.ontology.terms import ENR, Names, values_block
 
-Form = Literal["trig", "nq", "silknow"]
+Described = dict[NamedNode, dict[NamedNode, list[Term]]]
+"""What is said: by subject, then by predicate."""
 KEPT_HERE = (ENR.request,)
 """What the register says for the service alone: a request names folders of this machine."""
 
@@ -86,3 +89,12 @@ def shard(store: Store, graph: NamedNode) -> list[Quad]:
     store.dump(buffer, graph)
     triples = parse(buffer.getvalue(), format=RdfFormat.N_TRIPLES)
     return sorted((Quad(t.subject, t.predicate, t.object, graph) for t in triples), key=str)
+
+
+def by_subject(quads: Iterable[Quad]) -> Described:
+    """What some quads say of IRIs."""
+    described: Described = defaultdict(lambda: defaultdict(list))
+    for quad in quads:
+        if isinstance(quad.subject, NamedNode) and isinstance(quad.object, (NamedNode, Literal)):
+            described[quad.subject][quad.predicate].append(quad.object)
+    return described

@@ -8,7 +8,6 @@ The activity is the prediction itself, so all that our own pattern says of it ca
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
@@ -16,13 +15,11 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.terms import CRM, DCT, ECRM, ENR, MLS, PROV, RDF, SILK, XSD, Names
-from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
+from enrich.runs.export.run_graphs import Described, ExportReport, by_subject, register, shard, shards
 from enrich.runs.superseded import superseded
 
 PREDICTIONS = NamedNode("http://data.silknow.org/predictions")
 """The graph in which the explorer looks for predictions."""
-
-_Described = dict[NamedNode, dict[NamedNode, list[Term]]]
 
 
 def statements(store: Store, names: Names, run: NamedNode, report: ExportReport) -> Iterator[Quad]:
@@ -31,7 +28,7 @@ def statements(store: Store, names: Names, run: NamedNode, report: ExportReport)
     Left out are answers to whose gaps a newer active run has one or a curator turned down, abstentions and
     failures, and all but the surest value of a property of a node (the first shard that has one wins).
     """
-    about = _by_subject(register(store, names, run))
+    about = by_subject(register(store, names, run))
     time = (about[run].get(PROV.endedAtTime) or about[run][PROV.startedAtTime])[0]
     agent, description = _agent(names, run, about)
     yield Quad(agent, RDF.type, PROV.SoftwareAgent, PREDICTIONS)
@@ -40,22 +37,14 @@ def statements(store: Store, names: Names, run: NamedNode, report: ExportReport)
     older = {answer.prediction for answer in superseded(store, names, run=run)}
     for graph in shards(store, names, run):
         report.graphs += 1
-        described = _by_subject(shard(store, graph))
+        described = by_subject(shard(store, graph))
         dropped = older, _turned_down(store, names, graph)
         for prediction in _chosen(described, dropped, taken, report):
             report.written += 1
             yield from _statement(names, prediction, described, time, agent)
 
 
-def _by_subject(quads: Sequence[Quad]) -> _Described:
-    described: _Described = defaultdict(lambda: defaultdict(list))
-    for quad in quads:
-        if isinstance(quad.subject, NamedNode) and isinstance(quad.object, (NamedNode, Literal)):
-            described[quad.subject][quad.predicate].append(quad.object)
-    return described
-
-
-def _agent(names: Names, run: NamedNode, about: _Described) -> tuple[NamedNode, str]:
+def _agent(names: Names, run: NamedNode, about: Described) -> tuple[NamedNode, str]:
     """The agent of a run: its software with its models, and the sentences that describe them."""
     models = sorted(
         (m for m in about[run][PROV.used] if isinstance(m, NamedNode) and MLS.Model in about[m][RDF.type]),
@@ -95,7 +84,7 @@ def _turned_down(store: Store, names: Names, graph: NamedNode) -> set[NamedNode]
 
 
 def _chosen(
-    described: _Described,
+    described: Described,
     dropped: tuple[set[NamedNode], set[NamedNode]],
     taken: set[tuple[str, str]],
     report: ExportReport,
@@ -132,7 +121,7 @@ def _leave_out(report: ExportReport, why: str) -> None:
 
 
 def _statement(
-    names: Names, prediction: NamedNode, described: _Described, time: Term, agent: NamedNode
+    names: Names, prediction: NamedNode, described: Described, time: Term, agent: NamedNode
 ) -> Iterator[Quad]:
     said = described[prediction]
     statement = names.mint("statement", prediction)
@@ -160,7 +149,7 @@ def _object(said: Mapping[NamedNode, Sequence[Term]]) -> Term:
     return said[CRM.P141_assigned][0] if backwards else answer
 
 
-def _evidence(prediction: NamedNode, described: _Described) -> Term:
+def _evidence(prediction: NamedNode, described: Described) -> Term:
     """The one thing that the explorer shows as evidence: the picture that speaks loudest for the value,
     or else the record."""
     said = described[prediction]
