@@ -8,35 +8,24 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from enrich.cli import main
-from enrich.demo.museum import write_museum
 from enrich.ontology.queries import query_names
 
-RECORDS = 120
 WIDTHS = (60, 80, 160)
 Screen = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A museum with a model of class priors in the place that enrich.toml names, and a run."""
-    folder = tmp_path_factory.mktemp("museum")
-    write_museum(folder, RECORDS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("ENRICH_TRAIN__MODALITIES", "dummy")
-        patch.setenv("ENRICH_DECISION__THRESHOLDS", '{"place": 0.0, "material": 0.0}')
-        assert main(["init", ".", "--profile", "linked-art"]) == 0
-        assert main(["load", "records.nq", "vocabulary.nq"]) == 0
-        assert main(["train", "--splits", "splits.tsv"]) == 0
-        assert main(["run"]) == 0
-        yield folder
+def folder(folder: Path) -> Path:
+    """A museum with a run."""
+    assert main(["run"]) == 0
+    return folder
 
 
 @pytest.fixture

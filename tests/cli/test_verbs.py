@@ -18,30 +18,15 @@ import pytest
 from enrich.answering.batch_work import do_batch
 from enrich.answering.context import Context
 from enrich.cli import main
-from enrich.demo.museum import BASE, write_museum
+from enrich.demo.museum import BASE
 from enrich.demo.objects import PROPERTIES, made_objects
+from tests.cli.conftest import RECORDS
 
-RECORDS = 120
 PREDICTIONS = ["record", "node", "property", "predicate", "value", "confidence", "state", "run", "prediction"]
 CANDIDATES = ["record", "property", "rank", "value", "probability", "outcome", "run"]
 MISSING = Counter(name for made in made_objects(RECORDS) for name in made.missing)
 
 Enrich = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A loaded museum with a model of class priors."""
-    folder = tmp_path_factory.mktemp("museum")
-    write_museum(folder, RECORDS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("ENRICH_TRAIN__MODALITIES", "dummy")
-        patch.setenv("ENRICH_DECISION__THRESHOLDS", '{"place": 0.0, "material": 0.0}')
-        assert main(["init", ".", "--profile", "linked-art"]) == 0
-        assert main(["load", "records.nq", "vocabulary.nq"]) == 0
-        assert main(["train", "--splits", "splits.tsv", "--model", "model"]) == 0
-        yield folder
 
 
 @pytest.fixture

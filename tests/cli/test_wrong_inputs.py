@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import pyoxigraph as ox
 import pytest
 
 from enrich.cli import main
-from enrich.demo.museum import BASE, write_museum
+from enrich.demo.museum import BASE
 from enrich.demo.objects import made_objects
+from tests.cli.conftest import RECORDS
 
-RECORD = next(f"{BASE}object/{made.id}" for made in made_objects(120) if "place" in made.missing)
+RECORD = next(f"{BASE}object/{made.id}" for made in made_objects(RECORDS) if "place" in made.missing)
 OWN = "https://data.example.org/enrich/graph/runs"
 CRM = "http://www.cidoc-crm.org/cidoc-crm/"
 OTHER_PROFILE = """title = "Colours"
@@ -65,28 +65,18 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A loaded museum with a model of class priors, a run, and files that are wrong in their own ways."""
-    folder = tmp_path_factory.mktemp("museum")
-    write_museum(folder, 120)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("ENRICH_CONFIG", raising=False)
-        patch.setenv("ENRICH_TRAIN__MODALITIES", "dummy")
-        patch.setenv("ENRICH_DECISION__THRESHOLDS", '{"place": 0.0}')
-        assert main(["init", ".", "--profile", "linked-art"]) == 0
-        assert main(["load", "records.nq", "vocabulary.nq"]) == 0
-        assert main(["train", "--splits", "splits.tsv", "--model", "model"]) == 0
-        assert main(["run", "--model", "model", "--property", "place"]) == 0
-        for name, text in FILES.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-        assert main(["load", "other.nq"]) == 0
-        (folder / "latin.rq").write_bytes(b"SELECT ?s { ?s ?p 'caf\xe9' }")
-        (folder / "cut.nt.gz").write_bytes(gzip.compress(b"<urn:a> <urn:b> <urn:c> .\n" * 99)[:-20])
-        shutil.copytree("model", "altered")
-        (folder / "altered" / "labels.json").write_text("{}")
-        yield folder
+def museum(folder: Path) -> Path:
+    """A museum with a run, and files that are wrong in their own ways."""
+    assert main(["run", "--model", "model", "--property", "place"]) == 0
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    assert main(["load", "other.nq"]) == 0
+    (folder / "latin.rq").write_bytes(b"SELECT ?s { ?s ?p 'caf\xe9' }")
+    (folder / "cut.nt.gz").write_bytes(gzip.compress(b"<urn:a> <urn:b> <urn:c> .\n" * 99)[:-20])
+    shutil.copytree("model", "altered")
+    (folder / "altered" / "labels.json").write_text("{}")
+    return folder
 
 
 def state(folder: Path) -> tuple[dict[str, str], int]:
