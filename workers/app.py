@@ -23,7 +23,7 @@ from enrich.workers.broker import Broker
 from enrich.workers.context import WorkerContext
 from enrich.workers.logs import be_careful, configure, log, say_at_once
 from enrich.workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
-from enrich.workers.tasks import ProcessContext, register_tasks
+from enrich.workers.tasks import ProcessContext, ask_to_tidy, broker_may_fail, register_tasks
 from enrich.workers.threads import use_threads
 
 TARGET = "enrich_target"
@@ -165,6 +165,8 @@ def _receivers(app: MuseumApp, settings: Settings, threads: int) -> Iterator[Non
         use_threads(threads)
         configure()
         process.begin_process()
+        with broker_may_fail("ask to tidy"):
+            ask_to_tidy(app.enrich_broker)
 
     def ready(sender: Any = None, **_: Any) -> None:
         log.info("worker ready", queues=sorted(queue.name for queue in sender.task_consumer.queues))

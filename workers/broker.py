@@ -108,6 +108,19 @@ class Broker:
         """Let the next caller of `once_in` be the first again."""
         self.redis.delete(self.key("once", name))
 
+    def ask_later(self, name: str, seconds: float) -> None:
+        """Ask for something to be done when so many seconds have passed; asking again puts it off."""
+        with self.redis.pipeline() as pipe:
+            pipe.set(self.key("asked", name), "1")
+            pipe.set(self.key("wait", name), "1", px=max(1, int(seconds * 1000)))
+            pipe.execute()
+
+    def is_due(self, name: str) -> bool:
+        """Whether what was asked for is to be done now; True for one caller."""
+        return not self.redis.exists(self.key("wait", name)) and bool(
+            self.redis.delete(self.key("asked", name))
+        )
+
     def differs(self, name: str, value: str) -> bool:
         """Whether a value is another than the last one given; it is kept for a week."""
         return bool(self.redis.set(self.key(name), value, ex=7 * 86_400, get=True) != value)

@@ -14,7 +14,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
-from enrich.answering.batch_work import do_batch
+from enrich.answering.batch_work import DONE, GONE, WAITING, do_batch
 from enrich.answering.finalize import tidy
 from enrich.answering.models import Models
 from enrich.answering.planner import make_plan
@@ -26,6 +26,7 @@ from enrich.runs.blackout import zone
 from enrich.runs.request import NIGHTLY, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.workers import metrics
+from enrich.workers.broker import Broker
 from enrich.workers.config import CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY, soft_limit
 from enrich.workers.context import WorkerContext
 from enrich.workers.logs import about, log
@@ -38,6 +39,8 @@ PLANNING_SHARE = 0.8
 """The share of a task's time that a planner takes before it lets another go on."""
 TIDY_SECONDS = 15.0
 """So long after the death of a process that tidied another one may."""
+TIDY_AFTER = 10.0
+"""So long after a batch broke off, or a process came in the place of another, the store is tidied if no run does it."""
 IDLE_PLANNERS = 2
 """So many planners in a row that found nothing to note stop the run."""
 
@@ -156,6 +159,9 @@ def run_batch(context: WorkerContext, messages: Messages, run: NamedNode, name: 
             metrics.BATCHES.labels(outcome).inc()
             metrics.BATCH_SECONDS.observe(seconds)
             log.info("batch", outcome=outcome, seconds=round(seconds, 3))
+        if outcome not in (DONE, GONE, WAITING):
+            with broker_may_fail("ask to tidy"):
+                ask_to_tidy(context.broker)
         if outcome != "error":
             _go_on(context, messages, run)
     return outcome
@@ -209,10 +215,10 @@ def run_reconcile(context: WorkerContext, messages: Messages) -> str:
     try:
         found = reconcile(context, messages)
         while found.finalized:
-            with context.broker.lock("tidy", TIDY_SECONDS, renewed=True) as held:
-                if held:
-                    tidy(context)
+            _tidy(context)
             found = reconcile(context, messages)
+        if found.holder is None and context.broker.is_due("tidy"):
+            _tidy(context)
     except StoreUnavailable as error:
         metrics.FAILURES.labels("store").inc()
         log.warning("the store does not answer", reason=str(error))
@@ -224,6 +230,17 @@ def run_reconcile(context: WorkerContext, messages: Messages) -> str:
         metrics.FAILURES.labels(type(error).__name__).inc()
         log.error("the open runs could not be reconciled", reason=str(error))
     return found.holder or "nobody"
+
+
+def ask_to_tidy(broker: Broker) -> None:
+    """Have the store tidied in a while: something may have been written for a run that had ended."""
+    broker.ask_later("tidy", TIDY_AFTER)
+
+
+def _tidy(context: WorkerContext) -> None:
+    with context.broker.lock("tidy", TIDY_SECONDS, renewed=True) as held:
+        if held:
+            tidy(context)
 
 
 def run_nightly(context: WorkerContext, messages: Messages) -> str:

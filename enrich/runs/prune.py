@@ -3,7 +3,7 @@
 The register keeps the runs with their counts, and says how many answers were pruned and when. Until it is
 pruned an answer comes back when the newer run is retracted. A shard that is superseded whole is dropped; of
 one that is in part the rest is written to a new graph, which the register names in the old one's place in one
-update, unless a run that superseded it was retracted meanwhile. What a crash leaves unnamed is dropped by the next run.
+update, unless a run that superseded it was retracted meanwhile. What a crash leaves unnamed is dropped by the next run, or by a worker within seconds.
 """
 
 from __future__ import annotations

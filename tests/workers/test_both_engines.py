@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pyoxigraph import NamedNode
 
 from tests.workers import museum as m
 from tests.workers.http_proxy import LOSE, TWICE, store_proxy
@@ -127,6 +128,22 @@ def test_a_worker_stopped_for_longer_than_its_messages_wait(museum: Museum) -> N
     time.sleep(8)
     os.killpg(stopped.pid, signal.SIGCONT)
     museum.wait_for_job(job)
+    museum.check()
+
+
+def test_what_a_killed_process_wrote_for_a_run_that_had_ended_is_dropped(museum: Museum) -> None:
+    """Given a run that has ended and a graph that a late process wrote for it, when that process is killed, then the
+    graph is dropped though no other run follows."""
+    worker = museum.worker(1)
+    museum.wait_for_job(museum.json("queue", "--model", "model")["job"])
+    run = next(g for g in museum.store().graphs() if "/graph/run/" in g.value).value.rpartition("/")[0]
+    museum.store().write_graph(
+        NamedNode(f"{run}/late"), b"<https://m.example/a> <https://m.example/b> <https://m.example/c> ."
+    )
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    assert children
     museum.check()
 
 

@@ -38,6 +38,12 @@ def test_locks_expire_and_flights_are_counted(redis_url: str) -> None:
         assert again
     assert broker.once_in("b", 0.2)
     assert not broker.once_in("b", 0.2)
+    assert not broker.is_due("c"), "nobody asked"
+    broker.ask_later("c", 0.2)
+    assert not broker.is_due("c")
+    time.sleep(0.3)
+    assert broker.is_due("c")
+    assert not broker.is_due("c"), "one does it"
     flight = InFlight(broker, "run")
     assert flight.claim("0")
     assert not flight.claim("0")
