@@ -93,7 +93,7 @@ def batcher_of(workspace: Workspace, model: Model) -> Batcher:
     """What answers batches of a model's properties, as a run that begins now would."""
     names = tuple(p.name for p in model.properties)
     answers = ExistingAnswers(workspace.store, workspace.names, model.digest)
-    return Batcher(workspace, model, names, answers, Reviews.read(workspace.store, workspace.names))
+    return Batcher(workspace, model, names, answers, Reviews.read(workspace.store, workspace.names, ()))
 
 
 def written_quads(workspace: Workspace, model: Model) -> tuple[list[Quad], Counter[str]]:

@@ -23,6 +23,7 @@ from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.request import NIGHTLY, OF_A_NIGHT, withdraw_empty
+from enrich.runs.reviews import REVIEWERS_CLOCKS, moment
 from enrich.runs.shards import (
     HeldAnswer,
     counts_of,
@@ -104,7 +105,8 @@ def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | Non
     began = context.register.get(run).started
     others = context.register.ended_since(began)
     reviews = context.reviews(work, anew=True)
-    if not changed and not others and not reviews.of:
+    reviewed = reviews.changed_since(moment(began) - REVIEWERS_CLOCKS)
+    if not changed and not others and not reviewed:
         return True
     answers = ExistingAnswers(context.store, context.names, work.request.digest, run)
     for shard in sorted(work.checked):

@@ -7,7 +7,6 @@ have changed since the model's answers were last compared with their inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import timedelta
 from itertools import islice
 
 from pyoxigraph import NamedNode
@@ -17,10 +16,8 @@ from enrich.graph.gaps import GapRow, scan
 from enrich.graph.where import records_where
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
 from enrich.runs.request import requested_runs
-from enrich.runs.reviews import moment
+from enrich.runs.reviews import REVIEWERS_CLOCKS, moment
 
-REVIEWERS_CLOCKS = timedelta(days=1)
-"""How much later than the store's clock that of a curator's tool may be."""
 CHUNK = 200
 """Records read at a time to see which of their gaps are open."""
 

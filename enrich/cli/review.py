@@ -249,7 +249,7 @@ def import_table(
 def rebuild(as_json: Json = False) -> None:
     """Make the graphs `verdicts` and `accepted` anew from the reviews, such as after a backup was loaded."""
     with open_workspace() as workspace, Bars("reviews") as bars:
-        count = VerdictGraphs(workspace).rebuild(bars)
+        count = VerdictGraphs(workspace.store, workspace.names, workspace.profile.many_valued).rebuild(bars)
     if as_json:
         write_json({"reviews": count})
     else:

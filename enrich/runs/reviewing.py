@@ -15,6 +15,7 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 from enrich.classifiers.base import Progress, no_progress
 from enrich.errors import InputError, ValidationError
 from enrich.graph.records import Subject
+from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.ontology.profiles import PropertyProfile
 from enrich.ontology.terms import (
     CRM,
@@ -23,6 +24,7 @@ from enrich.ontology.terms import (
     RDF,
     RDFS,
     XSD,
+    OntologyError,
     Term,
     class_name,
     class_term,
@@ -30,7 +32,7 @@ from enrich.ontology.terms import (
     named_node,
     values_block,
 )
-from enrich.runs.provenance import decimal, statement_of
+from enrich.runs.provenance import Statement, decimal, statement_of
 from enrich.runs.reviews import Gap, Review, Verdict, read_reviews, verdicts
 from enrich.runs.validation import Triple, shapes
 from enrich.runs.verdicts import AT_ONCE, VerdictGraphs
@@ -102,7 +104,9 @@ class Reviewer:
         if not curator.strip():
             raise InputError("a review needs the name of its curator: say --by NAME")
         self.workspace, self.store, self.names = workspace, workspace.store, workspace.names
-        self.graphs = VerdictGraphs(workspace)
+        self.many = workspace.profile.many_valued
+        self.graphs = VerdictGraphs(self.store, self.names, self.many)
+        self._in_graph: dict[NamedNode, bool] = {}
         slug = quote("-".join(curator.lower().split()), safe="")
         self.curator = named_node(curator if is_iri(curator) else f"{self.names.base}curator/{slug}")
         self._label = None if is_iri(curator) else Literal(" ".join(curator.split()))
@@ -128,39 +132,45 @@ class Reviewer:
 
     def withdraw(self, named: NamedNode, now: datetime, *, dry_run: bool = False) -> Reviewed:
         """Take back one review, or all of a batch. Raises InputError when there is none of this IRI."""
-        rows = list(self.store.select(
-            f"SELECT ?review ?p ?record ?name ?to ?predicate WHERE {{ GRAPH {self.names.reviews} {{ "
-            f"{{ BIND({named} AS ?review) ?review {ENR.reviews} ?p }} UNION {{ ?review {ENR.reviewedWith} {named} ; {ENR.reviews} ?p }} "
-            f"?review {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P140_assigned_attribute_to} ?to ; "
-            f"{CRM.P177_assigned_property_of_type} ?predicate FILTER NOT EXISTS {{ ?review {ENR.withdraws} ?other }} }} }}"
-        ))  # fmt: skip
+        is_review = self.store.ask(
+            f"ASK {{ GRAPH {self.names.reviews} {{ {named} {ENR.decision} ?decision }} }}"
+        )
+        which = values_block(["review"], [[named]]) if is_review else f"?review {ENR.reviewedWith} {named} ."
+        query = (
+            f"SELECT ?review ?p ?record ?name ?to ?predicate ?gone WHERE {{ GRAPH {self.names.reviews} {{ {which} "
+            f"?review {ENR.reviews} ?p ; {ENR.about} ?record ; {ENR.propertyName} ?name ; "
+            f"{CRM.P140_assigned_attribute_to} ?to ; {CRM.P177_assigned_property_of_type} ?predicate . "
+            f"FILTER NOT EXISTS {{ ?review {ENR.withdraws} ?other }} "
+            f"OPTIONAL {{ ?gone {ENR.withdraws} ?review }} {PAGE_TOKEN}\n }} }}"
+        )
+        rows = list(self.store.select_by_key(query, "review"))
         if not rows:
             raise InputError(f"no review or batch is called {named.value}; enrich review list has them")
         done = Reviewed(self.names.mint("review-batch", self.curator, now.isoformat(), named))
-        records = {row[2]: None for row in rows if isinstance(row[2], NamedNode)}
-        gone = {r.withdraws for r in read_reviews(self.store, self.names, records) if r.withdraws}
-        made: list[Review] = []
-        triples: list[Triple] = []
-        for review, prediction, record, name, to, predicate in rows:
-            if not isinstance(review, NamedNode) or record is None or name is None:
-                continue
-            if review.value in gone:
-                done.unchanged += 1
-                continue
-            iri = self.names.mint("review", review, "Withdrawn", self.curator, now.isoformat())
-            made.append(Review(iri.value, record.value, name.value, "Withdrawn", now, withdraws=review.value))
-            triples += [
-                *self._said(iri, done.batch, "Withdrawn", now),
-                (str(iri), str(ENR.reviews), str(prediction)),
-                (str(iri), str(ENR.about), str(record)),
-                (str(iri), str(ENR.propertyName), str(name)),
-                (str(iri), str(CRM.P140_assigned_attribute_to), str(to)),
-                (str(iri), str(CRM.P177_assigned_property_of_type), str(predicate)),
-                (str(iri), str(ENR.withdraws), str(review)),
-            ]
-            done.written.append(iri)
-        if not dry_run:
-            self.graphs.append(made, triples)
+        done.unchanged = sum(row[-1] is not None for row in rows)
+        left = [row for row in rows if row[-1] is None]
+        for start in range(0, len(left), AT_ONCE):
+            made: list[Review] = []
+            triples: list[Triple] = []
+            for review, prediction, record, name, to, predicate, _ in left[start : start + AT_ONCE]:
+                if not isinstance(review, NamedNode) or record is None or name is None:
+                    continue
+                iri = self.names.mint("review", review, "Withdrawn", self.curator, now.isoformat())
+                made.append(
+                    Review(iri.value, record.value, name.value, "Withdrawn", now, withdraws=review.value)
+                )
+                triples += [
+                    *self._said(iri, done.batch, "Withdrawn", now),
+                    (str(iri), str(ENR.reviews), str(prediction)),
+                    (str(iri), str(ENR.about), str(record)),
+                    (str(iri), str(ENR.propertyName), str(name)),
+                    (str(iri), str(CRM.P140_assigned_attribute_to), str(to)),
+                    (str(iri), str(CRM.P177_assigned_property_of_type), str(predicate)),
+                    (str(iri), str(ENR.withdraws), str(review)),
+                ]
+                done.written.append(iri)
+            if not dry_run:
+                self.graphs.append(made, triples)
         return done
 
     def _write(
@@ -169,13 +179,14 @@ class Reviewer:
         predicted = self._predicted([j.prediction for j, _ in judgements])
         records = list(dict.fromkeys(p.record for p in predicted.values()))
         subjects = {s.iri: s for s in self.workspace.reader.read(records)} if records else {}
-        standing = verdicts(read_reviews(self.store, self.names, records), self.workspace.profile.many_valued)
+        before = read_reviews(self.store, self.names, records)
         made: list[Review] = []
         triples: list[Triple] = []
         for judgement, now in judgements:
             try:
-                found = self._judged(judgement, predicted, subjects, standing, now, done)
-            except (InputError, ValidationError) as error:
+                standing = verdicts([*before, *made], self.many)
+                found = self._judged(judgement, predicted, subjects, standing, now, done.batch)
+            except (InputError, OntologyError, ValidationError) as error:
                 done.refused.append(Refused(judgement.prediction, str(error)))
                 continue
             if found is None:
@@ -185,8 +196,19 @@ class Reviewer:
             triples += said
             made.append(review)
             done.written.append(NamedNode(review.iri))
+        done.overruled += self._overruled(before, made)
         if not dry_run:
             self.graphs.append(made, triples)
+
+    def _overruled(self, before: Sequence[Review], made: Sequence[Review]) -> Iterator[Overruled]:
+        """Which verdicts of others no longer stand."""
+        by = {review.iri: review.curator for review in before}
+        after = verdicts([*before, *made], self.many)
+        for gap, values in verdicts(before, self.many).items():
+            for value, verdict in values.items():
+                now = after[gap][value]
+                if now.decision != verdict.decision and by[verdict.review] != self.curator.value:
+                    yield Overruled(*gap, value, verdict.decision)
 
     def _judged(
         self,
@@ -195,7 +217,7 @@ class Reviewer:
         subjects: Mapping[NamedNode, Subject],
         standing: Mapping[Gap, Mapping[str, Verdict]],
         now: datetime,
-        done: Reviewed,
+        batch: NamedNode,
     ) -> tuple[Review, list[Triple]] | None:
         """The review and its triples; None when the value stands so already."""
         about = predicted.get(judgement.prediction)
@@ -203,7 +225,7 @@ class Reviewer:
             raise InputError("no run has this prediction, or it was taken back")
         if about.state != "Active":
             raise InputError(f"its run is {about.state.lower()}: only what is current is reviewed")
-        prop = self._property(about.property)
+        prop = self.workspace.profile.property(about.property)
         subject = subjects[about.record]
         if subject.problem is not None:
             raise InputError(f"{about.record.value}: {subject.problem}")
@@ -211,13 +233,15 @@ class Reviewer:
         gap = (about.record.value, about.property)
         if _stands(standing.get(gap, {}), judgement.decision, value, instead):
             return None
-        self._note_overruled(standing.get(gap, {}), gap, judgement, instead or value, done)
         iri = self.names.mint(
             "review", judgement.prediction, judgement.decision, value, self.curator, now.isoformat()
         )
         statement = statement_of(self.names, str(iri), subject, prop, str(class_term(value)))
+        states = ""
+        if judgement.decision in ("Accepted", "Corrected"):
+            states = _statement(statement, prop)
         triples = [
-            *self._said(iri, done.batch, judgement.decision, now),
+            *self._said(iri, batch, judgement.decision, now),
             (str(iri), str(ENR.reviews), str(judgement.prediction)),
             (str(iri), str(ENR.about), str(about.record)),
             (str(iri), str(ENR.propertyName), str(Literal(prop.name))),
@@ -225,11 +249,14 @@ class Reviewer:
             (str(iri), str(CRM.P177_assigned_property_of_type), str(prop.predicate.predicate)),
             (str(iri), str(CRM.P141_assigned), str(statement.assigned)),
             (str(iri), str(ENR.answers), str(class_term(value))),
+            *([(str(iri), str(ENR.states), str(Literal(states)))] if states else []),
             *_told(iri, judgement, instead),
         ]
         self._check(triples)
-        review = Review(iri.value, *gap, judgement.decision, now, value, instead)
-        return review, triples
+        made = Review(
+            iri.value, *gap, judgement.decision, now, value, instead, None, self.curator.value, states
+        )
+        return made, triples
 
     def _values(
         self, judgement: Judgement, about: _Predicted, prop: PropertyProfile
@@ -239,6 +266,8 @@ class Reviewer:
             raise InputError(f"{judgement.decision!r} is no decision; there are: {', '.join(DECISIONS)}")
         if judgement.objection is not None and judgement.objection not in OBJECTIONS:
             raise InputError(f"{judgement.objection!r} is no objection; there are: {', '.join(OBJECTIONS)}")
+        if judgement.objection is not None and judgement.decision == "Accepted":
+            raise InputError("an objection goes with reject, correct or undecided")
         if judgement.decision != "Corrected":
             if about.value is None:
                 raise InputError("it abstained: there is no value to judge; correct it with the right one")
@@ -250,27 +279,20 @@ class Reviewer:
             raise InputError("the right value is what was predicted: accept it")
         if self.workspace.reader.classes[prop.name].of_term(judgement.value) is None:
             raise InputError(f"{value} is no value of {prop.name}")
-        term = judgement.value
-        if isinstance(term, NamedNode) and not self.store.ask(
-            f"ASK {{ {{ GRAPH ?g {{ {term} ?p ?o }} }} UNION {{ GRAPH ?h {{ ?s ?q {term} }} }} UNION {{ {term} ?p ?o }} }}"
-        ):
+        if isinstance(judgement.value, NamedNode) and not self._known(judgement.value):
             raise InputError(
                 f"{value} is not in the graph: load the vocabulary that has it, or see its spelling"
             )
         return value, about.value
 
-    def _property(self, name: str) -> PropertyProfile:
-        found = next((p for p in self.workspace.profile.properties if p.name == name), None)
-        if found is None:
-            raise InputError(f"the profile {self.workspace.profile.name} has no property {name!r}")
-        return found
-
-    def _note_overruled(
-        self, standing: Mapping[str, Verdict], gap: Gap, judgement: Judgement, value: str, done: Reviewed
-    ) -> None:
-        before = standing.get(value)
-        if before is not None and before.decision != judgement.decision:
-            done.overruled.append(Overruled(*gap, value, before.decision))
+    def _known(self, value: NamedNode) -> bool:
+        """Whether the facts or a vocabulary speak of a value."""
+        if value not in self._in_graph:
+            said = f"{{ {{ {value} ?p ?o }} UNION {{ ?s ?q {value} }} }}"
+            self._in_graph[value] = any(
+                self.store.ask(f"ASK {source} WHERE {said}") for source in self.workspace.reader.vocabulary
+            )
+        return self._in_graph[value]
 
     def _predicted(self, predictions: Sequence[NamedNode]) -> dict[NamedNode, _Predicted]:
         query = (
@@ -314,6 +336,12 @@ def _stands(standing: Mapping[str, Verdict], decision: str, value: str, instead:
         return value in standing and standing[value].decision == decision
     turned_down = instead is None or (instead in standing and standing[instead].put_in == value)
     return turned_down and value in standing and standing[value].decision == "Accepted"
+
+
+def _statement(statement: Statement, prop: PropertyProfile) -> str:
+    """A statement as N-Triples, with what is said of nodes of ours in it."""
+    first = (statement.node, str(prop.predicate.predicate), str(statement.assigned))
+    return "".join(f"{s} {p} {o} .\n" for s, p, o in (first, *statement.around))
 
 
 def _told(iri: NamedNode, judgement: Judgement, instead: str | None) -> Iterator[Triple]:

@@ -6,15 +6,15 @@ says the same meets the same verdict. Of the reviews of a value the latest that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import PAGE_TOKEN, Store
-from enrich.ontology.terms import CRM, ENR, PROV, Names, class_name, values_block
+from enrich.ontology.terms import CRM, ENR, PROV, Names, Term, class_name, values_block
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -32,10 +32,15 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+REVIEWERS_CLOCKS = timedelta(days=1)
+"""How much earlier than the store's clock that of a curator's tool may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
     """One decision. `value` is what it speaks of: what was accepted, rejected, or put in `instead` of a prediction's
-    value; None of a review that `withdraws` another. Values are called as models call them."""
+    value; None of a review that `withdraws` another. Values are called as models call them. `states` is what the facts
+    would say were the value true, as N-Triples."""
 
     iri: str
     record: str
@@ -45,6 +50,8 @@ class Review:
     value: str | None = None
     instead: str | None = None
     withdraws: str | None = None
+    curator: str = ""
+    states: str = ""
 
     @property
     def gap(self) -> Gap:
@@ -62,32 +69,49 @@ class Verdict(NamedTuple):
     put_in: str | None = None
 
 
-def read_reviews(
-    store: Store, names: Names, records: Collection[NamedNode] | None = None
-) -> Iterator[Review]:
+def read_reviews(store: Store, names: Names, records: Collection[NamedNode] | None = None) -> list[Review]:
     """The reviews of some records, or all: they grow with what people do, not with the collection."""
     about = values_block(["record"], ([record] for record in records)) if records is not None else ""
     query = (
-        f"SELECT ?review ?record ?name ?decision ?time ?answers ?assigned ?instead ?withdraws WHERE {{ {about} "
-        f"GRAPH {names.reviews} {{ ?review {ENR.about} ?record ; {ENR.propertyName} ?name ; {ENR.decision} ?decision ; "
-        f"{PROV.endedAtTime} ?time . OPTIONAL {{ ?review {ENR.answers} ?answers }} "
-        f"OPTIONAL {{ ?review {CRM.P141_assigned} ?assigned }} OPTIONAL {{ ?review {ENR.instead} ?instead }} "
-        f"OPTIONAL {{ ?review {ENR.withdraws} ?withdraws }} {PAGE_TOKEN}\n }} }}"
+        f"SELECT ?review ?p ?o WHERE {{ {about} GRAPH {names.reviews} {{ ?review {ENR.about} ?record ; ?p ?o }} "
+        f"{PAGE_TOKEN}\n }}"
     )
-    for review, record, name, decision, time, *values in store.select_by_key(query, "review"):
-        if review is not None and record is not None and name is not None and decision is not None:
-            answers, assigned, instead, withdraws = map(_called, values)
-            said = decision.value.removeprefix(str(ENR))
-            at = moment(time.value) if time is not None else _NEVER
-            value = answers or assigned  # a review of an earlier version has no `answers`
-            yield Review(review.value, record.value, name.value, said, at, value, instead, withdraws)
+    said: dict[str, dict[object, Term]] = {}
+    for review, predicate, value in store.select_by_key(query, "review"):
+        if review is not None and isinstance(value, NamedNode | Literal):
+            said.setdefault(review.value, {})[predicate] = value
+    needed = (ENR.about, ENR.propertyName, ENR.decision)
+    return [_review(iri, told) for iri, told in said.items() if all(p in told for p in needed)]
 
 
-def _called(term: object) -> str | None:
-    return class_name(term) if isinstance(term, NamedNode | Literal) else None
+def _review(iri: str, told: Mapping[object, Term]) -> Review:
+    def called(predicate: NamedNode) -> str | None:
+        return class_name(told[predicate]) if predicate in told else None
+
+    time, curator = told.get(PROV.endedAtTime), told.get(CRM.P14_carried_out_by)
+    return Review(
+        iri,
+        told[ENR.about].value,
+        told[ENR.propertyName].value,
+        told[ENR.decision].value.removeprefix(str(ENR)),
+        moment(time.value) if time is not None else _NEVER,
+        called(ENR.answers) or called(CRM.P141_assigned),  # another tool may not know `answers`
+        called(ENR.instead),
+        called(ENR.withdraws),
+        curator.value if curator is not None else "",
+        _statement(told),
+    )
 
 
-def verdicts(reviews: Iterable[Review], many: Collection[str] = ()) -> dict[Gap, dict[str, Verdict]]:
+def _statement(told: Mapping[object, Term]) -> str:
+    """What a review states: as it says itself, else the node, the predicate and the value that it assigns."""
+    if ENR.states in told:
+        return told[ENR.states].value
+    parts = (CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned)
+    return f"{' '.join(str(told[p]) for p in parts)} .\n" if all(p in told for p in parts) else ""
+
+
+def verdicts(reviews: Iterable[Review], many: Collection[str]) -> dict[Gap, dict[str, Verdict]]:
     """How each reviewed value stands, by gap. Properties in `many` have several values, each judged alone; of any
     other only the value accepted last stands, in the place of those accepted before."""
     made = sorted(reviews, key=lambda review: (review.at, review.iri))
@@ -105,7 +129,19 @@ def verdicts(reviews: Iterable[Review], many: Collection[str] = ()) -> dict[Gap,
         if review.instead is not None and review.instead != review.value:
             values[review.instead] = Verdict("Corrected", review.iri, review.at, review.value)
         values[review.value] = Verdict(decision, review.iri, review.at)
-    return found
+    return {gap: {value: _settled(values, value) for value in values} for gap, values in found.items()}
+
+
+def _settled(values: Mapping[str, Verdict], value: str) -> Verdict:
+    """How a value stands, all being said: what was put in its place is what is accepted in the end, if anything is."""
+    verdict, seen = values[value], {value}
+    right = verdict.put_in
+    while right is not None and right not in seen and values[right].decision == "Corrected":
+        seen.add(right)
+        right = values[right].put_in
+    if verdict.decision != "Corrected" or (right is not None and values[right].decision == "Accepted"):
+        return verdict._replace(put_in=right)
+    return verdict._replace(decision="Rejected", put_in=None)
 
 
 @dataclass(frozen=True)
@@ -123,11 +159,11 @@ class Reviews:
         cls,
         store: Store,
         names: Names,
-        many: Iterable[str] = (),
+        many: Iterable[str],
         records: Collection[NamedNode] | None = None,
     ) -> Reviews:
         """Read the register whole, or what it says of some records."""
-        made = list(read_reviews(store, names, records))
+        made = read_reviews(store, names, records)
         changed: dict[str, datetime] = {}
         for review in made:
             changed[review.record] = max(changed.get(review.record, review.at), review.at)

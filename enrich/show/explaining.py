@@ -70,7 +70,7 @@ def explain_shown(
         raise ModelError(f"explaining: {error}") from error
     for answer in answers:
         answer["explanation"] = None
-    reviews = Reviews.read(workspace.store, workspace.names, records=[subject.iri])
+    reviews = Reviews.read(workspace.store, workspace.names, workspace.profile.many_valued, [subject.iri])
     for (answer, _), explanation in zip(asked, found, strict=True):
         name = answer["property"]
         rejected = reviews.rejected(shown["record"], name)

@@ -274,7 +274,7 @@ def test_an_accepted_value_closes_a_gap_and_a_later_rejection_opens_it_again() -
     assert count_gaps(workspace).properties["place"].open == total - 1
     review("Rejected", 2)
     assert count_gaps(workspace).properties["place"].open == total
-    register = Reviews.read(workspace.store, workspace.names)
+    register = Reviews.read(workspace.store, workspace.names, ())
     assert register.rejected(row.record.value, "place") == {value.value}
 
 

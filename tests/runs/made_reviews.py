@@ -57,5 +57,5 @@ def add_review(store: Store, names: Names, review: Review) -> NamedNode:
 def bring_up_to_date(store: Store, names: Names) -> None:
     """Write how values stand anew."""
     store.drop(names.verdicts)
-    triples = verdict_triples(names, verdicts(read_reviews(store, names)))
+    triples = verdict_triples(names, verdicts(read_reviews(store, names), ()))
     store.write_graph(names.verdicts, "".join(f"{s} {p} {o} .\n" for s, p, o in triples).encode())

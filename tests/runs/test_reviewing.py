@@ -21,7 +21,6 @@ from enrich.ontology.terms import ENR, Term
 from enrich.runs import register as runs
 from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
 from enrich.runs.reviews import Review, Reviews, verdicts
-from enrich.runs.verdicts import VerdictGraphs
 from enrich.show.named import run_named
 from enrich.show.record import show_record
 from enrich.show.review_table import read_table, write_table
@@ -105,7 +104,7 @@ def test_a_rejection_taken_back_lets_the_value_be_proposed(store: Store, tmp_pat
 
     Reviewer(workspace, "Ana Ruiz").withdraw(done.batch, now())
 
-    assert Reviews.read(store, workspace.names).rejected(first["record"], PLACE) == frozenset()
+    assert Reviews.read(store, workspace.names, ()).rejected(first["record"], PLACE) == frozenset()
     pipeline.run(workspace, tmp_path / "m")
     assert [r["value"] for r in predictions(workspace) if r["record"] == first["record"]] == [first["value"]]
 
@@ -131,10 +130,10 @@ def test_an_accepted_value_is_stated_as_a_fact_would_be_and_closes_the_gap(
         row = predictions(workspace, name)[0]
         judged(workspace, Judgement(NamedNode(row["prediction"]), "Accepted"))
         assert state(workspace, row) == ["Accepted"]
-        assert Reviews.read(store, workspace.names).settled(row["record"], name)
+        assert Reviews.read(store, workspace.names, ()).settled(row["record"], name)
     told = accepted(workspace)
     assert any(f"<{row['value']}>" in line and "P86_falls_within" in line for line in told)
-    VerdictGraphs(workspace).rebuild()
+    Reviewer(workspace, "Ana").graphs.rebuild()
     assert accepted(workspace) == told, "what is accepted follows from the reviews"
     assert state(workspace, row) == ["Accepted"]
 
@@ -166,7 +165,7 @@ def test_a_correction_turns_the_predicted_value_down_and_states_the_other(
         Judgement(NamedNode(first["prediction"]), "Corrected", NamedNode(right), "Wrong", "seen it"),
     )
 
-    found = Reviews.read(store, workspace.names)
+    found = Reviews.read(store, workspace.names, ())
     assert found.rejected(first["record"], PLACE) == {first["value"]}
     assert found.settled(first["record"], PLACE)
     assert state(workspace, first) == ["Corrected"]
@@ -327,8 +326,10 @@ def test_how_values_stand_follows_from_the_reviews_in_whatever_order_they_are_re
     reviews = made(said)
     mixed = list(reviews)
     chance.shuffle(mixed)  # type: ignore[attr-defined]
-    assert verdicts(mixed) == verdicts(reviews)
-    assert sum(v.decision == "Accepted" for found in verdicts(reviews).values() for v in found.values()) <= 1
+    assert verdicts(mixed, ()) == verdicts(reviews, ())
+    assert (
+        sum(v.decision == "Accepted" for found in verdicts(reviews, ()).values() for v in found.values()) <= 1
+    )
 
 
 @given(MADE, MADE)
@@ -338,4 +339,4 @@ def test_reviews_taken_back_are_as_if_never_made(
     reviews = made([*kept, *taken])
     late = datetime(2027, 1, 1, tzinfo=UTC)
     gone = [Review(f"w{r.iri}", "x", PLACE, "Withdrawn", late, withdraws=r.iri) for r in reviews[len(kept) :]]
-    assert verdicts([*reviews, *gone]) == verdicts(reviews[: len(kept)])
+    assert verdicts([*reviews, *gone], ()) == verdicts(reviews[: len(kept)], ())

@@ -30,7 +30,7 @@ def test_a_value_rejected_an_hour_after_it_was_accepted_in_another_zone_is_rejec
     review(store, "Accepted", datetime(2026, 6, 1, 10, 0, tzinfo=timezone(timedelta(hours=2))))
     review(store, "Rejected", datetime(2026, 6, 1, 9, 0, tzinfo=UTC))
 
-    found = Reviews.read(store, NAMES)
+    found = Reviews.read(store, NAMES, ())
 
     assert (found.settled(CHAIR, "material"), found.rejected(CHAIR, "material")) == (False, {OAK})
 
@@ -42,7 +42,7 @@ def test_of_any_times_the_latest_counts(times: list[datetime]) -> None:
         decision = "Rejected" if time.astimezone(UTC) == max(t.astimezone(UTC) for t in times) else "Accepted"
         review(store, decision, time, f"https://c.example/{number % 1}")
 
-    assert Reviews.read(store, NAMES).rejected(CHAIR, "material") == {"https://c.example/0"}
+    assert Reviews.read(store, NAMES, ()).rejected(CHAIR, "material") == {"https://c.example/0"}
 
 
 def test_a_time_without_a_zone_is_taken_as_utc_and_nonsense_is_before_all() -> None:
@@ -58,4 +58,4 @@ def test_the_same_review_twice_is_one(store: Store) -> None:
     time = datetime(2026, 6, 1, tzinfo=UTC)
 
     assert review(store, "Accepted", time) == review(store, "Accepted", time)
-    assert Reviews.read(store, NAMES).settled(CHAIR, "material")
+    assert Reviews.read(store, NAMES, ()).settled(CHAIR, "material")
