@@ -1,14 +1,17 @@
 """Verbs about reviews: review accept, reject, correct, undecided, undo, list, export, import, rebuild."""
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from typing import Literal as OneOf
 
 import typer
 from pyoxigraph import Literal, NamedNode
 
+from enrich.cli.asked import minute
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json
 from enrich.cli.common import write_table as write_rows
 from enrich.cli.options import DryRun, Limit
@@ -16,10 +19,10 @@ from enrich.errors import InputError
 from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
 from enrich.runs.reviewing import OBJECTIONS, Judgement, Reviewed, Reviewer
 from enrich.runs.verdicts import VerdictGraphs
-from enrich.show.named import run_named
-from enrich.show.naming import short_names
+from enrich.show.named import run_named, term
+from enrich.show.naming import cells
 from enrich.show.record import show_record
-from enrich.show.review_table import read_table, write_table
+from enrich.show.review_table import WORDS, read_table, write_table
 from enrich.workspace import Workspace
 
 review = typer.Typer(
@@ -48,6 +51,8 @@ Objection = Annotated[
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note to keep with it.")]
 
 
+Decision = OneOf["Accepted", "Rejected", "Corrected", "Undecided", "Withdrawn"]
+
 LISTED = (
     "time",
     "actor",
@@ -70,45 +75,26 @@ def _user() -> str:
         return ""
 
 
-@review.command("accept", epilog=example("enrich review accept 6f1d9c0c1f7a4a1f3c20 --by 'Ana Ruiz'"))
-def accept(
-    predictions: Predictions = None,
-    record: OfRecord = None,
-    name: OfProperty = None,
-    by: By = _user(),
-    note: Note = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Agree with predictions: each value stands as accepted, and is stated in the graph `accepted`."""
-    _judge("Accepted", predictions, record, name, by, None, note, dry_run, as_json)
-
-
+@review.command(
+    "undecided",
+    help="Say that you looked and cannot tell: the prediction stays as it is.",
+    epilog=example("enrich review undecided 6f1d9c0c1f7a4a1f3c20 --note 'too dark to see'"),
+)
 @review.command(
     "reject",
+    help="Turn predictions down: the value is not proposed again for that property of that record, by no model, and "
+    "the next run asks for the next candidate.",
     epilog=example(
         "enrich review reject --record https://m.example/object/7 --property place --objection TooBroad"
     ),
 )
-def reject(
-    predictions: Predictions = None,
-    record: OfRecord = None,
-    name: OfProperty = None,
-    by: By = _user(),
-    objection: Objection = None,
-    note: Note = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Turn predictions down: the value is not proposed again for that property of that record, by no model, and
-    the next run asks for the next candidate."""
-    _judge("Rejected", predictions, record, name, by, objection, note, dry_run, as_json)
-
-
 @review.command(
-    "undecided", epilog=example("enrich review undecided 6f1d9c0c1f7a4a1f3c20 --note 'too dark to see'")
+    "accept",
+    help="Agree with predictions: each value stands as accepted, and is stated in the graph `accepted`.",
+    epilog=example("enrich review accept 6f1d9c0c1f7a4a1f3c20 --by 'Ana Ruiz'"),
 )
-def undecided(
+def judge(
+    context: typer.Context,
     predictions: Predictions = None,
     record: OfRecord = None,
     name: OfProperty = None,
@@ -118,8 +104,20 @@ def undecided(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Say that you looked and cannot tell: the prediction stays as it is."""
-    _judge("Undecided", predictions, record, name, by, objection, note, dry_run, as_json)
+    """Judge predictions as the verb says."""
+    if bool(predictions) == (record is not None):
+        raise InputError("say which predictions, or --record with --property")
+    if (record is None) != (name is None):
+        raise InputError("--record goes with --property: say both")
+    decision = WORDS[context.command.name or ""]
+    with open_workspace() as workspace:
+        if record is not None and name is not None:
+            found = _current(workspace, record, name)
+        else:
+            found = [_prediction(workspace, text) for text in predictions or ()]
+        judgements = [Judgement(p, decision, None, objection, note) for p in found]
+        done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), dry_run=dry_run)
+    _tell(done, [], dry_run, as_json)
 
 
 @review.command(
@@ -140,7 +138,7 @@ def correct(
     as_json: Json = False,
 ) -> None:
     """Put another value in the place of a predicted one, or of none where it abstained."""
-    right: Term = class_term(value) if value.startswith('"') else named_node(value)
+    right = class_term(value)
     with open_workspace() as workspace:
         judgement = Judgement(_prediction(workspace, prediction), "Corrected", right, objection, note)
         done = Reviewer(workspace, by).write([judgement], datetime.now(UTC), dry_run=dry_run)
@@ -173,27 +171,28 @@ def list_reviews(
     name: Annotated[
         str | None, typer.Option("--property", metavar="P", help="Of this property only.")
     ] = None,
-    decision: Annotated[
-        str | None, typer.Option("--decision", metavar="D", help="Of this decision only, such as Rejected.")
-    ] = None,
+    decision: Annotated[Decision | None, typer.Option("--decision", help="Of this decision only.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the reviews, those taken back among them, the latest last."""
-    given: dict[str, Term] = {} if name is None else {"property": Literal(name)}
-    with open_workspace() as workspace:
+    given: dict[str, Term] = {"order": Literal("time")}
+    if name is not None:
+        given["property"] = Literal(name)
+    with open_workspace(reading=True) as workspace:
         answer = run_named(workspace, "reviews", given)
-        rows = [dict(zip(answer.variables, row, strict=True)) for row in answer.rows]
-        iris = [t.value for row in rows for t in row.values() if isinstance(t, NamedNode)]
-        named = {} if as_json else short_names(workspace, iris)
-    told = [{key: _short(term) for key, term in row.items()} for row in rows]
-    told = sorted(
-        (r for r in told if decision in (None, r["decision"])), key=lambda r: (r["time"], r["review"])
-    )
+        at = {variable: number for number, variable in enumerate(answer.variables)}
+        rows = [row for row in answer.rows if decision in (None, _short(row[at["decision"]]))]
+        picked = [tuple(row[at[column]] for column in LISTED) for row in rows]
+        shown = [] if as_json else cells(workspace, LISTED, picked)
     if as_json:
+        told = [dict(zip(answer.variables, map(_short, row), strict=True)) for row in rows]
         write_json({"reviews": told})
         return
-    rows_shown = [[_cell(row, column, named) for column in LISTED] for row in told]
-    write_rows(LISTED, rows_shown, spare=(6, 7, 8, 1, 3))
+    table = [
+        (minute(str(first)), *between, (_short(row[-1]) or "").rpartition("/")[2])
+        for row, (first, *between, _) in zip(picked, shown, strict=True)
+    ]
+    write_rows(LISTED, table, spare=(6, 7, 8, 1, 3))
 
 
 @review.command("export", epilog=example("enrich review export to-judge.csv --property place --above 0.8"))
@@ -209,18 +208,15 @@ def export(
     everything: Annotated[bool, typer.Option("--all", help="Those that have a verdict, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write current predictions as a table to fill in: decision, right_value, objection, note."""
-    given: dict[str, Term] = {}
-    if name is not None:
-        given["property"] = Literal(name)
-    if above is not None:
-        given["confidence"] = Literal(
-            str(above), datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal")
-        )
-    if limit is not None:
-        given["limit"] = Literal(limit)
-    with open_workspace() as workspace:
-        count = write_table(workspace, target, given, reviewed=everything)
+    """Write current predictions as a table to fill in: decision, right_value, objection, note.
+
+    The exit code is 1 when there is none to judge."""
+    asked = {"property": name, "confidence": None if above is None else f"{above:f}", "limit": limit}
+    given = {key: term(key, str(value)) for key, value in asked.items() if value is not None}
+    if not everything:
+        given["state"] = ENR.Pending
+    with open_workspace(reading=True) as workspace:
+        count = write_table(workspace, target, given)
     if as_json:
         write_json({"file": str(target), "predictions": count})
     else:
@@ -256,31 +252,6 @@ def rebuild(as_json: Json = False) -> None:
         say(f"verdicts and accepted follow from {count:,} reviews")
 
 
-def _judge(
-    decision: str,
-    predictions: Sequence[str] | None,
-    record: str | None,
-    name: str | None,
-    by: str,
-    objection: str | None,
-    note: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    if bool(predictions) == (record is not None):
-        raise InputError("say which predictions, or --record with --property")
-    if (record is None) != (name is None):
-        raise InputError("--record goes with --property: say both")
-    with open_workspace() as workspace:
-        if record is not None and name is not None:
-            found = _current(workspace, record, name)
-        else:
-            found = [_prediction(workspace, text) for text in predictions or ()]
-        judgements = [Judgement(p, decision, None, objection, note) for p in found]
-        done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), dry_run=dry_run)
-    _tell(done, [], dry_run, as_json)
-
-
 def _prediction(workspace: Workspace, text: str) -> NamedNode:
     return named_node(text if is_iri(text) else f"{workspace.names.base}prediction/{text}")
 
@@ -302,10 +273,7 @@ def _tell(done: Reviewed, unread: Sequence[tuple[str, str]], dry_run: bool, as_j
             "reviews": [review.value for review in done.written],
             "unchanged": done.unchanged,
             "refused": [{"what": what, "why": why} for what, why in refused],
-            "overruled": [
-                {"record": o.record, "property": o.property, "value": o.value, "decision": o.decision}
-                for o in done.overruled
-            ],
+            "overruled": [asdict(o) for o in done.overruled],
             "dry_run": dry_run,
         })  # fmt: skip
     else:
@@ -327,13 +295,3 @@ def _tell(done: Reviewed, unread: Sequence[tuple[str, str]], dry_run: bool, as_j
 def _short(term: object) -> str | None:
     value = getattr(term, "value", None)
     return None if value is None else str(value).removeprefix(str(ENR))
-
-
-def _cell(row: Mapping[str, str | None], column: str, named: Mapping[str, str]) -> str | None:
-    """What a table shows of a review: names in the place of IRIs, times to the minute, and digits to type."""
-    value = row[column] or ""
-    if column == "time":
-        return value[:16].replace("T", " ")
-    if column == "review":
-        return value.rpartition("/")[2]
-    return named.get(value, value) or None

@@ -1,6 +1,7 @@
 """Files as bytes: unpacked when they are gzip, within bounds, without a byte order mark, and in UTF-8; written whole
 or not at all."""
 
+import csv
 import gzip
 import io
 import lzma
@@ -8,7 +9,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -114,3 +115,14 @@ def writing(target: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"cannot write {target}: {error.strerror or error}; name another file") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Write a table as CSV, in UTF-8 and with lines that end in LF; returns the number of its rows."""
+    text, count = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True), 0
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for count, row in enumerate(rows, start=1):  # noqa: B007
+        writer.writerow(row)
+    text.detach()
+    return count

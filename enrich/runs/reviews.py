@@ -52,6 +52,14 @@ class Review:
     withdraws: str | None = None
     curator: str = ""
     states: str = ""
+    prediction: str = ""
+    objection: str | None = None
+    note: str | None = None
+
+    @property
+    def time(self) -> str:
+        """When it was made, as xsd:dateTime."""
+        return self.at.isoformat()
 
     @property
     def gap(self) -> Gap:
@@ -100,6 +108,9 @@ def _review(iri: str, told: Mapping[object, Term]) -> Review:
         called(ENR.withdraws),
         curator.value if curator is not None else "",
         _statement(told),
+        called(ENR.reviews) or "",
+        told[ENR.objection].value.removeprefix(str(ENR)) if ENR.objection in told else None,
+        told[CRM.P3_has_note].value if CRM.P3_has_note in told else None,
     )
 
 
@@ -111,14 +122,19 @@ def _statement(told: Mapping[object, Term]) -> str:
     return f"{' '.join(str(told[p]) for p in parts)} .\n" if all(p in told for p in parts) else ""
 
 
+def in_force(reviews: Iterable[Review]) -> list[Review]:
+    """The reviews that were not taken back, in the order in which they were made."""
+    made = sorted(reviews, key=lambda review: (review.at, review.iri))
+    withdrawn = {review.withdraws for review in made}
+    return [review for review in made if not review.withdraws and review.iri not in withdrawn]
+
+
 def verdicts(reviews: Iterable[Review], many: Collection[str]) -> dict[Gap, dict[str, Verdict]]:
     """How each reviewed value stands, by gap. Properties in `many` have several values, each judged alone; of any
     other only the value accepted last stands, in the place of those accepted before."""
-    made = sorted(reviews, key=lambda review: (review.at, review.iri))
-    withdrawn = {review.withdraws for review in made if review.withdraws}
     found: dict[Gap, dict[str, Verdict]] = {}
-    for review in made:
-        if review.withdraws or review.value is None or review.iri in withdrawn:
+    for review in in_force(reviews):
+        if review.value is None:
             continue
         values = found.setdefault(review.gap, {})
         decision = "Accepted" if review.decision == "Corrected" else review.decision

@@ -18,7 +18,7 @@ from enrich.graph.stores.base import Term as Found
 from enrich.graph.where import records_where
 from enrich.ontology.checked import nearest
 from enrich.ontology.queries import Query, named_query
-from enrich.ontology.terms import XSD, Term, class_name, class_term, is_iri, named_node
+from enrich.ontology.terms import ENR, XSD, Term, class_name, class_term, is_iri, named_node
 from enrich.runs.shards import store_of_answers
 from enrich.show.naming import number_of
 from enrich.show.querying import Answer
@@ -90,6 +90,8 @@ def term(name: str, text: str) -> Term:
         return _number(name, text, "a number from 0 to 1", lambda n: 0 <= float(n) <= 1)
     if name in _IRIS:
         return named_node(text)
+    if name == "state" and text.isalpha():
+        return ENR[text]
     return any_term(text)
 
 

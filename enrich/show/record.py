@@ -12,7 +12,7 @@ from enrich.graph.records import Subject
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
-from enrich.runs.reviews import moment
+from enrich.runs.reviews import Review, in_force, read_reviews
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 
@@ -33,7 +33,7 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         raise InputError(subject.problem)
     models = {m for said in nodes.values() for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
     register = _register(store, names, {*runs_of.values(), *models})
-    reviews = _reviews(store, names, record)
+    reviews = in_force(read_reviews(store, names, [record]))
     answers = []
     for answer in states:
         data = _answer(answer, nodes, register, _members(runs_of[answer], register))
@@ -227,43 +227,24 @@ def _run(run: NamedNode, state: str, register: Mapping[NamedNode, Statements]) -
     }
 
 
-def _reviews(store: Store, names: Names, record: NamedNode) -> list[dict[str, Any]]:
-    """The reviews about a record, by time, whichever run's answer they were made of."""
-    query = (
-        f"SELECT ?review ?name ?decision ?actor ?time ?value ?assigned ?instead ?objection ?note WHERE {{ "
-        f"GRAPH {names.reviews} {{ ?review {ENR.about} {record} ; {ENR.propertyName} ?name ; {ENR.decision} ?decision ; "
-        f"{CRM.P14_carried_out_by} ?actor ; {PROV.endedAtTime} ?time . OPTIONAL {{ ?review {ENR.answers} ?value }} "
-        f"OPTIONAL {{ ?review {CRM.P141_assigned} ?assigned }} OPTIONAL {{ ?review {ENR.instead} ?instead }} "
-        f"OPTIONAL {{ ?review {ENR.objection} ?objection }} OPTIONAL {{ ?review {CRM.P3_has_note} ?note }} "
-        f"FILTER NOT EXISTS {{ ?later {ENR.withdraws} ?review }} FILTER NOT EXISTS {{ ?review {ENR.withdraws} ?earlier }} }} }}"
-    )
-    found = [
-        {
-            "review": _value(review),
-            "property": _value(name),
-            "decision": _local(decision),
-            "actor": _value(actor),
-            "time": _value(time),
-            "value": _value(value or assigned),
-            "instead": _value(instead),
-            "objection": _local(objection) or None,
-            "note": _value(note),
-        }
-        for review, name, decision, actor, time, value, assigned, instead, objection, note in store.select(
-            query
-        )
-    ]
-    return sorted(found, key=lambda review: (moment(review["time"] or ""), review["review"] or ""))
-
-
-def _of_answer(answer: Mapping[str, Any], reviews: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The reviews that speak of an answer's value, or of the one that was put in its place."""
+def _of_answer(answer: Mapping[str, Any], reviews: Sequence[Review]) -> list[dict[str, Any]]:
+    """The reviews that were made of an answer, or that speak of its value, or of what was put in its place."""
+    about = {answer["prediction"], answer["value"]} - {None}
     return [
-        review
+        {
+            "review": review.iri,
+            "property": review.name,
+            "decision": review.decision,
+            "actor": review.curator,
+            "time": review.time,
+            "value": None if review.value is None else class_term(review.value).value,
+            "instead": None if review.instead is None else class_term(review.instead).value,
+            "objection": review.objection,
+            "note": review.note,
+        }
         for review in reviews
-        if review["property"] == answer["property"]
-        and answer["value"] is not None
-        and answer["value"] in (review["value"], review["instead"])
+        if review.name == answer["property"]
+        and about & {review.prediction, *(class_term(v).value for v in (review.value, review.instead) if v)}
     ]
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import InputError
-from enrich.graph.files import writing
+from enrich.graph.files import write_csv, writing
 from enrich.graph.record_files import open_text
+from enrich.graph.stores.base import Term as StoreTerm
 from enrich.ontology.terms import ENR, RDFS, SKOS, OntologyError, Term, class_term, is_iri, named_node
 from enrich.runs.reviewing import OBJECTIONS, Judgement
 from enrich.show.named import run_named
@@ -38,36 +41,17 @@ class Unread:
     why: str
 
 
-def write_table(
-    workspace: Workspace, target: Path, given: Mapping[str, Term], *, reviewed: bool = False
-) -> int:
-    """Write current predictions as CSV, those without a verdict unless `reviewed`; returns their number. `given` are
-    parameters of the query `predictions`."""
+def write_table(workspace: Workspace, target: Path, given: Mapping[str, Term]) -> int:
+    """Write current predictions as CSV; returns their number. `given` are parameters of the query `predictions`."""
     answer = with_names(workspace, run_named(workspace, "predictions", given))
     places = [answer.variables.index(name) for name in TOLD]
-    state = TOLD.index("state")
-    count = 0
+    told = (["" if (term := row[place]) is None else _word(term) for place in places] for row in answer.rows)
     with writing(target) as file:
-        file.write(_line([*TOLD, *ASKED]))
-        for row in answer.rows:
-            told = ["" if (term := row[place]) is None else term.value for place in places]
-            told[state] = told[state].removeprefix(str(ENR))
-            if reviewed or told[state] == "Pending":
-                file.write(_line([*told, *[""] * len(ASKED)]))
-                count += 1
-    return count
+        return write_csv(file, [*TOLD, *ASKED], ([*row, *[""] * len(ASKED)] for row in told))
 
 
-class _Echo:
-    """Gives back what a CSV writer writes."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    text: str = csv.writer(_Echo(), lineterminator="\n").writerow(cells)
-    return text.encode()
+def _word(term: StoreTerm) -> str:
+    return term.value.removeprefix(str(ENR))
 
 
 def read_table(workspace: Workspace, source: Path) -> tuple[list[Judgement], list[Unread]]:
@@ -77,7 +61,7 @@ def read_table(workspace: Workspace, source: Path) -> tuple[list[Judgement], lis
     InputError for a table without the columns `prediction` and `decision`.
     """
     with open_text(source) as file:
-        lines = list(_rows(source, file.read().lstrip("\ufeff")))
+        lines = list(_rows(source, file))
     decided = [(number, row) for number, row in lines if row.get("decision", "").strip()]
     names = {row["right_value"].strip() for _, row in decided if row.get("right_value", "").strip()}
     called = _values_called(workspace, sorted(name for name in names if not _spelt(name)))
@@ -91,10 +75,10 @@ def read_table(workspace: Workspace, source: Path) -> tuple[list[Judgement], lis
     return found, unread
 
 
-def _rows(source: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    head = text.partition("\n")[0]
+def _rows(source: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
+    head = file.readline()
     delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
+    reader = csv.DictReader(chain([head], file), delimiter=delimiter)
     lacking = [name for name in ("prediction", "decision") if name not in (reader.fieldnames or ())]
     if lacking:
         raise InputError(

@@ -221,6 +221,7 @@ def refusals(first: dict[str, str]) -> dict[str, Judgement]:
         "is no objection": Judgement(prediction, "Rejected", objection="Ugly"),
         "names the right value": Judgement(prediction, "Corrected"),
         "accept it": Judgement(prediction, "Corrected", NamedNode(first["value"])),
+        "goes with reject": Judgement(prediction, "Accepted", objection="Wrong"),
         "is not in the graph": Judgement(prediction, "Corrected", NamedNode("https://v.example/nowhere")),
     }
 
@@ -269,7 +270,7 @@ def test_a_table_goes_out_is_filled_in_and_comes_back_once(tmp_path: Path) -> No
     workspace = museum(40)
     pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
     file = tmp_path / "judge.csv"
-    given: dict[str, Term] = {}
+    given: dict[str, Term] = {"state": ENR.Pending}
     count = write_table(workspace, file, given)
     rows = list(csv.DictReader(file.read_text().splitlines()))
     assert count == len(rows) > 4
@@ -296,6 +297,88 @@ def test_a_table_goes_out_is_filled_in_and_comes_back_once(tmp_path: Path) -> No
     again = Reviewer(workspace, "Ana Ruiz").write(judgements, now())
     assert (len(done.written), len(again.written), again.unchanged) == (2, 0, 2)
     assert write_table(workspace, file, given) == count - 2, "what has a verdict is not asked again"
+
+
+def test_a_name_with_a_line_separator_loses_no_judgement(tmp_path: Path) -> None:
+    workspace = museum(40)
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    first = predictions(workspace)[0]
+    with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows(
+            [("recordName", "prediction", "decision"), ("a\u2028vase\x0b", first["prediction"], "accept")]
+        )
+    judgements, unread = read_table(workspace, tmp_path / "t.csv")
+    assert ([j.decision for j in judgements], unread) == (["Accepted"], [])
+
+
+def test_the_same_twice_in_one_batch_is_one(tmp_path: Path) -> None:
+    workspace = museum(40)
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    judgement = Judgement(NamedNode(predictions(workspace)[0]["prediction"]), "Accepted")
+    done = judged(workspace, judgement, judgement)
+    assert (len(done.written), done.unchanged) == (1, 1)
+
+
+def test_nothing_of_what_was_taken_back_is_left_in_what_is_accepted(store: Store, tmp_path: Path) -> None:
+    """Given accepted values, when they are all taken back, also after all was made anew, then nothing is stated."""
+    workspace = answered(store, tmp_path)
+    rows = [predictions(workspace, name)[0] for name in (PLACE, "time")]
+    done = judged(workspace, *(Judgement(NamedNode(r["prediction"]), "Accepted") for r in rows))
+    assert accepted(workspace)
+    reviewer = Reviewer(workspace, "Ana Ruiz")
+    reviewer.graphs.rebuild()
+    reviewer.withdraw(done.written[0], now())
+    reviewer.withdraw(done.batch, now())
+    assert accepted(workspace) == set()
+
+
+def test_of_two_who_write_at_once_neither_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a curator whose review comes between another's look and write, then the verdicts know of both."""
+    workspace = museum(40)
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    times = {r["record"]: r for r in predictions(workspace, "time")}
+    place = next(r for r in predictions(workspace) if r["record"] in times)
+    time = times[place["record"]]
+    ben, waiting = Reviewer(workspace, "Ben"), [time]
+    update = workspace.store.update
+
+    def meanwhile(text: str, *, idempotent: bool = False) -> None:
+        if waiting:
+            ben.write([Judgement(NamedNode(waiting.pop()["prediction"]), "Accepted")], now())
+        update(text, idempotent=idempotent)
+
+    monkeypatch.setattr(workspace.store, "update", meanwhile)
+    judged(workspace, Judgement(NamedNode(place["prediction"]), "Accepted"))
+    assert (state(workspace, place), state(workspace, time)) == (["Accepted"], ["Accepted"])
+
+
+def test_a_right_value_that_is_turned_down_in_its_turn_leaves_none() -> None:
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    said = [
+        Review("r1", "x", PLACE, "Corrected", day, "b", "a"),
+        Review("r2", "x", PLACE, "Rejected", day + timedelta(days=1), "b"),
+    ]
+    (found,) = verdicts(said, ()).values()
+    assert {value: v.decision for value, v in found.items()} == {"a": "Rejected", "b": "Rejected"}
+    again = [*said, Review("r3", "x", PLACE, "Corrected", day + timedelta(days=2), "c", "b")]
+    (found,) = verdicts(again, ()).values()
+    assert {value: (v.decision, v.put_in) for value, v in found.items()} == {
+        "a": ("Corrected", "c"), "b": ("Corrected", "c"), "c": ("Accepted", None),
+    }  # fmt: skip
+
+
+def test_the_correction_of_an_abstention_is_shown(tmp_path: Path) -> None:
+    workspace = museum(40)
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    found = run_named(workspace, "current")
+    rows = [dict(zip(found.variables, row, strict=True)) for row in found.rows]
+    first = {k: v.value for k, v in next(r for r in rows if r["value"] is None).items() if v is not None}
+    value = next(r["value"] for r in predictions(workspace, first["property"]))
+    judged(workspace, Judgement(NamedNode(first["prediction"]), "Corrected", NamedNode(value)))
+    shown = show_record(workspace, NamedNode(first["record"]))["predictions"]
+    (answer,) = [a for a in shown if a["prediction"] == first["prediction"]]
+    assert [(r["decision"], r["value"]) for r in answer["reviews"]] == [("Corrected", value)]
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:

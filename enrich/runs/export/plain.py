@@ -1,8 +1,6 @@
 """What was predicted as plain statements in the museum's own terms, and as a table with names: what a museum takes
 into its own system."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, field, fields
 from importlib import import_module
@@ -14,7 +12,7 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, serialize
 
 from enrich.classifiers.extras import require
 from enrich.errors import InputError
-from enrich.graph.files import suffix_of, writing
+from enrich.graph.files import suffix_of, write_csv, writing
 from enrich.graph.gaps import filled
 from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
@@ -106,7 +104,7 @@ def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainRep
     arrow = _arrow() if form == "parquet" else None
     with writing(target) as file:
         if form == "csv":
-            _write_csv(_lines(workspace, answers, report), file)
+            write_csv(file, [f.name for f in fields(Line)], map(astuple, _lines(workspace, answers, report)))
         elif arrow is not None:
             _write_parquet(arrow, _lines(workspace, answers, report), file)
         elif isinstance(form, RdfFormat):
@@ -153,10 +151,13 @@ def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Itera
         for _ in (a for a in found if (a.record.value, a.property) in stated):
             report.leave_out("stated by the facts since")
         found = [a for a in found if (a.record.value, a.property) not in stated]
-        put_in = _put_in(workspace, [a for a in found if a.state == "Corrected"])
+        put_in = _put_in(workspace, corrected := [a for a in found if a.state == "Corrected"])
+        lost = {a.prediction for a in corrected} - put_in.keys()
+        for _ in lost:
+            report.leave_out("corrected, and the right value is not there: enrich review rebuild")
         yield [
             _Answer(a.prediction, a.record, a.property, put_in.get(a.prediction, a.value), a.told, a.confidence,
-                    a.state, a.run) for a in found
+                    a.state, a.run) for a in found if a.prediction not in lost
         ]  # fmt: skip
 
 
@@ -270,15 +271,6 @@ def _lines(workspace: Workspace, batches: Iterable[list[_Answer]], report: Plain
                 answer.state,
                 answer.run,
             )
-
-
-def _write_csv(lines: Iterable[Line], file: IO[bytes]) -> None:
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Line)])
-    for line in lines:
-        writer.writerow(astuple(line))
-    text.detach()
 
 
 def _arrow() -> Any:
