@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode
 
 from enrich.ontology.queries import named_query, parse_query, query_names
-from enrich.ontology.terms import OntologyError
+from enrich.ontology.terms import ENR, OntologyError
 from tests.ontology.pattern import NAMES, answers, loaded, object_, prediction
 
 STORE = loaded()
@@ -229,7 +229,9 @@ def test_a_line_is_a_comment_until_its_parameters_are_given() -> None:
 @pytest.mark.parametrize("name", [n for n in query_names() if named_query(n).options])
 def test_every_condition_that_may_be_left_out_is_sparql(name: str) -> None:
     query = named_query(name)
-    terms = {"property": Literal("technique"), "value": object_(1), "confidence": Literal(0.5)}
+    terms = {
+        "property": Literal("technique"), "value": object_(1), "confidence": Literal(0.5), "state": ENR.Pending,
+    }  # fmt: skip
     assert set(query.options) <= set(terms)
     for some in [{key: terms[key]} for key in query.options] + [{k: terms[k] for k in query.options}]:
         own = {"runs": NAMES.runs, "reviews": NAMES.reviews, "accepted": NAMES.accepted}

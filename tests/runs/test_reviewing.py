@@ -371,10 +371,11 @@ def test_a_right_value_that_is_turned_down_in_its_turn_leaves_none() -> None:
 def test_the_correction_of_an_abstention_is_shown(tmp_path: Path) -> None:
     workspace = museum(40)
     pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    value = predictions(workspace, "time")[0]["value"]
     found = run_named(workspace, "current")
     rows = [dict(zip(found.variables, row, strict=True)) for row in found.rows]
-    first = {k: v.value for k, v in next(r for r in rows if r["value"] is None).items() if v is not None}
-    value = next(r["value"] for r in predictions(workspace, first["property"]))
+    said = [{k: v.value for k, v in row.items() if v is not None} for row in rows]
+    first = next(r for r in said if "value" not in r)
     judged(workspace, Judgement(NamedNode(first["prediction"]), "Corrected", NamedNode(value)))
     shown = show_record(workspace, NamedNode(first["record"]))["predictions"]
     (answer,) = [a for a in shown if a["prediction"] == first["prediction"]]
