@@ -9,6 +9,7 @@ LIBRARIES = {
     "report": ("matplotlib",),
     "soup": ("torch", "torchvision", "timm", "matplotlib"),
     "workers": ("celery", "kombu", "redis", "structlog", "prometheus_client"),
+    "web": ("fastapi", "uvicorn", "multipart"),
     "pandas": ("pandas",),
     "parquet": ("pyarrow",),
     "study": ("cleanlab",),

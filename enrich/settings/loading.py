@@ -26,6 +26,7 @@ from enrich.settings.models import (
     RunSettings,
     StoreSettings,
     TrainSettings,
+    WebSettings,
     WorkersSettings,
     base_iri,
 )
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     """Where pictures come from."""
     workers: WorkersSettings = WorkersSettings()
     """Broker and schedule."""
+    web: WebSettings = WebSettings()
+    """The explorer."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _source: Path | None = PrivateAttr(default=None)

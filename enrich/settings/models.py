@@ -209,3 +209,41 @@ class WorkersSettings(Section):
     """Port of a worker's Prometheus metrics; 0 for none."""
     metrics_host: str = "127.0.0.1"
     """Address that the metrics are served on."""
+
+
+Role = Literal["reader", "curator", "lead"]
+
+
+class WebSettings(Section):
+    """The explorer: its address, who may look and judge, and what a stranger's query may cost."""
+
+    host: str = "127.0.0.1"
+    """Address that the pages are served on."""
+    port: int = Field(default=8765, ge=0, le=65535)
+    """Port of the pages; 0 for any that is free."""
+    address: Iri | None = None
+    """Address by which browsers reach the pages, where a proxy stands before them."""
+    index: Path = Path(".cache/index.sqlite")
+    """The index behind lists and counts, relative to enrich.toml; deleted, it is built anew."""
+    refresh_every: Seconds = 5.0
+    """Seconds between two looks at whether a run, a review or the facts have changed."""
+    reading: Literal["open", "closed"] = "open"
+    """Who may look: open for everybody, closed for those who are named."""
+    user_header: str | None = None
+    """Header in which a proxy names the user, such as X-Forwarded-User; it is believed from trusted_proxies alone."""
+    trusted_proxies: Names = ()
+    """Networks of the proxies that are believed, such as 10.0.0.0/8."""
+    users: Mapping[str, Role] = {}
+    """The role of each user that the proxy names: reader, curator or lead; others read, where reading is open."""
+    tokens: Path = Path("tokens.json")
+    """The hashes of the tokens that scripts bear, relative to enrich.toml; enrich web token makes one."""
+    languages: Names = ("en", "es", "fr", "it")
+    """Languages of the pages; the first is for who asks for none of them."""
+    query_seconds: Seconds = 30.0
+    """Seconds that a query sent to /sparql may take."""
+    query_rows: int = Field(default=100_000, ge=1)
+    """Rows that such a query may answer."""
+    query_bytes: int = Field(default=50_000_000, ge=1)
+    """Bytes that such a query may answer."""
+    queries: int = Field(default=2, ge=1)
+    """Such queries at the same time; more are told to come back."""

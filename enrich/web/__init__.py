@@ -1,0 +1,1 @@
+"""The explorer: a site to look at what was predicted, to judge it, and to ask by SPARQL."""

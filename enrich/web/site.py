@@ -1,0 +1,55 @@
+"""What all pages share: the settings, workspaces to ask the store with, the index, and whose site it is."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from enrich.graph.stores.base import Store
+from enrich.settings.loading import Settings
+from enrich.web.index.index import Index
+from enrich.workspace import Workspace
+
+WORKSPACES = 8
+"""Workspaces that are kept for the next request."""
+
+
+class Site:
+    """One museum's site. `store` stands in for the one that the settings name; it is not closed here."""
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self.settings = settings
+        self._store = store
+        self._spare: queue.LifoQueue[Workspace] = queue.LifoQueue(WORKSPACES)
+        self.index = Index(settings.locate(settings.web.index), self.workspace)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """A workspace that no other thread has; what it read of vocabularies is kept until the facts change."""
+        try:
+            found = self._spare.get_nowait()
+        except queue.Empty:
+            found = Workspace(self.settings, self._store)
+        try:
+            yield found
+        except BaseException:
+            found.close()
+            raise
+        try:
+            self._spare.put_nowait(found)
+        except queue.Full:
+            found.close()
+
+    def forget(self) -> None:
+        """Let the spare workspaces go: the facts have changed, or the site closes."""
+        while True:
+            try:
+                self._spare.get_nowait().close()
+            except queue.Empty:
+                return
+
+    def close(self) -> None:
+        """Let everything go."""
+        self.index.close()
+        self.forget()
