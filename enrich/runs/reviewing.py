@@ -254,8 +254,9 @@ class Reviewer:
         ]
         self._check(triples)
         made = Review(
-            iri.value, *gap, judgement.decision, now, value, instead, None, self.curator.value, states
-        )
+            iri.value, *gap, judgement.decision, now, value, instead, None, self.curator.value, states,
+            drawn=judgement.drawn, probability=judgement.probability,
+        )  # fmt: skip
         return made, triples
 
     def _values(

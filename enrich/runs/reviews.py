@@ -40,7 +40,8 @@ REVIEWERS_CLOCKS = timedelta(days=1)
 class Review:
     """One decision. `value` is what it speaks of: what was accepted, rejected, or put in `instead` of a prediction's
     value; None of a review that `withdraws` another. Values are called as models call them. `states` is what the facts
-    would say were the value true, as N-Triples."""
+    would say were the value true, as N-Triples. `drawn` is how the answer came before the curator, with which
+    `probability` where that is known."""
 
     iri: str
     record: str
@@ -55,6 +56,8 @@ class Review:
     prediction: str = ""
     objection: str | None = None
     note: str | None = None
+    drawn: str = "Chosen"
+    probability: float | None = None
 
     @property
     def time(self) -> str:
@@ -111,7 +114,18 @@ def _review(iri: str, told: Mapping[object, Term]) -> Review:
         called(ENR.reviews) or "",
         told[ENR.objection].value.removeprefix(str(ENR)) if ENR.objection in told else None,
         told[CRM.P3_has_note].value if CRM.P3_has_note in told else None,
+        told[ENR.drawn].value.removeprefix(str(ENR)) if ENR.drawn in told else "Chosen",
+        _share(told.get(ENR.drawnWith)),
     )
+
+
+def _share(term: Term | None) -> float | None:
+    """A probability above 0; None for what is none."""
+    try:
+        found = float(term.value) if term is not None else 0.0
+    except ValueError:
+        return None
+    return found if 0.0 < found <= 1.0 else None
 
 
 def _statement(told: Mapping[object, Term]) -> str:

@@ -16,11 +16,11 @@ from pyoxigraph import NamedNode
 from enrich.answering import run as pipeline
 from enrich.errors import InputError
 from enrich.graph.gaps import count_gaps
-from enrich.graph.stores import Store
+from enrich.graph.stores import Store, open_store
 from enrich.ontology.terms import ENR, Term
 from enrich.runs import register as runs
 from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
-from enrich.runs.reviews import Review, Reviews, verdicts
+from enrich.runs.reviews import Review, Reviews, read_reviews, verdicts
 from enrich.show.named import run_named
 from enrich.show.record import show_record
 from enrich.show.review_table import read_table, write_table
@@ -424,3 +424,15 @@ def test_reviews_taken_back_are_as_if_never_made(
     late = datetime(2027, 1, 1, tzinfo=UTC)
     gone = [Review(f"w{r.iri}", "x", PLACE, "Withdrawn", late, withdraws=r.iri) for r in reviews[len(kept) :]]
     assert verdicts([*reviews, *gone], ()) == verdicts(reviews[: len(kept)], ())
+
+
+def test_how_an_answer_was_drawn_is_read_back_with_its_probability(tmp_path: Path) -> None:
+    workspace = answered(open_store(), tmp_path)
+    first, second, *_ = predictions(workspace)
+    judged(
+        workspace,
+        Judgement(NamedNode(first["prediction"]), "Accepted", drawn="Random", probability=0.25),
+        Judgement(NamedNode(second["prediction"]), "Rejected"),
+    )
+    found = {r.record: (r.drawn, r.probability) for r in read_reviews(workspace.store, workspace.names)}
+    assert found == {first["record"]: ("Random", 0.25), second["record"]: ("Chosen", None)}
