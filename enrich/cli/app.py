@@ -103,6 +103,7 @@ VERBS = {
     "query": Verb("enrich.cli.query:query", "Look"),
     "show": Verb("enrich.cli.show:show", "Look"),
     "review": Verb("enrich.cli.review:review", "Judge"),
+    "web": Verb("enrich.cli.web:web", "Judge"),
     "jobs": Verb("enrich.cli.jobs:jobs", "Service"),
     "job": Verb("enrich.cli.jobs:job", "Service"),
     "pause": Verb("enrich.cli.jobs:pause", "Service"),

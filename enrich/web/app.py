@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from enrich.web import who
+from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
+from enrich.web.who import Doors
 
 
-def make_app(site: Site) -> FastAPI:
-    """The site as an ASGI application. Each module of routes has a `router`, and finds the site at `app.state.site`."""
+def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
+    """The site as an ASGI application. Each module of routes has a `router`, and finds the site at `app.state.site`.
+    `doors` is how people come in; by default as the settings say. Raises SettingsError (see `Doors`)."""
     app = FastAPI(title="enrich", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
+    app.state.doors = doors = doors or Doors(site.settings)
+    audit = Audit(site.settings.locate(site.settings.web.index).with_name("audit.jsonl"))
+    app.add_middleware(Guards, doors=doors, audit=audit)
+    app.include_router(who.router)
     return app
