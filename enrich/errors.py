@@ -7,6 +7,7 @@ EnrichError                 exit 1, the base
 ├── StoreError              exit 3: the triplestore refused or failed
 │   ├── StoreHeld           … is held by another process: it can be read, not written
 │   ├── StoreUnavailable    … does not answer; worth another try
+│   │   └── StoreTimeout    … in time
 │   ├── QueryRefused        … refused the request; another try would fail as well
 │   └── ResultTruncated     … gave fewer rows than it has
 ├── ModelError              exit 4: a model folder is incomplete, altered or does not fit
@@ -46,6 +47,10 @@ class StoreHeld(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store does not answer; the same request may succeed later."""
+
+
+class StoreTimeout(StoreUnavailable):
+    """The store does not answer in time."""
 
 
 class QueryRefused(StoreError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from importlib.resources import files
 
-from enrich.web import who
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from enrich.web import faults, who
 from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
@@ -18,5 +21,7 @@ def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
     app.state.doors = doors = doors or Doors(site.settings)
     audit = Audit(site.settings.locate(site.settings.web.index).with_name("audit.jsonl"))
     app.add_middleware(Guards, doors=doors, audit=audit)
+    faults.install(app)
     app.include_router(who.router)
+    app.mount("/static", StaticFiles(directory=str(files("enrich.web").joinpath("static"))))
     return app

@@ -20,7 +20,14 @@ import httpx2 as httpx
 import tenacity
 from SPARQLWrapper import POST, SPARQLWrapper
 
-from enrich.errors import QueryRefused, ResultTruncated, SettingsError, StoreError, StoreUnavailable
+from enrich.errors import (
+    QueryRefused,
+    ResultTruncated,
+    SettingsError,
+    StoreError,
+    StoreTimeout,
+    StoreUnavailable,
+)
 from enrich.graph.stores.embedded import one_line
 
 T = TypeVar("T")
@@ -183,7 +190,7 @@ class Transport:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL | httpx.ProxyError):
             return NotCarriedOut(f"{where} cannot be reached ({what}); is the server running?")
         if isinstance(error, httpx.TimeoutException):
-            return StoreUnavailable(
+            return StoreTimeout(
                 f"{where} did not answer within {self.timeout:g} seconds; try again, or set store.timeout higher"
             )
         return StoreUnavailable(f"{where} broke off ({what}); try again")

@@ -1,0 +1,67 @@
+"""A made museum with answers, and its site: for tests without a socket, and for a browser."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.testclient import TestClient
+
+from enrich.answering.run import run
+from enrich.web.app import make_app
+from enrich.web.site import Site
+from tests.museums import dummy_model, museum
+from tests.servers import free_port
+
+CREATOR = "Museum of Made Things"
+
+
+@contextmanager
+def site(tmp_path: Path, count: int = 40, **settings: object) -> Iterator[Site]:
+    """The site of a made museum in memory, whose gaps a model of class priors has answered (some it left open)."""
+    said = {"creator": CREATOR, "web": {"index": str(tmp_path / "index.sqlite")}, **settings}
+    workspace = museum(count, **said)
+    run(workspace, dummy_model(workspace, tmp_path / "model"))
+    found = Site(workspace.settings, workspace.store)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@contextmanager
+def client(site: Site, *, raising: bool = True) -> Iterator[TestClient]:
+    """A client of the site without a socket, as from this machine; it follows no redirect. Unless `raising`, what goes
+    wrong in the site is answered as a stranger would see it."""
+    app = make_app(site)
+    with TestClient(
+        app,
+        base_url="http://127.0.0.1",
+        follow_redirects=False,
+        raise_server_exceptions=raising,
+        client=("127.0.0.1", 50000),
+    ) as found:
+        yield found
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    """The site on a free port of the loopback address, for a browser; its address without the last slash."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(make_app(site), "127.0.0.1", port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        end = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive(), "the server ended at once"
+            assert time.monotonic() < end, "the server does not start"
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
