@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 
 from enrich.answering.run import run
 from enrich.web.app import make_app
+from enrich.web.guards import UVICORN
 from enrich.web.site import Site
+from enrich.web.who import Doors
 from tests.museums import dummy_model, museum
 from tests.servers import free_port
 
@@ -34,10 +36,10 @@ def site(tmp_path: Path, count: int = 40, **settings: object) -> Iterator[Site]:
 
 
 @contextmanager
-def client(site: Site, *, raising: bool = True) -> Iterator[TestClient]:
+def client(site: Site, doors: Doors | None = None, *, raising: bool = True) -> Iterator[TestClient]:
     """A client of the site without a socket, as from this machine; it follows no redirect. Unless `raising`, what goes
     wrong in the site is answered as a stranger would see it."""
-    app = make_app(site)
+    app = make_app(site, doors)
     with TestClient(
         app,
         base_url="http://127.0.0.1",
@@ -49,10 +51,11 @@ def client(site: Site, *, raising: bool = True) -> Iterator[TestClient]:
 
 
 @contextmanager
-def served(site: Site) -> Iterator[str]:
+def served(site: Site, doors: Doors | None = None) -> Iterator[str]:
     """The site on a free port of the loopback address, for a browser; its address without the last slash."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(make_app(site), "127.0.0.1", port, log_level="warning"))
+    config = uvicorn.Config(make_app(site, doors), "127.0.0.1", port, log_level="warning", **UVICORN)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
