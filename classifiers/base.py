@@ -126,6 +126,8 @@ class Classifier(Configured, ABC):
     """Whether a fit takes so long that the regimes "seen" and "unseen block" share its out-of-fold predictions."""
     fold_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings for the folds of a training alone, where a cheaper fit will do."""
+    takes_refusals: ClassVar[bool] = False
+    """Whether it learns from values that were turned down where no value is known (`Dataset.judged`)."""
     shared: ClassVar[Mapping[str, str]] = {}
     """Settings of a whole training that it takes, by the name of its own: {"gamma": "loss.gamma"}."""
     option_names: ClassVar[tuple[str, ...] | None] = None

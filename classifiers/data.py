@@ -47,7 +47,8 @@ class Record:
     `known` maps a property's name to the classes that the facts give it (none when it is a gap);
     `context` maps a context's name (museum, object type, …) to its raw values. `outside` names the properties
     of which the facts state a value that reaches no class: whatever is answered there is wrong. `numbers` are contexts
-    that are measured, such as a weight.
+    that are measured, such as a weight. `taught` are values that curators put where the facts have none, `refused` those
+    that they turned down there: both teach, and are no features, since whoever is asked at night has neither.
     """
 
     id: str
@@ -57,10 +58,17 @@ class Record:
     pictures: tuple[Picture, ...] = ()
     outside: tuple[str, ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
+    taught: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def without(self, *properties: str) -> Record:
         """The same record with the values of these properties hidden."""
         return replace(self, known={k: v for k, v in self.known.items() if k not in properties})
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether curators taught something of it."""
+        return any(self.taught.values()) or any(self.refused.values())
 
     def without_contexts(self, names: Sequence[str]) -> Record:
         """The same record with these contexts hidden."""
@@ -118,6 +126,7 @@ class Dataset:
                 sorted([p.url, p.sha256 or ""] for p in record.pictures),
                 sorted(record.outside),
                 *([dict(record.numbers)] if record.numbers else []),
+                *([_sorted(record.taught), _sorted(record.refused)] if record.reviewed else []),
             ]
             lines.append(json.dumps(seen, sort_keys=True, ensure_ascii=False))
         classes = [[p.name, list(p.classes), p.many, dict(p.broader)] for p in self.properties]
@@ -134,18 +143,36 @@ class Dataset:
         raise KeyError(name)
 
     def targets(self, prop: Property) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Target matrix (n, K) of 0 and 1, and the mask (n,) of records that name at least one class."""
+        """Target matrix (n, K) of 0 and 1, and the mask (n,) of records of which at least one class is known, and with it
+        that it is none of the others. See `judged` for those of which less is known."""
         index = prop.index()
         target = np.zeros((len(self.records), len(prop.classes)))
         for row, record in enumerate(self.records):
-            for value in record.known.get(prop.name, ()):
+            taught = () if prop.many else record.taught.get(prop.name, ())
+            for value in record.known.get(prop.name) or taught:
                 if value in index:
                     target[row, index[value]] = 1.0
         named: NDArray[np.bool_] = target.sum(axis=1) > 0
         return target, named
 
+    def judged(self, prop: Property) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Target matrix (n, K), and which of its entries are known (n, K): all of a record that `targets` names; else
+        what curators turned down, and of a property with many values what they accepted."""
+        target, named = self.targets(prop)
+        known = np.repeat(named[:, None], len(prop.classes), axis=1)
+        index = prop.index()
+        columns = {c: i for i, c in enumerate(prop.classes)}
+        for row, record in enumerate(self.records):
+            if named[row]:
+                continue
+            refused = [columns[v] for v in record.refused.get(prop.name, ()) if v in columns]
+            taught = [index[v] for v in record.taught.get(prop.name, ()) if v in index] if prop.many else []
+            known[row, [*refused, *taught]] = True
+            target[row, taught] = 1.0
+        return target, known
+
     def stated(self, prop: Property) -> NDArray[np.bool_]:
-        """The records (n,) that state a value, with a class or outside the classes."""
+        """The records (n,) of which the facts state a value, with a class or outside the classes."""
         return np.array(
             [bool(r.known.get(prop.name)) or prop.name in r.outside for r in self.records], dtype=bool
         )
@@ -153,3 +180,7 @@ class Dataset:
     def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Dataset:
         """The records of these rows, with the same properties."""
         return Dataset([self.records[int(i)] for i in rows], self.properties)
+
+
+def _sorted(values: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {name: sorted(found) for name, found in values.items() if found}

@@ -36,12 +36,14 @@ Runtime = Literal["auto", "onnx", "torch", "bfloat16"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs of m items (pictures or texts), the record (0 to n−1) each belongs to, and n records' targets."""
+    """Inputs of m items (pictures or texts), the record (0 to n−1) each belongs to, and n records' targets. `partial` is
+    what else is known of them (see `heads.judged`), None for nothing."""
 
     inputs: tuple[Tensor, ...]
     owner: Tensor
     target: Tensor
     named: Tensor
+    partial: tuple[Tensor, Tensor] | None = None
 
 
 class NeuralClassifier(Classifier, Generic[Network]):
@@ -52,6 +54,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
 
     shared = {"gamma": "loss.gamma"}  # noqa: RUF012
     costly = True
+    takes_refusals = True
 
     def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
         super().__init__(settings, **values)
@@ -132,7 +135,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
         usable = [
             r
             for r in train.records
-            if self.has_items(r) and any(r.known.get(p.name) for p in self.properties)
+            if self.has_items(r) and (r.reviewed or any(r.known.get(p.name) for p in self.properties))
         ]
         if not usable:
             raise ClassifierError(f"no record of the training data has {self._wanted()} and a known value")
@@ -237,6 +240,8 @@ class NeuralClassifier(Classifier, Generic[Network]):
             digest.update(
                 repr((r.id, values, [t.value for t in r.texts], pictures)).encode("utf-8", "replace")
             )
+            if r.reviewed:
+                digest.update(repr((sorted(r.taught.items()), sorted(r.refused.items()))).encode())
         return digest.hexdigest()
 
 
@@ -246,6 +251,7 @@ class LabelledRecords:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.target, self.named = head.targets(dataset)
+        self.partial = head.judged(dataset) if any(r.reviewed for r in dataset.records) else None
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -261,7 +267,9 @@ class LabelledRecords:
     def batch(self, inputs: tuple[Tensor, ...], owner: Sequence[int], rows: Sequence[int]) -> Batch:
         """A batch of these rows; `owner` numbers the items' records within the batch."""
         index = list(rows)
-        return Batch(inputs, torch.tensor(owner, dtype=torch.long), self.target[index], self.named[index])
+        partial = None if self.partial is None else (self.partial[0][index], self.partial[1][index])
+        owners = torch.tensor(owner, dtype=torch.long)
+        return Batch(inputs, owners, self.target[index], self.named[index], partial)
 
 
 class NeuralTask:
@@ -298,6 +306,12 @@ class NeuralTask:
         how = self.classifier.settings.aggregate
         answer = head.aggregate(logits.float(), attention.float(), batch.owner.to(self.device), count, how)
         loss: Tensor = self.criterion(answer, batch.target.to(self.device), batch.named.to(self.device))
+        if batch.partial is not None:
+            target, known = (t.to(self.device) for t in batch.partial)
+            gamma = self.criterion.settings.gamma
+            loss = loss + head.partial_loss(
+                answer, target, known, batch.named, self.classifier.properties, gamma
+            )
         return loss
 
     def evaluate(self) -> dict[str, float]:

@@ -98,6 +98,21 @@ def targets(dataset: Dataset) -> tuple[Tensor, Tensor]:
     )
 
 
+def judged(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """Targets (n, ΣK) and which of their entries are known (n, ΣK) of the records and properties that `targets` does not
+    name: what curators turned down or, of many values, accepted."""
+    columns, entries = [], []
+    for prop in dataset.properties:
+        target, known = dataset.judged(prop)
+        _, named = dataset.targets(prop)
+        columns.append(target)
+        entries.append(known & ~named[:, None])
+    return (
+        torch.from_numpy(np.concatenate(columns, axis=1)).float(),
+        torch.from_numpy(np.concatenate(entries, axis=1)),
+    )
+
+
 def class_weights(target: Tensor, named: Tensor, properties: Sequence[Property], balance: float) -> Tensor:
     """Weight of every class (ΣK,): (1/N)^balance, scaled so that the mean over the named values is 1.
 
@@ -167,6 +182,32 @@ class FocalLoss(nn.Module):
                 scores, weight = logits[rows, part].float(), self.weights[part]
                 total = total + focal_loss(scores, wanted, prop.many, self.settings.gamma, weight).mean()
         return total
+
+
+def partial_loss(
+    logits: Tensor, target: Tensor, known: Tensor, named: Tensor, properties: Sequence[Property], gamma: float
+) -> Tensor:
+    """The focal loss of what is known in part (see `judged`), each record weighing as one that names the property.
+
+    Of a property with one value p is the sum over the classes that were not turned down; of one with many values each
+    known entry counts as in `focal_loss`.
+    """
+    total = logits.sum() * 0.0
+    for p, (prop, part) in enumerate(zip(properties, slices(properties), strict=True)):
+        rows = known[:, part].any(dim=1) & (prop.many | ~known[:, part].all(dim=1))
+        if not bool(rows.any()):
+            continue
+        scores, entries = logits[rows, part].float(), known[rows, part]
+        if prop.many:
+            wanted = target[rows, part]
+            yes, no = F.logsigmoid(scores), F.logsigmoid(-scores)
+            terms = wanted * _focus(yes, gamma) * yes + (1 - wanted) * _focus(no, gamma) * no
+            each = -(terms * entries).sum(dim=1)
+        else:
+            rest = scores.masked_fill(entries, -torch.inf).logsumexp(dim=1) - scores.logsumexp(dim=1)
+            each = -_focus(rest, gamma) * rest
+        total = total + each.sum() / max(1, int(named[:, p].sum()))
+    return total
 
 
 def aggregate(logits: Tensor, attention: Tensor, owner: Tensor, count: int, how: Aggregate) -> Tensor:

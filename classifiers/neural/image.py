@@ -207,7 +207,8 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
         batch = data.batch((pixels,), [place[row] for row, _ in good], rows)
         if len(rows) == len(good):
             mixed, target, named = augment.mix(pixels, batch.target, batch.named, s, generator)
-            batch = Batch((mixed,), batch.owner, target, named)
+            partial = batch.partial if mixed is pixels else None  # of half a picture nothing was turned down
+            batch = Batch((mixed,), batch.owner, target, named, partial)
         return replace(batch, inputs=(batch.inputs[0].contiguous(memory_format=torch.channels_last),))
 
     def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], Outputs]]:

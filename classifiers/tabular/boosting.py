@@ -29,26 +29,32 @@ _WORTH_THREADS = 1_000_000
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Features (CSR), targets (n, K) and the kind of each column, of one property."""
+    """Features (CSR), targets (n, K), the kind of each column, and which of the targets are known (n, K), of one property."""
 
     features: Any
     target: FloatArray
     many: bool
     kinds: NDArray[np.int8]
+    known: NDArray[np.bool_]
 
     def weighted(self, rows: Rows, power: float) -> tuple[Any, FloatArray, FloatArray]:
         """Features, targets and weights (n', K) of some rows.
 
-        Of a single-valued property a record with m classes becomes m rows of weight 1/m.
+        Of a single-valued property a record with m classes becomes m rows of weight 1/m, and one of which is known only
+        what it is not a row whose target is every other class.
         """
-        target = self.target[rows]
+        target, known = self.target[rows], self.known[rows]
         if self.many:
             positive = class_weights(target.sum(axis=0), power)
-            return self.features[rows], target, np.where(target > 0, positive, 1.0)
+            return self.features[rows], target, np.where(target > 0, positive, 1.0) * known
         which, named = np.nonzero(target)
         weight = 1.0 / target.sum(axis=1)[which] * class_weights(target.sum(axis=0), power)[named]
-        one_hot = np.eye(target.shape[1])[named]
-        return self.features[rows[which]], one_hot, np.repeat(weight[:, None], target.shape[1], axis=1)
+        allowed = np.eye(target.shape[1])[named]
+        partly = np.flatnonzero(~target.any(axis=1) & known.any(axis=1) & ~known.all(axis=1))
+        allowed = np.vstack([allowed, ~known[partly]])
+        weight = np.concatenate([weight, np.ones(len(partly))])
+        features = self.features[rows[np.concatenate([which, partly])]]
+        return features, allowed, np.repeat(weight[:, None], target.shape[1], axis=1)
 
     def training(
         self, rows: Rows, hide: float, power: float, rng: np.random.Generator
@@ -91,7 +97,8 @@ def boost(
         matrix.set_label(target)
     else:
         truth = target.argmax(axis=1)
-        objective = softmax_objective(truth, s.gamma, weight[:, 0])
+        several = (target.sum(axis=1) > 1).any()
+        objective = softmax_objective(truth, s.gamma, weight[:, 0], target if several else None)
         matrix.set_label(truth)
     parameters = {
         "objective": "binary:logistic" if table.many else "multi:softprob",

@@ -44,6 +44,7 @@ class TabularClassifier(Classifier):
     modality = "tabular"
     settings_class = TabularSettings
     fork_safe = True
+    takes_refusals = True
     fold_settings = {"refit": False}  # noqa: RUF012
     shared = {"hide_known": "hide_known", "museum": "museum"}  # noqa: RUF012
     settings: TabularSettings
@@ -73,16 +74,17 @@ class TabularClassifier(Classifier):
         matrix = self.features.matrix(full.records)
         history: dict[str, Any] = {}
         for prop in self.properties:
-            target, named = full.targets(prop)
-            self.priors[prop.name] = class_priors(target, named, prop.many)
-            rows = np.flatnonzero(named)
-            if len(prop.classes) < 2 or not len(rows):
+            target, known = full.judged(prop)
+            named = np.asarray(known.all(axis=1) & target.any(axis=1))
+            self.priors[prop.name] = class_priors(target[named], named, prop.many)
+            if len(prop.classes) < 2 or not named.any():
                 self.boosters[prop.name] = None
                 history[prop.name] = {"rounds": 0, "note": "fewer than two classes: the prior answers"}
                 continue
             columns = matrix[:, self.features.keep(prop.name)]
-            table = TrainingTable(columns, target, prop.many, self._kinds(prop))
-            parts = rows[rows < len(train)], rows[rows >= len(train)]
+            table = TrainingTable(columns, target, prop.many, self._kinds(prop), known)
+            check = named & (np.arange(len(full)) >= len(train))
+            parts = np.flatnonzero(known.any(axis=1) & ~check), np.flatnonzero(check)
             history[prop.name] = self._fit_one(prop, table, *parts, rng, seed, progress)
         return history
 

@@ -65,6 +65,29 @@ def focal_softmax(
     return gradient, np.maximum(hessian, HESSIAN_MINIMUM) if bounded else hessian
 
 
+def focal_allowed(
+    scores: NDArray[Any], allowed: FloatArray, gamma: float = 0.0, weight: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """The same where the truth is one of several classes: `allowed` is (n, K) of 0 and 1, and p_t the sum of their
+    probabilities. One class allowed is `focal_softmax`.
+
+    With q the probabilities among the allowed, ∂/∂z_j = g(p_t)(q_j − p_j), and
+    ∂²/∂z_j² = p_t·g'(p_t)(q_j − p_j)² + g(p_t)·(q_j(1−q_j) − p_j(1−p_j)), kept positive.
+    """
+    p = softmax(scores)
+    inside = p * allowed
+    p_truth = np.minimum(inside.sum(axis=1), 1.0)
+    q = inside / np.maximum(p_truth, 1e-300)[:, None]
+    g, curve = _slopes(p_truth, gamma)
+    away, own = q - p, p * (1.0 - p)
+    gradient = g[:, None] * away
+    hessian = curve[:, None] * away**2 + g[:, None] * (q * (1.0 - q) - own)
+    hessian = np.maximum(hessian, GAUSS_NEWTON_SHARE * ((1.0 - p_truth) ** gamma)[:, None] * own)
+    if weight is not None:
+        gradient, hessian = gradient * weight[:, None], hessian * weight[:, None]
+    return gradient, np.maximum(hessian, HESSIAN_MINIMUM)
+
+
 def focal_sigmoid(
     scores: NDArray[Any],
     target: FloatArray,
@@ -89,16 +112,24 @@ def focal_sigmoid(
 
 
 def softmax_objective(
-    truth: NDArray[np.intp], gamma: float = 0.0, weight: FloatArray | None = None
+    truth: NDArray[np.intp],
+    gamma: float = 0.0,
+    weight: FloatArray | None = None,
+    allowed: FloatArray | None = None,
 ) -> Objective:
-    """The softmax focal loss as a custom objective of XGBoost.
+    """The softmax focal loss as a custom objective of XGBoost. `allowed` (n, K) takes the place of `truth` where of some
+    records several classes may be true.
 
     XGBoost doubles the Hessian of its own softmax (as Friedman's multi-class bound does); so does this
     one, and with γ = 0 and no weights it grows the same trees.
     """
 
     def objective(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:
-        gradient, hessian = focal_softmax(scores.reshape(len(truth), -1), truth, gamma, weight)
+        z = scores.reshape(len(truth), -1)
+        if allowed is None:
+            gradient, hessian = focal_softmax(z, truth, gamma, weight)
+        else:
+            gradient, hessian = focal_allowed(z, allowed, gamma, weight)
         return gradient, np.maximum(2.0 * hessian, HESSIAN_MINIMUM)
 
     return objective

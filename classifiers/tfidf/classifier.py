@@ -55,6 +55,7 @@ class TfidfClassifier(Classifier):
     modality = "text"
     settings_class = TfidfSettings
     fork_safe = True
+    takes_refusals = True
     settings: TfidfSettings
 
     def prepare(self) -> None:
@@ -79,10 +80,11 @@ class TfidfClassifier(Classifier):
         learnable = np.asarray(columns.getnnz(axis=1) > 0)
         self.linear = {}
         for i, prop in enumerate(self.properties):
-            target, named = everyone.targets(prop)
-            rows = np.flatnonzero(named & learnable)
+            target, known = everyone.judged(prop)
+            rows = np.flatnonzero(known.any(axis=1) & learnable)
+            part = None if known[rows].all() else known[rows]
             self.linear[prop.name] = fit_linear(
-                columns[rows], target[rows], prop.many, cost=self.settings.cost, seed=seed
+                columns[rows], target[rows], prop.many, known=part, cost=self.settings.cost, seed=seed
             )
             progress("tfidf", i + 1, len(self.properties))
         return {"texts": {"records": int(learnable.sum()), "columns": len(self.features)}}

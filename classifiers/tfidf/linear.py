@@ -17,6 +17,7 @@ from sklearn.svm import LinearSVC
 from enrich.classifiers.base import FloatArray
 from enrich.classifiers.probability import probabilities_of
 
+Rows = NDArray[np.intp]
 SCALE = 3.0
 """What a score is multiplied by to be a logit, before calibration."""
 ABSENT = -2.0
@@ -44,11 +45,20 @@ def linear_probabilities(scores: FloatArray, many: bool) -> FloatArray:
     return probabilities_of(SCALE * scores, many)
 
 
-def fit_linear(columns: Any, target: FloatArray, many: bool, *, cost: float = 1.0, seed: int = 0) -> Linear:
-    """Fit on CSR columns (n, F) and a target (n, K) in which every record names at least one class.
+def fit_linear(
+    columns: Any,
+    target: FloatArray,
+    many: bool,
+    *,
+    known: NDArray[np.bool_] | None = None,
+    cost: float = 1.0,
+    seed: int = 0,
+) -> Linear:
+    """Fit on CSR columns (n, F) and a target (n, K), of which the entries `known` (n, K) are learnt from, or all.
 
     Of a property with one value, a record that names several teaches each with its share; with many
-    values each class is asked for on its own, and every named value is a yes.
+    values each class is asked for on its own, and every named value is a yes. What is known of a record that names no
+    class is a no to those classes alone.
     """
     features, classes = columns.shape[1], target.shape[1]
     weights = np.zeros((features, classes), dtype=np.float16)
@@ -56,13 +66,14 @@ def fit_linear(columns: Any, target: FloatArray, many: bool, *, cost: float = 1.
     wide = columns.astype(np.float64)
     if many:
         for k in range(classes):
-            yes = target[:, k] > 0
+            use = slice(None) if known is None else np.flatnonzero(known[:, k])
+            yes = target[use, k] > 0
             if not yes.any():
                 continue
             if yes.all():
                 bias[k] = -ABSENT
             else:
-                found = _fitted(cost, seed, wide, yes)
+                found = _fitted(cost, seed, wide[use], yes)
                 weights[:, k], bias[k] = found.coef_[0], found.intercept_[0]
         return Linear(weights, bias)
     rows, labels = np.nonzero(target)
@@ -77,13 +88,36 @@ def fit_linear(columns: Any, target: FloatArray, many: bool, *, cost: float = 1.
             weights[:, k], bias[k] = sign * found.coef_[0], sign * found.intercept_[0]
     else:
         weights[:, found.classes_], bias[found.classes_] = found.coef_.T, found.intercept_
+    if known is not None:
+        refused = known & (target.sum(axis=1, keepdims=True) == 0)
+        for k in map(int, np.flatnonzero(refused.any(axis=0) & target.any(axis=0))):
+            no = np.flatnonzero(refused[:, k])
+            found = _again(wide, rows, labels, share, no, k, cost, seed)
+            weights[:, k], bias[k] = found.coef_[0], found.intercept_[0]
     return Linear(weights, bias)
 
 
-def _fitted(
-    cost: float, seed: int, columns: Any, labels: NDArray[Any], weight: FloatArray | None = None
+def _again(
+    columns: Any, rows: Rows, labels: Rows, share: FloatArray, no: Rows, k: int, cost: float, seed: int
 ) -> Any:
-    machine = LinearSVC(C=cost, class_weight="balanced", tol=_TOLERANCE, random_state=seed)
+    """The machine of class k with more records that are a no, weighted as LIBLINEAR balances all classes together: the
+    yes alone, but of two classes both."""
+    yes, classes = labels == k, len(np.unique(labels))
+    other = 1.0 if classes > 2 else len(labels) / (2 * (~yes).sum())
+    weight = share * np.where(yes, len(labels) / (classes * yes.sum()), other)
+    every, says = np.concatenate([rows, no]), np.concatenate([yes, np.zeros(len(no), dtype=bool)])
+    return _fitted(cost, seed, columns[every], says, np.concatenate([weight, np.full(len(no), other)]), None)
+
+
+def _fitted(
+    cost: float,
+    seed: int,
+    columns: Any,
+    labels: NDArray[Any],
+    weight: FloatArray | None = None,
+    classes: str | None = "balanced",
+) -> Any:
+    machine = LinearSVC(C=cost, class_weight=classes, tol=_TOLERANCE, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Liblinear failed to converge")
         return machine.fit(columns, labels, sample_weight=weight)

@@ -17,6 +17,8 @@ from enrich.classifiers.neural.heads import (
     class_weights,
     distributions,
     held_out_scores,
+    judged,
+    partial_loss,
     slices,
     targets,
 )
@@ -117,6 +119,33 @@ def test_every_named_value_shares_the_target_of_a_property_with_one() -> None:
 
 LOGITS = torch.tensor([[1.0, 0.0], [3.0, 2.0], [-1.0, 5.0]])
 OWNER = torch.tensor([0, 0, 2])
+
+
+def test_a_class_turned_down_costs_what_the_others_lack() -> None:
+    """Given a record of which only what it is not is known, then the loss is −log of what is left to the others."""
+    data = Dataset([Record("a", refused={"one": ("b",), "many": ("x",)}), Record("b")], BOTH)
+    target, known = judged(data)
+    assert known.tolist() == [[False, True, False, True, False], [False] * 5]
+    logits = torch.tensor([[0.5, 2.0, -1.0, 0.7, 3.0], [1.0] * 5], requires_grad=True)
+    none = torch.zeros(2, 2, dtype=torch.bool)
+
+    loss = partial_loss(logits, target, known, none, BOTH, 0.0)
+
+    rest = 1 - torch.softmax(logits[0, :3], 0)[1]
+    assert loss.item() == pytest.approx((-rest.log() - F.logsigmoid(-logits[0, 3])).item(), abs=1e-5)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] > 0, "it falls as the class does"
+    assert logits.grad[0, 4] == 0, "of a value that nobody judged nothing is learnt"
+    assert logits.grad[1].tolist() == [0.0] * 5
+
+
+def test_a_record_whose_every_class_was_turned_down_teaches_nothing() -> None:
+    data = Dataset([Record("a", refused={"one": ("a", "b", "c")})], (ONE,))
+    logits = torch.zeros(1, 3, requires_grad=True)
+    partial_loss(logits, *judged(data), torch.zeros(1, 1, dtype=torch.bool), (ONE,), 2.0).backward()
+    assert logits.grad is not None
+    assert logits.grad.tolist() == [[0.0] * 3]
 
 
 def test_logits_of_a_records_items_are_aggregated() -> None:

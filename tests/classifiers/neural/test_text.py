@@ -54,6 +54,22 @@ def test_a_small_encoder_learns_from_scratch(trained: TextClassifier, split: tup
     assert accuracy(trained, split[1]) > 0.9
 
 
+def test_a_colour_turned_down_is_believed_less_there(
+    trained: TextClassifier, split: tuple[Dataset, Dataset]
+) -> None:
+    """Given records that look red and have no colour, when curators turn red down there, then less is said to be."""
+    without = [r.without("colour") for r in split[0].records if "red" in r.known.get("colour", ())]
+    looks = [replace(r, id=f"{r.id}-again") for r in without]
+    refused = [replace(r, refused={"colour": ("red",)}) for r in looks]
+    classifier = TextClassifier(**TEXT)
+    classifier.fit(Dataset([*split[0].records, *refused], split[0].properties), split[1], seed=1)
+
+    def red(made: TextClassifier) -> float:
+        return float(made.predict(looks)["colour"].probabilities[:, 0].mean())
+
+    assert red(classifier) < red(trained) - 0.2
+
+
 def test_texts_can_be_read_one_by_one(split: tuple[Dataset, Dataset]) -> None:
     classifier = TextClassifier(**TEXT | {"join": False, "aggregate": "attention"})
     classifier.fit(*split, seed=1)

@@ -32,7 +32,8 @@ def table(many: bool = False, n: int = 200) -> TrainingTable:
     target = np.eye(2)[truth]
     target[::5] = 1.0
     features = np.column_stack([truth + 1.0, np.ones(n), np.ones(n), np.arange(n) + 1.0, np.ones(n)])
-    return TrainingTable(csr_matrix(features.astype(np.float32)), target, many, KINDS)
+    known = np.ones((n, 2), dtype=bool)
+    return TrainingTable(csr_matrix(features.astype(np.float32)), target, many, KINDS, known)
 
 
 def test_a_record_with_two_classes_teaches_each_with_its_share() -> None:
@@ -50,7 +51,7 @@ def test_with_many_values_every_named_one_is_a_yes() -> None:
 
 
 def test_class_weights_balance_what_is_rare() -> None:
-    rare = TrainingTable(table().features, np.eye(2)[[0] * 180 + [1] * 20], False, KINDS)
+    rare = TrainingTable(table().features, np.eye(2)[[0] * 180 + [1] * 20], False, KINDS, table().known)
     _, target, weight = rare.weighted(np.arange(200), 1.0)
     assert (weight[:, :1] * target).sum(axis=0) == pytest.approx([100.0, 100.0])
 

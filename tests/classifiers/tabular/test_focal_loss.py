@@ -43,6 +43,35 @@ def test_softmax_derivatives_are_exact(gamma: float) -> None:
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
+def test_where_several_classes_may_be_true_the_gradient_is_that_of_their_sum(gamma: float) -> None:
+    rng = np.random.default_rng(4)
+    scores, allowed = rng.normal(0, 2, (200, 4)), (rng.uniform(size=(200, 4)) < 0.6).astype(float)
+    allowed[~allowed.any(axis=1), 0] = 1.0
+    gradient, hessian = focal_loss.focal_allowed(scores, allowed, gamma)
+
+    def loss(z: np.ndarray) -> np.ndarray:
+        p = np.minimum((softmax(z) * allowed).sum(axis=1), 1.0)
+        return -((1 - p) ** gamma) * np.log(p)
+
+    g, h = numeric(loss, scores)
+    assert np.allclose(gradient, g, atol=1e-5)
+    assert (hessian >= h - 1e-4).all(), "exact, or raised where it was negative"
+    assert (hessian > 0).all()
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_with_one_class_that_may_be_true_it_is_the_softmax_loss(gamma: float) -> None:
+    rng = np.random.default_rng(5)
+    scores, truth = rng.normal(0, 2, (100, 4)), rng.integers(0, 4, 100)
+    for one, several in zip(
+        focal_loss.focal_softmax(scores, truth, gamma),
+        focal_loss.focal_allowed(scores, np.eye(4)[truth], gamma),
+        strict=True,
+    ):
+        assert np.array_equal(one, several)
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
 def test_sigmoid_derivatives_are_exact(gamma: float) -> None:
     rng = np.random.default_rng(2)
     scores, target = rng.normal(0, 2, (200, 3)), (rng.uniform(size=(200, 3)) < 0.4).astype(float)
