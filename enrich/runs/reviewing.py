@@ -35,7 +35,7 @@ from enrich.ontology.terms import (
 from enrich.runs.provenance import Statement, decimal, statement_of
 from enrich.runs.reviews import Gap, Review, Verdict, read_reviews, verdicts
 from enrich.runs.validation import Triple, shapes
-from enrich.runs.verdicts import AT_ONCE, VerdictGraphs
+from enrich.runs.verdicts import VerdictGraphs, at_once
 from enrich.workspace import Workspace
 
 DECISIONS = ("Accepted", "Rejected", "Corrected", "Undecided")
@@ -45,7 +45,7 @@ OBJECTIONS = ("Wrong", "TooBroad", "TooNarrow", "NotOnThisObject", "CannotBeKnow
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What a curator says of one prediction: a decision, the value put in where it is Corrected, what is held against
-    the old one, and how it was drawn."""
+    the old one, and how it was drawn. `again` writes it though the value stands so already, as an opinion of its own."""
 
     prediction: NamedNode
     decision: str
@@ -56,6 +56,7 @@ class Judgement:
     probability: float | None = None
     shown: bool = True
     began: datetime | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,12 @@ class Reviewer:
         """Write reviews. One that cannot be made is refused with its reason, and costs no other."""
         batch = self.names.mint("review-batch", self.curator, now.isoformat(), str(len(judgements)))
         done = Reviewed(batch)
-        for start in range(0, len(judgements), AT_ONCE):
+        step = at_once(self.store)
+        for start in range(0, len(judgements), step):
             progress("reviews", start, len(judgements))
-            moments = [now + timedelta(microseconds=n) for n in range(start, start + AT_ONCE)]
+            moments = [now + timedelta(microseconds=n) for n in range(start, start + step)]
             self._write(
-                list(zip(judgements[start : start + AT_ONCE], moments, strict=False)), done, dry_run=dry_run
+                list(zip(judgements[start : start + step], moments, strict=False)), done, dry_run=dry_run
             )
         return done
 
@@ -149,10 +151,11 @@ class Reviewer:
         done = Reviewed(self.names.mint("review-batch", self.curator, now.isoformat(), named))
         done.unchanged = sum(row[-1] is not None for row in rows)
         left = [row for row in rows if row[-1] is None]
-        for start in range(0, len(left), AT_ONCE):
+        step = at_once(self.store)
+        for start in range(0, len(left), step):
             made: list[Review] = []
             triples: list[Triple] = []
-            for review, prediction, record, name, to, predicate, _ in left[start : start + AT_ONCE]:
+            for review, prediction, record, name, to, predicate, _ in left[start : start + step]:
                 if not isinstance(review, NamedNode) or record is None or name is None:
                     continue
                 iri = self.names.mint("review", review, "Withdrawn", self.curator, now.isoformat())
@@ -180,11 +183,15 @@ class Reviewer:
         records = list(dict.fromkeys(p.record for p in predicted.values()))
         subjects = {s.iri: s for s in self.workspace.reader.read(records)} if records else {}
         before = read_reviews(self.store, self.names, records)
+        of_record: dict[str, list[Review]] = {}
+        for review in before:
+            of_record.setdefault(review.record, []).append(review)
         made: list[Review] = []
         triples: list[Triple] = []
         for judgement, now in judgements:
+            about = predicted.get(judgement.prediction)
             try:
-                standing = verdicts([*before, *made], self.many)
+                standing = verdicts(of_record.get(about.record.value, []) if about else [], self.many)
                 found = self._judged(judgement, predicted, subjects, standing, now, done.batch)
             except (InputError, OntologyError, ValidationError) as error:
                 done.refused.append(Refused(judgement.prediction, str(error)))
@@ -195,6 +202,7 @@ class Reviewer:
             review, said = found
             triples += said
             made.append(review)
+            of_record.setdefault(review.record, []).append(review)
             done.written.append(NamedNode(review.iri))
         done.overruled += self._overruled(before, made)
         if not dry_run:
@@ -231,7 +239,7 @@ class Reviewer:
             raise InputError(f"{about.record.value}: {subject.problem}")
         value, instead = self._values(judgement, about, prop)
         gap = (about.record.value, about.property)
-        if _stands(standing.get(gap, {}), judgement.decision, value, instead):
+        if not judgement.again and _stands(standing.get(gap, {}), judgement.decision, value, instead):
             return None
         iri = self.names.mint(
             "review", judgement.prediction, judgement.decision, value, self.curator, now.isoformat()

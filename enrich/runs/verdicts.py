@@ -17,8 +17,13 @@ from enrich.ontology.terms import ENR, PROV, RDF, Names, class_term
 from enrich.runs.reviews import Gap, Review, Verdict, read_reviews, verdicts
 from enrich.runs.validation import Triple
 
-AT_ONCE = 40
-"""Records whose reviews are written in one update: some hundred lines, which every server takes."""
+AT_ONCE, AT_ONCE_PAGED = 500, 40
+"""Records whose reviews are written in one update; a server that caps its answers takes some hundred lines at a time."""
+
+
+def at_once(store: Store) -> int:
+    """How many records' reviews a store is given in one update."""
+    return AT_ONCE_PAGED if store.paged else AT_ONCE
 
 
 class VerdictGraphs:
@@ -29,7 +34,7 @@ class VerdictGraphs:
         self.store, self.names, self.many = store, names, many
 
     def append(self, reviews: Sequence[Review], triples: Sequence[Triple]) -> None:
-        """Append reviews of at most AT_ONCE records, of which `triples` say all, to the register, and bring what follows
+        """Append reviews of at most `at_once` records, of which `triples` say all, to the register, and bring what follows
         from it up to date. It is looked at again: of two who write at once the later one sees both."""
         records = [NamedNode(record) for record in dict.fromkeys(review.record for review in reviews)]
         if not records:
@@ -46,9 +51,10 @@ class VerdictGraphs:
         for graph in (self.names.verdicts, self.names.accepted):
             self.store.drop(graph)
         by_record = [list(own) for _, own in groupby(made, key=attrgetter("record"))]
-        for start in range(0, len(by_record), AT_ONCE):
+        step = at_once(self.store)
+        for start in range(0, len(by_record), step):
             progress("records", start, len(by_record))
-            some = by_record[start : start + AT_ONCE]
+            some = by_record[start : start + step]
             own = [review for reviews in some for review in reviews]
             self._restate(own, [NamedNode(reviews[0].record) for reviews in some], [])
         return len(made)

@@ -436,3 +436,15 @@ def test_how_an_answer_was_drawn_is_read_back_with_its_probability(tmp_path: Pat
     )
     found = {r.record: (r.drawn, r.probability) for r in read_reviews(workspace.store, workspace.names)}
     assert found == {first["record"]: ("Random", 0.25), second["record"]: ("Chosen", None)}
+
+
+def test_a_second_opinion_is_kept_though_the_value_stands_so_already(store: Store, tmp_path: Path) -> None:
+    workspace = answered(store, tmp_path)
+    row = predictions(workspace)[0]
+    about = NamedNode(row["prediction"])
+    judged(workspace, Judgement(about, "Accepted"))
+    assert judged(workspace, Judgement(about, "Accepted"), by="Leo Marin").unchanged == 1
+    second = Judgement(about, "Accepted", drawn="Second", again=True)
+    assert len(judged(workspace, second, by="Leo Marin").written) == 1
+    assert [r.drawn for r in read_reviews(workspace.store, workspace.names)].count("Second") == 1
+    assert state(workspace, row) == ["Accepted"]
