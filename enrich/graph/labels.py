@@ -34,15 +34,16 @@ def group_names(
     return {group: ", ".join(names[part] for part in found) or "–" for group, found in parts.items()}
 
 
-def labels(store: Store, iris: Iterable[str]) -> dict[str, str]:
-    """A name for each IRI that has one: skos:prefLabel or rdfs:label, English before others."""
+def labels(store: Store, iris: Iterable[str], language: str = "en") -> dict[str, str]:
+    """A name for each IRI that has one: skos:prefLabel or rdfs:label, in the language if there is one, else English
+    before others."""
     wanted = [[NamedNode(iri)] for iri in dict.fromkeys(iris)]
     if not wanted:
         return {}
     block = values_block(["iri"], wanted)
     path = f"{SKOS.prefLabel}|{RDFS.label}"
     query = f"SELECT ?iri ?label WHERE {{ {block} {{ GRAPH ?g {{ ?iri {path} ?label }} }} UNION {{ ?iri {path} ?label }} }}"
-    return _english_first(store.select(query))
+    return _best(store.select(query), language)
 
 
 def record_names(reader: Reader, records: Iterable[NamedNode]) -> dict[str, str]:
@@ -55,17 +56,26 @@ def record_names(reader: Reader, records: Iterable[NamedNode]) -> dict[str, str]
             block = values_block(["record"], ([record] for record in wanted))
             pattern = path_pattern("?record", path, "?label")
             query = f"SELECT ?record ?label {reader.dataset} WHERE {{ {block} {pattern} }}"
-            found |= _english_first(reader.store.select(query))
+            found |= _best(reader.store.select(query))
     return found
 
 
-def _english_first(rows: Iterable[Row]) -> dict[str, str]:
-    found: dict[str, tuple[bool, str]] = {}
+def best_label(labels: Iterable[Literal], language: str = "en") -> str | None:
+    """The one of some labels that a reader of the language knows best; None for none."""
+
+    def rank(label: Literal) -> tuple[bool, bool, str]:
+        said = label.language or "en"
+        return not said.startswith(language), not said.startswith("en"), label.value
+
+    return min((rank(label) for label in labels), default=(False, False, None))[2]
+
+
+def _best(rows: Iterable[Row], language: str = "en") -> dict[str, str]:
+    found: dict[str, list[Literal]] = {}
     for iri, label in rows:
         if isinstance(iri, NamedNode) and isinstance(label, Literal):
-            candidate = (not (label.language or "en").startswith("en"), label.value)
-            found[iri.value] = min(found.get(iri.value, candidate), candidate)
-    return {iri: label for iri, (_, label) in found.items()}
+            found.setdefault(iri.value, []).append(label)
+    return {iri: name for iri, labels in found.items() if (name := best_label(labels, language)) is not None}
 
 
 def told_apart(

@@ -1,32 +1,30 @@
 """Reads the museum's records from the fact graphs, in batches, as a profile says."""
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.classifiers.data import Picture, Record, Text
+from enrich.classifiers.data import Record
 from enrich.errors import InputError, ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
 from enrich.graph.fact_graphs import MOST_GRAPHS, fact_graphs, from_clause, has_default_graph
 from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
-from enrich.graph.records import Seen, Subject, halved
+from enrich.graph.records import Seen, Subject, Values, halved, pictures_of, texts_of
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
-from enrich.ontology.paths import Path, path_pattern, path_text, steps
-from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
+from enrich.ontology.paths import path_pattern, path_text
+from enrich.ontology.profiles import Profile, PropertyProfile
 from enrich.ontology.terms import Names, values_block
 
 BATCH = 500
-_HTTP = re.compile(r"https?://", re.IGNORECASE)
 
-Values = dict[str, list[Row]]
-"""Rows by the IRI of their record."""
+Part = tuple[str, str, int]
+"""What is asked of records: the kind of thing, its name, and which of several."""
 
 
 def kind_test(kind: str, variable: str) -> str:
@@ -217,19 +215,72 @@ class Reader:
             half = len(records) // 2
             return self.read(records[:half]) + self.read(records[half:])
 
+    def read_one(self, record: NamedNode) -> tuple[Subject, list[Literal]]:
+        """One record and its own name in every language, along the first of the profile's `labels` that leads to one;
+        in two questions, or three where it is no record. A store that refuses so much at once is asked by `read`."""
+        parts = self._parts() | {
+            ("label", "", i): ("?v", path_pattern("?record", path, "?v"))
+            for i, path in enumerate(self.profile.labels)
+        }
+        try:
+            found = self._together(record, parts)
+            typed = found["record", "", 0].get(record.value)
+            self._confirm_absent([] if typed is not None else [record])
+        except (QueryRefused, ResultTruncated):
+            return self.read([record])[0], []
+        values = values_block(["record"], [[record]])
+        found |= self._graph_contexts(values)
+        called = (found["label", "", i].get(record.value, []) for i in range(len(self.profile.labels)))
+        names = ([v for (v,) in rows if isinstance(v, Literal)] for rows in called)
+        return self._subject(record, found), next(filter(None, names), [])
+
     def _read(self, records: Sequence[NamedNode]) -> list[Subject]:
         values = values_block(["record"], ([record] for record in records))
-        typed = self._rows(values, "", self.is_record)
+        found = {part: self._rows(values, *asked) for part, asked in self._parts().items()}
+        typed = found["record", "", 0]
         self._confirm_absent([record for record in records if record.value not in typed])
-        properties = {p.name: self._property_rows(values, p) for p in self.profile.properties}
-        stated = {p.name: self._stating(values, p) for p in self.profile.properties}
-        texts = {t.path: self._along(values, t.path) for t in self.profile.texts}
-        images = [self._along(values, i.path) for i in self.profile.images]
-        contexts = {c.name: self._context_rows(values, c) for c in self.profile.contexts}
-        return [
-            self._subject(iri, iri.value in typed, properties, stated, texts, images, contexts)
-            for iri in records
+        found |= self._graph_contexts(values)
+        return [self._subject(iri, found) for iri in records]
+
+    def _parts(self) -> dict[Part, tuple[str, str]]:
+        """All that is asked of records in the facts: the variables and the pattern of each part."""
+        along = [
+            *(
+                ("stated", p.name, i, path)
+                for p in self.profile.properties
+                for i, path in enumerate(p.stated)
+            ),
+            *(("text", path_text(t.path), 0, t.path) for t in self.profile.texts),
+            *(("image", "", i, image.path) for i, image in enumerate(self.profile.images)),
+            *(("context", c.name, 0, c.path) for c in self.profile.contexts if not c.graph),
         ]
+        return {
+            ("record", "", 0): ("", self.is_record),
+            **{("property", p.name, 0): ("?node ?v", _property_pattern(p)) for p in self.profile.properties},
+            **{(kind, name, i): ("?v", path_pattern("?record", path, "?v")) for kind, name, i, path in along},
+        }
+
+    def _together(self, record: NamedNode, parts: Mapping[Part, tuple[str, str]]) -> dict[Part, Values]:
+        """The same as asking for each part, of one record in one query."""
+        values = values_block(["record"], [[record]])
+        asked = " UNION ".join(
+            f"{{ {values} {pattern} BIND({n} AS ?part) }}" for n, (_, pattern) in enumerate(parts.values())
+        )
+        found: dict[Part, Values] = {part: {} for part in parts}
+        order = list(parts.items())
+        for n, _, node, value in self.store.select(
+            f"SELECT ?part ?record ?node ?v {self.dataset} WHERE {{ {asked} }}"
+        ):
+            if isinstance(n, Literal):
+                part, (variables, _) = order[int(n.value)]
+                row = (node, value) if variables == "?node ?v" else (value,) if variables else ()
+                found[part].setdefault(record.value, []).append(row)
+        return found
+
+    def _graph_contexts(self, values: str) -> dict[Part, Values]:
+        """The contexts whose values are graphs."""
+        contexts = [c for c in self.profile.contexts if c.graph]
+        return {("context", c.name, 0): self._context_rows(values) for c in contexts}
 
     def _confirm_absent(self, records: Iterable[NamedNode]) -> None:
         """Ask for each record alone. Raises ResultTruncated when one is there after all."""
@@ -243,9 +294,6 @@ class Reader:
         query = f"SELECT ?record {variables} {self.dataset} WHERE {{ {values} {pattern} }}"
         return self._by_record(query)
 
-    def _along(self, values: str, path: Path) -> Values:
-        return self._rows(values, "?v", path_pattern("?record", path, "?v"))
-
     def _by_record(self, query: str) -> Values:
         found: Values = defaultdict(list)
         for record, *rest in self.store.select(query):
@@ -253,54 +301,48 @@ class Reader:
                 found[record.value].append(tuple(rest))
         return found
 
-    def _property_rows(self, values: str, prop: PropertyProfile) -> Values:
-        node = path_pattern("?record", prop.node, "?node") if prop.node else "BIND(?record AS ?node)"
-        value = onward(prop, "?node" if prop.node else "?record", "?v")
-        return self._rows(values, "?node ?v", f"{node} OPTIONAL {{ {value} }}")
-
     def _stating(self, values: str, prop: PropertyProfile) -> set[str]:
         """The records that state the value in another way than by a class."""
         return {
             r for path in prop.stated for r in self._rows(values, "", path_pattern("?record", path, "?s"))
         }
 
-    def _context_rows(self, values: str, context: ContextProfile) -> Values:
-        if not context.graph:
-            return self._along(values, context.path)
+    def _context_rows(self, values: str) -> Values:
         pattern = f"GRAPH ?v {{ {self.profile.is_record(anywhere=True)} }}"
         facts = set(self.profile.record_graphs or self.graphs)
         found = self._by_record(f"SELECT ?record ?v WHERE {{ {values} {pattern} }}")
         return {record: [row for row in rows if row[0] in facts] for record, rows in found.items()}
 
-    def _subject(
-        self,
-        iri: NamedNode,
-        typed: bool,
-        properties: Mapping[str, Values],
-        stated: Mapping[str, Collection[str]],
-        texts: Mapping[Path, Values],
-        images: Sequence[Values],
-        contexts: Mapping[str, Values],
-    ) -> Subject:
+    def _subject(self, iri: NamedNode, found: Mapping[Part, Values]) -> Subject:
         key = iri.value
-        if not typed:
+        if key not in found["record", "", 0]:
             problem = f"{iri} is not {self.profile.record_text()} in the facts"
             return Subject(iri, Record(key), problem=problem, absent=True)
-        rows = {name: found.get(key, []) for name, found in properties.items()}
+
+        def of(kind: str) -> dict[str, list[Row]]:
+            """The rows of each part of a kind, by its name; of several parts together."""
+            rows: dict[str, list[Row]] = {}
+            for (part, name, _), values in found.items():
+                if part == kind:
+                    rows.setdefault(name, []).extend(values.get(key, []))
+            return rows
+
+        rows, said, stated = of("property"), of("context"), of("stated")
         known, outside = self._known(rows)
         nodes, minted = self._nodes(iri, rows)
-        said = {name: found.get(key, []) for name, found in contexts.items()}
+        texts = {t.path: found["text", path_text(t.path), 0] for t in self.profile.texts}
+        images = [found["image", "", i] for i in range(len(self.profile.images))]
         record = Record(
             id=key,
             known=known,
             context=self._contexts(said),
-            texts=_texts(key, texts),
-            pictures=_pictures(key, images),
+            texts=texts_of(key, texts),
+            pictures=pictures_of(key, images),
             outside=outside,
             numbers=self._numbers(said),
         )
         missing = tuple(
-            p.name for p in self.profile.properties if p.name not in known and key not in stated[p.name]
+            p.name for p in self.profile.properties if p.name not in known and not stated.get(p.name)
         )
         return Subject(iri, record, nodes, minted, missing)
 
@@ -343,24 +385,7 @@ class Reader:
         return {name: number for name, number in found.items() if number is not None}
 
 
-def _texts(key: str, texts: Mapping[Path, Values]) -> tuple[Text, ...]:
-    """The record's literals in the order of the profile, empty ones left out."""
-    found: dict[Text, None] = {}
-    for path, rows in texts.items():
-        source = steps(path)[-1].predicate.value
-        literals = [v for (v,) in rows.get(key, []) if isinstance(v, Literal) and v.value.strip()]
-        for literal in sorted(literals, key=lambda t: (t.language or "", t.value)):
-            found[Text(literal.value, literal.language, source)] = None
-    return tuple(found)
-
-
-def _pictures(key: str, images: Sequence[Values]) -> tuple[Picture, ...]:
-    urls = {
-        v.value: None
-        for rows in images
-        for (v,) in sorted(rows.get(key, []), key=str)
-        if isinstance(v, NamedNode | Literal) and v.value.strip()
-    }
-    return tuple(
-        Picture(url) if _HTTP.match(url) else Picture(url, failure="not an http(s) address") for url in urls
-    )
+def _property_pattern(prop: PropertyProfile) -> str:
+    """A pattern from a record to the node that carries a property, and to its value where there is one."""
+    node = path_pattern("?record", prop.node, "?node") if prop.node else "BIND(?record AS ?node)"
+    return f"{node} OPTIONAL {{ {onward(prop, '?node' if prop.node else '?record', '?v')} }}"

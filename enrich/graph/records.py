@@ -1,18 +1,25 @@
 """A museum record as read from the graph: what the classifiers see, and where answers belong."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode
 
-from enrich.classifiers.data import Record
+from enrich.classifiers.data import Picture, Record, Text
 from enrich.classifiers.digest import json_digest, short_digest
 from enrich.errors import QueryRefused, ResultTruncated
+from enrich.graph.stores.base import Row
+from enrich.ontology.paths import Path, steps
 
 T = TypeVar("T")
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+
+Values = dict[str, list[Row]]
+"""Rows by the IRI of their record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +107,27 @@ def seen_digest(record: Record) -> str | None:
     if not any(p.may_come for p in record.pictures):
         return None
     return f"sha256:{json_digest([None if p.may_come else p.sha256 or p.failure for p in record.pictures])}"
+
+
+def texts_of(key: str, texts: Mapping[Path, Values]) -> tuple[Text, ...]:
+    """A record's literals in the order of the profile, empty ones left out."""
+    found: dict[Text, None] = {}
+    for path, rows in texts.items():
+        source = steps(path)[-1].predicate.value
+        literals = [v for (v,) in rows.get(key, []) if isinstance(v, Literal) and v.value.strip()]
+        for literal in sorted(literals, key=lambda t: (t.language or "", t.value)):
+            found[Text(literal.value, literal.language, source)] = None
+    return tuple(found)
+
+
+def pictures_of(key: str, images: Sequence[Values]) -> tuple[Picture, ...]:
+    """A record's pictures in the order of the profile, by their addresses."""
+    urls = {
+        v.value: None
+        for rows in images
+        for (v,) in sorted(rows.get(key, []), key=str)
+        if isinstance(v, NamedNode | Literal) and v.value.strip()
+    }
+    return tuple(
+        Picture(url) if _HTTP.match(url) else Picture(url, failure="not an http(s) address") for url in urls
+    )

@@ -7,38 +7,42 @@ from typing import Any
 from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
-from enrich.graph.labels import labels, record_names
+from enrich.graph.labels import best_label, labels
 from enrich.graph.records import Subject
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
-from enrich.runs.reviews import Review, in_force, read_reviews
+from enrich.runs.reviews import Review, Verdict, in_force, read_reviews, verdicts
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 
 Statements = dict[NamedNode, list[Term]]
 """What is said of one node, by predicate."""
+Described = dict[NamedNode, Statements]
 
 
-def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
+def show_record(workspace: Workspace, record: NamedNode, language: str = "en") -> dict[str, Any]:
     """What the facts say of a record, and every answer about it, those of retracted runs included.
 
-    Answers come by property, current ones first. Raises InputError when neither the facts nor any run
+    Answers come by property, current ones first; names are in the language where there are such. The store is asked at
+    most eight questions, whatever it holds, once vocabularies are read. Raises InputError when neither the facts nor any run
     know the record. An answer whose gap the facts have filled since is not current: see `_settle`.
     """
     store, names = workspace.store, workspace.names
-    subject = workspace.reader.read([record])[0]
+    subject, called = workspace.reader.read_one(record)
     nodes, states, runs_of = _answers(store, names, record)
     if not states and subject.problem is not None:
         raise InputError(subject.problem)
     models = {m for said in nodes.values() for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
-    register = _register(store, names, {*runs_of.values(), *models})
+    register = _register(store, names, set(runs_of.values()), models)
     reviews = in_force(read_reviews(store, names, [record]))
+    stand = verdicts(reviews, workspace.profile.many_valued)
     answers = []
     for answer in states:
         data = _answer(answer, nodes, register, _members(runs_of[answer], register))
         data["run"] = _run(runs_of[answer], states[answer], register)
         data["reviews"] = _of_answer(data, reviews)
+        data["state"] = _state(data, stand.get((record.value, data["property"]), {}))
         answers.append(data)
     _rank(answers, {run.value: int(_text(register.get(run, {}), ENR.order) or 0) for run in runs_of.values()})
     _settle(answers, subject)
@@ -53,7 +57,8 @@ def show_record(workspace: Workspace, record: NamedNode) -> dict[str, Any]:
         "missing": list(subject.missing),
         "predictions": answers,
     }
-    shown["labels"] = labels(store, iris(shown)) | record_names(workspace.reader, [record])
+    own = best_label(called, language)
+    shown["labels"] = labels(store, iris(shown), language) | ({record.value: own} if own else {})
     return shown
 
 
@@ -109,27 +114,23 @@ def _settle(answers: Iterable[dict[str, Any]], subject: Subject) -> None:
             answer["current"] = False
 
 
-def _described(store: Store, graph: NamedNode, nodes: Iterable[NamedNode]) -> dict[NamedNode, Statements]:
-    """What a graph says of some nodes."""
-    rows = [[node] for node in nodes]
-    said: dict[NamedNode, Statements] = defaultdict(lambda: defaultdict(list))
-    if rows:
-        query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {graph} {{ {values_block(['s'], rows)} ?s ?p ?o }} }}"
-        for subject, predicate, value in store.select(query):
-            if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode) and value is not None:
-                said[subject][predicate].append(value)
-    return said
-
-
-def _register(store: Store, names: Names, nodes: set[NamedNode]) -> dict[NamedNode, Statements]:
-    """What the register says of runs and models, of the models that runs used, and of their members."""
-    found: dict[NamedNode, Statements] = {}
-    for _ in range(3):
-        found |= _described(store, names.runs, nodes - set(found))
-        led = {
-            t for said in found.values() for p in (PROV.used, PROV.wasDerivedFrom) for t in said.get(p, [])
-        }
-        nodes = {t for t in led if isinstance(t, NamedNode)}
+def _register(store: Store, names: Names, runs: set[NamedNode], models: set[NamedNode]) -> Described:
+    """What the register says of runs and models, of the models that they used, and of their members."""
+    if not runs:
+        return {}
+    found: Described = defaultdict(lambda: defaultdict(list))
+    start = values_block(["start"], [[node] for node in sorted(runs | models, key=str)])
+    led = ("", f"{PROV.used}", f"{PROV.wasDerivedFrom}", f"{PROV.used}/{PROV.wasDerivedFrom}")
+    reached = " UNION ".join(
+        f"{{ {start} ?start {path} ?s }}" if path else f"{{ {start} BIND(?start AS ?s) }}" for path in led
+    )
+    query = (
+        f"SELECT DISTINCT ?s ?p ?o WHERE {{ GRAPH {names.runs} {{ {{ SELECT DISTINCT ?s WHERE {{ {reached} }} }} "
+        f"?s ?p ?o FILTER(?p != {ENR.graph}) }} }}"
+    )
+    for subject, predicate, value in store.select(query):
+        if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode) and value is not None:
+            found[subject][predicate].append(value)
     return found
 
 
@@ -225,6 +226,14 @@ def _run(run: NamedNode, state: str, register: Mapping[NamedNode, Statements]) -
         "agent": _text(said, PROV.wasAssociatedWith),
         "used": used,
     }
+
+
+def _state(answer: Mapping[str, Any], stand: Mapping[str, Verdict]) -> str | None:
+    """How the value of an answer stands by its reviews; None for an answer without one."""
+    if answer["value"] is None:
+        return None
+    found = (v.decision for value, v in stand.items() if class_term(value).value == answer["value"])
+    return next(found, "Pending")
 
 
 def _of_answer(answer: Mapping[str, Any], reviews: Sequence[Review]) -> list[dict[str, Any]]:

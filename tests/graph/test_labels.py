@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
-from enrich.graph.labels import LONGEST, class_names, group_names, short_iri, told_apart
+from enrich.graph.labels import LONGEST, best_label, class_names, group_names, short_iri, told_apart
 from enrich.graph.stores import open_store
 from enrich.ontology.terms import RDFS
 
@@ -46,3 +46,15 @@ def test_every_iri_has_a_name_of_its_own(labels: dict[str, str]) -> None:
 
 def test_long_labels_are_cut() -> None:
     assert len(told_apart(["urn:a"], {"urn:a": "x" * 500})["urn:a"]) == LONGEST
+
+
+def test_a_reader_s_own_language_comes_first() -> None:
+    """Given labels in some languages; then the reader's is taken, else English, else any; of none there is none."""
+    said = [
+        Literal("seda", language="es"),
+        Literal("silk", language="en-GB"),
+        Literal("Seide", language="de"),
+    ]
+    assert [best_label(said, code) for code in ("es", "en", "fr")] == ["seda", "silk", "silk"]
+    assert best_label(said[2:], "fr") == "Seide"
+    assert best_label([]) is None

@@ -216,3 +216,15 @@ def test_the_museum_is_the_graph_when_the_profile_says_so() -> None:
 
     assert subject.record.context["museum"] == (graph.value,)
     assert graph_iri("x").value.endswith("/x")
+
+
+def test_one_record_is_read_at_once_as_it_is_among_others(store: Store) -> None:
+    """Given a museum in any store; when each record is read in one question, then the same is read, and its name."""
+    workspace = museum(12, store)
+    for subject in workspace.reader.read_all():
+        alone, names = workspace.reader.read_one(subject.iri)
+        assert alone == subject
+        assert [name.value for name in names] == [subject.record.texts[0].value]
+    absent, names = workspace.reader.read_one(NamedNode("https://m.example/nothing"))
+    assert absent.absent
+    assert names == []

@@ -13,14 +13,17 @@ import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 from rich.console import Console
 
+from enrich.answering.run import run
 from enrich.errors import InputError
 from enrich.graph.labels import labels
+from enrich.graph.stores import Store
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.ontology.terms import ENR
 from enrich.settings.loading import Settings
 from enrich.show.record import show_record
 from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
+from tests.museums import dummy_model, museum
 
 MUSEUM = "https://museum.example.org/"
 PATTERN = Path(__file__).parents[1] / "ontology" / "pattern.trig"
@@ -169,3 +172,33 @@ def test_an_answer_that_awaits_pictures_says_so(workspace: Workspace) -> None:
     assert all(answer["awaits_pictures"] for answer in data["predictions"])
     current = [answer for answer in data["predictions"] if answer["current"]]
     assert drawn(data).count(note) == len(current) > 0
+
+
+def test_a_record_costs_at_most_eight_questions(store: Store, tmp_path: Path) -> None:
+    """Given a museum in any store, three runs by two models and a review; when a record is shown, whatever is held about
+    it, then the store is asked at most eight questions, and each answer has the models of its members."""
+    museum_of = museum(20, store)
+    for seed in (0, 1, 2):
+        run(museum_of, dummy_model(museum_of, tmp_path / f"model-{seed % 2}", seed=seed))
+    show_record(museum_of, next(museum_of.reader.iris()))  # vocabularies are read once
+    for record in museum_of.reader.iris():
+        counting = Counting(store)
+        museum_of.reader.store = museum_of.__dict__["store"] = counting
+        data = show_record(museum_of, record)
+        museum_of.reader.store = museum_of.__dict__["store"] = store
+        assert counting.asked <= 8
+        for answer in data["predictions"]:
+            assert all(len(e["model"]["sha256"]) == 64 for e in answer["evidence"])
+            assert answer["state"] == (None if answer["value"] is None else "Pending")
+
+
+class Counting:
+    """A store that counts what it is asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked += name in ("select", "select_by_key", "ask", "construct", "graphs", "count")
+        return getattr(self._store, name)
