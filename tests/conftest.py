@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from enrich.graph.stores import Store, open_store
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.hosting import hosted
 from tests import servers
 from tests.browser import chromium
 from tests.servers import Endpoint
@@ -19,6 +21,7 @@ STORES = [
     "memory",
     "disk",
     "oxigraph",
+    "served",
     pytest.param("virtuoso", marks=pytest.mark.virtuoso),
 ]
 
@@ -41,6 +44,14 @@ def oxigraph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoi
     """An Oxigraph server for the whole session."""
     with servers.oxigraph(tmp_path_factory.mktemp("oxigraph") / "store") as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def served_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a store on disk is that this process holds and serves, for the whole session."""
+    path = tmp_path_factory.mktemp("served") / "store"
+    with EmbeddedStore(path, shared=True) as held, hosted(held):
+        yield path
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +95,10 @@ def opened(request: pytest.FixtureRequest, kind: str, folder: Path) -> Store:
         return open_store()
     if kind == "disk":
         return open_store(path=folder / "store")
+    if kind == "served":
+        found = open_store(path=request.getfixturevalue("served_store"))
+        found.update("CLEAR ALL")
+        return found
     endpoint: Endpoint = request.getfixturevalue(f"{kind}_server")
     found = open_store(**asdict(endpoint))
     for graph in found.graphs():

@@ -195,6 +195,8 @@ def opened_again(request: pytest.FixtureRequest, kind: str, store: Store) -> Sto
     """Another view of the same store, for another thread."""
     if kind == "memory":
         return store
+    if kind == "served":
+        return open_store(path=request.getfixturevalue("served_store"))
     return open_store(query_url=request.getfixturevalue(f"{kind}_server").query_url)
 
 

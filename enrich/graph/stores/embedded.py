@@ -31,17 +31,21 @@ class EmbeddedStore(Store):
     One process at a time holds a store on disk. With `read_only` the store is opened beside the process
     that holds it and shows what had been written to disk when it was opened; nothing can be written. Where that
     process tidies its files at this very moment, opening or reading fails, and another try succeeds.
+    With `shared` other processes read and write through this one (see `hosting`).
     """
 
-    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | None = None, *, read_only: bool = False, shared: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self.shared = shared
+        self.writes = 0
+        """How often something was written through this object."""
         self._where = f"the store at {path}" if path else "the store in memory"
         self._store: ox.Store | None = _open(path, read_only)
 
     @property
     def exclusive(self) -> bool:
-        return not self.read_only
+        return not (self.read_only or self.shared)
 
     @property
     def paged(self) -> bool:
@@ -55,13 +59,13 @@ class EmbeddedStore(Store):
         return self._store
 
     def select(self, query: str) -> Rows:
-        with self._errors():
-            solutions = self._query(query)
+        with self.errors():
+            solutions = self.query(query)
         if not isinstance(solutions, ox.QuerySolutions):
             raise QueryRefused(f"{self._where}: the query is not a SELECT")
         return Rows(tuple(variable.value for variable in solutions.variables), self._rows(solutions))
 
-    def _query(self, query: str) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
+    def query(self, query: str) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
         """Run a query; one that names DEFAULT_GRAPH in a FROM means the default graph itself."""
         if f"FROM {DEFAULT_GRAPH}" not in query:
             return self.store.query(query)
@@ -74,7 +78,7 @@ class EmbeddedStore(Store):
         )
 
     def _rows(self, solutions: ox.QuerySolutions) -> Iterator[Row]:
-        with self._errors():
+        with self.errors():
             for solution in solutions:
                 yield tuple(solution)
 
@@ -82,30 +86,30 @@ class EmbeddedStore(Store):
         return self.select(query.replace(PAGE_TOKEN, ""))
 
     def ask(self, query: str) -> bool:
-        with self._errors():
-            answer = self._query(query)
+        with self.errors():
+            answer = self.query(query)
         if not isinstance(answer, ox.QueryBoolean):
             raise QueryRefused(f"{self._where}: the query is not an ASK")
         return bool(answer)
 
     def construct(self, query: str) -> Iterator[Quad]:
-        with self._errors():
-            triples = self._query(query)
+        with self.errors():
+            triples = self.query(query)
         if not isinstance(triples, ox.QueryTriples):
             raise QueryRefused(f"{self._where}: the query is not a CONSTRUCT or DESCRIBE")
         return self._quads(triples)
 
     def _quads(self, triples: ox.QueryTriples) -> Iterator[Quad]:
-        with self._errors():
+        with self.errors():
             for triple in triples:
                 yield Quad(triple.subject, triple.predicate, triple.object)
 
     def update(self, update: str, *, idempotent: bool = False) -> None:  # noqa: ARG002
-        with self._errors(writing=True):
+        with self.errors(writing=True):
             self.store.update(update)
 
     def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:
-        with self._errors(writing=True):
+        with self.errors(writing=True):
             if bulk:
                 self.store.bulk_extend(quads)
             else:
@@ -114,37 +118,37 @@ class EmbeddedStore(Store):
     def objection(self, quad: Quad) -> str | None:  # noqa: ARG002
         return None
 
-    def write_graph(self, graph: NamedNode, triples: bytes) -> None:
+    def write_graph(self, graph: NamedNode | DefaultGraph, triples: bytes) -> None:
         """In bulk when it is large: that costs less of the processor, but every call makes files of its own."""
-        with self._errors(writing=True):
+        with self.errors(writing=True):
             write = self.store.bulk_load if len(triples) >= BULK_BYTES else self.store.load
             write(triples, ox.RdfFormat.N_TRIPLES, to_graph=graph)
 
     def fingerprint(self, graph: NamedNode | DefaultGraph, copy: IO[bytes] | None = None) -> str | None:
         digest = Digest(copy)
-        with self._errors():
+        with self.errors():
             self.store.dump(cast(IO[bytes], digest), ox.RdfFormat.N_TRIPLES, from_graph=graph)
         return digest.sha256.hexdigest()
 
     def drop(self, graph: NamedNode) -> None:
-        with self._errors(writing=True):
+        with self.errors(writing=True):
             self.store.remove_graph(graph)
 
     def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
-        with self._errors():
+        with self.errors():
             if graph is None:
                 self.store.dump(target, ox.RdfFormat.N_QUADS)
             else:
                 self.store.dump(target, ox.RdfFormat.N_TRIPLES, from_graph=graph)
 
     def count(self, graph: NamedNode | None = None) -> int:
-        with self._errors():
+        with self.errors():
             if graph is None:
                 return len(self.store)
             return sum(1 for _ in self.store.quads_for_pattern(None, None, None, graph))
 
     def graphs(self, *, beside: str | None = None) -> list[NamedNode]:
-        with self._errors():
+        with self.errors():
             names = [n for n in self.store.named_graphs() if isinstance(n, NamedNode)]
             names = [n for n in names if beside is None or not n.value.startswith(beside)]
             full = [n for n in names if next(self.store.quads_for_pattern(None, None, None, n), None)]
@@ -162,19 +166,20 @@ class EmbeddedStore(Store):
         """Let the store go, and its lock with it, once no unfinished stream of rows holds it."""
         try:
             if self._store is not None and self.path is not None and not self.read_only:
-                with self._errors(writing=True):
+                with self.errors(writing=True):
                     self._store.flush()
         finally:
             self._store = None
             gc.collect()
 
     @contextmanager
-    def _errors(self, *, writing: bool = False) -> Iterator[None]:
+    def errors(self, *, writing: bool = False) -> Iterator[None]:
         """Turn what pyoxigraph raises into a StoreError with one sentence."""
         if writing and self.read_only:
             raise StoreError(f"{self._where} was opened read only; open it for writing to change it")
         try:
             yield
+            self.writes += writing
         except SyntaxError as error:
             raise QueryRefused(f"the query does not parse: {one_line(error)}") from error
         except (RuntimeError, ValueError) as error:
@@ -235,7 +240,7 @@ def _open(path: Path | None, read_only: bool) -> ox.Store:
         if "lock" in str(error).lower():
             raise StoreHeld(
                 f"the store at {path} is already open, and an embedded store serves one process at a time: "
-                "wait for the other to end, open the store read only, or use a server (oxigraph serve)"
+                "wait for the other to end, or let several work with it at once through: enrich web"
             ) from error
         raise StoreError(f"the store at {path} cannot be opened: {one_line(error)}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enrich.errors import SettingsError
+from enrich.errors import SettingsError, StoreHeld
 from enrich.graph.stores.base import Store
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def open_store(
     if query_url is None:
         if update_url or graph_store_url:
             raise SettingsError("an update or graph store URL needs a query_url; set store.query_url as well")
-        from enrich.graph.stores.embedded import EmbeddedStore
-
-        return EmbeddedStore(path, read_only=read_only)
+        return _embedded(path, read_only, retries)
     if path is not None:
         raise SettingsError("the store is either at a path or behind a query_url; set one of the two")
     from enrich.graph.stores.remote import RemoteStore
@@ -50,6 +48,21 @@ def open_store(
         None if read_only else graph_store_url,
         transport=Transport(Credentials(auth, user, password, token), timeout=timeout, retries=retries),
     )
+
+
+def _embedded(path: Path | None, read_only: bool, retries: int) -> Store:
+    """The store at `path`: our own, or through the process that holds and serves it."""
+    from enrich.graph.stores.embedded import EmbeddedStore
+
+    try:
+        return EmbeddedStore(path, read_only=read_only)
+    except StoreHeld:
+        from enrich.graph.stores.served import ServedStore, place_of
+
+        place = place_of(path) if path is not None else None
+        if path is None or place is None:
+            raise
+        return ServedStore(path, place, retries=retries)
 
 
 def store_of(settings: Settings, **changes: Any) -> Store:

@@ -88,6 +88,11 @@ class RemoteStore(Store):
         return self.transport.query(self.query_url, query, RESULTS, read)
 
     def construct(self, query: str) -> Iterator[Quad]:
+        return self.cap.checked_construct(self._construct(query), query)
+
+    def _construct(self, query: str) -> Iterator[Quad]:
+        """The triples as they come, be they all or not."""
+
         def read(body: Body) -> Iterator[Quad]:
             rdf_format = ox.RdfFormat.from_media_type(body.media_type)
             if rdf_format is None:
@@ -99,8 +104,7 @@ class RemoteStore(Store):
             triples = ox.parse(cast(IO[bytes], body), rdf_format)
             return self._stream(body, iter(triples))
 
-        found = self.transport.query(self.query_url, query, TRIPLES, read)
-        return self.cap.checked_construct(found, query)
+        return self.transport.query(self.query_url, query, TRIPLES, read)
 
     def count(self, graph: NamedNode | None = None) -> int:
         """Triples in a graph, or in all the named graphs (the default graph is not counted)."""

@@ -57,6 +57,8 @@ class Credentials:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    direct: bool = False
+    """Whether no proxy of the environment is to stand between."""
 
     def __post_init__(self) -> None:
         if self.auth not in AUTHENTICATIONS:
@@ -83,7 +85,7 @@ class Credentials:
         headers = {"Accept-Encoding": "identity"}
         if self.auth == "bearer":
             headers["Authorization"] = f"Bearer {self.token}"
-        return httpx.Client(auth=auth, headers=headers, timeout=timeout)
+        return httpx.Client(auth=auth, headers=headers, timeout=timeout, trust_env=not self.direct)
 
 
 class Transport:

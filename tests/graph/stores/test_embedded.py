@@ -37,7 +37,7 @@ def test_a_second_process_is_told_that_a_store_serves_one(tmp_path: Path) -> Non
     with open_store(path=tmp_path / "store"):
         said = other_process(tmp_path / "store")
     assert "already open" in said
-    assert "oxigraph serve" in said
+    assert "enrich web" in said
     assert said.count("\n") == 1
 
 

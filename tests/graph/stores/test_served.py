@@ -1,0 +1,177 @@
+"""A store on disk that one process holds and serves to the others."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad
+
+from enrich.errors import StoreError, StoreHeld, StoreUnavailable
+from enrich.graph.stores import open_store
+from enrich.graph.stores.base import DEFAULT_GRAPH
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.hosting import hosted
+from enrich.graph.stores.served import Place, ServedStore, place_of
+from tests.servers import free_port
+
+A, B, P = (NamedNode(f"http://example.org/{name}") for name in "abp")
+G, H = NamedNode("http://example.org/graph/g"), NamedNode("http://example.org/graph/h")
+QUADS = [
+    Quad(A, P, Literal("nowhere"), DefaultGraph()),
+    Quad(A, P, Literal("in g", language="en"), G),
+    Quad(B, P, BlankNode("x"), G),
+    Quad(B, P, Literal("tab\there, line\nthere, \u00e9\U0001f5bc"), H),
+]
+HOLD = """
+import sys, time
+from pathlib import Path
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.hosting import hosted
+with EmbeddedStore(Path(sys.argv[1]), shared=True) as store, hosted(store):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    """A store that this process holds and serves."""
+    with EmbeddedStore(tmp_path / "store", shared=True) as store, hosted(store):
+        yield store
+
+
+def there(held: EmbeddedStore) -> Path:
+    assert held.path is not None
+    return held.path
+
+
+def test_who_opens_it_meanwhile_works_with_it(held: EmbeddedStore) -> None:
+    """Given a store that is served, when another opens it, then each sees what the other writes."""
+    with open_store(path=there(held)) as other:
+        assert isinstance(other, ServedStore)
+        other.insert(QUADS)
+        assert held.count() == other.count() == 4
+        held.drop(H)
+        assert other.graphs() == held.graphs() == [G]
+    assert not held.exclusive, "others write as well, so nothing may take it for granted that it is alone"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT ?o WHERE { ?s ?p ?o }",
+        f"SELECT ?o FROM {DEFAULT_GRAPH} WHERE {{ ?s ?p ?o }}",
+        f"SELECT ?o FROM {G} WHERE {{ ?s ?p ?o }}",
+        f"SELECT ?o FROM {DEFAULT_GRAPH} FROM {G} FROM {H} WHERE {{ ?s ?p ?o }}",
+        f"SELECT ?o FROM {DEFAULT_GRAPH} FROM NAMED {H} WHERE {{ {{ ?s ?p ?o }} UNION {{ GRAPH ?g {{ ?s ?p ?o }} }} }}",
+        "SELECT ?g ?o WHERE { GRAPH ?g { ?s ?p ?o } }",
+    ],
+)
+def test_the_default_graph_is_seen_alike(held: EmbeddedStore, query: str) -> None:
+    held.insert(QUADS)
+    with open_store(path=there(held)) as other:
+        assert sorted(map(str, other.select(query))) == sorted(map(str, held.select(query))) != []
+
+
+def test_digests_and_dumps_are_those_of_the_store(held: EmbeddedStore) -> None:
+    held.insert(QUADS)
+    with open_store(path=there(held)) as other:
+        for graph in (G, H, DefaultGraph()):
+            assert other.fingerprint(graph) == held.fingerprint(graph)
+        for name in (None, G):
+            dumped = [io.BytesIO(), io.BytesIO()]
+            held.dump(dumped[0], name)
+            other.dump(dumped[1], name)
+            assert dumped[0].getvalue() == dumped[1].getvalue() != b""
+
+
+def test_a_large_answer_streams(held: EmbeddedStore) -> None:
+    held.insert(Quad(NamedNode(f"http://example.org/{n}"), P, Literal(n), G) for n in range(30_000))
+    with open_store(path=there(held)) as other:
+        assert sum(1 for _ in other.select(f"SELECT ?s ?o WHERE {{ GRAPH {G} {{ ?s {P} ?o }} }}")) == 30_000
+
+
+def test_the_address_is_for_its_owner_and_goes_with_the_holder(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with EmbeddedStore(path, shared=True) as store, hosted(store) as place:
+        assert Place.file(path).stat().st_mode & 0o777 == 0o600
+        assert Place.of(path) == place
+    assert not Place.file(path).exists()
+
+
+@pytest.mark.parametrize("name", ["query", "update", "store", ""])
+def test_nobody_is_heard_without_the_token(held: EmbeddedStore, name: str) -> None:
+    place = Place.of(there(held))
+    assert place is not None
+    for token in ("x", "wrong", place.token[:-1]):
+        send = httpx.post if name in ("query", "update") else httpx.get
+        answer = send(f"{place.url}/{name}", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 401
+
+
+def test_an_address_where_nobody_answers_is_no_address(tmp_path: Path) -> None:
+    """Given a file left behind by a process that was killed, then a store that another holds is held, as without it."""
+    path = tmp_path / "store"
+    with EmbeddedStore(path):
+        Place(f"http://127.0.0.1:{free_port()}", "token", 1).write(path)
+        with pytest.raises(StoreHeld):
+            open_store(path=path)
+    with open_store(path=path) as store:
+        assert isinstance(store, EmbeddedStore)
+
+
+def test_an_address_of_another_store_is_no_address(held: EmbeddedStore, tmp_path: Path) -> None:
+    place, path = Place.of(there(held)), tmp_path / "other"
+    assert place is not None
+    place.write(path)
+    assert place_of(path) is None
+    Place.file(path).write_text('{"url": "http://museum.example/", "token": "t", "pid": 1}')
+    assert place_of(path) is None
+    Place.file(path).write_text("no JSON")
+    assert place_of(path) is None
+
+
+def test_after_a_kill_the_store_is_free(tmp_path: Path) -> None:
+    """Given a holder that is killed in mid-work, then the next one opens the store itself, and nothing runs on."""
+    path = tmp_path / "store"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with open_store(path=path) as other:
+            assert isinstance(other, ServedStore)
+            other.insert(QUADS)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    with open_store(path=path) as store:
+        assert isinstance(store, EmbeddedStore)
+        assert store.count() == 4
+
+
+def test_a_holder_that_ends_is_an_outage_and_no_empty_answer(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with EmbeddedStore(path, shared=True) as store, hosted(store):
+        other = open_store(path=path, retries=0)
+    began = time.monotonic()
+    with other, pytest.raises(StoreUnavailable):
+        other.select("SELECT ?s WHERE { ?s ?p ?o }")
+    assert time.monotonic() - began < 5
+
+
+def test_a_query_that_fails_says_why(held: EmbeddedStore) -> None:
+    with open_store(path=there(held)) as other:
+        with pytest.raises(StoreError, match="1:13"):
+            other.select("SELECT WHERE")
+        with pytest.raises(StoreError, match="expected"):
+            other.update("INSERT NOTHING")
