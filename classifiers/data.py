@@ -70,6 +70,10 @@ class Record:
         """Whether curators taught something of it."""
         return any(self.taught.values()) or any(self.refused.values())
 
+    def labels(self, name: str) -> tuple[str, ...]:
+        """The values of a property to learn: the facts', or else the curators'."""
+        return self.known.get(name) or self.taught.get(name, ())
+
     def without_contexts(self, names: Sequence[str]) -> Record:
         """The same record with these contexts hidden."""
         context = {k: v for k, v in self.context.items() if k not in names}
@@ -148,8 +152,7 @@ class Dataset:
         index = prop.index()
         target = np.zeros((len(self.records), len(prop.classes)))
         for row, record in enumerate(self.records):
-            taught = () if prop.many else record.taught.get(prop.name, ())
-            for value in record.known.get(prop.name) or taught:
+            for value in record.known.get(prop.name, ()) if prop.many else record.labels(prop.name):
                 if value in index:
                     target[row, index[value]] = 1.0
         named: NDArray[np.bool_] = target.sum(axis=1) > 0

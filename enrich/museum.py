@@ -75,13 +75,23 @@ class Museum:
         splits: Path | str | None = None,
         modalities: Sequence[str] = (),
         seed: int | None = None,
+        reviews: bool = False,
+        compare: bool = True,
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
-        """Learn from what is known, and write the folder `model`; returns the account that `enrich train --json` gives."""
+        """Learn from what is known, and from `reviews` when asked, and write the folder `model`; returns the account that
+        `enrich train --json` gives. To `compare`, a training with reviews trains once more without them."""
         split = None if splits is None else self._path(splits)
         training = import_module("enrich.learn.training")  # it loads scikit-learn, which nobody else needs
         account: dict[str, Any] = training.train(
-            self.workspace, split, self._path(model), modalities=modalities, seed=seed, progress=progress
+            self.workspace,
+            split,
+            self._path(model),
+            modalities=modalities,
+            seed=seed,
+            reviews=reviews,
+            compare=compare,
+            progress=progress,
         )
         return account
 

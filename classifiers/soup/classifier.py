@@ -44,6 +44,7 @@ class SoupClassifier(ImageClassifier):
 
     name: ClassVar[str] = "soup"
     settings_class = SoupSettings
+    takes_refusals = False
     shared = {}  # noqa: RUF012
     option_names = ("folder",)
     settings: SoupSettings

@@ -38,7 +38,7 @@ Splits = Annotated[
 
 
 EXAMPLES = {
-    "train": "enrich train --splits splits.tsv.gz --model model",
+    "train": "enrich train --splits splits.tsv.gz --model model\nenrich train --reviews --model model-2",
     "split": "enrich split splits.tsv --by group --dev 0.2",
     "check-promise": "enrich check-promise --property technique --figures figures",
     "evaluate": "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
@@ -64,15 +64,33 @@ def train(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of train.seed.")] = None,
+    reviews: Annotated[
+        bool,
+        typer.Option(
+            "--reviews", help="Learn from reviews too; those drawn at random are kept to measure by."
+        ),
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare/--no-compare",
+            help="With --reviews: train once more without them, to say what they change. As long again.",
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Learn from the train split, and write a model folder: whole, or not at all.
 
     A training that was stopped goes on from what it had finished, and gives the same model."""
+    if not compare and not reviews:
+        raise InputError("--no-compare goes with --reviews: without them there is nothing to compare")
     with open_workspace() as workspace, Bars("learning") as bars:
         folder = model_folder(workspace, model)
         try:
-            trained = learn(workspace, splits, folder, modalities=modality, seed=seed, progress=bars)
+            trained = learn(
+                workspace, splits, folder, modalities=modality, seed=seed, reviews=reviews, compare=compare,
+                progress=bars,
+            )  # fmt: skip
         except BaseException:
             if kept := parts(place_of(folder)):
                 say(
@@ -115,6 +133,31 @@ def show_training(trained: dict[str, Any]) -> None:
     for why, names in trained["left_out"].items():
         if names:
             say(f"nothing was learned of {', '.join(names)}: {why} with enough values")
+    if "reviews" in trained:
+        show_reviews(trained["reviews"])
+
+
+def show_reviews(told: dict[str, Any]) -> None:
+    """What reviews taught, and how the model does, with and without them, where curators were asked at random."""
+    rows = [
+        (name, by, f["gaps"], f["macro_f1"]["value"], f["accuracy"]["value"], f["accuracy_at_most"], f["precision"])
+        for name, found in told["properties"].items()
+        for by, f in found.items()
+    ]  # fmt: skip
+    heads = ("property", "reviews", "gaps", "macro-F1", "accuracy", "at most", "precision")
+    if rows:
+        write_table(heads, rows, "where curators were asked at random", numbers=range(2, 7))
+    say(
+        f"reviews: {told['labels from reviews']:,} values put in and {told['values turned down in reviews']:,} turned "
+        f"down taught; {told['records held out for reviews']:,} records, reviewed at random, were held out"
+    )
+    if deaf := told.get("learns nothing from values turned down"):
+        say(f"{deaf} cannot learn from values that were turned down")
+    for change in told.get("difference", {}).values():
+        said = ", ".join(
+            f"{n} {c['value']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]" for n, c in change.items()
+        )
+        say(f"with reviews against without: {said.replace('macro_f1', 'macro-F1')}")
 
 
 def _promise(promise: dict[str, Any] | None) -> tuple[float | str, float | None]:

@@ -27,8 +27,10 @@ from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.classes import broader_concepts
 from enrich.graph.record_files import read_splits
 from enrich.learn import croissant
+from enrich.learn.lessons import read_lessons
 from enrich.learn.measures import measure
 from enrich.learn.members import AUTO, back_end_member, member_specs
+from enrich.learn.review_training import with_reviews
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
@@ -50,6 +52,8 @@ def train(
     *,
     modalities: Sequence[str] | None = None,
     seed: int | None = None,
+    reviews: bool = False,
+    compare: bool = True,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Train on the records of the split `train` and write `model`.
@@ -69,7 +73,8 @@ def train(
         raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
     try:
         with unfinished(model) as resume:
-            trained = _train(workspace, splits, wanted, model, resume, modalities, seed, progress)
+            asked = _Asked(model, splits, wanted, modalities, seed, reviews, compare)
+            trained = _train(workspace, asked, resume, progress)
     except ModelFolderError as error:
         raise ModelError(str(error)) from error
     except ClassifierError as error:
@@ -77,32 +82,50 @@ def train(
     return {"model": str(model), **trained, "seconds": round(time.monotonic() - began, 1)}
 
 
-def _train(
-    workspace: Workspace,
-    splits: Path | None,
-    wanted: Mapping[str, Sequence[NamedNode]],
-    model: Path,
-    resume: Path,
-    modalities: Sequence[str] | None,
-    seed: int | None,
-    progress: Progress,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a training is asked for (see `train`); `records` are those of the splits, none where there are none."""
+
+    model: Path
+    splits: Path | None
+    records: Mapping[str, Sequence[NamedNode]]
+    modalities: Sequence[str] | None
+    seed: int | None
+    reviews: bool
+    compare: bool
+
+
+def _train(workspace: Workspace, asked: _Asked, resume: Path, progress: Progress) -> dict[str, Any]:
     """Read, fit and write; returns the account of it."""
-    found = read_to_learn(workspace, wanted.get("train"), modalities, progress)
+    lessons = read_lessons(workspace) if asked.reviews else None
+    found = read_to_learn(workspace, asked.records.get("train"), asked.modalities, progress)
+    if lessons is not None:
+        found = replace(found, records=lessons.taught(found.records))
     spec = model_spec(workspace, found.modalities, auto=True)
-    seed = workspace.settings.train.seed if seed is None else seed
-    records, dev = _set_apart(workspace, found, wanted, spec, seed, progress)
+    seed = workspace.settings.train.seed if asked.seed is None else asked.seed
+    records, dev = _set_apart(workspace, found, asked.records, spec, seed, progress)
     broader = broader_of(workspace, records)
     learned = training_set(records, workspace.profile, broader, workspace.reader.spellings())
     _check_properties(workspace, learned)
-    taken = snapshot(learned.dataset, model)
+    taken = snapshot(learned.dataset, asked.model)
     spec, choice = _resolved(workspace, spec, learned, seed, progress, resume)
-    fitted = fit_model(learned.dataset, spec, seed=seed, progress=progress, resume=resume)
+    fit = partial(fit_model, spec=spec, seed=seed, resume=resume)
+    fitted = fit(learned.dataset, progress=progress)
     figures = _dev_figures(fitted, dev, progress)
-    account = _account(workspace, learned, spec, seed, len(records))
-    training = {**account, "splits_sha256": _splits_digest(splits, wanted), "snapshot": taken, **choice}
+    training = {
+        **_account(workspace, learned, spec, seed, len(records)),
+        "splits_sha256": _splits_digest(asked.splits, asked.records),
+        "snapshot": taken,
+        **choice,
+    }
+    if lessons is not None:
+        told = with_reviews(
+            workspace, lessons, fitted, learned.dataset, fit if asked.compare else None, progress
+        )
+        training |= told.account
+        figures["reviews"] = told.figures
     digest = fitted.save(
-        model,
+        asked.model,
         metrics={**fitted.metrics, **figures},
         training=training,
         documents={croissant.FILE: croissant.described(workspace, training)},
@@ -118,6 +141,7 @@ def _train(
         "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
         "accuracy": accuracy(figures.get("dev") or fitted.metrics["out_of_fold"]),
         "promises": promised(fitted),
+        **({} if lessons is None else {"reviews": {**told.account, **told.figures, "seconds": told.seconds}}),
     }
 
 
@@ -203,7 +227,7 @@ def broader_of(workspace: Workspace, records: Sequence[Record]) -> dict[str, dic
     """The broader concepts of the rare values, by property; none where the profile lists the classes."""
     found = {}
     for prop in workspace.profile.properties:
-        counts = Counter(v for r in records for v in r.known.get(prop.name, ()))
+        counts = Counter(v for r in records for v in r.labels(prop.name))
         rare = [v for v, n in counts.items() if n < prop.minimum]
         if rare and not prop.classes:
             found[prop.name] = broader_concepts(prop, rare, workspace.store, *workspace.reader.vocabulary)

@@ -58,7 +58,7 @@ def training_set(
     without: list[str] = []
     single: list[str] = []
     for prop in profile.properties:
-        counts: Counter[str] = Counter(v for r in records for v in r.known.get(prop.name, ()))
+        counts: Counter[str] = Counter(v for r in records for v in r.labels(prop.name))
         kept, stands = _classes(prop, counts, (broader or {}).get(prop.name, {}))
         listed = list(prop.class_names) or sorted(counts)
         left_out[prop.name] = {c: counts[c] for c in listed if c not in kept and c not in stands}

@@ -1,0 +1,120 @@
+"""The museum's own test set: how a model does on gaps that curators were given at random.
+
+What nobody judged is counted as wrong, so the figures are what is right at least; `at_most` says what it would be were
+all of it right. Each gap weighs as many as it was drawn for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from enrich.classifiers.base import FloatArray
+from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.metrics import Flags
+from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.promises import answered
+from enrich.classifiers.stored import json_values
+from enrich.learn.intervals import Interval, Scored, mean_over, resamples
+from enrich.runs.reviews import Gap
+
+FIGURES = ("macro_f1", "accuracy")
+
+
+def truth_of(data: Dataset, prop: Property) -> tuple[FloatArray, Flags]:
+    """The target (n, K) as facts and curators have it, and which entries are known (n, K): all of a record whose value is
+    known, also where that is none of the classes."""
+    target, known = data.judged(prop)
+    whole = data.stated(prop)
+    if not prop.many:
+        whole |= np.array([bool(r.taught.get(prop.name)) for r in data.records], dtype=bool)
+    return target, known | whole[:, None]
+
+
+def measure_reviews(
+    models: Mapping[str, Model], records: Sequence[Record], drawn: Mapping[Gap, float], seed: int = 0
+) -> dict[str, Any]:
+    """The figures of models, by name, on the gaps drawn at random, and how the first differs from each other, in the
+    same resamples. Records come with what curators said of them; all models have the same properties."""
+    rounds = resamples(len(records), seed=seed)
+    first = next(iter(models.values()))
+    found: dict[str, Any] = {
+        "records": len(records),
+        "gaps": 0,
+        "properties": {p.name: {} for p in first.properties},
+    }
+    means: dict[str, dict[str, FloatArray]] = {}
+    for name, model in models.items():
+        samples: dict[str, list[FloatArray]] = {figure: [] for figure in FIGURES}
+        gaps = 0
+        for prop, said in _by_property(model, records, drawn, rounds, samples):
+            found["properties"][prop][name] = said
+            gaps += said["gaps"]
+        found["gaps"] = gaps
+        if gaps:
+            means[name] = {figure: mean_over(values) for figure, values in samples.items()}
+    found["mean"] = {n: {f: Interval.of(v).to_json() for f, v in by.items()} for n, by in means.items()}
+    if means:
+        ours, *others = means
+        found["difference"] = {
+            other: {f: Interval.of(means[ours][f] - means[other][f]).to_json() for f in FIGURES}
+            for other in others
+        }
+    return dict(json_values(found))
+
+
+def _by_property(
+    model: Model,
+    records: Sequence[Record],
+    drawn: Mapping[Gap, float],
+    rounds: FloatArray,
+    samples: dict[str, list[FloatArray]],
+) -> list[tuple[str, dict[str, Any]]]:
+    data = Dataset(records, model.properties)
+    said = model.predict(records) if records else {}
+    found = []
+    for prop in model.properties:
+        weight = np.array([drawn.get((r.id, prop.name), 0.0) for r in records])
+        target, known = truth_of(data, prop)
+        use = (weight > 0) & known.any(axis=1)
+        if not use.any():
+            continue
+        made = said[prop.name]
+        p, first = np.nan_to_num(made.fused.probabilities), made.order[:, 0]
+        asserted = answered(prop, p, first, made.thresholds)[1] & made.fused.present[:, None]
+        scored = Scored.of(target, use, first)
+        resampled = {
+            "macro_f1": scored.macro_f1(rounds * weight),
+            "accuracy": scored.correct(rounds * weight),
+        }
+        for figure, values in resampled.items():
+            samples[figure].append(values)
+        open_ = ~known[np.arange(len(first)), first] & use
+        found.append(
+            (
+                prop.name,
+                {
+                    "gaps": int(use.sum()),
+                    **{figure: Interval.of(values).to_json() for figure, values in resampled.items()},
+                    "accuracy_at_most": float(
+                        resampled["accuracy"][0] + weight[open_].sum() / weight[use].sum()
+                    ),
+                    **_precision(asserted[use], target[use], known[use], weight[use]),
+                },
+            )
+        )
+    return found
+
+
+def _precision(asserted: Flags, target: FloatArray, known: Flags, weight: FloatArray) -> dict[str, Any]:
+    """Of what is asserted at the threshold, the share that is right, and that would be were all that nobody judged."""
+    heavy = weight[:, None] * asserted
+    total, right = float(heavy.sum()), float((heavy * (target > 0)).sum())
+    unjudged = float((heavy * ~known).sum())
+    return {
+        "answered": int(asserted.any(axis=1).sum()),
+        "precision": right / total if total else None,
+        "precision_at_most": (right + unjudged) / total if total else None,
+    }
