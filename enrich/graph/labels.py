@@ -37,13 +37,28 @@ def group_names(
 def labels(store: Store, iris: Iterable[str], language: str = "en") -> dict[str, str]:
     """A name for each IRI that has one: skos:prefLabel or rdfs:label, in the language if there is one, else English
     before others."""
+    return _best(_labelled(store, iris), language)
+
+
+def labels_by_language(store: Store, iris: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The names of each IRI by language, such as `en`; `""` is for a name in no language."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for iri, label in _labelled(store, iris):
+        if isinstance(iri, NamedNode) and isinstance(label, Literal) and label.value.strip():
+            names, tag = found.setdefault(iri.value, {}), (label.language or "").lower()
+            language, candidate = tag.partition("-")[0], (tag, label.value)
+            names[language] = min(names.get(language, candidate), candidate)
+    return {iri: {tag: text for tag, (_, text) in names.items()} for iri, names in found.items()}
+
+
+def _labelled(store: Store, iris: Iterable[str]) -> Iterable[Row]:
     wanted = [[NamedNode(iri)] for iri in dict.fromkeys(iris)]
     if not wanted:
-        return {}
+        return ()
     block = values_block(["iri"], wanted)
     path = f"{SKOS.prefLabel}|{RDFS.label}"
     query = f"SELECT ?iri ?label WHERE {{ {block} {{ GRAPH ?g {{ ?iri {path} ?label }} }} UNION {{ ?iri {path} ?label }} }}"
-    return _best(store.select(query), language)
+    return store.select(query)
 
 
 def record_names(reader: Reader, records: Iterable[NamedNode]) -> dict[str, str]:

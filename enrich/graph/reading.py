@@ -7,7 +7,7 @@ from itertools import islice
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.classifiers.data import Picture, Record
+from enrich.classifiers.data import Record
 from enrich.errors import InputError, ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
@@ -184,6 +184,25 @@ class Reader:
                     found[record] = tuple(sorted(classes))
         return found
 
+    def of_context(self, records: Sequence[NamedNode], name: str) -> dict[str, list[Term]]:
+        """The values of a context by record, sorted; records with none are left out."""
+        (context,) = (context for context in self.profile.contexts if context.name == name)
+        values = values_block(["record"], ([record] for record in records))
+        along = "" if context.graph else path_pattern("?record", context.path, "?v")
+        found = self._context_rows(values) if context.graph else self._rows(values, "?v", along)
+        return {
+            record: sorted((v for (v,) in rows if isinstance(v, NamedNode | Literal)), key=str)
+            for record, rows in found.items()
+        }
+
+    def first_pictures(self, records: Sequence[NamedNode]) -> dict[str, str]:
+        """The address of each record's first picture; records with none are left out."""
+        values = values_block(["record"], ([record] for record in records))
+        paths = [path_pattern("?record", image.path, "?v") for image in self.profile.images]
+        images = [self._rows(values, "?v", path) for path in paths]
+        keys = {key: None for found in images for key in found}
+        return {key: pictures[0].url for key in keys if (pictures := pictures_of(key, images))}
+
     def _said(self, records: Sequence[NamedNode], prop: PropertyProfile) -> tuple[set[str], Values]:
         values = values_block(["record"], ([record] for record in records))
         return self._stating(values, prop), self._rows(values, "?v", values_pattern(prop, "?v"))
@@ -233,13 +252,6 @@ class Reader:
         called = (found["label", "", i].get(record.value, []) for i in range(len(self.profile.labels)))
         names = ([v for (v,) in rows if isinstance(v, Literal)] for rows in called)
         return self._subject(record, found), next(filter(None, names), [])
-
-    def pictures(self, record: NamedNode) -> tuple[Picture, ...]:
-        """A record's pictures, in one question; none of what is no record."""
-        parts = {part: asked for part, asked in self._parts().items() if part[0] in ("record", "image")}
-        found = self._together(record, parts)
-        images = [rows for (kind, _, _), rows in found.items() if kind == "image"]
-        return pictures_of(record.value, images) if found["record", "", 0] else ()
 
     def _read(self, records: Sequence[NamedNode]) -> list[Subject]:
         values = values_block(["record"], ([record] for record in records))

@@ -19,29 +19,40 @@ FACETS = (
     "model",
     "agreement",
 )
-"""What answers are told apart by. A facet's values are IRIs or words as the index has them; `UNKNOWN` is one, too."""
+"""What answers are told apart by. A facet's values are IRIs, literals as N-Triples spell them (see `class_name`), or
+words: those of our vocabulary without its namespace (`Predicted`, `Pending`, `BelowThreshold`, `Seen`). `UNKNOWN` is one, too."""
 UNKNOWN = ""
-"""The value of a facet where there is none: a record without a museum, say."""
+"""The value of a facet where there is none: a record without a museum, an answer that names no value."""
 BANDS = ("1.0", "0.95", "0.9", "0.8", "0.7", "0.5", "0.0")
 """Bands of confidence, each by its lower end: "0.9" holds what is from .9 to below .95."""
+ALL_AGREE, SOME_DIFFER, ONE_MODALITY = "all agree", "some differ", "one modality"
+"""The values of `agreement`: whether the modalities, each alone, held the same value likeliest."""
+PENDING = "Pending"
+"""The state of a value that nobody has judged."""
+OF_IRI = "-"
+"""The language of words that a term is found by, and not called."""
 
 Order = Literal["-confidence", "confidence", "record", "-time", "margin"]
+ORDERS: tuple[Order, ...] = ("-confidence", "confidence", "record", "-time", "margin")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Which current answers: those that have, of each facet named, one of the values chosen.
 
-    `chosen` has the values by facet; a value of the facet `value` stands for its narrower concepts as well. `text` is
-    looked for in the names of records and values, without regard to accents and case.
+    `chosen` has the values by facet; a value of the facet `value` stands for its narrower concepts as well, unless
+    `exact`. `text` is looked for in the names of records and values, without regard to accents and case: each word must
+    begin a word of one of them.
     """
 
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     text: str = ""
+    exact: bool = False
 
     def without(self, facet: str) -> Filters:
         """All but what was chosen of one facet: what its own counts go by."""
-        return Filters({name: values for name, values in self.chosen.items() if name != facet}, self.text)
+        chosen = {name: values for name, values in self.chosen.items() if name != facet}
+        return Filters(chosen, self.text, self.exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class Row:
     value_name: str | None
     confidence: float
     margin: float
-    """How far the first candidate is ahead of the second."""
+    """How far the first candidate is ahead of the second; of a property with many values, how far yes is from no."""
     outcome: str
     reason: str | None
     regime: str | None
@@ -66,12 +77,16 @@ class Row:
     run: str
     model: str
     picture: str | None
+    band: str = ""
+    threshold: float | None = None
+    agreement: str = UNKNOWN
+    museum_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
     """A value of a facet with the number of answers that have it, and its name for a reader. `broader` is the value above
-    it in the vocabulary's hierarchy."""
+    it in the vocabulary's hierarchy; what is counted under a value is counted under those above it as well."""
 
     value: str
     name: str
@@ -86,3 +101,47 @@ class Page:
     rows: Sequence[Row]
     total: int
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pending predictions that are alike in these four: judged together, after a look at a few (see `Index.sample`)."""
+
+    property: str
+    value: str
+    value_name: str
+    band: str
+    museum: str
+    museum_name: str
+    count: int
+
+    def members(self) -> Filters:
+        """What finds its members."""
+        chosen = {"property": self.property, "value": self.value, "band": self.band, "museum": self.museum}
+        chosen |= {"state": PENDING, "outcome": "Predicted"}
+        return Filters({name: (value,) for name, value in chosen.items()}, exact=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cross:
+    """How many answers have two values together."""
+
+    a: str
+    b: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the index holds. `complete` is False while it is being built: `read` of `shards` have been read then.
+    `checked` is when it was last found to be what the store says, in seconds since 1970; 0 for never."""
+
+    complete: bool
+    read: int
+    shards: int
+    checked: float
+    answers: int
+    records: int
+    runs: int
+    reviewed: int
+    bytes: int

@@ -2,34 +2,220 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import json
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from enrich.web.index.asked import FacetValue, Filters, Order, Page
+from enrich.classifiers.digest import text_digest
+from enrich.errors import StoreUnavailable
+from enrich.web.index.asked import Cross, FacetValue, Filters, Group, Held, Order, Page, Row
+from enrich.web.index.cells import Cells
+from enrich.web.index.database import Damaged, Database, meta
+from enrich.web.index.facets import Counting
+from enrich.web.index.listing import Listing
+from enrich.web.index.refreshing import Refresh
 from enrich.workspace import Workspace
+
+_FACTS_SHARE = 50
+"""The facts are looked at again when so many times as much time has passed as looking at them took."""
 
 
 class Index:
-    """The current answers of a museum in SQLite. `workspaces` gives a workspace to read the store with."""
+    """The current answers of a museum in SQLite. `workspaces` gives a workspace to read the store with; `when_facts_change`
+    is called once other facts are known.
 
-    def __init__(self, path: Path, workspaces: Callable[[], AbstractContextManager[Workspace]]) -> None:
+    Any number of threads, and processes, may ask it; one at a time brings it up to date. What is asked of an index
+    that is not there yet waits until it is built.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        workspaces: Callable[[], AbstractContextManager[Workspace]],
+        when_facts_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         self.workspaces = workspaces
+        self._when_facts_change = when_facts_change
+        self._database = Database(path)
+        self._refreshing = threading.RLock()
+        self._cells = Cells()
+        self._identity: str | None = None
+        self._prefixes: Mapping[str, str] = {}
+        self._checked = 0.0
+        self._facts_due = 0.0
+        self._progress = (0, 0)
+        self._looked_through = False
+        self._stop = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self.failure: str | None = None
+        """Why the last refresh in the background failed; None when it did not."""
 
-    def refresh(self) -> bool:
-        """Bring the index up to date with runs, retractions, reviews and facts. Returns whether anything had changed."""
-        raise NotImplementedError
+    # Bringing up to date
 
-    def facets(self, filters: Filters, limit: int = 50) -> dict[str, list[FacetValue]]:
-        """The values of every facet with their counts, the most frequent first; each facet leaves out its own choice."""
-        raise NotImplementedError
+    def refresh(self, *, facts: bool = False) -> bool:
+        """Bring the index up to date with runs, retractions, reviews and facts. Returns whether anything had changed.
+
+        The facts are looked at when it is their turn (it costs a pass over them), or when `facts` asks for it.
+        """
+        with self._refreshing:
+            try:
+                return self._refresh(facts=facts)
+            except Damaged:
+                self._database.discard()
+                self._looked_through = True
+                return self._refresh(facts=True)
+
+    def _refresh(self, *, facts: bool) -> bool:
+        with self.workspaces() as workspace:
+            self._ready(workspace)
+            due = facts or time.monotonic() >= self._facts_due
+            refresh = Refresh(self._database, workspace, self._note)
+            changed = refresh.run(facts=due)
+        if due:
+            self._facts_due = time.monotonic() + _FACTS_SHARE * refresh.facts_seconds
+        self._checked = time.time()
+        if refresh.facts_changed:
+            self._when_facts_change()
+        return changed
+
+    def _note(self, read: int, shards: int) -> None:
+        self._progress = (read, shards)
+
+    def _ready(self, workspace: Workspace) -> None:
+        """See to it that there is an index of this profile and base."""
+        if self._identity is None:
+            self._identity = json.dumps(
+                [self._database.version, text_digest(repr(workspace.profile)), workspace.names.base]
+            )
+            self._prefixes = workspace.profile.prefixes
+        if self._database.said("identity") != self._identity:
+            self._database.make(self._identity)
+            self._facts_due = 0.0
+        elif not self._looked_through:
+            self._database.check()
+        self._looked_through = True
+
+    def judged(self, gaps: Iterable[tuple[str, str]]) -> None:
+        """Take over how the values of these gaps, each a record and a property, stand: called after a review."""
+        records = {record for record, _ in gaps}
+        self._ensure()
+        with self.workspaces() as workspace:
+            Refresh(self._database, workspace, self._note).judged(records)
+
+    def keep_fresh(self, seconds: float) -> None:
+        """Bring it up to date every so many seconds, in a thread of its own, until it is closed. What goes wrong is
+        tried again; how old the index is, `held` says."""
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep, args=(seconds,), name="index", daemon=True)
+            self._keeper.start()
+
+    def _keep(self, seconds: float) -> None:
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+                self.failure = None
+            except Exception as error:  # noqa: BLE001
+                self.failure = str(error)
+            self._stop.wait(seconds)
+
+    # Asking
+
+    def _ensure(self) -> None:
+        """Build the index where there is none."""
+        try:
+            there = self._database.said("complete") is not None
+        except Damaged:
+            there = False
+        if not there:
+            self.refresh()
+
+    @contextmanager
+    def _counting(self, language: str) -> Iterator[Counting]:
+        self._ensure()
+        try:
+            with self._database.reading() as connection:
+                self._cells = cells = Cells.read(connection, self._cells)
+                yield Counting(connection, cells, language, self._prefixes)
+        except Damaged as error:
+            self._looked_through = False
+            raise StoreUnavailable(
+                f"the index at {self.path} is damaged, and is built anew: ask again"
+            ) from error
+
+    def facets(self, filters: Filters, limit: int = 50, language: str = "en") -> dict[str, list[FacetValue]]:
+        """The values of every facet with their counts, the most frequent first; each facet leaves out its own choice.
+        What was chosen is there even where it counts 0, or is beyond the limit."""
+        with self._counting(language) as counting:
+            return counting.facets(filters, limit)
 
     def page(
-        self, filters: Filters, order: Order = "-confidence", limit: int = 50, after: str | None = None
+        self,
+        filters: Filters,
+        order: Order = "-confidence",
+        limit: int = 50,
+        after: str | None = None,
+        language: str = "en",
     ) -> Page:
-        """The answers that fit, in an order, from `after` on."""
-        raise NotImplementedError
+        """The answers that fit, in an order, from `after` on. Raises InputError for an `after` of another list."""
+        with self._counting(language) as counting:
+            return Listing(counting, filters).page(order, limit, after)
+
+    def rows(self, filters: Filters, order: Order = "-confidence", language: str = "en") -> Iterator[Row]:
+        """All answers that fit, as they come; what changes meanwhile is not seen."""
+        with self._counting(language) as counting:
+            yield from Listing(counting, filters).all(order)
+
+    def total(self, filters: Filters) -> int:
+        """How many answers fit."""
+        with self._counting("en") as counting:
+            return counting.total(filters)
+
+    def sample(self, filters: Filters, n: int, seed: int, language: str = "en") -> list[Row]:
+        """So many of the answers that fit, at random, each as likely as any other; the same seed, the same ones."""
+        with self._counting(language) as counting:
+            return Listing(counting, filters).sample(n, seed)
+
+    def cross(self, filters: Filters, a: str, b: str) -> list[Cross]:
+        """How many answers have each two values of two facets together, the most frequent first."""
+        with self._counting("en") as counting:
+            return counting.cross(filters, a, b)
+
+    def grouped(self, filters: Filters, limit: int = 100, language: str = "en") -> list[Group]:
+        """The pending predictions that fit, by property, value, band and museum; the largest groups first."""
+        with self._counting(language) as counting:
+            return counting.grouped(filters, limit)
+
+    def names(self, terms: Collection[str], language: str = "en") -> dict[str, str]:
+        """What values and museums are called in a language; those without a name are left out."""
+        with self._counting(language) as counting:
+            ids = {t: counting.cells.term_ids[t] for t in terms if t in counting.cells.term_ids}
+            return {t: counting.names[n] for t, n in ids.items() if n in counting.names}
+
+    def held(self) -> Held:
+        """How old the index is, and what it holds."""
+        try:
+            if self._database.said("identity") is None:
+                return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
+            with self._database.reading() as connection:
+                cells = self._cells = Cells.read(connection, self._cells)
+                (records,) = connection.execute("SELECT count(*) FROM record").fetchone()
+                (reviewed,) = connection.execute("SELECT count(*) FROM verdict").fetchone()
+                complete = meta(connection, "complete") is not None
+        except Damaged:
+            return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
+        answers = int(cells.n[cells.current].sum())
+        runs = sum(run.counts for run in cells.runs.values())
+        size = self.path.stat().st_size if self.path.exists() else 0
+        return Held(complete, *self._progress, self._checked, answers, records, runs, reviewed, size)
 
     def close(self) -> None:
         """Let the file go."""
+        self._stop.set()
+        if self._keeper is not None and self._keeper is not threading.current_thread():
+            self._keeper.join(timeout=30)
+            self._keeper = None
+        self._database.close()
