@@ -188,6 +188,7 @@ class Batcher:
             answer,
             row,
             settings.thresholds.get(name),
+            floor=settings.floors.get(name, 0.0),
             rejected=self._rejected(subject, name),
             most=settings.candidates,
         )

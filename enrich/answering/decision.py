@@ -61,12 +61,14 @@ def decide(
     row: int,
     threshold: float | None = None,
     *,
+    floor: float = 0.0,
     rejected: frozenset[str] = frozenset(),
     most: int = 5,
 ) -> Decision:
     """Decide about one record of a batch.
 
-    `threshold` is the probability to reach instead of the model's; nothing is promised then. Values in `rejected`
+    `threshold` is the probability to reach instead of the model's; nothing is promised then. `floor` is to be reached
+    whatever the threshold: the surer answers of those that a promise is made for keep it. Values in `rejected`
     are not proposed again: they are left out of the candidates too. At most `most` candidates are kept, but never
     fewer than the conformal set or the values asserted.
     """
@@ -81,6 +83,7 @@ def decide(
     if not order:
         return Decision(ENR.Abstained, 0.0, reason=ENR.RejectedBefore, regime=regime)
     needed = answer.thresholds[row] if threshold is None else np.full(len(classes), threshold)
+    needed = np.maximum(needed, floor)
     broad = set(prop.broader.values())
     ranked = [
         Candidate(r, classes[k], _share(probabilities[k]), _reachable(needed[k]), classes[k] in broad)

@@ -34,13 +34,15 @@ from enrich.runs.export.plain import FORMATS, Choice, PlainReport, export_plain
 from enrich.runs.export.run_file import export_run, form_of
 from enrich.runs.export.run_graphs import ExportReport
 from enrich.runs.finding import find, list_runs, short_id
+from enrich.runs.part import Part, part_of
+from enrich.runs.part import take_back as take_back_part
 from enrich.runs.register import retract as take_back
 from enrich.runs.request import Request
 
 EXAMPLES = {
     "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
     "runs": "enrich runs --json",
-    "retract": "enrich retract 3fa9c1\nenrich retract 3fa9c1 --yes",
+    "retract": "enrich retract 3fa9c1\nenrich retract 3fa9c1 --property place --below 0.8 --dry-run",
     "export": "enrich export predictions.csv --above 0.9\nenrich export places.nt.gz --accepted --property place\n"
     "enrich export run.trig --run 3fa9c1\nenrich export predictions.ttl --run 3fa9c1 --as silknow",
     "prune": "enrich prune --dry-run\nenrich prune --older-than 30 --yes",
@@ -179,13 +181,34 @@ def retract(
         typer.Argument(metavar="RUN", help="A run's id, its beginning as enrich runs shows it, or its IRI."),
     ],
     keep: Annotated[bool, typer.Option("--keep", help="Only hide the run; keep its graphs.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--property", metavar="P", help="Only values of this property.")
+    ] = None,
+    below: Annotated[
+        float | None,
+        typer.Option("--below", metavar="P", min=0, max=1, help="Only values that are less sure."),
+    ] = None,
+    above: Annotated[
+        float | None,
+        typer.Option("--above", metavar="P", min=0, max=1, help="Only values that are at least so sure."),
+    ] = None,
+    museum: Annotated[
+        str | None, typer.Option("--museum", metavar="IRI", help="Only values of this museum's records.")
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Take a run back: earlier answers show again.
+    """Take a run back, or a part of it: earlier answers show again.
 
-    The run is hidden at once; then its graphs are dropped, unless told to keep them. Asks before that."""
+    The run is hidden at once; then its graphs are dropped, unless told to keep them. Of a part the values that are
+    asserted go, and the rest stands. Asks before that."""
+    part = Part(name, below, above, museum)
+    if part != Part():
+        if keep:
+            raise InputError("--keep goes with a whole run: a part that is taken back is dropped")
+        _retract_part(run, part, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
     with open_workspace() as workspace:
         found = find(workspace, run)
         what = f"{found.run}, {found.state.lower()}: {found.predicted or 0:,} gaps predicted, {found.abstained or 0:,} abstained"
@@ -202,6 +225,30 @@ def retract(
         say(f"would be taken back: {what}")
     else:
         say(f"retracted {found.run}; {dropped:,} graphs dropped")
+
+
+def _retract_part(run: str, part: Part, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Take back the values in a part of a run."""
+    with open_workspace() as workspace:
+        found = part_of(workspace, NamedNode(find(workspace, run).run), part)
+        values = taken = found.by_property.total()
+        if not dry_run and values:
+            if not yes:
+                ask(
+                    f"take back {values:,} values of {found.run.value}, {part.words()}, for good?", LOOK_FIRST
+                )
+            with Bars("taking back") as bars:
+                taken = take_back_part(workspace, found, progress=bars)
+    if as_json:
+        write_json({**found.to_json(), "taken_back": 0 if dry_run else taken, "dry_run": dry_run})
+        return
+    if values:
+        write_table(("property", "values"), sorted(found.by_property.items()), numbers=(1,))
+    say(
+        f"{'would be taken back' if dry_run else 'taken back'}: {taken:,} values of {found.run.value}, {part.words()}"
+    )
+    if values:
+        say("the next run asks these gaps again; so that it says less, see decision.floors in the settings")
 
 
 def export(

@@ -98,12 +98,12 @@ def _counted(
 
 def _asked(workspace: Workspace, model: Model, drawn: Mapping[Key, Sequence[Record]]) -> dict[Key, float]:
     """The share of the records drawn that a run would answer; each is predicted once, for all its properties."""
-    own = workspace.settings.decision.thresholds
+    own, floors = workspace.settings.decision.thresholds, workspace.settings.decision.floors
     records = {record.id: record for some in drawn.values() for record in some}
     rows = {iri: row for row, iri in enumerate(records)}
     given = {}
     for name, found in model.predict(list(records.values())).items():
-        reach = own.get(name, found.thresholds)
+        reach = np.maximum(own.get(name, found.thresholds), floors.get(name, 0.0))
         p = np.nan_to_num(found.fused.probabilities)
         given[name] = answered(found.property, p, found.first(), reach)[0] & found.fused.present
     return {key: float(given[key[1]][[rows[r.id] for r in some]].mean()) for key, some in drawn.items()}

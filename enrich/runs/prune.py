@@ -8,10 +8,7 @@ update, unless a run that superseded it was retracted meanwhile. What a crash le
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,9 +17,8 @@ from pyoxigraph import NamedNode
 
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, Names
-from enrich.runs.export.run_graphs import shard as shard_quads
+from enrich.runs.narrowing import leave_out
 from enrich.runs.register import Register, number, timestamp
-from enrich.runs.shards import counts_of, exchange_shard, held_answers, narrowed
 from enrich.runs.superseded import Superseded, superseded
 
 if TYPE_CHECKING:
@@ -86,7 +82,8 @@ def drop(workspace: Workspace, done: Pruning) -> Pruning:
     by_run: Counter[NamedNode] = Counter()
     for graph, answers in done.shards.items():
         run = answers[0].run
-        left = _smaller(store, names, graph, answers)
+        gone, by = {a.prediction for a in answers}, {a.by for a in answers}
+        left = leave_out(store, names, run, graph, gone, by=by)
         if left is None:
             done.answers -= Counter({run.value: len(answers)})
             continue
@@ -107,26 +104,6 @@ def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[Named
     )
     rows = [(run, number(n)) for run, n in store.select(query) if isinstance(run, NamedNode)]
     return sorted(((run, n) for run, n in rows if n), key=lambda row: row[0].value)
-
-
-def _smaller(store: Store, names: Names, graph: NamedNode, answers: Sequence[Superseded]) -> bool | None:
-    """Put a graph without these answers in a shard's place; False when none is left, and so no graph; None when
-    the shard stays: a run that superseded an answer, or its own, was retracted meanwhile, or the shard exchanged."""
-    run, gone = answers[0].run, {a.prediction for a in answers}
-    kept = [answer for answer in held_answers(store, graph) if answer.prediction not in gone]
-    new = None
-    if kept:
-        new = NamedNode(f"{re.sub(r'-p[0-9a-f]{8}$', '', graph.value)}-p{secrets.token_hex(4)}")
-        quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
-        lines = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads)
-        store.write_graph(new, lines.encode())
-    counts = counts_of(kept) if kept else {}
-    if not exchange_shard(store, names, run, graph, new, counts, by={a.by for a in answers}):
-        if new is not None:
-            store.drop(new)
-        return None
-    store.drop(graph)
-    return new is not None
 
 
 def _note(store: Store, names: Names, run: NamedNode, answers: int, moment: datetime) -> None:

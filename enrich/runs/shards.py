@@ -114,21 +114,26 @@ def exchange_shard(
     new: NamedNode | None,
     counts: Mapping[str, int],
     by: Collection[NamedNode] = (),
+    less: Sequence[tuple[NamedNode, NamedNode, int]] = (),
 ) -> bool:
-    """Name a smaller shard in the place of one, or none, in one update of the register.
+    """Name a smaller shard in the place of one, or none, in one update of the register, with which numbers that stand
+    there (`less` has them by subject and predicate) become smaller; by a negative one, greater.
 
     False when nothing was exchanged: the run or one of `by` is retracted, or another process was first.
     """
-    named = ""
+    came = "".join(f"{s} {p} ?new{i} . " for i, (s, p, _) in enumerate(less))
+    gone = "".join(f"{s} {p} ?old{i} . " for i, (s, p, _) in enumerate(less))
+    sums = "".join(f" BIND(?old{i} - ({n}) AS ?new{i})" for i, (_, _, n) in enumerate(less))
     if new is not None:
         said = " ; ".join(f"{ENR[name]} {value}" for name, value in counts.items())
-        named = f"INSERT {{ GRAPH {names.runs} {{ {run} {ENR.graph} {new} . {new} {said} }} }} "
-    held = f"GRAPH {names.runs} {{ {run} {ENR.graph} {old} }}"
+        came += f"{run} {ENR.graph} {new} . {new} {said} . "
+    named = f"INSERT {{ GRAPH {names.runs} {{ {came} }} }} " if came else ""
+    held = f"GRAPH {names.runs} {{ {run} {ENR.graph} {old} . {gone}}}"
     none_retracted = (
         f"FILTER NOT EXISTS {{ GRAPH {names.runs} {{ ?retracted {ENR.runState} {ENR.Retracted} "
         f"FILTER(?retracted IN ({', '.join(str(each) for each in {run, *by})})) }} }}"
     )
-    store.update(f"DELETE {{ {held} }} {named}WHERE {{ {held} {none_retracted} }}", idempotent=True)
+    store.update(f"DELETE {{ {held} }} {named}WHERE {{ {held} {none_retracted}{sums} }}", idempotent=True)
     there = store.ask(f"ASK {{ GRAPH {names.runs} {{ {run} {ENR.graph} {new or old} }} }}")
     if there != (new is not None):
         return False

@@ -104,7 +104,9 @@ class DecisionSettings(Section):
     target_precision: Share = 0.9
     """Precision that the thresholds are set for, on data that was not trained on."""
     thresholds: Mapping[str, Share] = Field(default_factory=dict)
-    """A threshold given for a property, instead of the computed one."""
+    """A threshold given for a property, instead of the computed one; nothing is promised then."""
+    floors: Mapping[str, Share] = Field(default_factory=dict)
+    """The least confidence of a property's answers, whatever the threshold: what a model promises stays promised."""
     candidates: int = Field(default=5, ge=1, le=100)
     """Ranked candidates kept with each prediction, at most."""
 

@@ -116,6 +116,13 @@ def test_what_is_promised_is_said_of_the_answer_and_its_regime() -> None:
     assert (own.outcome, own.threshold, own.promised) == (ENR.Predicted, 0.5, None)
 
 
+def test_below_a_floor_nothing_is_answered_and_above_it_the_promise_stands() -> None:
+    assert decide(answer([0.86, 0.14], reach=0.7), 0, floor=0.9).outcome == ENR.Abstained
+    sure = decide(answer([0.95, 0.05], reach=0.7), 0, floor=0.9)
+    assert (sure.outcome, sure.threshold, sure.promised) == (ENR.Predicted, 0.9, 0.9)
+    assert decide(answer([0.95, 0.05], reach=0.97), 0, floor=0.9).outcome == ENR.Abstained
+
+
 def test_where_nothing_can_be_reached_it_says_that_it_has_no_experience() -> None:
     decision = decide(answer([1.0, 0.0], reach=2.0, promised=np.nan, regime=2), 0)
     assert (decision.outcome, decision.reason) == (ENR.Abstained, ENR.OutsideExperience)

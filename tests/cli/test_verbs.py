@@ -215,6 +215,30 @@ def test_retract_brings_the_gaps_back(enrich: Enrich) -> None:
     assert states[first["run"]] == "Retracted"
 
 
+def test_a_part_of_a_run_is_taken_back(enrich: Enrich, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a run about places, when its less sure values are taken back, then the others stay, the register counts them,
+    and with a floor the next run does not say them again."""
+    run = json.loads(enrich("run", "--model", "model", "--property", "place", "--json"))
+    rows = table(enrich("query", "predictions", "--format", "csv"))
+    (confidence,) = {row["confidence"] for row in rows}
+    part = ("retract", run["run"], "--property", "place", "--below", "1", "--json")
+    looked = json.loads(enrich(*part, "--dry-run"))
+    assert (looked["values"], looked["taken_back"], looked["dry_run"]) == (len(rows), 0, True)
+    assert len(table(enrich("query", "predictions", "--format", "csv"))) == len(rows)
+    assert json.loads(enrich(*part[:4], "--above", "1", "--dry-run", "--json"))["values"] == 0
+
+    assert json.loads(enrich(*part, "--yes"))["taken_back"] == len(rows)
+
+    assert table(enrich("query", "predictions", "--format", "csv")) == []
+    (left,) = [r for r in json.loads(enrich("runs", "--json"))["runs"] if r["run"] == run["run"]]
+    assert (left["state"], left["predicted"]) == ("Active", 0)
+    monkeypatch.setenv("ENRICH_DECISION__FLOORS", json.dumps({"place": min(1.0, float(confidence) + 0.01)}))
+    again = json.loads(enrich("run", "--model", "model", "--property", "place", "--json"))
+    assert (again["predicted"], again["abstained"]) == (0, len(rows))
+    enrich("retract", again["run"], "--yes")
+    enrich("retract", run["run"], "--yes")
+
+
 def test_what_takes_back_asks_first(folder: Path, run_iri: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Given a run, and nobody to ask, when it is taken back without --yes, then it stays and the way on is said; with
     --dry-run it is only told what would go, and --keep, which drops nothing, does not ask."""

@@ -187,6 +187,8 @@ WRONG = [
     ("retract none", 6, "no run is called 'none'"),
     ("retract https://elsewhere.example/run/1", 6, "no run"),
     ("retract place --dry-run", 6, "no run is called 'place'"),
+    ("retract none --property place --keep", 2, "--keep goes with a whole run"),
+    ("retract none --below 2", 2, "--below"),
     ("export x.trig", 2, "--run"),
     ("export x.trig --run none", 6, "no run is called 'none'"),
     ("export --as plain x.pdf", 2, "its name says no format"),

@@ -13,7 +13,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores import Store, open_store
 from enrich.ontology.terms import ENR, PROV, XSD
-from enrich.runs import prune as pruning
+from enrich.runs import narrowing
 from enrich.runs.prune import drop, prune, to_prune
 from enrich.runs.register import Register, timestamp
 from enrich.runs.register import retract as take_back
@@ -227,14 +227,14 @@ def test_a_run_retracted_while_it_is_pruned_leaves_no_graph(
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, harm: Callable[[], object]) -> None:
     """Another process does something after this step of pruning a shard."""
-    whole = getattr(pruning, step)
+    whole = getattr(narrowing, step)
 
     def then(*given: Any) -> Any:
         found = whole(*given)
         harm()
         return found
 
-    monkeypatch.setattr(pruning, step, then)
+    monkeypatch.setattr(narrowing, step, then)
 
 
 def test_a_store_of_twenty_nights_is_smaller_after_pruning() -> None:

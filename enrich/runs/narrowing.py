@@ -1,0 +1,60 @@
+"""Leaves predictions out of a shard: what stays is written to a new graph, which the register names in the old one's place."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+
+from pyoxigraph import NamedNode
+
+from enrich.graph.stores.base import Store
+from enrich.ontology.terms import ENR, Names
+from enrich.runs.export.run_graphs import shard as shard_quads
+from enrich.runs.shards import counts_of, exchange_shard, held_answers, narrowed
+
+
+def leave_out(
+    store: Store,
+    names: Names,
+    run: NamedNode,
+    graph: NamedNode,
+    gone: Collection[NamedNode],
+    *,
+    by: Collection[NamedNode] = (),
+    taken_back: NamedNode | None = None,
+    counted: Collection[str] = (),
+) -> bool | None:
+    """Put a graph without these predictions in a shard's place; False when none is left, and so no graph; None when the
+    shard stays: the run or one of `by` was retracted meanwhile, or the shard exchanged.
+
+    `taken_back` counts what goes, and the run's counts named in `counted` become smaller, in the same update.
+    """
+    held = held_answers(store, graph)
+    kept = [answer for answer in held if answer.prediction not in gone]
+    new = None
+    if kept:
+        new = NamedNode(f"{re.sub(r'-p[0-9a-f]{8}$', '', graph.value)}-p{secrets.token_hex(4)}")
+        quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
+        lines = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads)
+        store.write_graph(new, lines.encode())
+    before, after = counts_of(held), counts_of(kept)
+    less: Sequence[tuple[NamedNode, NamedNode, int]] = ()
+    if taken_back is not None:
+        less = [
+            (taken_back, ENR.answersTakenBack, len(kept) - len(held)),
+            *_less(run, before, after, counted),
+        ]
+    if not exchange_shard(store, names, run, graph, new, after if kept else {}, by=by, less=less):
+        if new is not None:
+            store.drop(new)
+        return None
+    store.drop(graph)
+    return new is not None
+
+
+def _less(
+    run: NamedNode, before: Mapping[str, int], after: Mapping[str, int], counted: Collection[str]
+) -> list[tuple[NamedNode, NamedNode, int]]:
+    """By how much each of the run's counts that changes becomes smaller."""
+    return [(run, ENR[name], before[name] - after[name]) for name in counted if before[name] != after[name]]
