@@ -7,7 +7,7 @@ from itertools import islice
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.classifiers.data import Record
+from enrich.classifiers.data import Picture, Record
 from enrich.errors import InputError, ProfileError, QueryRefused, ResultTruncated
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.dates import DateMap
@@ -252,6 +252,13 @@ class Reader:
         called = (found["label", "", i].get(record.value, []) for i in range(len(self.profile.labels)))
         names = ([v for (v,) in rows if isinstance(v, Literal)] for rows in called)
         return self._subject(record, found), next(filter(None, names), [])
+
+    def pictures(self, record: NamedNode) -> tuple[Picture, ...]:
+        """A record's pictures, in one question; none of what is no record."""
+        parts = {part: asked for part, asked in self._parts().items() if part[0] in ("record", "image")}
+        found = self._together(record, parts)
+        images = [rows for (kind, _, _), rows in found.items() if kind == "image"]
+        return pictures_of(record.value, images) if found["record", "", 0] else ()
 
     def _read(self, records: Sequence[NamedNode]) -> list[Subject]:
         values = values_block(["record"], ([record] for record in records))

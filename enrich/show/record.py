@@ -1,10 +1,10 @@
 """All that is known and predicted of one record: each answer with its whole provenance, as data and as a tree."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pyoxigraph import NamedNode
+from pyoxigraph import NamedNode, Triple
 
 from enrich.errors import InputError
 from enrich.graph.labels import best_label, labels
@@ -12,6 +12,7 @@ from enrich.graph.records import Subject
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri, values_block
+from enrich.runs.export.run_graphs import KEPT_HERE
 from enrich.runs.reviews import Review, Verdict, in_force, read_reviews, verdicts
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
@@ -60,6 +61,26 @@ def show_record(workspace: Workspace, record: NamedNode, language: str = "en") -
     own = best_label(called, language)
     shown["labels"] = labels(store, iris(shown), language) | ({record.value: own} if own else {})
     return shown
+
+
+def record_statements(workspace: Workspace, record: NamedNode) -> list[Triple]:
+    """All that stands in our graphs about a record: its answers with what they stand on, their runs and models as the
+    register has them, and the reviews."""
+    store, names = workspace.store, workspace.names
+    nodes, _, runs = _answers(store, names, record)
+    models = {m for said in nodes.values() for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
+    found = [*_triples(nodes), *_triples(_register(store, names, set(runs.values()), models), KEPT_HERE)]
+    query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {names.reviews} {{ ?s {ENR.about} {record} ; ?p ?o }} }}"
+    for review, predicate, value in store.select(query):
+        if isinstance(review, NamedNode) and isinstance(predicate, NamedNode) and value is not None:
+            found.append(Triple(review, predicate, value))
+    return found
+
+
+def _triples(said: Described, without: Collection[NamedNode] = ()) -> Iterator[Triple]:
+    for node, statements in said.items():
+        for predicate, values in statements.items():
+            yield from (Triple(node, predicate, value) for value in values if predicate not in without)
 
 
 def _answers(

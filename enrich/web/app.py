@@ -7,10 +7,13 @@ from importlib.resources import files
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from enrich.web import faults, who
+from enrich.web import faults, pictures, record, who
 from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
+
+AREAS = (who, record, pictures)
+"""The modules of routes, in the order in which an address is looked for."""
 
 
 def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
@@ -22,6 +25,8 @@ def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
     audit = Audit(site.settings.locate(site.settings.web.index).with_name("audit.jsonl"))
     app.add_middleware(Guards, doors=doors, audit=audit)
     faults.install(app)
-    app.include_router(who.router)
+    for area in AREAS:
+        app.include_router(area.router)
+    app.state.paths = {getattr(route, "path", "") for area in AREAS for route in area.router.routes}
     app.mount("/static", StaticFiles(directory=str(files("enrich.web").joinpath("static"))))
     return app

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from enrich.errors import EnrichError, InputError, RunError, StoreError, StoreTimeout
 from enrich.ontology.errors import OntologyError
+from enrich.web.guards import HEADERS
 from enrich.web.languages import words
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import page, words_of
@@ -86,4 +87,4 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _unforeseen(request: Request, _error: Exception) -> Response:
-    return fault(request, 500)
+    return fault(request, 500, headers=dict(HEADERS))  # what is unforeseen is answered outside of the guards

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -57,6 +57,10 @@ class Words:
         shown = min(value, 1 - 10**-digits) if 0.9 < value < 1 else value
         return f"{shown:.{digits}f}".replace(".", _SEPARATORS.get(self.language, (",", "."))[1])
 
+    def percent(self, value: float) -> str:
+        """A share in per cent."""
+        return f"{self.decimal(100 * value, 0)}\u00a0%"
+
 
 def language_of(request: Request) -> str:
     """The language of a page: asked for in the address, else kept from before, else the browser's."""
@@ -76,13 +80,16 @@ def page(request: Request, template: str, status: int = 200, **said: Any) -> HTM
     """A page from a template that extends layout.html. A language that the address asks for is kept in a cookie."""
     t = words_of(request)
     settings = request.app.state.site.settings
+    paths: set[str] = getattr(request.app.state, "paths", set())
     found = {
         "request": request,
         "t": t,
         "language": t.language,
         "languages": settings.web.languages,
         "museum": settings.creator or urlsplit(settings.base).hostname,
-        "areas": [(path, key) for path, key in AREAS if path in _paths(request)],
+        "areas": [(path, key) for path, key in AREAS if path in paths],
+        "has": paths.__contains__,
+        "place": lambda iri: place(settings.base, iri),
         "user": getattr(request.state, "user", None),
         "again": _again(request),
     }
@@ -107,8 +114,9 @@ def linkable(iri: object) -> bool:
     return isinstance(iri, str) and iri.startswith(("http://", "https://")) and is_iri(iri)
 
 
-def _paths(request: Request) -> set[str]:
-    return {getattr(route, "path", "") for route in request.app.routes}
+def place(base: str, iri: str) -> str:
+    """Where an IRI of ours is served: its path under the base."""
+    return "/" + quote(iri.removeprefix(base), safe="/~:@!$&'()*+,;=")
 
 
 def _again(request: Request) -> Callable[..., str]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 
+from enrich.classifiers.data import Picture
 from enrich.graph.stores.base import Store
+from enrich.media.pictures import PictureSource
 from enrich.settings.loading import Settings
 from enrich.web.index.index import Index
 from enrich.workspace import Workspace
@@ -23,6 +27,18 @@ class Site:
         self._store = store
         self._spare: queue.LifoQueue[Workspace] = queue.LifoQueue(WORKSPACES)
         self.index = Index(settings.locate(settings.web.index), self.workspace, self.forget)
+        self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
+        """Until when the pictures of a record are remembered, and those."""
+
+    @cached_property
+    def pictures(self) -> PictureSource:
+        """Where the pictures come from."""
+        return PictureSource(self.settings.located_media)
+
+    @property
+    def explanations(self) -> Path:
+        """The folder of the pictures that explanations draw."""
+        return self.settings.locate(self.settings.web.index).with_name("explanations")
 
     @contextmanager
     def workspace(self) -> Iterator[Workspace]:
@@ -43,6 +59,7 @@ class Site:
 
     def forget(self) -> None:
         """Let the spare workspaces go: the facts have changed, or the site closes."""
+        self.pictures_of.clear()
         while True:
             try:
                 self._spare.get_nowait().close()
@@ -51,5 +68,7 @@ class Site:
 
     def close(self) -> None:
         """Let everything go."""
+        if "pictures" in self.__dict__:
+            self.pictures.close()
         self.index.close()
         self.forget()

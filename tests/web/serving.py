@@ -12,6 +12,9 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from enrich.answering.run import run
+from enrich.demo.museum import IMAGES, vocabulary_quads
+from enrich.demo.objects import made_objects
+from enrich.demo.textures import write_pictures
 from enrich.web.app import make_app
 from enrich.web.guards import UVICORN
 from enrich.web.site import Site
@@ -24,9 +27,18 @@ CREATOR = "Museum of Made Things"
 
 @contextmanager
 def site(tmp_path: Path, count: int = 40, **settings: object) -> Iterator[Site]:
-    """The site of a made museum in memory, whose gaps a model of class priors has answered (some it left open)."""
-    said = {"creator": CREATOR, "web": {"index": str(tmp_path / "index.sqlite")}, **settings}
+    """The site of a made museum in memory, with its vocabulary and its pictures, whose gaps a model of class priors has
+    answered (some it left open)."""
+    said = {
+        "creator": CREATOR,
+        "model": str(tmp_path / "model"),
+        "web": {"index": str(tmp_path / "index.sqlite")},
+        "media": {"mirrors": {IMAGES: str(tmp_path / "images")}, "cache": str(tmp_path / "media")},
+        **settings,
+    }
+    write_pictures(tmp_path / "images", made_objects(count, 3))
     workspace = museum(count, **said)
+    workspace.store.insert(vocabulary_quads())
     run(workspace, dummy_model(workspace, tmp_path / "model"))
     found = Site(workspace.settings, workspace.store)
     try:

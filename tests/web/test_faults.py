@@ -54,6 +54,7 @@ def test_a_fault_has_its_status_for_people_and_programs(failing: TestClient, nam
     assert problem.json()["title"] in page.text
     assert "inside" not in page.text + problem.text
     assert page.headers["cache-control"] == "no-store"
+    assert name != "bug" or "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_what_was_asked_wrongly_is_named_and_is_no_markup(failing: TestClient) -> None:
