@@ -1,4 +1,4 @@
-"""Verbs of studies: study gamma, study noise, study fusion, study transfer."""
+"""Verbs of studies: study gamma, study noise, study fusion, study transfer, study reviews."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,7 @@ from enrich.show.tables import print_table
 from enrich.studies.fusion import fusion_study
 from enrich.studies.gamma import GAMMAS, gamma_study
 from enrich.studies.noise import RATES, noise_study
+from enrich.studies.reviews import CORRECTS, COUNTS, HIDDEN, SEEDS, reviews_study
 from enrich.studies.study import Material, Study, gather
 from enrich.studies.transfer import transfer_study
 from enrich.workspace import Workspace
@@ -120,6 +121,39 @@ def transfer(
     _show(found, out, as_json)
 
 
+def reviews(
+    splits: Splits,
+    out: Out,
+    split: Split = "dev",
+    records: Records = None,
+    modality: Annotated[str, typer.Option("--modality", help="What learns: tabular or text.")] = "tabular",
+    counts: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--count",
+            min=1,
+            help="Measure after so many reviews; may be repeated. Otherwise 100, 250 and 500.",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often all of it is done.")] = SEEDS,
+    hidden: Annotated[
+        float, typer.Option("--hide", min=0.05, max=0.95, help="The share of the known values to review.")
+    ] = HIDDEN,
+    corrects: Annotated[
+        float, typer.Option("--corrects", min=0, max=1, help="The share of wrong values that are put right.")
+    ] = CORRECTS,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask whether learning from reviews pays, with a simulated curator who looks in four orders."""
+    with _gathered(splits, split, records, seed) as (workspace, material, bars):
+        member = model_spec(workspace, (modality,)).members[0]
+        found = reviews_study(
+            material, member, counts=counts or COUNTS, seeds=seeds, hidden=hidden, corrects=corrects, progress=bars
+        )  # fmt: skip
+    _show(found, out, as_json)
+
+
 @contextmanager
 def _gathered(
     splits: Path, split: str, records: int | None, seed: int
@@ -145,6 +179,7 @@ for _name, _function, _options in (
     ("noise", noise, " --sample 4000"),
     ("fusion", fusion, " --modality tabular --modality text --sample 4000"),
     ("transfer", transfer, " --over museum"),
+    ("reviews", reviews, " --count 100 --count 500 --count 2000"),
 ):
     _line = f"enrich study {_name} --splits splits.tsv.gz --out studies{_options}"
     study.command(_name, epilog=example(_line))(_function)

@@ -75,3 +75,14 @@ def test_a_study_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[s
     error = capsys.readouterr().err.strip()
     assert "needs two modalities" in error
     assert "\n" not in error
+
+
+def test_reviews_are_studied_by_the_counts_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    asked = ["--count", "5", "--count", "10", "--seeds", "1", "--hide", "0.5", "--json"]
+    assert main(["study", "reviews", "--splits", "splits.tsv", "--out", "out", *asked]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["reviews"] for row in found["table"] if row["order"] == "random"] == [5, 10]
+    assert (folder / "out" / "reviews.html").stat().st_size > 1000

@@ -1,0 +1,232 @@
+"""Whether learning from reviews pays, and in which order it is best to look.
+
+Of the values known in train a share is hidden at random; the rest teaches. A simulated curator, who knows what was
+hidden, judges what the model proposes there; the model is trained again with the judgements, and so on. Every order
+begins at the same model. Measured on records that were neither hidden nor learnt from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from enrich.classifiers.base import Classifier, FloatArray, Progress, no_progress
+from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.errors import InputError
+from enrich.learn.intervals import Interval, mean_over
+from enrich.learn.plots import Panel
+from enrich.studies.curator import ORDERS, Curator, Place
+from enrich.studies.study import Cell, Material, Study, first_candidates, fit
+
+COUNTS = (100, 250, 500)
+SEEDS = 3
+HIDDEN = 0.75
+CORRECTS = 0.5
+COLUMNS = (
+    "order",
+    "reviews",
+    "macro-F1",
+    "95 %",
+    "accuracy",
+    "against no reviews",
+    "against random",
+    "labels",
+    "turned down",
+    "wrong labels",
+)
+_BASE = "random"
+
+
+@dataclass
+class _Point:
+    """One order after so many reviews: figures in each resample, a row a seed, and what was taught on average."""
+
+    macro: list[FloatArray] = field(default_factory=list)
+    accuracy: list[FloatArray] = field(default_factory=list)
+    counts: list[tuple[int, ...]] = field(default_factory=list)
+
+    def add(self, macro: FloatArray, accuracy: FloatArray, counts: tuple[int, ...]) -> None:
+        self.macro.append(macro)
+        self.accuracy.append(accuracy)
+        self.counts.append(counts)
+
+    def mean(self) -> FloatArray:
+        """macro-F1 over the seeds, in each resample."""
+        return np.asarray(np.mean(self.macro, axis=0))
+
+
+class Gain(NamedTuple):
+    """A difference with its interval, and whether it has the same sign with every seed."""
+
+    interval: Interval
+    alike: bool
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out zero and no seed says otherwise."""
+        return self.interval.clear and self.alike
+
+
+def _gain(ours: _Point, other: _Point) -> Gain:
+    each = [float(a[0] - b[0]) for a, b in zip(ours.macro, other.macro, strict=True)]
+    return Gain(Interval.of(ours.mean() - other.mean()), len({np.sign(d) for d in each}) == 1)
+
+
+Points = dict[tuple[str, int], _Point]
+
+
+def reviews_study(
+    material: Material,
+    member: MemberSpec,
+    *,
+    counts: Sequence[int] = COUNTS,
+    seeds: int = SEEDS,
+    hidden: float = HIDDEN,
+    corrects: float = CORRECTS,
+    progress: Progress = no_progress,
+) -> Study:
+    """Measure the four orders after so many reviews. Raises InputError where there are fewer gaps to review."""
+    steps = sorted({count for count in counts if count > 0})
+    points: Points = {}
+    total = seeds * (2 + len(ORDERS) * len(steps))
+    gaps = []
+    for seed in range(seeds):
+        progress("reviews", seed * (total // seeds), total)
+        known, truth = hide(material.train, hidden, np.random.default_rng([material.seed, seed]))
+        if len(truth) < steps[-1]:
+            raise InputError(
+                f"{len(truth):,} values can be hidden and reviewed, and {steps[-1]:,} reviews are asked for: "
+                "learn from more records (--sample), or hide a larger share (--hide)"
+            )
+        gaps.append(len(truth))
+        start = fit(member, Dataset(known, material.train.properties), seed)
+        _measure(points.setdefault(("none", 0), _Point()), material, start, known, None)
+        every = fit(member, material.train, seed)
+        _measure(points.setdefault(("every value", 0), _Point()), material, every, known, None)
+        for number, (name, order) in enumerate(ORDERS.items()):
+            curator = Curator(
+                known, material.train.properties, truth, corrects,
+                np.random.default_rng([material.seed, seed, number]), material.museum,
+            )  # fmt: skip
+            classifier = start
+            for step, count in enumerate(steps):
+                curator.review(classifier, order, count - curator.reviews)
+                classifier = fit(member, curator.dataset(), seed)
+                _measure(points.setdefault((name, count), _Point()), material, classifier, known, curator)
+                progress("reviews", seed * (total // seeds) + 2 + number * len(steps) + step + 1, total)
+    progress("reviews", total, total)
+    setting = material.setting(
+        member=member.classifier, seeds=seeds, hidden=hidden, corrects=corrects, gaps=int(np.mean(gaps))
+    )
+    return _study(points, steps, setting)
+
+
+def hide(
+    dataset: Dataset, share: float, rng: np.random.Generator
+) -> tuple[list[Record], dict[Place, tuple[str, ...]]]:
+    """The records without a share of what is known of each, at random, and what that was: the classes, by place."""
+    records, truth = [], {}
+    for row, record in enumerate(dataset.records):
+        gone = []
+        for prop in dataset.properties:
+            index = prop.index()
+            found = dict.fromkeys(
+                prop.classes[index[v]] for v in record.known.get(prop.name, ()) if v in index
+            )
+            if found and rng.random() < share:
+                gone.append(prop.name)
+                truth[row, prop.name] = tuple(found)
+        records.append(record.without(*gone))
+    return records, truth
+
+
+def _measure(
+    point: _Point,
+    material: Material,
+    classifier: Classifier,
+    known: Sequence[Record],
+    curator: Curator | None,
+) -> None:
+    taught = Dataset(known, material.train.properties)
+    scored = material.scored(first_candidates(classifier, material.held_out, taught)).values()
+    drawn = material.drawn()
+    counts: tuple[int, ...] = (0, 0, 0, 0)
+    if curator is not None:
+        refused = sum(len(values) for values in curator.refused.values())
+        counts = (curator.reviews, len(curator.taught), refused, curator.wrong)
+    point.add(
+        mean_over([s.macro_f1(drawn) for s in scored]), mean_over([s.correct(drawn) for s in scored]), counts
+    )
+
+
+def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) -> Study:
+    none = points["none", 0]
+    gains: dict[tuple[str, int], tuple[Gain, Gain | None]] = {}
+    rows: list[tuple[Cell, ...]] = []
+    for (name, count), point in points.items():
+        against = _gain(point, none)
+        random = _gain(point, points[_BASE, count]) if count and name != _BASE else None
+        gains[name, count] = against, random
+        i = Interval.of(point.mean())
+        made, labels, refused, wrong = (round(float(n)) for n in np.mean(point.counts, axis=0))
+        rows.append(
+            (
+                name,
+                made if count else None,
+                i.value,
+                f"{i.low:.3f} to {i.high:.3f}",
+                float(np.mean([a[0] for a in point.accuracy])),
+                None if point is none else str(against.interval),
+                None if random is None else str(random.interval),
+                labels if count else None,
+                refused if count else None,
+                wrong if count else None,
+            )
+        )
+    series = {
+        name: [(0.0, *_at(none))] + [(float(count), *_at(points[name, count])) for count in steps]
+        for name in ORDERS
+    }
+    return Study(
+        "reviews",
+        "Does learning from reviews pay, and in which order?",
+        COLUMNS,
+        rows,
+        _conclusion(gains, steps),
+        setting,
+        [Panel("Learning from reviews", "reviews", "mean macro-F1", series)],
+        {
+            "against no reviews": {f"{n}, {c}": g.interval.to_json() for (n, c), (g, _) in gains.items()},
+            "against random": {f"{n}, {c}": r.interval.to_json() for (n, c), (_, r) in gains.items() if r},
+            "macro-F1 by seed": {f"{n}, {c}": [float(m[0]) for m in p.macro] for (n, c), p in points.items()},
+        },
+    )
+
+
+def _at(point: _Point) -> tuple[float, float, float]:
+    i = Interval.of(point.mean())
+    return i.value, i.low, i.high
+
+
+def _conclusion(gains: Mapping[tuple[str, int], tuple[Gain, Gain | None]], steps: Sequence[int]) -> str:
+    """What the intervals and the seeds allow to be said."""
+    most = steps[-1]
+    said = f"After {most:,} reviews in random order macro-F1 changes by {gains[_BASE, most][0].interval}"
+    said += ", which is clear." if gains[_BASE, most][0].clear else ", which is not clear."
+    for name in ORDERS:
+        if name == _BASE:
+            continue
+        against = {count: gain for count in steps if (gain := gains[name, count][1]) is not None}
+        better = [f"{c:,}" for c, g in against.items() if g.clear and g.interval.value > 0]
+        worse = [f"{c:,}" for c, g in against.items() if g.clear and g.interval.value < 0]
+        parts = ([f"clearly better after {', '.join(better)}"] if better else []) + (
+            [f"clearly worse after {', '.join(worse)}"] if worse else []
+        )
+        verdict = " and ".join(parts) or "never clearly different"
+        said += f" Against random order, {name} is {verdict} ({against[most].interval} after {most:,})."
+    every = gains["every value", 0][0]
+    return f"{said} All hidden values as facts would give {every.interval}."
