@@ -37,6 +37,7 @@ def described(workspace: Workspace, training: Mapping[str, Any]) -> dict[str, An
     creator = {"@type": "sc:Organization", "@id": settings.actor}
     title = f"{training['records']:,} records as the profile {training['profile']} reads them, {snapshot['issued']}"
     iri = workspace.names.model(snapshot["sha256"]).value
+    judged = ", and what curators judged of them" if "labels from reviews" in training else ""
     rows = [
         {f"{_SET}/property": name, f"{_SET}/value": value, f"{_SET}/records": number}
         for name, counts in training["classes"].items()
@@ -48,8 +49,8 @@ def described(workspace: Workspace, training: Mapping[str, Any]) -> dict[str, An
         "@id": iri,
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": title,
-        "description": "What a model learned from: the values, texts, pictures and context of a museum's records, of "
-        f"which the SHA-256 digest is {snapshot['sha256']}; here the number of records by property and value.",
+        "description": "What a model learned from: the values, texts, pictures and context of a museum's records"
+        f"{judged}, of which the SHA-256 digest is {snapshot['sha256']}; here the number of records by property and value.",
         "url": iri,
         "identifier": f"sha256:{snapshot['sha256']}",
         "datePublished": snapshot["issued"],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pyoxigraph import NamedNode
 
 from enrich.classifiers.base import Progress
-from enrich.classifiers.data import Record
+from enrich.classifiers.data import Dataset, Record
 from enrich.errors import InputError
 from enrich.learn.split_records import read_records_of
 from enrich.runs.reviews import Gap, Review, in_force, read_reviews, verdicts
@@ -102,9 +102,11 @@ def read_held_out(
     return [lessons.judged(record) for record in found]
 
 
-def counted(records: Sequence[Record]) -> dict[str, int]:
+def counted(dataset: Dataset) -> dict[str, int]:
     """How many gaps a value put in teaches, and how many values turned down."""
-    return {
-        "labels from reviews": sum(bool(v) for r in records for v in r.taught.values()),
-        "values turned down in reviews": sum(len(v) for r in records for v in r.refused.values()),
-    }
+    labels = refused = 0
+    for prop in dataset.properties:
+        index, classes = prop.index(), frozenset(prop.classes)
+        labels += sum(any(v in index for v in r.taught.get(prop.name, ())) for r in dataset.records)
+        refused += sum(v in classes for r in dataset.records for v in r.refused.get(prop.name, ()))
+    return {"labels from reviews": labels, "values turned down in reviews": refused}

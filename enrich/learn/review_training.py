@@ -40,7 +40,7 @@ def with_reviews(
     made = [member.classifier for member in fitted.members.values()]
     deaf = sorted(classifier.name for classifier in made if not classifier.takes_refusals)
     account = {
-        **counted(dataset.records),
+        **counted(dataset),
         "records held out for reviews": len(held_out),
         **({"learns nothing from values turned down": ", ".join(deaf)} if deaf else {}),
     }

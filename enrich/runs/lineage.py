@@ -49,8 +49,8 @@ def snapshots(model: ModelDescription) -> list[Snapshot]:
     if "labels from reviews" in model.training:
         title += (
             f", with {model.training['labels from reviews']:,} values that curators put in and "
-            f"{model.training['values turned down in reviews']:,} that they turned down; "
-            f"{model.training['records held out for reviews']:,} records held out, reviewed at random"
+            f"{model.training['values turned down in reviews']:,} that they turned down; held out: "
+            f"{model.training['records held out for reviews']:,} reviewed at random"
         )
     return [Snapshot(str(told["sha256"]), str(told["issued"]), str(told["role"]), title)]
 

@@ -65,13 +65,16 @@ def with_diversity(cards: Cards, count: int, _rng: np.random.Generator, _right: 
 
 
 def in_groups(cards: Cards, count: int, rng: np.random.Generator, right: Judge) -> Chosen:
-    """The largest group of what is alike and about as sure first: a dozen of it, and the rest unseen where all were right."""
+    """The surest and then the largest group of what is alike first, those of more than a dozen before others: a dozen of
+    it, and the rest unseen where all of those were right."""
     groups: dict[Any, list[int]] = {}
     for i, band in enumerate(np.searchsorted(_BANDS, cards.confidence, side="right")):
         groups.setdefault((cards.alike[i], int(band)), []).append(i)
     looked: list[int] = []
     unseen: list[int] = []
-    for members in sorted(groups.values(), key=len, reverse=True):
+    for _, members in sorted(
+        groups.items(), key=lambda g: (len(g[1]) > DOZEN, g[0][1], len(g[1])), reverse=True
+    ):
         if len(looked) >= count:
             break
         drawn = rng.permutation(members).tolist()

@@ -214,7 +214,10 @@ def test_labels_and_refusals_are_counted_in_the_model_and_told_in_the_register(
         model.training["snapshot"]["sha256"] != Model.load(tmp_path / "plain").training["snapshot"]["sha256"]
     )
     (told,) = snapshots(model.description())
-    assert "2 values that curators put in and 2 that they turned down; 1 records held out" in told.title
+    assert (
+        "2 values that curators put in and 2 that they turned down; held out: 1 reviewed at random"
+        in told.title
+    )
     assert model.metrics["reviews"]["gaps"] == 1
     assert "The museum's own test set" in (tmp_path / "m" / "README.md").read_text("utf-8")
     assert plain["records"] == 80

@@ -135,3 +135,13 @@ def test_more_reviews_than_there_are_gaps_are_refused() -> None:
         InputError, match=r"values can be hidden and reviewed, and 5,000 reviews are asked for"
     ):
         reviews_study(material(60, 30), MemberSpec("tabular", FAST), counts=(5000,), seeds=1)
+
+
+def test_the_surest_group_is_looked_at_first_and_of_the_sure_the_largest() -> None:
+    """Given groups of 20 and 30 that are sure, one of 40 that is not, and one of five, then they come in this order."""
+    shown = cards([0.5] * 95, ["b"] * 20 + ["a"] * 30 + ["unsure"] * 40 + ["few"] * 5)
+    sure = np.array([0.99] * 50 + [0.4] * 40 + [0.99] * 5)
+    shown = Cards(shown.places, shown.values, sure, shown.margin, shown.alike)
+    chosen, _ = in_groups(shown, 3 * DOZEN + 5, np.random.default_rng(0), lambda _: False)
+    kinds = [str(shown.alike[i]) for i in chosen]
+    assert kinds == ["a"] * DOZEN + ["b"] * DOZEN + ["unsure"] * DOZEN + ["few"] * 5
