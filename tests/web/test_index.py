@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyoxigraph import NamedNode, Quad
@@ -85,7 +86,7 @@ def test_any_filters_count_and_list_what_the_store_says(index: Index, facts: lis
 def test_pages_follow_each_other_in_order(index: Index, order: str) -> None:
     rows = list(index.rows(Filters(), order))  # type: ignore[arg-type]
     assert [row.prediction for row in rows] == listed(index, Filters(), order=order, limit=9)
-    keys = {
+    keys: dict[str, list[Any]] = {
         "-confidence": [-row.confidence for row in rows],
         "confidence": [row.confidence for row in rows],
         "margin": [row.margin for row in rows],

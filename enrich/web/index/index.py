@@ -49,10 +49,6 @@ class Index:
         self._facts_due = 0.0
         self._progress = (0, 0)
         self._looked_through = False
-        self._stop = threading.Event()
-        self._keeper: threading.Thread | None = None
-        self.failure: str | None = None
-        """Why the last refresh in the background failed; None when it did not."""
 
     # Bringing up to date
 
@@ -105,22 +101,6 @@ class Index:
         self._ensure()
         with self.workspaces() as workspace:
             Refresh(self._database, workspace, self._note).judged(records)
-
-    def keep_fresh(self, seconds: float) -> None:
-        """Bring it up to date every so many seconds, in a thread of its own, until it is closed. What goes wrong is
-        tried again; how old the index is, `held` says."""
-        if self._keeper is None:
-            self._keeper = threading.Thread(target=self._keep, args=(seconds,), name="index", daemon=True)
-            self._keeper.start()
-
-    def _keep(self, seconds: float) -> None:
-        while not self._stop.is_set():
-            try:
-                self.refresh()
-                self.failure = None
-            except Exception as error:  # noqa: BLE001
-                self.failure = str(error)
-            self._stop.wait(seconds)
 
     # Asking
 
@@ -214,8 +194,4 @@ class Index:
 
     def close(self) -> None:
         """Let the file go."""
-        self._stop.set()
-        if self._keeper is not None and self._keeper is not threading.current_thread():
-            self._keeper.join(timeout=30)
-            self._keeper = None
         self._database.close()

@@ -49,7 +49,9 @@ class Refresh:
         now = self._facts() if facts else None
         if now is not None:
             self._read_facts()
-        loaded = self._shards()
+        loaded = False
+        while self._shards():  # again: a shard may have been exchanged while it was read
+            loaded = True
         if changed or loaded or now is not None:
             self._vocabulary(anew=now is not None)
             self._show(now)
