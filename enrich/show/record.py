@@ -63,18 +63,41 @@ def show_record(workspace: Workspace, record: NamedNode, language: str = "en") -
     return shown
 
 
-def record_statements(workspace: Workspace, record: NamedNode) -> list[Triple]:
-    """All that stands in our graphs about a record: its answers with what they stand on, their runs and models as the
-    register has them, and the reviews."""
+def record_statements(
+    workspace: Workspace, record: NamedNode, prediction: NamedNode | None = None
+) -> list[Triple]:
+    """All that stands in our graphs about a record, or about one prediction of it: the answers with what they stand on,
+    their runs and models as the register has them, and the reviews."""
     store, names = workspace.store, workspace.names
     nodes, _, runs = _answers(store, names, record)
+    if prediction is not None:
+        runs = {answer: run for answer, run in runs.items() if answer == prediction}
+        nodes = _around(nodes, prediction)
     models = {m for said in nodes.values() for m in said.get(ENR.byModel, []) if isinstance(m, NamedNode)}
     found = [*_triples(nodes), *_triples(_register(store, names, set(runs.values()), models), KEPT_HERE)]
-    query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {names.reviews} {{ ?s {ENR.about} {record} ; ?p ?o }} }}"
+    of = f"; {ENR.reviews} {prediction}" if prediction is not None else ""
+    query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {names.reviews} {{ ?s {ENR.about} {record} {of} ; ?p ?o }} }}"
     for review, predicate, value in store.select(query):
         if isinstance(review, NamedNode) and isinstance(predicate, NamedNode) and value is not None:
             found.append(Triple(review, predicate, value))
     return found
+
+
+def _around(nodes: Described, prediction: NamedNode) -> Described:
+    """Of all that is said around a record's answers what belongs to one: its candidates, usages and evidence."""
+    found = {prediction} & set(nodes)
+    found |= {node for node, said in nodes.items() if prediction in said.get(PROV.wasGeneratedBy, [])}
+    frontier = set(found)
+    while frontier:
+        led = (
+            term
+            for node in frontier
+            for predicate in (PROV.qualifiedUsage, PROV.entity, PROV.hadMember)
+            for term in nodes[node].get(predicate, [])
+        )
+        frontier = {t for t in led if isinstance(t, NamedNode) and t in nodes} - found
+        found |= frontier
+    return {node: nodes[node] for node in nodes if node in found}
 
 
 def _triples(said: Described, without: Collection[NamedNode] = ()) -> Iterator[Triple]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from enrich.web import faults, pictures, record, who
+from enrich.web import faults, ours, pictures, record, who
 from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
 
-AREAS = (who, record, pictures)
+AREAS = (who, record, pictures, ours)
 """The modules of routes, in the order in which an address is looked for."""
 
 
@@ -27,6 +28,10 @@ def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
     faults.install(app)
     for area in AREAS:
         app.include_router(area.router)
+    if prefix := urlsplit(site.settings.base).path.rstrip("/"):
+        app.include_router(
+            ours.router, prefix=prefix
+        )  # where a proxy passes the paths of our IRIs on as they are
     app.state.paths = {getattr(route, "path", "") for area in AREAS for route in area.router.routes}
     app.mount("/static", StaticFiles(directory=str(files("enrich.web").joinpath("static"))))
     return app

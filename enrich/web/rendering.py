@@ -90,6 +90,7 @@ def page(request: Request, template: str, status: int = 200, **said: Any) -> HTM
         "areas": [(path, key) for path, key in AREAS if path in paths],
         "has": paths.__contains__,
         "place": lambda iri: place(settings.base, iri),
+        "ours": lambda iri: str(iri).startswith(settings.base),
         "user": getattr(request.state, "user", None),
         "again": _again(request),
     }

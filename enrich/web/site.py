@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from enrich.classifiers.data import Picture
+from enrich.errors import StoreError
 from enrich.graph.stores.base import Store
 from enrich.media.pictures import PictureSource
 from enrich.settings.loading import Settings
@@ -49,13 +50,19 @@ class Site:
             found = Workspace(self.settings, self._store)
         try:
             yield found
-        except BaseException:
+        except StoreError:
             found.close()
             raise
+        except BaseException:
+            self._keep(found)
+            raise
+        self._keep(found)
+
+    def _keep(self, workspace: Workspace) -> None:
         try:
-            self._spare.put_nowait(found)
+            self._spare.put_nowait(workspace)
         except queue.Full:
-            found.close()
+            workspace.close()
 
     def forget(self) -> None:
         """Let the spare workspaces go: the facts have changed, or the site closes."""
