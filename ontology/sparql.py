@@ -12,7 +12,9 @@ TOKEN = re.compile(
         | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
       | (?P<comment> \#[^\n\r]*)
       | (?P<variable> [?$]\w+)
-      | (?P<name> [\w.-]*:[\w.:%-]*)
+      | (?P<name> [\w.-]*:(?:[\w.:%-]|\\[_~.!$&'()*+,;=/?\#@%-])*)
+      | (?P<language> @[A-Za-z]+(?:-[A-Za-z0-9]+)*)
+      | (?P<number> (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<word> [A-Za-z_]\w*)
       | (?P<brace> [{}])
       | (?P<other> .)""",
@@ -22,7 +24,7 @@ TOKEN = re.compile(
 
 _FROM = re.compile(r"\bFROM\s+(?:NAMED\s+)?(?:<[^<>\s]*>|[\w.-]*:[\w.:%-]*)", re.IGNORECASE)
 _WHERE = re.compile(r"\bWHERE\s*$", re.IGNORECASE)
-_BETWEEN = r"(?:[\x20\t\r\n]|\#[^\r\n]*)*"
+_BETWEEN = r"(?:[\x20\t\r\n]|\#[^\r\n]*[\r\n])*"
 _SERVICE = re.compile(
     rf"""(?<![:?$])service{_BETWEEN}(?:silent{_BETWEEN})?
          (?:<(?P<iri>[^<>"{{}}|^`\\\x00-\x20]*)>|[?$][^\s{{]+|[^\s<>{{}}?$\#]*:[^\s{{}}\#]*){_BETWEEN}\{{""",
@@ -87,10 +89,14 @@ def services(query: str) -> Iterator[str | None]:
     Looked for in the text itself, within strings and comments too, because lexers and parsers disagree on
     what these are: a query that asks is always found, one that only looks like it may be.
     """
-    plain = _CODEPOINT.sub(lambda escape: _character(escape[1] or escape[2]), query)
-    for text in dict.fromkeys((query, plain)):
+    for text in dict.fromkeys((query, unescaped(query))):
         for found in _SERVICE.finditer(text):
             yield found["iri"]
+
+
+def unescaped(query: str) -> str:
+    """The query with its codepoint escapes carried out (SPARQL 1.1 §19.2), once."""
+    return _CODEPOINT.sub(lambda escape: _character(escape[1] or escape[2]), query)
 
 
 def _character(digits: str) -> str:

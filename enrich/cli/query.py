@@ -16,9 +16,10 @@ from enrich.errors import InputError
 from enrich.graph.stores.base import Term as Found
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import Term
+from enrich.show.answers import Answer
 from enrich.show.named import any_term, printed, run_named, settable, term
 from enrich.show.naming import cells, number_of, with_names
-from enrich.show.querying import Answer, run_file
+from enrich.show.querying import run_file
 from enrich.show.tables import print_table
 from enrich.workspace import Workspace
 

@@ -20,8 +20,8 @@ from enrich.ontology.checked import nearest
 from enrich.ontology.queries import Query, named_query
 from enrich.ontology.terms import ENR, XSD, Term, class_name, class_term, is_iri, named_node
 from enrich.runs.shards import store_of_answers
+from enrich.show.answers import Answer
 from enrich.show.naming import number_of
-from enrich.show.querying import Answer
 from enrich.workspace import Workspace
 
 FIRST, BATCH = 100, 500

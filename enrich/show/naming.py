@@ -10,7 +10,7 @@ from pyoxigraph import Literal, NamedNode
 from enrich.graph.labels import class_names, labels, record_names
 from enrich.graph.stores.base import Row, Term
 from enrich.ontology.terms import ENR, XSD
-from enrich.show.querying import Answer
+from enrich.show.answers import Answer
 from enrich.workspace import Workspace
 
 BATCH = 500

@@ -20,9 +20,10 @@ from enrich.ontology.terms import CRM, ENR, PROV, RDF, SKOS, XSD, OntologyError
 from enrich.runs.export.plain import Choice, export_plain
 from enrich.settings.loading import Settings
 from enrich.show import naming
+from enrich.show.answers import Answer
 from enrich.show.named import any_term, printed, run_named, term
 from enrich.show.naming import cells, with_names
-from enrich.show.querying import Answer, run_file
+from enrich.show.querying import run_file
 from enrich.show.record import show_record
 from enrich.workspace import Workspace
 from tests.runs.made_runs import add_run, record

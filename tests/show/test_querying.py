@@ -19,8 +19,9 @@ from enrich.errors import InputError
 from enrich.graph.stores.base import Row
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.settings.loading import Settings
+from enrich.show.answers import Answer
 from enrich.show.named import run_named
-from enrich.show.querying import Answer, run_file
+from enrich.show.querying import run_file
 from enrich.workspace import Workspace
 from tests.hostile_http import Answer as Elsewhere
 from tests.hostile_http import hostile_server, results

@@ -21,7 +21,7 @@ from pyoxigraph import BlankNode, DefaultGraph, NamedNode
 
 from enrich.graph.stores.base import Row, Term
 from enrich.ontology.sparql import words
-from enrich.show.querying import Answer as QueryAnswer
+from enrich.show.answers import Answer as QueryAnswer
 from tests.hostile_http import Answer, HostileServer, Request, hostile_server
 
 

@@ -13,7 +13,7 @@ from enrich.errors import (
     ResultTruncated,
 )
 from enrich.graph.stores import PAGE_TOKEN
-from enrich.show.querying import Answer as QueryAnswer
+from enrich.show.answers import Answer as QueryAnswer
 from tests.graph.stores.made_answers import PAGED, SELECT, quads, store_at
 from tests.hostile_http import Answer, Request, Script, hostile_server, results
 
