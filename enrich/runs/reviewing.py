@@ -119,9 +119,10 @@ class Reviewer:
         progress: Progress = no_progress,
         *,
         dry_run: bool = False,
+        batch: NamedNode | None = None,
     ) -> Reviewed:
-        """Write reviews. One that cannot be made is refused with its reason, and costs no other."""
-        batch = self.names.mint("review-batch", self.curator, now.isoformat(), str(len(judgements)))
+        """Write reviews, of one `batch`. One that cannot be made is refused with its reason, and costs no other."""
+        batch = batch or self.names.mint("review-batch", self.curator, now.isoformat(), str(len(judgements)))
         done = Reviewed(batch)
         step = at_once(self.store)
         for start in range(0, len(judgements), step):

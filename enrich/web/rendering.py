@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from enrich.graph.labels import short_iri
 from enrich.ontology.terms import is_iri
+from enrich.web.desk import new_token
 from enrich.web.languages import chosen, words
 
 COOKIE = "enrich_language"
@@ -76,8 +77,8 @@ def words_of(request: Request) -> Words:
     return Words(language_of(request))
 
 
-def page(request: Request, template: str, status: int = 200, **said: Any) -> HTMLResponse:
-    """A page from a template that extends layout.html. A language that the address asks for is kept in a cookie."""
+def rendered(request: Request, template: str, **said: Any) -> str:
+    """A template in the reader's language: a page, or a part of one."""
     t = words_of(request)
     settings = request.app.state.site.settings
     paths: set[str] = getattr(request.app.state, "paths", set())
@@ -94,7 +95,13 @@ def page(request: Request, template: str, status: int = 200, **said: Any) -> HTM
         "user": getattr(request.state, "user", None),
         "again": _again(request),
     }
-    response = HTMLResponse(_environment().get_template(template).render(found | said), status)
+    return _environment().get_template(template).render(found | said)
+
+
+def page(request: Request, template: str, status: int = 200, **said: Any) -> HTMLResponse:
+    """A page from a template that extends layout.html. A language that the address asks for is kept in a cookie."""
+    t = words_of(request)
+    response = HTMLResponse(rendered(request, template, **said), status)
     response.headers["Content-Language"] = t.language
     response.headers["Vary"] = "Accept, Accept-Language, Cookie"
     if request.query_params.get("lang") == t.language:
@@ -137,7 +144,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"address": address, "linkable": linkable, "static": static}
+    environment.globals |= {
+        "address": address,
+        "linkable": linkable,
+        "new_token": new_token,
+        "static": static,
+    }
     environment.filters |= {"moment": moment, "short": short_iri}
     return environment
 

@@ -13,7 +13,9 @@ from enrich.errors import StoreError
 from enrich.graph.stores.base import Store
 from enrich.media.pictures import PictureSource
 from enrich.settings.loading import Settings
+from enrich.web.desk import Desk
 from enrich.web.index.index import Index
+from enrich.web.values import Values
 from enrich.workspace import Workspace
 
 WORKSPACES = 8
@@ -27,7 +29,10 @@ class Site:
         self.settings = settings
         self._store = store
         self._spare: queue.LifoQueue[Workspace] = queue.LifoQueue(WORKSPACES)
-        self.index = Index(settings.locate(settings.web.index), self.workspace, self.forget)
+        index = settings.locate(settings.web.index)
+        self.index = Index(index, self.workspace, self.forget)
+        self.desk = Desk(index.with_name("desk.sqlite"))
+        self.values = Values()
         self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
         """Until when the pictures of a record are remembered, and those."""
 
@@ -78,4 +83,5 @@ class Site:
         if "pictures" in self.__dict__:
             self.pictures.close()
         self.index.close()
+        self.desk.close()
         self.forget()

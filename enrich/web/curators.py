@@ -1,0 +1,46 @@
+"""The page for leads: what curators did, how far they agree, and where two of them do not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+
+from enrich.graph.labels import labels
+from enrich.ontology.terms import is_iri
+from enrich.runs.reviews import read_reviews
+from enrich.web.agreement import agreements, conflicts, counts, pairs
+from enrich.web.queue import called
+from enrich.web.rendering import language_of, page
+from enrich.web.site import Site
+from enrich.web.who import User, lead
+
+CONFLICTS = 50
+"""Conflicts on one page."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/curators")
+def curators(request: Request, user: Annotated[User, Depends(lead)]) -> HTMLResponse:  # noqa: ARG001
+    """What each did, agreement by pair and property, and the conflicts that wait."""
+    site: Site = request.app.state.site
+    with site.workspace() as workspace:
+        reviews = read_reviews(workspace.store, workspace.names)
+        found = pairs(reviews)
+        waiting = conflicts(found)
+        some = waiting[:CONFLICTS]
+        iris = {r.curator for r in reviews} | {r.record for p in some for r in (p.first, p.second)}
+        iris |= {value for p in some for r in (p.first, p.second) for value in (r.value, r.instead) if value}
+        names = labels(workspace.store, filter(is_iri, iris), language_of(request))
+    return page(
+        request,
+        "curators.html",
+        counts=sorted(counts(reviews).items(), key=lambda each: -each[1].decisions.total()),
+        agreements=agreements(found),
+        conflicts=some,
+        waiting=len(waiting),
+        names=names,
+        called=called(site),
+    )

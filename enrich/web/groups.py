@@ -1,0 +1,155 @@
+"""Groups: answers that are alike, judged together after a look at a few drawn at random. One batch, undone as one."""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, Response
+from pyoxigraph import NamedNode
+
+from enrich.errors import InputError
+from enrich.ontology.terms import named_node
+from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
+from enrich.runs.reviews import Reviews
+from enrich.web.cards import shown
+from enrich.web.desk import Card, Decision
+from enrich.web.index.asked import Group, Row
+from enrich.web.judging import TOKEN, answered, tell_index
+from enrich.web.queue import asked, called
+from enrich.web.rendering import address, language_of, page
+from enrich.web.site import Site
+from enrich.web.who import User, curator
+from enrich.workspace import Workspace
+
+DOZEN = 12
+"""Members that are looked at first."""
+LISTED = 100
+SMALLEST = 2
+_PER_QUERY = 500
+
+router = APIRouter(include_in_schema=False)
+Curator = Annotated[User, Depends(curator)]
+
+
+@router.get("/groups")
+def groups(request: Request, user: Curator) -> HTMLResponse:  # noqa: ARG001
+    """The groups that wait, the largest first."""
+    site: Site = request.app.state.site
+    filters = asked(request)
+    found = [g for g in site.index.grouped(filters, LISTED, language_of(request)) if g.count >= SMALLEST]
+    return page(request, "groups.html", groups=found, filters=filters, called=called(site))
+
+
+@router.get("/group")
+def group(
+    request: Request,
+    user: Curator,
+    property: str,
+    value: str,
+    band: str,
+    museum: str = "",
+) -> HTMLResponse:
+    """A few members of a group, drawn at random; then what is to be done with all."""
+    site: Site = request.app.state.site
+    one = Group(property, value, value, band, museum, museum, 0)
+    language = language_of(request)
+    rows = site.index.sample(one.members(), DOZEN, random.SystemRandom().getrandbits(31), language)
+    count = site.index.total(one.members())
+    with site.workspace() as workspace:
+        few = shown(workspace, [_as_card(row, user) for row in rows], language)
+    return page(request, "group.html", group=one, rows=rows, few=few, count=count, called=called(site))
+
+
+@router.post("/groups")
+def judge(
+    request: Request,
+    user: Curator,
+    token: Annotated[str, Form(pattern=TOKEN)],
+    property: Annotated[str, Form(max_length=200)],
+    value: Annotated[str, Form(max_length=2_000)],
+    band: Annotated[str, Form(max_length=10)],
+    museum: Annotated[str, Form(max_length=2_000)] = "",
+    seen: Annotated[list[str] | None, Form(max_length=DOZEN)] = None,
+    wrong: Annotated[list[str] | None, Form(max_length=DOZEN)] = None,
+    which: Annotated[str, Form(pattern="^(all|seen)$")] = "seen",
+) -> Response:
+    """Reject the members that were marked, accept the others: all of the group, or those that were seen."""
+    site: Site = request.app.state.site
+    one = Group(property, value, value, band, museum, museum, 0)
+    looked, marked = set(seen or ()), set(wrong or ())
+    if not marked <= looked:
+        raise InputError("only members that were shown can be marked")
+    with site.desk.deciding(token):
+        said = {"decision": "Accepted", "value": value, "property": property, "group": True}
+        begun = site.desk.begin(token, user.name, "", said)
+        if begun.curator != user.name or not begun.said.get("group"):
+            raise HTTPException(403, "this token was used by somebody else, or for something else")
+        outcome = begun.outcome or _write(site, user, begun, one, looked, marked, whole=which == "all")
+    request.state.audit = {"group": address("/group", said), **outcome}
+    return answered(request, outcome, address("/group/done", token=token))
+
+
+@router.get("/group/done")
+def done(request: Request, user: Curator, token: str) -> HTMLResponse:
+    """What came of a group."""
+    made = request.app.state.site.desk.decision(token)
+    if made is None or made.curator != user.name or not made.said.get("group") or made.outcome is None:
+        raise HTTPException(404, "no group was judged with this token")
+    return page(request, "group_done.html", made=made, outcome=made.outcome)
+
+
+def _write(
+    site: Site, user: User, begun: Decision, one: Group, looked: set[str], marked: set[str], *, whole: bool
+) -> dict[str, Any]:
+    """Write the reviews. Those of an earlier try that broke off are of the same batch, and are left as they are."""
+    rows = [row for row in site.index.rows(one.members()) if whole or row.prediction in looked]
+    with site.workspace() as workspace:
+        batch = workspace.names.mint("review-batch", begun.token)
+        waiting = _unjudged(workspace, rows, one)
+        judgements = [
+            Judgement(
+                named_node(row.prediction),
+                "Rejected" if row.prediction in marked else "Accepted",
+                drawn="Group",
+                shown=row.prediction in looked,
+            )
+            for row in sorted(waiting, key=lambda row: (row.prediction not in looked, row.prediction))
+        ]
+        made = Reviewer(workspace, user.name).write(judgements, begun.at, batch=batch)
+    outcome = _outcome(made, judgements, len(rows) - len(waiting))
+    site.desk.end(begun.token, outcome)
+    tell_index(site, [(row.record, row.property) for row in waiting])
+    return outcome
+
+
+def _unjudged(workspace: Workspace, rows: list[Row], one: Group) -> list[Row]:
+    """The members whose value nobody has judged, by the reviews themselves: the index may be a moment behind."""
+    found: list[Row] = []
+    for start in range(0, len(rows), _PER_QUERY):
+        some = rows[start : start + _PER_QUERY]
+        records = [NamedNode(iri) for iri in dict.fromkeys(row.record for row in some)]
+        many = workspace.profile.many_valued
+        standing = Reviews.read(workspace.store, workspace.names, many, records).of
+        found += [row for row in some if one.value not in standing.get((row.record, row.property), {})]
+    return found
+
+
+def _outcome(made: Reviewed, judgements: list[Judgement], left: int) -> dict[str, Any]:
+    refused = {each.what for each in made.refused}
+    counted = [j.decision for j in judgements if j.prediction not in refused]
+    return {
+        "batch": made.batch.value,
+        "reviews": len(made.written),
+        "accepted": counted.count("Accepted"),
+        "rejected": counted.count("Rejected"),
+        "left": left + made.unchanged,
+        "not_written": len(refused),
+        "why": made.refused[0].why if made.refused else None,
+    }
+
+
+def _as_card(row: Row, user: User) -> Card:
+    names = (row.record_name, row.value_name or "", "", row.museum)
+    return Card("", user.name, row.prediction, row.record, row.property, row.band, *names, "Group", None, 0.0)

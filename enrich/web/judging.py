@@ -1,0 +1,248 @@
+"""Judging: a decision becomes a review, once, however often it is sent; and is taken back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pyoxigraph import NamedNode
+
+from enrich.errors import EnrichError, InputError
+from enrich.ontology.terms import CRM, ENR, class_name, class_term, named_node, values_block
+from enrich.runs.reviewing import DECISIONS, OBJECTIONS, Judgement, Reviewed, Reviewer
+from enrich.web.desk import Card, Decision
+from enrich.web.negotiation import preferred
+from enrich.web.site import Site
+from enrich.web.who import User, curator
+from enrich.workspace import Workspace
+
+LONGEST_NOTE = 2_000
+LONGEST_LOOK = 3600.0
+"""Seconds that a curator is taken to have looked at a card, at most."""
+TOKEN = r"^[A-Za-z0-9_-]{16,64}$"
+
+router = APIRouter()
+Curator = Annotated[User, Depends(curator)]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A decision as a form sends it. `value` is the right one of a correction, as models call it; `took` are seconds; it
+    `settles` what two do not agree on."""
+
+    prediction: str
+    decision: str
+    value: str | None = None
+    objection: str | None = None
+    note: str | None = None
+    took: float | None = None
+    settles: bool = False
+
+
+@router.post("/judge", include_in_schema=False)
+def judge(
+    request: Request,
+    user: Curator,
+    token: Annotated[str, Form(pattern=TOKEN)],
+    prediction: Annotated[str, Form(max_length=2_000)],
+    decision: Annotated[str, Form(max_length=20)] = "",
+    correct: Annotated[str, Form(max_length=2_000)] = "",
+    value: Annotated[str, Form(max_length=2_000)] = "",
+    objection: Annotated[str, Form(max_length=20)] = "",
+    note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
+    took: Annotated[float | None, Form(ge=0)] = None,
+    settles: Annotated[str, Form(max_length=3)] = "",
+    next: Annotated[str, Form(max_length=2_000)] = "/queue",
+) -> Response:
+    """A decision on one prediction: `decision` with `value`, or `correct`, a candidate that is right."""
+    if correct:
+        decision, value = "Corrected", correct
+    if decision not in DECISIONS:
+        raise InputError(f"{decision!r} is no decision; there are: {', '.join(DECISIONS)}")
+    if objection and objection not in OBJECTIONS:
+        raise InputError(f"{objection!r} is no objection; there are: {', '.join(OBJECTIONS)}")
+    kept = objection if decision != "Accepted" else ""
+    said = Said(
+        prediction,
+        decision,
+        value or None,
+        kept or None,
+        note.strip() or None,
+        took,
+        settles == "yes" and user.may("lead"),
+    )
+    outcome = decide(request.app.state.site, user, token, said)
+    request.state.audit = {"prediction": prediction, "decision": decision, **outcome}
+    if "refused" in outcome:
+        raise HTTPException(409, outcome["refused"])
+    return answered(request, outcome, next)
+
+
+@router.post("/undo", include_in_schema=False)
+def undo(
+    request: Request,
+    user: Curator,
+    token: Annotated[str, Form(max_length=64)] = "",
+    named: Annotated[str, Form(max_length=2_000)] = "",
+    next: Annotated[str, Form(max_length=2_000)] = "/queue",
+) -> Response:
+    """Take back what a token decided, or a review or a batch by its IRI. A card comes back to its curator."""
+    site: Site = request.app.state.site
+    request.state.audit = {"undone": token or named}
+    outcome = take_back(site, user, token) if token else withdraw(site, user, named_node(named))
+    return answered(request, outcome, next)
+
+
+def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
+    """Write the review that a token stands for; sent again, what came of it the first time."""
+    desk = site.desk
+    card = desk.card(token)
+    if card is not None and (card.curator != user.name or card.prediction != said.prediction):
+        raise HTTPException(
+            403, f"this card was given to {card.curator}, for another answer or another person"
+        )
+    with desk.deciding(token):
+        told = {
+            "decision": said.decision,
+            "value": said.value,
+            "objection": said.objection,
+            "note": said.note,
+        }
+        begun = desk.begin(token, user.name, said.prediction, told)
+        if begun.curator != user.name or begun.prediction != said.prediction:
+            raise HTTPException(403, "this token was used by somebody else, or for another answer")
+        if begun.outcome is not None:
+            return begun.outcome
+        second = card is not None and (
+            card.drawn == "Second" or desk.judged_by_others(said.prediction, user.name)
+        )
+        with site.workspace() as workspace:
+            judgement = _judgement(workspace, said, card, begun.at, second=second)
+            done = Reviewer(workspace, user.name).write([judgement], begun.at)
+            gap = (card.record, card.property) if card else _gap(workspace, judgement.prediction)
+        outcome = _outcome(done)
+        desk.end(token, outcome)
+    if gap is not None:
+        tell_index(site, [gap])
+    return outcome
+
+
+def _judgement(
+    workspace: Workspace, said: Said, card: Card | None, at: datetime, *, second: bool
+) -> Judgement:
+    """For the Reviewer. A correction with what was predicted accepts it."""
+    about = named_node(said.prediction)
+    decision, value = said.decision, None if said.value is None else class_term(said.value)
+    objection = said.objection
+    if decision == "Corrected" and value is not None and class_name(value) == _predicted(workspace, about):
+        decision, objection = "Accepted", None
+    if decision != "Corrected":
+        value = None
+    took = timedelta(seconds=min(said.took, LONGEST_LOOK)) if said.took is not None else None
+    given = datetime.fromtimestamp(card.given, UTC) if card is not None else None
+    began = at - took if took is not None else given
+    drawn = "Chosen" if card is None else "Second" if second else card.drawn
+    probability = card.probability if card is not None and not second else None
+    return Judgement(
+        about, decision, value, objection, said.note, drawn, probability, True, began, second or said.settles
+    )
+
+
+def _predicted(workspace: Workspace, prediction: NamedNode) -> str | None:
+    rows = workspace.store.select(f"SELECT ?v WHERE {{ GRAPH ?g {{ {prediction} {ENR.answers} ?v }} }}")
+    return next((class_name(v) for (v,) in rows if v is not None), None)  # type: ignore[arg-type]
+
+
+def _gap(workspace: Workspace, prediction: NamedNode) -> tuple[str, str] | None:
+    query = (
+        f"SELECT ?r ?n WHERE {{ GRAPH ?g {{ {prediction} {ENR.about} ?r ; {ENR.propertyName} ?n }} }} LIMIT 1"
+    )
+    rows = workspace.store.select(query)
+    return next(((r.value, n.value) for r, n in rows if r is not None and n is not None), None)
+
+
+def _outcome(done: Reviewed) -> dict[str, Any]:
+    """What is told of one review, or why there is none."""
+    if done.refused:
+        return {"refused": done.refused[0].why}
+    overruled = [f"{o.decision} {o.value}" for o in done.overruled]
+    review = done.written[0].value if done.written else None
+    return {"batch": done.batch.value, "review": review, "overruled": overruled}
+
+
+def take_back(site: Site, user: User, token: str) -> dict[str, Any]:
+    """Undo what a token decided; its card, if it had one, is given anew, before all others."""
+    desk = site.desk
+    with desk.deciding(token):
+        made = desk.decision(token)
+        if made is None or made.outcome is None or "refused" in made.outcome:
+            raise InputError(
+                "nothing was decided with this token, or it is not known yet: load the page again"
+            )
+        if made.curator != user.name and not user.may("lead"):
+            raise HTTPException(403, f"{made.curator} decided this: a lead may take it back")
+        if made.undone:
+            return {"card": None}
+        _withdraw_decision(site, user, made)
+        desk.undo(token)
+    card = desk.card(token)
+    again = desk.give(made.curator, card, first=True) if card is not None else None
+    return {"card": None if again is None else again.token}
+
+
+def _withdraw_decision(site: Site, user: User, made: Decision) -> None:
+    assert made.outcome is not None
+    named = made.outcome.get("review") or (made.outcome["batch"] if made.outcome.get("reviews") else None)
+    if named is None:
+        return  # the value stood so already
+    withdraw(site, user, NamedNode(named))
+
+
+def withdraw(site: Site, user: User, named: NamedNode) -> dict[str, Any]:
+    """Take back a review or a batch. Somebody else's is for a lead."""
+    with site.workspace() as workspace:
+        reviewer = Reviewer(workspace, user.name)
+        if not user.may("lead") and not _is_own(workspace, reviewer, named):
+            raise HTTPException(403, "somebody else decided this: a lead may take it back")
+        done = reviewer.withdraw(named, datetime.now(UTC))
+        gaps = _gaps_of(workspace, named)
+    tell_index(site, gaps)
+    return {"batch": done.batch.value, "withdrawn": len(done.written), "unchanged": done.unchanged}
+
+
+def _which(named: NamedNode) -> str:
+    one = values_block(["review"], [[named]])
+    return f"{{ {one} ?review {ENR.decision} ?d }} UNION {{ ?review {ENR.reviewedWith} {named} }}"
+
+
+def _is_own(workspace: Workspace, reviewer: Reviewer, named: NamedNode) -> bool:
+    other = f"?review {CRM.P14_carried_out_by} ?who FILTER(?who != {reviewer.curator})"
+    query = f"ASK {{ GRAPH {workspace.names.reviews} {{ {_which(named)} {other} }} }}"
+    return not workspace.store.ask(query)
+
+
+def _gaps_of(workspace: Workspace, named: NamedNode) -> list[tuple[str, str]]:
+    query = (
+        f"SELECT DISTINCT ?r ?n WHERE {{ GRAPH {workspace.names.reviews} {{ {_which(named)} "
+        f"?review {ENR.about} ?r ; {ENR.propertyName} ?n }} }}"
+    )
+    return [(r.value, n.value) for r, n in workspace.store.select(query) if r is not None and n is not None]
+
+
+def tell_index(site: Site, gaps: list[tuple[str, str]]) -> None:
+    """Let lists and counts follow at once. They follow within seconds by themselves, so that a fault is none of the
+    curator's."""
+    with suppress(EnrichError):
+        site.index.judged(gaps)
+
+
+def answered(request: Request, outcome: dict[str, Any], then: str) -> Response:
+    """What came of it for a script; for a form the page to go on with, which is one of ours."""
+    if preferred(request.headers.get("accept"), ("text/html", "application/json")) == "application/json":
+        return JSONResponse(outcome)
+    local = then.startswith("/") and not then.startswith(("//", "/\\")) and then.isprintable()
+    return RedirectResponse(then if local else "/queue", 303)

@@ -1,0 +1,83 @@
+"""The values that a property can have, found by words of their names: what a curator corrects with."""
+
+from __future__ import annotations
+
+import threading
+import time
+import unicodedata
+from dataclasses import dataclass, field
+
+from pyoxigraph import Literal, NamedNode
+
+from enrich.graph.classes import ClassMap
+from enrich.graph.labels import labels, short_iri
+from enrich.graph.reading import values_pattern
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import is_iri
+from enrich.workspace import Workspace
+
+KEPT = 600.0
+"""Seconds for which the values of a property are remembered."""
+MOST = 20
+_PER_QUERY = 200
+
+Value = tuple[str, str]
+"""As models call it, and its name."""
+
+
+@dataclass
+class Values:
+    """Remembers what values there are, by property and language."""
+
+    _known: dict[tuple[str, str], tuple[float, list[tuple[str, Value]]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, workspace: Workspace, name: str, words: str, language: str) -> list[Value]:
+        """The values whose names have all the words, those that begin so first. An IRI finds itself."""
+        wanted = folded(words).split()
+        if is_iri(words.strip()) and words.strip().startswith(("http://", "https://")):
+            iri = words.strip()
+            return [(iri, labels(workspace.store, [iri], language).get(iri, iri))]
+        if not wanted:
+            return []
+        found = [
+            (text, value)
+            for text, value in self._all(workspace, name, language)
+            if all(w in text for w in wanted)
+        ]
+        found.sort(key=lambda each: (not each[0].startswith(wanted[0]), len(each[0]), each))
+        return [value for _, value in found[:MOST]]
+
+    def _all(self, workspace: Workspace, name: str, language: str) -> list[tuple[str, Value]]:
+        with self._lock:
+            since, known = self._known.get((name, language), (0.0, []))
+            if time.monotonic() - since > KEPT or not known:
+                known = [(folded(v[1]), v) for v in _values(workspace, name, language)]
+                self._known[name, language] = time.monotonic(), known
+            return known
+
+
+def folded(text: str) -> str:
+    """A text without accents and case."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+def _values(workspace: Workspace, name: str, language: str) -> list[Value]:
+    prop = workspace.profile.property(name)
+    values = sorted(_classes(workspace, prop))
+    names: dict[str, str] = {}
+    iris = [value for value in values if is_iri(value)]
+    for start in range(0, len(iris), _PER_QUERY):
+        names |= labels(workspace.store, iris[start : start + _PER_QUERY], language)
+    return [(value, names.get(value) or short_iri(value, workspace.profile.prefixes)) for value in values]
+
+
+def _classes(workspace: Workspace, prop: PropertyProfile) -> set[str]:
+    """The classes that a vocabulary has of a property; where it may be anything, those that records have."""
+    reader = workspace.reader
+    known = reader.classes[prop.name]
+    if isinstance(known, ClassMap) and known.classes is not None:
+        return set(known.classes.values())
+    said = reader.counted(values_pattern(prop, "?v"), "v", prop.kind)
+    return {c for v in said if isinstance(v, NamedNode | Literal) and (c := known.of_term(v)) is not None}
