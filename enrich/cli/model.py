@@ -157,7 +157,10 @@ def show_reviews(told: dict[str, Any]) -> None:
         said = ", ".join(
             f"{n} {c['value']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]" for n, c in change.items()
         )
-        say(f"with reviews against without: {said.replace('macro_f1', 'macro-F1')}")
+        say(
+            f"with reviews against without: {said.replace('macro_f1', 'macro-F1')}; the training to compare with took "
+            f"{told['seconds']:,.0f} s (--no-compare leaves it out)"
+        )
 
 
 def _promise(promise: dict[str, Any] | None) -> tuple[float | str, float | None]:
