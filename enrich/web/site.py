@@ -41,6 +41,12 @@ class Site:
         """Where the pictures come from."""
         return PictureSource(self.settings.located_media)
 
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """The properties of the profile in words."""
+        with self.workspace() as workspace:
+            return {p.name: p.label for p in workspace.profile.properties}
+
     @property
     def explanations(self) -> Path:
         """The folder of the pictures that explanations draw."""

@@ -41,6 +41,7 @@ def site(tmp_path: Path, count: int = 40, **settings: object) -> Iterator[Site]:
     workspace.store.insert(vocabulary_quads())
     run(workspace, dummy_model(workspace, tmp_path / "model"))
     found = Site(workspace.settings, workspace.store)
+    found.index.refresh()
     try:
         yield found
     finally:
