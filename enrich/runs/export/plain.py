@@ -2,7 +2,7 @@
 into its own system."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -78,8 +78,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """A current answer that is wanted, with the value that counts: the curator's where one was put in."""
+class Predicted:
+    """A current answer that is wanted, with the value that counts, the curator's where one was put in, and the one `told`."""
 
     prediction: NamedNode
     record: NamedNode
@@ -120,6 +120,15 @@ def lines(workspace: Workspace, choice: Choice) -> Iterator[Line]:
     return _lines(workspace, _answers(workspace, choice, report), report)
 
 
+def statements(workspace: Workspace, predicted: Iterable[Predicted]) -> Iterator[Quad]:
+    """What the facts would say were these current answers true. What a curator turned down says nothing; what was put in
+    stands in its place."""
+    answers = (p for p in predicted if p.state != "Rejected")
+    report = PlainReport(Path("-"))
+    while batch := list(islice(answers, BATCH)):
+        yield from _statements(workspace, [_with_put_in(workspace, batch, report)], report)
+
+
 def _check(workspace: Workspace, choice: Choice) -> None:
     known = [prop.name for prop in workspace.profile.properties]
     for name in choice.properties:
@@ -138,7 +147,7 @@ def _format(target: Path) -> RdfFormat | str:
     return found
 
 
-def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Iterator[list[_Answer]]:
+def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Iterator[list[Predicted]]:
     """The answers that are wanted, in batches as they come from the store."""
     names = workspace.names
     query = named_query("current").bind(**names.graphs)
@@ -151,23 +160,25 @@ def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Itera
         for _ in (a for a in found if (a.record.value, a.property) in stated):
             report.leave_out("stated by the facts since")
         found = [a for a in found if (a.record.value, a.property) not in stated]
-        put_in = _put_in(workspace, corrected := [a for a in found if a.state == "Corrected"])
-        lost = {a.prediction for a in corrected} - put_in.keys()
-        for _ in lost:
-            report.leave_out("corrected, and the right value is not there: enrich review rebuild")
-        yield [
-            _Answer(a.prediction, a.record, a.property, put_in.get(a.prediction, a.value), a.told, a.confidence,
-                    a.state, a.run) for a in found if a.prediction not in lost
-        ]  # fmt: skip
+        yield _with_put_in(workspace, found, report)
 
 
-def _wanted(row: Row, choice: Choice, report: PlainReport) -> _Answer | None:
+def _with_put_in(workspace: Workspace, found: list[Predicted], report: PlainReport) -> list[Predicted]:
+    """The answers, of those that were corrected with the value that a curator put in."""
+    put_in = _put_in(workspace, corrected := [a for a in found if a.state == "Corrected"])
+    lost = {a.prediction for a in corrected} - put_in.keys()
+    for _ in lost:
+        report.leave_out("corrected, and the right value is not there: enrich review rebuild")
+    return [replace(a, value=put_in.get(a.prediction, a.value)) for a in found if a.prediction not in lost]
+
+
+def _wanted(row: Row, choice: Choice, report: PlainReport) -> Predicted | None:
     prediction, record, name, value, confidence, state, run = row
     if value is None or not isinstance(prediction, NamedNode) or not isinstance(record, NamedNode):
         return None
     said = state.value.removeprefix(str(ENR)) if state else ""
     sure = float(confidence.value) if confidence else 0.0
-    answer = _Answer(
+    answer = Predicted(
         prediction, record, name.value if name else "", value, value, sure, said, run.value if run else ""
     )
     if (choice.run is not None and run != choice.run) or (
@@ -185,7 +196,7 @@ def _wanted(row: Row, choice: Choice, report: PlainReport) -> _Answer | None:
     return None
 
 
-def _put_in(workspace: Workspace, answers: list[_Answer]) -> dict[NamedNode, Term]:
+def _put_in(workspace: Workspace, answers: list[Predicted]) -> dict[NamedNode, Term]:
     """The values that curators put in the place of these answers'."""
     if not answers:
         return {}
@@ -206,7 +217,7 @@ def _put_in(workspace: Workspace, answers: list[_Answer]) -> dict[NamedNode, Ter
 _Triple = tuple[NamedNode, NamedNode, Term]
 
 
-def _told(workspace: Workspace, batch: list[_Answer]) -> dict[NamedNode, list[_Triple]]:
+def _told(workspace: Workspace, batch: list[Predicted]) -> dict[NamedNode, list[_Triple]]:
     """What each prediction would have the graph say: the statement first, then what is said of a node of ours in it."""
     if not batch:
         return {}
@@ -235,7 +246,7 @@ def _told(workspace: Workspace, batch: list[_Answer]) -> dict[NamedNode, list[_T
 
 
 def _statements(
-    workspace: Workspace, batches: Iterable[list[_Answer]], report: PlainReport
+    workspace: Workspace, batches: Iterable[list[Predicted]], report: PlainReport
 ) -> Iterator[Quad]:
     for batch in batches:
         told = _told(workspace, batch)
@@ -246,7 +257,7 @@ def _statements(
                 yield Quad(*triple)
 
 
-def _lines(workspace: Workspace, batches: Iterable[list[_Answer]], report: PlainReport) -> Iterator[Line]:
+def _lines(workspace: Workspace, batches: Iterable[list[Predicted]], report: PlainReport) -> Iterator[Line]:
     for batch in batches:
         told = _told(workspace, batch)
         names = record_names(workspace.reader, [a.record for a in batch])

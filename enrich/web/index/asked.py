@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,6 +48,15 @@ class Filters:
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     text: str = ""
     exact: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """The same for filters that say the same."""
+        return (
+            tuple(sorted((name, *sorted(values)) for name, values in self.chosen.items())),
+            self.text,
+            self.exact,
+        )
 
     def without(self, facet: str) -> Filters:
         """All but what was chosen of one facet: what its own counts go by."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,9 @@ DIMENSIONS = (
     "filled",
 )
 """The columns of a cell, all numbers: of terms, of runs, of sets of later runs, and 1 where the facts fill the gap."""
+T = TypeVar("T")
+_KEPT = 200
+"""What is asked again and again is counted once a version: so many answers are kept."""
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -75,6 +80,7 @@ class Cells:
     later: tuple[tuple[int, ...], ...] = ()
     above: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     _names: dict[str, dict[int, str]] = field(default_factory=dict)
+    _found: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, connection: sqlite3.Connection, before: Cells) -> Cells:
@@ -110,6 +116,17 @@ class Cells:
             before._names if same else {},
         )
 
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What was found before in this version, or is found now."""
+        if key in (known := self._found):
+            with suppress(KeyError):  # another thread has cleared it
+                told: T = known[key]
+                return told
+        if len(known) >= _KEPT:
+            known.clear()
+        known[key] = found = find()
+        return found
+
     def column(self, name: str) -> Numbers:
         """A facet of every cell, as numbers of terms; `model` is that of the run, `run` its IRI's."""
         of_runs: Numbers | None = None
@@ -140,6 +157,11 @@ class Cells:
             (self.n > 0) & counts[column["run"]] & ~hidden[column["later"]] & (column["filled"] == 0)
         )
         return found
+
+    @cached_property
+    def weights(self) -> Numbers:
+        """How many answers each cell has that counts, 0 for the others."""
+        return np.where(self.current, self.n, 0)
 
     @cached_property
     def term_ids(self) -> dict[str, int]:

@@ -47,12 +47,13 @@ class Counting:
 
     def weights(self, filters: Filters) -> Numbers:
         """How many current answers of each cell have the text."""
-        n = (
-            self.cells.n
-            if not filters.text.strip()
-            else cells_with_text(self.connection, self.cells, filters.text)
+        text = filters.text
+        if not text.strip():
+            return self.cells.weights
+        with_text = self.cells.once(
+            ("text", text), lambda: cells_with_text(self.connection, self.cells, text)
         )
-        return np.where(self.cells.current, n, 0)
+        return np.where(self.cells.current, with_text, 0)
 
     def matching(self, filters: Filters) -> Mask:
         """The cells that fit."""

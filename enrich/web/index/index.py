@@ -17,8 +17,10 @@ from enrich.web.index.database import Damaged, Database, meta
 from enrich.web.index.facets import Counting
 from enrich.web.index.listing import Listing
 from enrich.web.index.refreshing import Refresh
+from enrich.web.index.rows import rows_of
 from enrich.workspace import Workspace
 
+_BATCH = 500
 _FACTS_SHARE = 50
 """The facts are looked at again when so many times as much time has passed as looking at them took."""
 
@@ -130,7 +132,9 @@ class Index:
         """The values of every facet with their counts, the most frequent first; each facet leaves out its own choice.
         What was chosen is there even where it counts 0, or is beyond the limit."""
         with self._counting(language) as counting:
-            return counting.facets(filters, limit)
+            key = ("facets", filters.key, limit, language)
+            found = counting.cells.once(key, lambda: counting.facets(filters, limit))
+            return {facet: list(values) for facet, values in found.items()}
 
     def page(
         self,
@@ -145,9 +149,14 @@ class Index:
             return Listing(counting, filters).page(order, limit, after)
 
     def rows(self, filters: Filters, order: Order = "-confidence", language: str = "en") -> Iterator[Row]:
-        """All answers that fit, as they come; what changes meanwhile is not seen."""
+        """All answers that fit, as they come. Which, is settled at the beginning; those that no longer fit when it is their
+        turn are left out, so that a slow reader holds nothing up."""
         with self._counting(language) as counting:
-            yield from Listing(counting, filters).all(order)
+            ids = Listing(counting, filters).ids(order)
+        for start in range(0, len(ids), _BATCH):
+            with self._counting(language) as counting:
+                some = rows_of(counting, ids[start : start + _BATCH], counting.matching(filters))
+            yield from some
 
     def total(self, filters: Filters) -> int:
         """How many answers fit."""
@@ -189,7 +198,7 @@ class Index:
             return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
         answers = int(cells.n[cells.current].sum())
         runs = sum(run.counts for run in cells.runs.values())
-        size = self.path.stat().st_size if self.path.exists() else 0
+        size = self._database.bytes()
         return Held(complete, *self._progress, self._checked, answers, records, runs, reviewed, size)
 
     def close(self) -> None:

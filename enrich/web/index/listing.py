@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,16 +17,15 @@ from itertools import islice
 import numpy as np
 
 from enrich.errors import InputError
-from enrich.graph.labels import told_apart
-from enrich.web.index.asked import BANDS, ORDERS, UNKNOWN, Filters, Order, Page, Row
+from enrich.web.index.asked import BANDS, ORDERS, Filters, Order, Page, Row
 from enrich.web.index.cells import Mask
 from enrich.web.index.facets import Counting
+from enrich.web.index.rows import rows_of
 from enrich.web.index.words import with_text
 
 _FEW, _SHARE = 3000, 0.02
 """Rows that are sorted rather than walked to: so many, or such a share of all."""
 _WALK = 2000
-_BATCH = 500
 Key = tuple[float | int | str, ...]
 """What a row is ordered by; its last part is the row's id."""
 
@@ -55,14 +55,12 @@ class Listing:
         """So many rows, from `after` on."""
         found = list(islice(self.keys(order, decoded(after, order)), limit + 1))
         more = encoded(order, found[limit - 1]) if len(found) > limit else None
-        rows = self.rows([int(key[-1]) for key in found[:limit]])
+        rows = rows_of(self.counting, [int(key[-1]) for key in found[:limit]])
         return Page(rows, int(self.weights.sum()), more)
 
-    def all(self, order: Order) -> Iterator[Row]:
-        """Every row."""
-        keys = self.keys(order, None)
-        while some := list(islice(keys, _BATCH)):
-            yield from self.rows([int(key[-1]) for key in some])
+    def ids(self, order: Order) -> array[int]:
+        """The ids of all rows, in order."""
+        return array("q", (int(key[-1]) for key in self.keys(order, None)))
 
     def sample(self, n: int, seed: int) -> list[Row]:
         """So many rows at random, each as likely as any other; the same seed, the same rows."""
@@ -72,7 +70,7 @@ class Listing:
                 f"SELECT id, cell FROM answer WHERE {self.text} ORDER BY id", self.given
             )
             ids = [row for row, cell in rows if self.fits[cell - 1]]
-            return self.rows(dice.sample(ids, min(n, len(ids))))
+            return rows_of(self.counting, dice.sample(ids, min(n, len(ids))))
         ends = np.cumsum(self.weights)
         total = int(ends[-1]) if len(ends) else 0
         ids = []
@@ -81,7 +79,7 @@ class Listing:
             inside = place - (int(ends[cell - 1]) if cell else 0)
             query = "SELECT id FROM answer WHERE cell = ? ORDER BY id LIMIT 1 OFFSET ?"
             ids += [row for (row,) in self.connection.execute(query, (cell + 1, inside))]
-        return self.rows(ids)
+        return rows_of(self.counting, ids)
 
     def keys(self, order: Order, after: Key | None) -> Iterator[Key]:
         """The keys of the rows that fit, in order, after one."""
@@ -182,54 +180,6 @@ class Listing:
         rows = self.connection.execute(f"{selected} {walked} {conditions} {order}", [*given, *more])
         while some := rows.fetchmany(_WALK):
             yield from (row[:-1] for row in some if few or cells[row[-1] - 1])
-
-    def rows(self, ids: Sequence[int]) -> list[Row]:
-        """The answers of these ids, in their order."""
-        said = {row[0]: row for row in self.connection.execute(
-            "SELECT answer.id, prediction, iri, name, cell, confidence, margin, promised, threshold, picture FROM answer "
-            "JOIN record ON record.id = answer.record WHERE answer.id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(ids)),),
-        )}  # fmt: skip
-        places = {row[4] - 1 for row in said.values()}
-        columns = {name: self.cells.column(name) for name in ("value", "museum")}
-        named = {
-            facet: self.counting.called(facet, dict.fromkeys(int(column[place]) for place in places))
-            for facet, column in columns.items()
-        }
-        shorts = told_apart([row[2] for row in said.values()], {}, self.counting.prefixes)
-        return [self._row(said[number], named, shorts) for number in ids]
-
-    def _row(self, said: tuple, named: dict[str, dict[int, str]], shorts: dict[str, str]) -> Row:  # type: ignore[type-arg]
-        _, prediction, iri, name, cell, confidence, margin, promised, threshold, picture = said
-        place = cell - 1
-
-        def text(facet: str) -> str:
-            return self.cells.text_of(facet, int(self.cells.column(facet)[place]))
-
-        value = text("value")
-        return Row(
-            prediction,
-            iri,
-            name or shorts[iri],
-            text("property"),
-            None if value == UNKNOWN else value,
-            None if value == UNKNOWN else named["value"][int(self.cells.column("value")[place])],
-            confidence,
-            margin,
-            text("outcome"),
-            text("reason") or None,
-            text("regime") or None,
-            promised,
-            text("state"),
-            text("museum"),
-            text("run"),
-            text("model"),
-            picture,
-            text("band"),
-            threshold,
-            text("agreement"),
-            named["museum"][int(self.cells.column("museum")[place])],
-        )
 
 
 def encoded(order: Order, key: Key) -> str:
