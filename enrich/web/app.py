@@ -8,12 +8,25 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from enrich.web import browse, curators, faults, groups, judging, ours, pictures, queue, record, who
+from enrich.web import (
+    browse,
+    curators,
+    faults,
+    groups,
+    judging,
+    ours,
+    pictures,
+    queue,
+    record,
+    start,
+    value,
+    who,
+)
 from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
 
-AREAS = (who, browse, record, pictures, judging, queue, groups, curators, ours)
+AREAS = (start, who, browse, value, record, pictures, judging, queue, groups, curators, ours)
 """The modules of routes, in the order in which an address is looked for."""
 
 

@@ -14,6 +14,7 @@ from enrich.graph.stores.base import Store
 from enrich.media.pictures import PictureSource
 from enrich.settings.loading import Settings
 from enrich.web.desk import Desk
+from enrich.web.gaps import GapCounts
 from enrich.web.index.index import Index
 from enrich.web.values import Values
 from enrich.workspace import Workspace
@@ -33,6 +34,7 @@ class Site:
         self.index = Index(index, self.workspace, self.forget)
         self.desk = Desk(index.with_name("desk.sqlite"))
         self.values = Values()
+        self.gaps = GapCounts(self.workspace)
         self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
         """Until when the pictures of a record are remembered, and those."""
 
@@ -78,6 +80,7 @@ class Site:
     def forget(self) -> None:
         """Let the spare workspaces go: the facts have changed, or the site closes."""
         self.pictures_of.clear()
+        self.gaps.forget()
         while True:
             try:
                 self._spare.get_nowait().close()
@@ -86,6 +89,7 @@ class Site:
 
     def close(self) -> None:
         """Let everything go."""
+        self.gaps.close()
         if "pictures" in self.__dict__:
             self.pictures.close()
         self.index.close()

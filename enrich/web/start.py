@@ -1,0 +1,85 @@
+"""The first page: what this museum has, what models suggest, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from enrich.runs.register import Register
+from enrich.web.browse import age
+from enrich.web.index.asked import PENDING, Filters
+from enrich.web.rendering import page, words_of
+from enrich.web.site import Site
+from enrich.web.who import reader
+
+RUNS = 5
+JUDGED = ("Accepted", "Corrected", "Rejected", "Undecided")
+
+router = APIRouter(dependencies=[Depends(reader)])
+
+
+@dataclass(frozen=True, slots=True)
+class OfProperty:
+    """One property: how many records lack it, and how the current answers to it stand."""
+
+    name: str
+    missing: int | None
+    suggested: int
+    left_open: int
+    states: dict[str, int]
+
+
+@router.get("/")
+def start(request: Request) -> Response:
+    """The first page."""
+    site: Site = request.app.state.site
+    t = words_of(request)
+    held = site.index.held()
+    counted = site.gaps.latest()
+    rows = (
+        [_of_property(site, name, counted.missing.get(name) if counted else None) for name in site.called]
+        if held.complete
+        else []
+    )
+    with site.workspace() as workspace:
+        runs = Register(workspace.store, workspace.names).runs()[::-1]
+    return page(
+        request,
+        "start.html",
+        held=held,
+        age=age(held, t) if held.complete else "",
+        rows=rows,
+        states=(PENDING, *JUDGED),
+        pending=sum(row.states.get(PENDING, 0) for row in rows),
+        counted=counted,
+        counted_at=datetime.fromtimestamp(counted.at, UTC).isoformat() if counted else None,
+        runs=runs[:RUNS],
+        all_runs=len(runs),
+        called=site.called,
+    )
+
+
+@router.get("/runs")
+def runs(request: Request) -> Response:
+    """All runs of the register, the latest first."""
+    site: Site = request.app.state.site
+    with site.workspace() as workspace:
+        found = Register(workspace.store, workspace.names).runs()[::-1]
+    return page(request, "runs.html", runs=found)
+
+
+def _of_property(site: Site, name: str, missing: int | None) -> OfProperty:
+    """Counted from the index alone."""
+    found = site.index.facets(Filters({"property": (name,)}), 10)
+    outcomes = {value.value: value.count for value in found["outcome"]}
+    suggested = site.index.facets(Filters({"property": (name,), "outcome": ("Predicted",)}), 10)
+    return OfProperty(
+        name,
+        missing,
+        outcomes.get("Predicted", 0),
+        outcomes.get("Abstained", 0) + outcomes.get("Failed", 0),
+        {value.value: value.count for value in suggested["state"]},
+    )
