@@ -18,6 +18,7 @@ from enrich.web import (
     pictures,
     queue,
     record,
+    sparql,
     start,
     value,
     who,
@@ -26,7 +27,7 @@ from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
 
-AREAS = (start, who, browse, value, record, pictures, judging, queue, groups, curators, ours)
+AREAS = (start, who, browse, value, record, pictures, judging, queue, groups, curators, sparql, ours)
 """The modules of routes, in the order in which an address is looked for."""
 
 

@@ -122,8 +122,7 @@ def _kept_fresh(site: Site) -> Iterator[None]:
         failed: str | None = None
         while not ended.is_set():
             try:
-                if site.index.refresh():
-                    site.forget()
+                site.index.refresh()
                 failed = None
             except Exception as error:  # noqa: BLE001 - whatever it is, the pages go on with the index as it was
                 if repr(error) != failed:

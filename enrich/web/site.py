@@ -15,6 +15,7 @@ from enrich.media.pictures import PictureSource
 from enrich.settings.loading import Settings
 from enrich.web.desk import Desk
 from enrich.web.gaps import GapCounts
+from enrich.web.gate.gate import Gate
 from enrich.web.index.index import Index
 from enrich.web.values import Values
 from enrich.workspace import Workspace
@@ -35,6 +36,8 @@ class Site:
         self.desk = Desk(index.with_name("desk.sqlite"))
         self.values = Values()
         self.gaps = GapCounts(self.workspace)
+        self.index = Index(settings.locate(settings.web.index), self.workspace, self.forget)
+        self.gate = Gate(settings, self.workspace)
         self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
         """Until when the pictures of a record are remembered, and those."""
 
@@ -92,6 +95,7 @@ class Site:
         self.gaps.close()
         if "pictures" in self.__dict__:
             self.pictures.close()
+        self.gate.close()
         self.index.close()
         self.desk.close()
         self.forget()

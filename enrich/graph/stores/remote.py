@@ -4,7 +4,8 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import IO, TypeVar, cast
+from dataclasses import asdict
+from typing import IO, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import pyoxigraph as ox
@@ -202,6 +203,17 @@ class RemoteStore(Store):
 
     def objection(self, quad: Quad) -> str | None:
         return virtuoso.objection(quad) if self._is_virtuoso() else None
+
+    def give_up_after(self, seconds: float) -> None:
+        """Have the server end queries that take longer, where it can be told: Virtuoso then gives a part, and says so."""
+        if self._is_virtuoso():
+            mark = "&" if "?" in self.query_url else "?"
+            self.query_url += f"{mark}timeout={round(seconds * 1000)}"
+
+    def described(self, seconds: float) -> dict[str, Any]:
+        """What another process needs to ask the same server, and to wait so long for it."""
+        credentials = asdict(self.transport.credentials)
+        return {"query_url": self.query_url, "credentials": credentials, "seconds": seconds}
 
     def close(self) -> None:
         self.transport.close()

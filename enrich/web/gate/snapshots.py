@@ -1,0 +1,91 @@
+"""States of an embedded store that another process may read while this one goes on writing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from enrich.graph.stores.base import Store
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.remote import RemoteStore
+
+
+class Snapshots:
+    """Where a query process finds what a store holds now: a checkpoint beside the store, of hard links and so made in a
+    tenth of a second, a copy of what is in memory, or the server itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._numbers = count()
+        self._folder: Path | None = None
+        self._latest: tuple[int, Path] | None = None
+        self._readers: Counter[Path] = Counter()
+
+    @contextmanager
+    def current(self, store: Store) -> Iterator[dict[str, Any]]:
+        """What a process needs to open the store as it is now; it is there for as long as the context lasts."""
+        if isinstance(store, RemoteStore):
+            yield store.described(self._seconds)
+            return
+        with self._lock:
+            place = self._place(store)
+            self._readers[place] += 1
+        try:
+            yield {"folder" if place.is_dir() else "file": str(place)}
+        finally:
+            with self._lock:
+                self._readers[place] -= 1
+                self._tidy()
+
+    def _place(self, store: Store) -> Path:
+        """The latest state, made anew when something was written since."""
+        writes = store.writes if isinstance(store, EmbeddedStore) else -1
+        if self._latest is None or self._latest[0] != writes or writes < 0:
+            place = self._made(store) / str(next(self._numbers))
+            if isinstance(store, EmbeddedStore) and store.path is not None:
+                with store.errors():
+                    store.store.backup(str(place))
+            else:
+                with place.open("wb") as target:
+                    store.dump(target)
+            self._latest = writes, place
+            self._readers[place] += 0
+            self._tidy()
+        return self._latest[1]
+
+    def _made(self, store: Store) -> Path:
+        """The folder of the states: beside the store, for links reach no further than a file system."""
+        if self._folder is None:
+            path = store.path if isinstance(store, EmbeddedStore) else None
+            if path is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="enrich-asked-"))
+            else:
+                self._folder = path.with_name(f"{path.name}.asked")
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder.mkdir(mode=0o700)
+        return self._folder
+
+    def _tidy(self) -> None:
+        """Remove the states that nobody reads any more, but for the latest."""
+        latest = self._latest[1] if self._latest else None
+        for place in [p for p, readers in self._readers.items() if not readers and p != latest]:
+            del self._readers[place]
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove them all."""
+        with self._lock:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = self._latest = None
