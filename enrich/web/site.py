@@ -36,7 +36,6 @@ class Site:
         self.desk = Desk(index.with_name("desk.sqlite"))
         self.values = Values()
         self.gaps = GapCounts(self.workspace)
-        self.index = Index(settings.locate(settings.web.index), self.workspace, self.forget)
         self.gate = Gate(settings, self.workspace)
         self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
         """Until when the pictures of a record are remembered, and those."""
