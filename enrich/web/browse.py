@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response, StreamingResponse
 
 from enrich.errors import InputError
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import OntologyError
 from enrich.show.named import printed, settable, term
 from enrich.web.index.asked import BANDS, FACETS, ORDERS, UNKNOWN, FacetValue, Filters, Held, Order
+from enrich.web.index.export import FORMS, export
 from enrich.web.rendering import Words, address, page, words_of
 from enrich.web.site import Site
+from enrich.web.streaming import in_one_thread
 from enrich.web.who import reader
 from enrich.workspace import Workspace
 
@@ -117,6 +119,20 @@ def browse(request: Request) -> Response:
         called=called,
         sparql=sparql,
     )
+
+
+@router.get("/browse.{form}")
+def browse_file(request: Request, form: str) -> Response:
+    """All answers of a list as a file, as they are read."""
+    if form not in FORMS:
+        raise HTTPException(404)
+    site: Site = request.app.state.site
+    asked, held = Asked.of(request), site.index.held()
+    if not held.complete:
+        return being_built(request, held)
+    found = export(site.index, asked.filters, form, asked.order, words_of(request).language)
+    headers = {"Content-Disposition": f'attachment; filename="answers.{form}"'}
+    return StreamingResponse(in_one_thread(found), media_type=FORMS[form], headers=headers)
 
 
 def being_built(request: Request, held: Held) -> Response:

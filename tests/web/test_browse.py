@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pyoxigraph as ox
 import pytest
 from starlette.testclient import TestClient
 
@@ -157,3 +158,19 @@ def test_bands_are_named_by_both_ends() -> None:
 def test_a_circle_in_a_vocabulary_loses_nothing() -> None:
     circle = [FacetValue("a", "a", 2, "b"), FacetValue("b", "b", 2, "a"), FacetValue("c", "c", 1, "a")]
     assert {found.value for _, found in _nested(circle)} == {"a", "b", "c"}
+
+
+def test_a_list_is_to_be_had_as_a_file(museum: Site, web: TestClient) -> None:
+    """Given a list; when its files are taken by its own links; then each has the answers that the list counts."""
+    text = web.get("/browse", params={"property": "material", "order": "record"}, headers=PAGE).text
+    files = {
+        end: web.get(place) for end in ("csv", "json", "ttl") for place in links(text, rf"^/browse\.{end}")
+    }
+    total = museum.index.total(Filters({"property": ("material",)}))
+    assert len(files["csv"].text.splitlines()) == total + 1
+    assert {row["property"] for row in files["json"].json()} == {"material"}
+    assert len(files["json"].json()) == total
+    assert sum(1 for _ in ox.parse(files["ttl"].content, ox.RdfFormat.TURTLE)) >= total
+    assert all("attachment" in found.headers["content-disposition"] for found in files.values())
+    assert web.get("/browse.exe").status_code == 404
+    assert web.get("/browse.csv?order=none").status_code == 400
