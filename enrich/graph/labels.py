@@ -97,7 +97,8 @@ def told_apart(
     iris: Iterable[str], labels: Mapping[str, str], prefixes: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Names from labels, short IRIs where there is none; no two alike."""
-    short = {iri: short_iri(iri, prefixes) for iri in iris}
+    known = _by_length(prefixes)
+    short = {iri: _short(iri, known) for iri in iris}
     found = {iri: _cut(labels.get(iri, "").strip() or brief) for iri, brief in short.items()}
     often = Counter(found.values())
     return {iri: name if often[name] == 1 else _longer(iri, name, short[iri]) for iri, name in found.items()}
@@ -110,13 +111,25 @@ def _longer(iri: str, name: str, brief: str) -> str:
 
 def short_iri(iri: str, prefixes: Mapping[str, str] | None = None) -> str:
     """A prefixed name where a prefix is known, else the last two parts of the path; of a literal its text."""
+    return _short(iri, _by_length(prefixes))
+
+
+def _by_length(prefixes: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """The prefixes, those of the profile before our own, the longest first."""
+    return [
+        pair
+        for known in (prefixes or {}, PREFIXES)
+        for pair in sorted(known.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _short(iri: str, known: Iterable[tuple[str, str]]) -> str:
     if iri.startswith('"'):
         with suppress(OntologyError):
             return class_term(iri).value or iri
-    for known in (prefixes or {}, PREFIXES):
-        for prefix, base in sorted(known.items(), key=lambda item: -len(item[1])):
-            if iri.startswith(base) and len(iri) > len(base):
-                return f"{prefix}:{iri.removeprefix(base).rstrip('/')}"
+    for prefix, base in known:
+        if iri.startswith(base) and len(iri) > len(base):
+            return f"{prefix}:{iri.removeprefix(base).rstrip('/')}"
     parts = [part for part in iri.replace("#", "/").split("/") if part]
     return iri if len(parts) < 3 else "…/" + "/".join(parts[-2:])
 

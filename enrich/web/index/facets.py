@@ -134,9 +134,13 @@ class Counting:
         """The sums of the cells that fit, by their values of some facets."""
         weights = np.where(self.matching(filters), self.weights(filters), 0)
         some = np.flatnonzero(weights)
-        columns = np.stack([self.cells.column(facet)[some] for facet in facets], axis=1)
-        keys, places = np.unique(columns, axis=0, return_inverse=True)
-        sums = np.bincount(places.ravel(), weights=weights[some], minlength=len(keys)).astype(np.int64)
+        places = np.zeros(len(some), np.int64)
+        for column in (self.cells.column(facet)[some] for facet in facets):
+            _, codes = np.unique(column, return_inverse=True)
+            _, places = np.unique(places * (len(some) + 1) + codes, return_inverse=True)
+        _, firsts = np.unique(places, return_index=True)
+        keys = np.stack([self.cells.column(facet)[some[firsts]] for facet in facets], axis=1)
+        sums = np.bincount(places, weights=weights[some], minlength=len(keys)).astype(np.int64)
         return sums, keys
 
 

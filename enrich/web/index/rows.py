@@ -28,7 +28,7 @@ def rows_of(counting: Counting, ids: Sequence[int], fits: Mask | None = None) ->
         facet: counting.called(facet, dict.fromkeys(int(cells.column(facet)[place]) for place in places))
         for facet in ("value", "museum")
     }
-    shorts = told_apart([row[2] for row in said], {}, counting.prefixes)
+    shorts = told_apart([row[2] for row in said if not row[3]], {}, counting.prefixes)
     return [_row(cells, row, named, shorts) for row in said]
 
 
