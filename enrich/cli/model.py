@@ -154,13 +154,19 @@ def show_reviews(told: dict[str, Any]) -> None:
     if deaf := told.get("learns nothing from values turned down"):
         say(f"{deaf} cannot learn from values that were turned down")
     for change in told.get("difference", {}).values():
-        said = ", ".join(
-            f"{n} {c['value']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]" for n, c in change.items()
-        )
+        said = ", ".join(f"{name} {_interval(found)}" for name, found in change.items())
         say(
             f"with reviews against without: {said.replace('macro_f1', 'macro-F1')}; the training to compare with took "
             f"{told['seconds']:,.0f} s (--no-compare leaves it out)"
         )
+
+
+def _interval(found: dict[str, float | None]) -> str:
+    """A difference with its interval."""
+    value, low, high = (
+        "–" if found[end] is None else f"{found[end]:+.3f}" for end in ("value", "low", "high")
+    )
+    return f"{value} [{low}, {high}]"
 
 
 def _promise(promise: dict[str, Any] | None) -> tuple[float | str, float | None]:

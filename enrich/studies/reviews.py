@@ -7,8 +7,8 @@ begins at the same model. Measured on records that were neither hidden nor learn
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +39,8 @@ COLUMNS = (
     "wrong labels",
 )
 _BASE = "random"
+ALONE = "labels alone"
+"""The same reviews as at random, without what was turned down."""
 
 
 @dataclass
@@ -92,10 +94,16 @@ def reviews_study(
     """Measure the four orders after so many reviews. Raises InputError where there are fewer gaps to review."""
     steps = sorted({count for count in counts if count > 0})
     points: Points = {}
-    total = seeds * (2 + len(ORDERS) * len(steps))
-    gaps = []
+    total = seeds * (2 + (len(ORDERS) + 1) * len(steps))
+    gaps, done = [], 0
     for seed in range(seeds):
-        progress("reviews", seed * (total // seeds), total)
+
+        def learn(dataset: Dataset, seed: int = seed) -> Classifier:
+            nonlocal done
+            progress("reviews", done, total)
+            done += 1
+            return fit(member, dataset, seed)
+
         known, truth = hide(material.train, hidden, np.random.default_rng([material.seed, seed]))
         if len(truth) < steps[-1]:
             raise InputError(
@@ -103,26 +111,39 @@ def reviews_study(
                 "learn from more records (--sample), or hide a larger share (--hide)"
             )
         gaps.append(len(truth))
-        start = fit(member, Dataset(known, material.train.properties), seed)
-        _measure(points.setdefault(("none", 0), _Point()), material, start, known, None)
-        every = fit(member, material.train, seed)
-        _measure(points.setdefault(("every value", 0), _Point()), material, every, known, None)
-        for number, (name, order) in enumerate(ORDERS.items()):
-            curator = Curator(
-                known, material.train.properties, truth, corrects,
-                np.random.default_rng([material.seed, seed, number]), material.museum,
-            )  # fmt: skip
-            classifier = start
-            for step, count in enumerate(steps):
-                curator.review(classifier, order, count - curator.reviews)
-                classifier = fit(member, curator.dataset(), seed)
-                _measure(points.setdefault((name, count), _Point()), material, classifier, known, curator)
-                progress("reviews", seed * (total // seeds) + 2 + number * len(steps) + step + 1, total)
+        start = learn(Dataset(known, material.train.properties))
+        _measure(points, ("none", 0), material, start, known)
+        _measure(points, ("every value", 0), material, learn(material.train), known)
+        for number, name in enumerate(ORDERS):
+            rng = np.random.default_rng([material.seed, seed, number])
+            curator = Curator(known, material.train.properties, truth, corrects, rng, material.museum)
+            _one_order(points, material, name, steps, curator, start, learn)
     progress("reviews", total, total)
     setting = material.setting(
         member=member.classifier, seeds=seeds, hidden=hidden, corrects=corrects, gaps=int(np.mean(gaps))
     )
     return _study(points, steps, setting)
+
+
+def _one_order(
+    points: Points,
+    material: Material,
+    name: str,
+    steps: Sequence[int],
+    curator: Curator,
+    start: Classifier,
+    learn: Callable[[Dataset], Classifier],
+) -> None:
+    """Review in one order and learn, step by step; of the reviews at random also from the right values alone."""
+    classifier = start
+    for count in steps:
+        curator.review(classifier, ORDERS[name], count - curator.reviews)
+        data = curator.dataset()
+        classifier = learn(data)
+        _measure(points, (name, count), material, classifier, curator.records, curator)
+        if name == _BASE:
+            right = Dataset([replace(r, refused={}) for r in data.records], data.properties)
+            _measure(points, (ALONE, count), material, learn(right), curator.records, curator)
 
 
 def hide(
@@ -145,11 +166,12 @@ def hide(
 
 
 def _measure(
-    point: _Point,
+    points: Points,
+    which: tuple[str, int],
     material: Material,
     classifier: Classifier,
     known: Sequence[Record],
-    curator: Curator | None,
+    curator: Curator | None = None,
 ) -> None:
     taught = Dataset(known, material.train.properties)
     scored = material.scored(first_candidates(classifier, material.held_out, taught)).values()
@@ -157,8 +179,8 @@ def _measure(
     counts: tuple[int, ...] = (0, 0, 0, 0)
     if curator is not None:
         refused = sum(len(values) for values in curator.refused.values())
-        counts = (curator.reviews, len(curator.taught), refused, curator.wrong)
-    point.add(
+        counts = (curator.reviews, len(curator.taught), refused if which[0] != ALONE else 0, curator.wrong)
+    points.setdefault(which, _Point()).add(
         mean_over([s.macro_f1(drawn) for s in scored]), mean_over([s.correct(drawn) for s in scored]), counts
     )
 
@@ -167,7 +189,10 @@ def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) 
     none = points["none", 0]
     gains: dict[tuple[str, int], tuple[Gain, Gain | None]] = {}
     rows: list[tuple[Cell, ...]] = []
-    for (name, count), point in points.items():
+    order = ["none", "every value", _BASE, ALONE, *ORDERS]
+    for (name, count), point in sorted(
+        points.items(), key=lambda item: (order.index(item[0][0]), item[0][1])
+    ):
         against = _gain(point, none)
         random = _gain(point, points[_BASE, count]) if count and name != _BASE else None
         gains[name, count] = against, random
@@ -217,9 +242,7 @@ def _conclusion(gains: Mapping[tuple[str, int], tuple[Gain, Gain | None]], steps
     most = steps[-1]
     said = f"After {most:,} reviews in random order macro-F1 changes by {gains[_BASE, most][0].interval}"
     said += ", which is clear." if gains[_BASE, most][0].clear else ", which is not clear."
-    for name in ORDERS:
-        if name == _BASE:
-            continue
+    for name in (ALONE, *(name for name in ORDERS if name != _BASE)):
         against = {count: gain for count in steps if (gain := gains[name, count][1]) is not None}
         better = [f"{c:,}" for c, g in against.items() if g.clear and g.interval.value > 0]
         worse = [f"{c:,}" for c, g in against.items() if g.clear and g.interval.value < 0]

@@ -115,9 +115,9 @@ def test_what_is_hidden_is_no_feature_either_and_known_again_as_truth() -> None:
 
 def test_there_is_a_row_per_order_and_count_and_all_begin_alike() -> None:
     study = reviews_study(material(), MemberSpec("tabular", FAST), counts=(20, 60), seeds=2)
-    assert [row[:2] for row in study.rows] == [
-        ("none", None), ("every value", None), *((name, count) for name in ORDERS for count in (20, 60)),
-    ]  # fmt: skip
+    named = [(name, count) for name in (*ORDERS, "labels alone") for count in (20, 60)]
+    assert {row[:2] for row in study.rows} == {("none", None), ("every value", None), *named}
+    assert len(study.rows) == 2 + len(named)
     by = {row[:2]: row for row in study.rows}
     assert by["random", 20][6] is None
     assert by["margin", 60][6] is not None
@@ -125,6 +125,7 @@ def test_there_is_a_row_per_order_and_count_and_all_begin_alike() -> None:
     assert isinstance(labels, int)
     assert isinstance(refused, int)
     assert 0 < labels <= 60
+    assert by["labels alone", 60][7:9] == (labels, 0), "the same reviews, and nothing turned down"
     assert study.conclusion.startswith("After 60 reviews in random order macro-F1 changes by")
     assert "groups is" in study.conclusion
     assert study.to_json()["figures"]["macro-F1 by seed"]["margin, 60"]
