@@ -29,6 +29,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "soup": (
         "--pictures", "60", "--epochs", "3", "--seeds", "0", "--parts", "one", "--figures", "figures",
     ),
+    "observed": ("--objects", "1000", "--seeds", "4", "--cards", "60", "--text-only"),
     "promise": ("--sets", "silk", "--kinds", "group", "split", "--records", "400", "--least", "30", "--plain"),
     "tabular": ("--records", "200", "--tries", "1", "--out", "out.json"),
     "validation": ("--records", "20"),

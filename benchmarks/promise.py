@@ -94,13 +94,13 @@ class Museum:
         return training_set(records, self.profile).dataset
 
 
-def museum(name: str, data: Path, most: int | None) -> Museum:
-    """One of the sets, read from its files."""
+def museum(name: str, data: Path, most: int | None, *, objects: int = 4000) -> Museum:
+    """One of the sets, read from its files; the made one with so many objects."""
     if name == "dma":
         return _dma(data, most)
     if name == "made":
         with tempfile.TemporaryDirectory() as made:
-            write_museum(Path(made), 4000)
+            write_museum(Path(made), objects)
             spec = (replace(TABULAR, settings={"numerals": False}), TEXT)
             files = ("records.nq", "vocabulary.nq")
             return _museum(Path(made), "linked-art", "splits.tsv", files, spec, most)

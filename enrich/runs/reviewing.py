@@ -90,12 +90,13 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """A prediction as the store has it. `state` is that of its run."""
+    """A prediction as the store has it. `state` is that of its run; `kept` what is kept of it with its reviews."""
 
     record: NamedNode
     property: str
     value: str | None
     state: str
+    kept: tuple[Triple, ...]
 
 
 class Reviewer:
@@ -260,6 +261,7 @@ class Reviewer:
             (str(iri), str(ENR.answers), str(class_term(value))),
             *([(str(iri), str(ENR.states), str(Literal(states)))] if states else []),
             *_told(iri, judgement, instead),
+            *about.kept,
         ]
         self._check(triples)
         made = Review(
@@ -306,17 +308,19 @@ class Reviewer:
 
     def _predicted(self, predictions: Sequence[NamedNode]) -> dict[NamedNode, _Predicted]:
         query = (
-            f"SELECT ?p ?record ?name ?value ?state WHERE {{ {values_block(['p'], ([p] for p in set(predictions)))} "
+            f"SELECT ?p ?record ?name ?value ?state ?run ?confidence ?regime ?promised WHERE {{ "
+            f"{values_block(['p'], ([p] for p in set(predictions)))} "
             f"GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P9i_forms_part_of} ?run . "
-            f"OPTIONAL {{ ?p {ENR.answers} ?value }} }} "
+            f"OPTIONAL {{ ?p {ENR.answers} ?value }} OPTIONAL {{ ?p {ENR.confidence} ?confidence }} "
+            f"OPTIONAL {{ ?p {ENR.regime} ?regime }} OPTIONAL {{ ?p {ENR.promised} ?promised }} }} "
             f"GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} ?state }} }}"
         )
         return {
             p: _Predicted(
                 record, name.value, class_name(value) if isinstance(value, NamedNode | Literal) else None,
-                state.value.removeprefix(str(ENR)),
+                state.value.removeprefix(str(ENR)), tuple(_kept(p, rest)) if value is not None else (),
             )
-            for p, record, name, value, state in self.store.select(query)
+            for p, record, name, value, state, *rest in self.store.select(query)
             if isinstance(p, NamedNode) and isinstance(record, NamedNode) and name is not None and state is not None
         }  # fmt: skip
 
@@ -352,6 +356,14 @@ def _statement(statement: Statement, prop: PropertyProfile) -> str:
     """A statement as N-Triples, with what is said of nodes of ours in it."""
     first = (statement.node, str(prop.predicate.predicate), str(statement.assigned))
     return "".join(f"{s} {p} {o} .\n" for s, p, o in (first, *statement.around))
+
+
+def _kept(prediction: NamedNode, said: Sequence[object]) -> Iterator[Triple]:
+    """What a promise is held against when the run is gone: the run, the confidence, the regime, what was promised."""
+    predicates = (CRM.P9i_forms_part_of, ENR.confidence, ENR.regime, ENR.promised)
+    for predicate, value in zip(predicates, said, strict=True):
+        if value is not None:
+            yield str(prediction), str(predicate), str(value)
 
 
 def _told(iri: NamedNode, judgement: Judgement, instead: str | None) -> Iterator[Triple]:

@@ -41,7 +41,7 @@ class Review:
     """One decision. `value` is what it speaks of: what was accepted, rejected, or put in `instead` of a prediction's
     value; None of a review that `withdraws` another. Values are called as models call them. `states` is what the facts
     would say were the value true, as N-Triples. `drawn` is how the answer came before the curator, with which
-    `probability` where that is known."""
+    `probability` where that is known, and whether what was predicted was `shown`."""
 
     iri: str
     record: str
@@ -58,6 +58,7 @@ class Review:
     note: str | None = None
     drawn: str = "Chosen"
     probability: float | None = None
+    shown: bool = True
 
     @property
     def time(self) -> str:
@@ -116,6 +117,7 @@ def _review(iri: str, told: Mapping[object, Term]) -> Review:
         told[CRM.P3_has_note].value if CRM.P3_has_note in told else None,
         told[ENR.drawn].value.removeprefix(str(ENR)) if ENR.drawn in told else "Chosen",
         _share(told.get(ENR.drawnWith)),
+        ENR.shown not in told or told[ENR.shown].value not in ("false", "0"),
     )
 
 

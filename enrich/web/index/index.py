@@ -11,11 +11,13 @@ from pathlib import Path
 
 from enrich.classifiers.digest import text_digest
 from enrich.errors import StoreUnavailable
+from enrich.runs.promise_table import Measured
 from enrich.web.index.asked import Cross, FacetValue, Filters, Group, Held, Order, Page, Row
 from enrich.web.index.cells import Cells
 from enrich.web.index.database import Damaged, Database, meta
 from enrich.web.index.facets import Counting
 from enrich.web.index.listing import Listing
+from enrich.web.index.promises import Sums, measured
 from enrich.web.index.refreshing import Refresh
 from enrich.web.index.rows import rows_of
 from enrich.workspace import Workspace
@@ -45,6 +47,7 @@ class Index:
         self._database = Database(path)
         self._refreshing = threading.RLock()
         self._cells = Cells()
+        self._sums: Sums | None = None
         self._identity: str | None = None
         self._prefixes: Mapping[str, str] = {}
         self._checked = 0.0
@@ -177,6 +180,12 @@ class Index:
         """The pending predictions that fit, by property, value, band and museum; the largest groups first."""
         with self._counting(language) as counting:
             return counting.grouped(filters, limit)
+
+    def promises(self) -> Measured:
+        """What is promised of the current answers, and what reviews say of them."""
+        with self.workspaces() as workspace, self._counting("en") as counting:
+            self._sums = Sums.read(counting.connection, counting.cells, self._sums)
+            return measured(workspace, counting.connection, counting.cells, self._sums)
 
     def names(self, terms: Collection[str], language: str = "en") -> dict[str, str]:
         """What values and museums are called in a language; those without a name are left out."""

@@ -1,0 +1,204 @@
+"""Promised beside observed, in rows: by model and property, and by regime, band of confidence or museum besides.
+
+A promise is of all answers above the threshold, and those just above it are right less often: so a band is held against
+its own confidence, every other row against what was promised.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from enrich.runs.observed import Estimate, Judged, Stratum, Verdict, estimate
+from enrich.runs.reviews import Review
+
+By = Literal["model", "property", "regime", "band", "museum"]
+LEVELS: tuple[By, ...] = ("model", "property", "regime", "band", "museum")
+
+
+class Told(NamedTuple):
+    """What answers are told apart by."""
+
+    model: str
+    property: str
+    regime: str
+    band: float
+    museum: str
+
+
+@dataclass(slots=True)
+class Size:
+    """How many answers there are, the sum of their confidences, and of what is promised of so many of them."""
+
+    answers: int = 0
+    confidence: float = 0.0
+    promised: float = 0.0
+    of: int = 0
+
+    def add(self, answers: int, confidence: float, promised: float, of: int) -> None:
+        """Count more."""
+        self.answers += answers
+        self.confidence += confidence
+        self.promised += promised
+        self.of += of
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    """One answer that was judged, and how it came before the curator."""
+
+    told: Told
+    right: bool
+    random: bool
+    probability: float | None = None
+
+
+@dataclass
+class Measured:
+    """The answers there are, what was judged of them, in order, and how many reviews do not measure, and why."""
+
+    sizes: dict[Told, Size] = field(default_factory=dict)
+    judged: list[JudgedAnswer] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def size(self, told: Told) -> Size:
+        """The answers of a kind, none yet where there are none."""
+        return self.sizes.setdefault(told, Size())
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Some answers: what was promised of them (None for nothing), how sure they are on average, and what is observed.
+
+    `holds_from` is the least confidence from which on what was promised is observed, where all together do not keep it;
+    None where there is no such. `regime`, `band` and `museum` are None for any.
+    """
+
+    model: str
+    property: str | None
+    regime: str | None
+    band: float | None
+    museum: str | None
+    promised: float | None
+    confidence: float
+    claimed: float | None
+    """What it is held against."""
+    observed: Estimate
+    verdict: Verdict
+    holds_from: float | None = None
+
+
+Key = tuple[str, str | None, str | None, float | None, str | None]
+
+
+def table(
+    measured: Measured,
+    by: By = "property",
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    museum: str | None = None,
+) -> list[Row]:
+    """The rows of a level, all or those of a model, a property or a museum; in the order of their names."""
+
+    def wanted(told: Told) -> bool:
+        return model in (None, told.model) and name in (None, told.property) and museum in (None, told.museum)
+
+    def key(told: Told) -> Key:
+        return (
+            told.model,
+            None if by == "model" else told.property,
+            told.regime if by == "regime" else None,
+            told.band if by == "band" else None,
+            told.museum if by == "museum" else museum,
+        )
+
+    sizes: dict[Key, dict[Told, Size]] = defaultdict(dict)
+    for told, size in measured.sizes.items():
+        if size.answers and wanted(told):
+            sizes[key(told)][told] = size
+    judged: dict[Key, list[JudgedAnswer]] = defaultdict(list)
+    for answer in measured.judged:
+        if wanted(answer.told):
+            judged[key(answer.told)].append(answer)
+    rows = [_row(found, sizes[found], judged[found]) for found in sizes]
+    return sorted(
+        rows, key=lambda r: (r.model, r.property or "", r.museum or "", r.regime or "", -(r.band or 0.0))
+    )
+
+
+def _row(key: Key, sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer]) -> Row:
+    answers = sum(size.answers for size in sizes.values())
+    of = sum(size.of for size in sizes.values())
+    promised = sum(size.promised for size in sizes.values()) / of if of else None
+    confidence = sum(size.confidence for size in sizes.values()) / answers
+    found = _observed(sizes, judged)
+    claimed = promised if key[3] is None else confidence
+    verdict = found.verdict(claimed)
+    holds = None
+    if verdict == "not kept" and promised is not None and key[3] is None:
+        holds = _holds_from(sizes, judged, promised)
+    return Row(*key, promised, confidence, claimed, found, verdict, holds)
+
+
+def _observed(sizes: Mapping[Told, Size], judged: Iterable[JudgedAnswer], least: float = 0.0) -> Estimate:
+    """What is observed of the answers in the bands from `least` on."""
+    counted: Counter[Stratum] = Counter()
+    for told, size in sizes.items():
+        if told.band >= least:
+            counted[told.property, told.band] += size.answers
+    return estimate(
+        counted,
+        [
+            Judged((a.told.property, a.told.band), a.right, a.random, a.probability)
+            for a in judged
+            if a.told.band >= least
+        ],
+    )
+
+
+def _holds_from(sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer], promised: float) -> float | None:
+    """The lower end of the last band down to which what was promised is observed."""
+    found = None
+    for end in sorted({told.band for told in sizes}, reverse=True):
+        right = _observed(sizes, judged, end).right
+        if right is not None and right < promised:
+            break
+        found = end if right is not None else found
+    return found
+
+
+class First(NamedTuple):
+    """The judgement of a value that measures: when it came before the first who judged it and how, and what they hold of
+    it in the end."""
+
+    review: Review
+    final: Review
+
+    @property
+    def at(self) -> datetime:
+        """When it was first judged."""
+        return self.review.at
+
+
+def first_judgements(reviews: Iterable[Review]) -> list[First]:
+    """Of each predicted value the judgement that measures, in the order in which they were made; reviews come as they
+    were made, without those taken back.
+
+    Of several curators the first counts, for the others may have seen what was decided; of one curator the last word,
+    for a slip of the hand is none of the model's. What was put in where nothing was predicted judges nothing.
+    """
+    first: dict[tuple[str, str, str], First] = {}
+    for review in reviews:
+        judged = review.instead if review.decision == "Corrected" else review.value
+        if judged is None:
+            continue
+        known = first.get(key := (*review.gap, judged))
+        if known is None:
+            first[key] = First(review, review)
+        elif known.review.curator == review.curator:
+            first[key] = First(known.review, review)
+    return list(first.values())
