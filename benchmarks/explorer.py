@@ -157,7 +157,7 @@ def fill(database: Database, gaps: list[tuple[int, str]], dice: random.Random) -
                 for a in answers for n in [int(a.record.rpartition("/")[2])]
             }  # fmt: skip
             with writing(database) as writer:
-                writer.shard(f"{order}/{start}", order, answers, about, set())
+                writer.shard(f"{order}/{start}", order, answers, about, {})
     names = {
         value_of(p, n): {"en": f"{p} {n}", "es": f"seda {n}"}
         for p, count in PROPERTIES.items()
@@ -296,6 +296,10 @@ def taken_back(index: Index, workspace: Workspace) -> dict[str, float]:
     tidy = seconds(index.refresh)
     watching.join()
     assert index.total(Filters()) == whole, "the earlier answers are not there again"
+    register = f"GRAPH {NAMES.runs} {{ {NamedNode(newest)} {ENR.runState} "
+    workspace.store.update(
+        f"DELETE DATA {{ {register} {ENR.Retracted} }} }} ; INSERT DATA {{ {register} {ENR.Active} }} }}"
+    )
     return {"taken_back": before, "hidden_ms": round(hidden[0], 1), "tidy_s": round(tidy, 2)}
 
 

@@ -141,6 +141,18 @@ class Cross:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """How many records have two values together, of two properties, of which at least one is a suggestion. The other may
+    be one, too, or stand in the facts."""
+
+    a: str
+    a_name: str
+    b: str
+    b_name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What the index holds. `complete` is False while it is being built: `read` of `shards` have been read then.
     `checked` is when it was last found to be what the store says, in seconds since 1970; 0 for never."""

@@ -7,6 +7,7 @@ import sqlite3
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import product
 
 from enrich.runs.register import Run
 from enrich.web.index.asked import BANDS, PENDING, UNKNOWN
@@ -133,9 +134,9 @@ class Writer:
         run: int,
         answers: Sequence[Answer],
         about: Mapping[str, About],
-        filled: Collection[GapOf],
+        stated: Mapping[GapOf, Sequence[str]],
     ) -> None:
-        """Add a shard's answers; of records that are new `about` says what the facts say."""
+        """Add a shard's answers; of records that are new `about` says what the facts say, of all of them `stated`."""
         if self.execute("SELECT 1 FROM shard WHERE iri = ?", (iri,)).fetchone():
             return  # another process was first
         records = self.records(about)
@@ -144,7 +145,7 @@ class Writer:
         for answer in answers:
             record, museum = known[answer.record]
             cell = self.cell_id(
-                self._cell_of(answer, run, museum, (answer.record, answer.property) in filled)
+                self._cell_of(answer, run, museum, (answer.record, answer.property) in stated)
             )
             self._counts[cell] += 1
             said = (answer.confidence, answer.margin, answer.promised, answer.threshold, answer.prediction)
@@ -156,6 +157,7 @@ class Writer:
             ((number, *row) for number, row in enumerate(rows, last + 1)),
         )
         self.execute("INSERT INTO shard VALUES (?, ?, ?, ?)", (iri, run, last + 1, last + len(rows)))
+        self._know(stated, {iri: record for iri, (record, _) in known.items()})
         self.relate({record for record, _ in known.values()} | records)
 
     def _cell_of(self, answer: Answer, run: int, museum: int, filled: bool) -> Cell:
@@ -258,17 +260,34 @@ class Writer:
             found |= {row[1]: (row[0], row[4]) for row in self._known(missing)}
         return found
 
-    def fill(self, filled: Collection[GapOf], records: Collection[str]) -> None:
-        """Say of all answers about records whether the facts have filled their gaps."""
-        iris = {row[0]: row[1] for row in self._known(records)}
+    def state(self, stated: Mapping[GapOf, Sequence[str]], records: Collection[str]) -> None:
+        """Put what the facts state of records in the place of what was known: answers to the gaps that they fill go."""
+        ids = {row[1]: row[0] for row in self._known(records)}
+        self._know(stated, ids)
+        iris = {number: iri for iri, number in ids.items()}
         moves: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
         names = dict(self.execute("SELECT id, text FROM term WHERE id IN (SELECT property FROM cell)"))
         for record, rows in self._answers_of(iris).items():
             for row, cell in rows:
                 gap = (iris[record], names[self.cell(cell)[_PLACES["property"]]])
-                moves[int(gap in filled)].append((row, cell))
+                moves[int(gap in stated)].append((row, cell))
         for value, moved in moves.items():
             self.move(moved, filled=value)
+
+    def _know(self, stated: Mapping[GapOf, Sequence[str]], ids: Mapping[str, int]) -> None:
+        """The classes that the facts state."""
+        properties = [number for (number,) in self.execute("SELECT DISTINCT property FROM known")]
+        self.connection.executemany(
+            "DELETE FROM known WHERE property = ? AND record = ?", product(properties, ids.values())
+        )
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO known VALUES (?, ?, ?)",
+            [
+                (ids[r], self.term(name), self.term(value))
+                for (r, name), values in stated.items()
+                for value in values
+            ],
+        )
 
     # Reviews
 

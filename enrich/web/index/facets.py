@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from enrich.errors import InputError
 from enrich.graph.labels import told_apart
-from enrich.web.index.asked import FACETS, PENDING, UNKNOWN, Cross, FacetValue, Filters, Group
+from enrich.web.index.asked import FACETS, PENDING, UNKNOWN, Cross, FacetValue, Filters, Group, Together
 from enrich.web.index.cells import Cells, Mask, Numbers
-from enrich.web.index.words import cells_with_text
+from enrich.web.index.words import cells_with_text, with_text
 
 NAMED = ("value", "museum", "model", "run")
 """Facets whose values are things with names; those of the others are words."""
@@ -115,6 +116,33 @@ class Counting:
             for (left, right), n in zip(keys, sums, strict=True)
         ]
         return sorted(found, key=lambda cross: (-cross.count, cross.a, cross.b))
+
+    def together(self, filters: Filters, a: str, b: str) -> list[Together]:
+        """How many records have each two values of two properties, at least one of them a suggestion that fits."""
+        fits = self.matching(filters.without("property").without("value")) & (self.cells.column("value") != 0)
+        condition, more = (
+            with_text(self.connection, self.cells, filters.text) if filters.text.strip() else ("1", [])
+        )
+        sides, given = [], list[str | int]()
+        for side, name in (("a", a), ("b", b)):
+            number = self.cells.term_ids.get(name, -1)
+            some = np.flatnonzero(fits & (self.cells.column("property") == number)) + 1
+            sides.append(
+                f"{side} AS MATERIALIZED (SELECT record, cell.value AS value, 1 AS suggested FROM answer JOIN cell ON "
+                f"cell.id = answer.cell WHERE answer.cell IN (SELECT value FROM json_each(?)) AND {condition} "
+                "UNION ALL SELECT record, value, 0 FROM known WHERE property = ?)"
+            )
+            given += [json.dumps(some.tolist()), *more, number]
+        query = (
+            f"WITH {', '.join(sides)} SELECT a.value, b.value, count(DISTINCT a.record) FROM a JOIN b USING (record) "
+            "WHERE a.suggested OR b.suggested GROUP BY a.value, b.value"
+        )
+        rows = self.connection.execute(query, given).fetchall()
+        lefts = self.called("value", dict.fromkeys(left for left, _, _ in rows))
+        rights = self.called("value", dict.fromkeys(right for _, right, _ in rows))
+        terms = self.cells.terms
+        found = [Together(terms[x], lefts[x], terms[y], rights[y], n) for x, y, n in rows]
+        return sorted(found, key=lambda pair: (-pair.count, pair.a, pair.b))
 
     def grouped(self, filters: Filters, limit: int) -> list[Group]:
         """The pending predictions that fit, by property, value, band and museum; the largest groups first."""

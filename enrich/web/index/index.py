@@ -12,7 +12,7 @@ from pathlib import Path
 from enrich.classifiers.digest import text_digest
 from enrich.errors import StoreUnavailable
 from enrich.runs.promise_table import Measured
-from enrich.web.index.asked import Cross, FacetValue, Filters, Group, Held, Order, Page, Row
+from enrich.web.index.asked import Cross, FacetValue, Filters, Group, Held, Order, Page, Row, Together
 from enrich.web.index.cells import Cells
 from enrich.web.index.database import Damaged, Database, meta
 from enrich.web.index.facets import Counting
@@ -175,6 +175,13 @@ class Index:
         """How many answers have each two values of two facets together, the most frequent first."""
         with self._counting("en") as counting:
             return counting.cross(filters, a, b)
+
+    def together(self, filters: Filters, a: str, b: str, language: str = "en") -> list[Together]:
+        """How many records have each two values of two properties, such as place and century, at least one of them a
+        suggestion that fits; which values, and of which properties, the filters do not say here."""
+        with self._counting(language) as counting:
+            key = ("together", filters.key, a, b, language)
+            return list(counting.cells.once(key, lambda: counting.together(filters, a, b)))
 
     def grouped(self, filters: Filters, limit: int = 100, language: str = "en") -> list[Group]:
         """The pending predictions that fit, by property, value, band and museum; the largest groups first."""

@@ -12,7 +12,6 @@ from pyoxigraph import Literal, NamedNode
 from enrich.answering.kept_facts import fingerprint
 from enrich.classifiers.digest import text_digest
 from enrich.graph.classes import broader_concepts
-from enrich.graph.gaps import filled
 from enrich.graph.labels import labels_by_language, record_names
 from enrich.graph.reading import BATCH, Reader
 from enrich.graph.records import halved
@@ -186,12 +185,15 @@ class Source:
                     SOME_DIFFER if differ else ALL_AGREE if len(values) > 1 else ONE_MODALITY
                 )
 
-    def filled(self, gaps: Iterable[GapOf]) -> set[GapOf]:
-        """Of some gaps those that the facts have filled."""
-        wanted, found = list(gaps), set[GapOf]()
-        for start in range(0, len(wanted), BATCH):
-            some = [(NamedNode(record), name) for record, name in wanted[start : start + BATCH]]
-            found |= filled(self.reader, some).keys()
+    def stated(self, records: Sequence[str]) -> dict[GapOf, tuple[str, ...]]:
+        """What the facts state of records, by record and property, as classes; none where they state it in another way.
+        What is not there is a gap."""
+        found: dict[GapOf, tuple[str, ...]] = {}
+        for start in range(0, len(records), BATCH):
+            some = [NamedNode(record) for record in records[start : start + BATCH] if is_iri(record)]
+            for prop in self.profile.properties:
+                said = self.reader.stated(some, prop)
+                found |= {(record, prop.name): classes for record, classes in said.items()}
         return found
 
     def about(self, records: Sequence[str]) -> dict[str, About]:

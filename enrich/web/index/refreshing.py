@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from enrich.graph.reading import BATCH
 from enrich.runs.register import ACTIVE, OPEN, Run
 from enrich.web.index.building import Writer
 from enrich.web.index.database import Database, meta, set_meta
@@ -60,9 +61,12 @@ class Refresh:
 
     def judged(self, records: Collection[str]) -> None:
         """Read how the values of some records stand."""
-        found = self.source.verdicts(records)
-        with self._writer() as writer:
-            writer.verdicts(found, records)
+        wanted = sorted(records)
+        for start in range(0, len(wanted), BATCH):
+            some = wanted[start : start + BATCH]
+            found = self.source.verdicts(some)
+            with self._writer() as writer:
+                writer.verdicts(found, some)
 
     def _runs(self) -> bool:
         """The register: a run that was taken back is hidden here."""
@@ -105,17 +109,14 @@ class Refresh:
                 if end is None:
                     return
                 rows = connection.execute(
-                    "SELECT DISTINCT record.iri, term.text FROM record JOIN answer ON answer.record = record.id JOIN cell "
-                    "ON cell.id = answer.cell JOIN term ON term.id = cell.property WHERE record.id > ? AND record.id <= ?",
+                    "SELECT iri FROM record WHERE id > ? AND id <= ? AND id IN (SELECT record FROM answer)",
                     (last, end),
                 ).fetchall()
-            last = end
-            records = list(dict.fromkeys(iri for iri, _ in rows))
-            about = self.source.about(records)
-            filled = self.source.filled(rows)
+            last, records = end, [iri for (iri,) in rows]
+            about, stated = self.source.about(records), self.source.stated(records)
             with self._writer() as writer:
                 writer.records(about)
-                writer.fill(filled, records)
+                writer.state(stated, records)
 
     def _shards(self) -> bool:
         """Read the shards that are new, and let those go that are no longer named."""
@@ -151,8 +152,8 @@ class Refresh:
                     writer.drop_shard(shard)
         return bool(new or gone)
 
-    def _read(self, shard: str) -> tuple[Sequence[Answer], dict[str, About], set[GapOf]]:
-        """A shard's answers; what the facts say of records that are new; which of the gaps are filled."""
+    def _read(self, shard: str) -> tuple[Sequence[Answer], dict[str, About], dict[GapOf, tuple[str, ...]]]:
+        """A shard's answers; what the facts say of records that are new; what they state of all of them."""
         answers = self.source.answers(shard)
         records = list(dict.fromkeys(answer.record for answer in answers))
         with self.database.reading() as connection:
@@ -161,7 +162,7 @@ class Refresh:
             )
             there = {iri for (iri,) in known}
         about = self.source.about([record for record in records if record not in there])
-        return answers, about, self.source.filled({(answer.record, answer.property) for answer in answers})
+        return answers, about, self.source.stated(records)
 
     def _vocabulary(self, *, anew: bool) -> None:
         """Read names and hierarchy again where there are new terms, or other facts."""

@@ -26,6 +26,10 @@ CREATE TABLE record (id INTEGER PRIMARY KEY, iri TEXT NOT NULL UNIQUE, name TEXT
                      museum INTEGER NOT NULL, picture TEXT);
 CREATE INDEX record_sort ON record (sort, id);
 
+-- What the facts state of records that have an answer, as classes.
+CREATE TABLE known (record INTEGER NOT NULL, property INTEGER NOT NULL, value INTEGER NOT NULL,
+                    PRIMARY KEY (property, record, value)) WITHOUT ROWID;
+
 -- Answers that no facet tells apart are counted together.
 CREATE TABLE cell (id INTEGER PRIMARY KEY,
                    property INTEGER NOT NULL, value INTEGER NOT NULL, band INTEGER NOT NULL, state INTEGER NOT NULL,
