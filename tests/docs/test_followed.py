@@ -77,6 +77,7 @@ ELSEWHERE = {
     ("README.md", "Two commands"): "tests/demo/test_tour.py",
     ("README.md", "Installing"): "tests/test_installing.py",
     ("contributing.md", ""): "tests/docs/test_docs.py",
+    ("endpoint.md", "Ask"): "tests/web/test_sparql.py",
     ("graph-side.md", ""): "tests/benchmarks/test_smoke.py",
     ("nightly-export.md", None): "tests/docs/test_nightly_export.py",
     ("operating.md", "Start"): "tests/docker/test_commands.py",

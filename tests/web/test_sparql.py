@@ -34,6 +34,7 @@ from enrich.web.gate.examples import examples
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
 from enrich.web.who import Doors
+from tests.docs.followed import PAGES, blocks
 from tests.hostile_http import Answer, hostile_server
 from tests.museums import museum
 from tests.web.serving import client, served, site
@@ -486,6 +487,23 @@ def test_common_libraries_read_it(made: Site) -> None:
     assert len(triples) == len(table)
     assert [URIRef(b["s"]["value"]) for b in bindings] == [row[0] for row in rows]  # type: ignore[index]
     assert list(table["s"]) == [b["s"]["value"] for b in bindings]
+
+
+@pytest.mark.slow
+def test_what_the_document_says_is_what_happens(made: Site) -> None:
+    """The commands and the Python of docs/endpoint.md, typed as they stand, at the address of this site."""
+    page = next(page for page in PAGES if page.name == "endpoint.md")
+    with served(made) as address:
+        for block in blocks(page):
+            text = block.text.replace("http://127.0.0.1:8765", address)
+            if block.kind == "python":
+                said: dict[str, pandas.DataFrame] = {}
+                exec(text, said)
+                assert len(said["table"]) > 3
+            else:
+                done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+                assert done.stdout.splitlines()[0] == "s"
+                assert len(done.stdout.splitlines()) == 11
 
 
 # What it says of itself, and the page
