@@ -235,28 +235,36 @@ class Reader:
             return self.read(records[:half]) + self.read(records[half:])
 
     def read_one(self, record: NamedNode) -> tuple[Subject, list[Literal]]:
-        """One record and its own name in every language, along the first of the profile's `labels` that leads to one;
-        in two questions, or three where it is no record. A store that refuses so much at once is asked by `read`."""
+        """One record and its own name in every language, as `read_few`."""
+        return self.read_few([record])[0]
+
+    def read_few(self, records: Sequence[NamedNode]) -> list[tuple[Subject, list[Literal]]]:
+        """A few records, each with its own name in every language, along the first of the profile's `labels` that leads to
+        one; in two questions, and one for each that is no record. A store that refuses so much at once is asked by `read`."""
+        if not records:
+            return []
         parts = self._parts() | {
             ("label", "", i): ("?v", path_pattern("?record", path, "?v"))
             for i, path in enumerate(self.profile.labels)
         }
         try:
-            found = self._together(record, parts)
-            typed = found["record", "", 0].get(record.value)
-            self._confirm_absent([] if typed is not None else [record])
+            found = self._together(records, parts)
+            typed = found["record", "", 0]
+            self._confirm_absent([record for record in records if record.value not in typed])
         except (QueryRefused, ResultTruncated):
-            return self.read([record])[0], []
-        values = values_block(["record"], [[record]])
-        found |= self._graph_contexts(values)
-        called = (found["label", "", i].get(record.value, []) for i in range(len(self.profile.labels)))
-        names = ([v for (v,) in rows if isinstance(v, Literal)] for rows in called)
-        return self._subject(record, found), next(filter(None, names), [])
+            return [(subject, []) for subject in self.read(records)]
+        found |= self._graph_contexts(values_block(["record"], ([record] for record in records)))
+
+        def called(record: NamedNode) -> list[Literal]:
+            rows = (found["label", "", i].get(record.value, []) for i in range(len(self.profile.labels)))
+            return next(filter(None, ([v for (v,) in some if isinstance(v, Literal)] for some in rows)), [])
+
+        return [(self._subject(record, found), called(record)) for record in records]
 
     def pictures(self, record: NamedNode) -> tuple[Picture, ...]:
         """A record's pictures, in one question; none of what is no record."""
         parts = {part: asked for part, asked in self._parts().items() if part[0] in ("record", "image")}
-        found = self._together(record, parts)
+        found = self._together([record], parts)
         images = [rows for (kind, _, _), rows in found.items() if kind == "image"]
         return pictures_of(record.value, images) if found["record", "", 0] else ()
 
@@ -286,18 +294,20 @@ class Reader:
             **{(kind, name, i): ("?v", path_pattern("?record", path, "?v")) for kind, name, i, path in along},
         }
 
-    def _together(self, record: NamedNode, parts: Mapping[Part, tuple[str, str]]) -> dict[Part, Values]:
-        """The same as asking for each part, of one record in one query."""
-        values = values_block(["record"], [[record]])
+    def _together(
+        self, records: Sequence[NamedNode], parts: Mapping[Part, tuple[str, str]]
+    ) -> dict[Part, Values]:
+        """The same as asking for each part, in one query."""
+        values = values_block(["record"], ([record] for record in records))
         asked = " UNION ".join(
             f"{{ {values} {pattern} BIND({n} AS ?part) }}" for n, (_, pattern) in enumerate(parts.values())
         )
         found: dict[Part, Values] = {part: {} for part in parts}
         order = list(parts.items())
-        for n, _, node, value in self.store.select(
+        for n, record, node, value in self.store.select(
             f"SELECT ?part ?record ?node ?v {self.dataset} WHERE {{ {asked} }}"
         ):
-            if isinstance(n, Literal):
+            if isinstance(n, Literal) and record is not None:
                 part, (variables, _) = order[int(n.value)]
                 row = (node, value) if variables == "?node ?v" else (value,) if variables else ()
                 found[part].setdefault(record.value, []).append(row)

@@ -39,6 +39,8 @@ from enrich.runs.verdicts import VerdictGraphs, at_once
 from enrich.workspace import Workspace
 
 DECISIONS = ("Accepted", "Rejected", "Corrected", "Undecided")
+_FEW = 8
+"""Records that are read together in one question."""
 OBJECTIONS = ("Wrong", "TooBroad", "TooNarrow", "NotOnThisObject", "CannotBeKnown")
 
 
@@ -183,7 +185,9 @@ class Reviewer:
     ) -> None:
         predicted = self._predicted([j.prediction for j, _ in judgements])
         records = list(dict.fromkeys(p.record for p in predicted.values()))
-        subjects = {s.iri: s for s in self.workspace.reader.read(records)} if records else {}
+        reader = self.workspace.reader
+        few = [s for s, _ in reader.read_few(records)] if len(records) <= _FEW else reader.read(records)
+        subjects = {s.iri: s for s in few}
         before = read_reviews(self.store, self.names, records)
         of_record: dict[str, list[Review]] = {}
         for review in before:

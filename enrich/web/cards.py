@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.graph.labels import labels, record_names, short_iri
+from enrich.graph.labels import best_label, labels, short_iri
 from enrich.graph.records import Subject
 from enrich.graph.stores.base import Term
 from enrich.ontology.terms import CRM, ENR, PROV, class_name, is_iri, named_node, values_block
@@ -65,14 +65,16 @@ def shown(workspace: Workspace, cards: Sequence[Card], language: str) -> list[Sh
     if not cards:
         return []
     records = [named_node(iri) for iri in dict.fromkeys(card.record for card in cards)]
-    subjects = {subject.iri.value: subject for subject in workspace.reader.read(records)}
+    read = workspace.reader.read_few(records)
+    subjects = {subject.iri.value: subject for subject, _ in read}
+    own = {s.iri.value: name for s, called in read if (name := best_label(called, language))}
     told = _told(workspace, [card.prediction for card in cards])
     ready = [
         card for card in cards if card.prediction in told and subjects[card.record].problem is None
         and told[card.prediction].value is not None
     ]  # fmt: skip
     used = {iri for card in ready for iri in _used(subjects[card.record], told[card.prediction])}
-    names = labels(workspace.store, used, language) | record_names(workspace.reader, records)
+    names = labels(workspace.store, used, language) | own
     prefixes = workspace.profile.prefixes
     return [_shown(card, subjects[card.record], told[card.prediction], names, prefixes) for card in ready]
 

@@ -116,6 +116,8 @@ def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
         if begun.curator != user.name or begun.prediction != said.prediction:
             raise HTTPException(403, "this token was used by somebody else, or for another answer")
         if begun.outcome is not None:
+            if begun.said != told and "refused" not in begun.outcome:
+                raise HTTPException(409, "this card was judged before, otherwise: undo that first")
             return begun.outcome
         second = card is not None and (
             card.drawn == "Second" or desk.judged_by_others(said.prediction, user.name)

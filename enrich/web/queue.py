@@ -18,7 +18,7 @@ from enrich.web.rendering import address, language_of, page, rendered
 from enrich.web.site import Site
 from enrich.web.who import User, curator
 
-AHEAD = 8
+AHEAD = 12
 """Cards that a page fetches at once."""
 HELD = 40
 """Cards that one page can have before it."""

@@ -4,23 +4,28 @@ const recent = document.getElementById("recent");
 const said = document.getElementById("said");
 const words = queue.dataset;
 const OUTBOX = `enrich-outbox ${words.user}`;
+const SENT = `enrich-sent ${words.user}`; // the last that arrived: a page that was made meanwhile may have their cards
 const TOO_SOON = 300; // milliseconds for which a card that has just come takes no key: a key pressed twice is one decision
 const FEW = 6, RECENT = 10;
 
 let outbox = load();
 let sending = false, fetching = false, ended = false, wait = 1000, retry = 0;
-let shownAt = 0;
+let shownAt = 0, before = null; // since when which card is before the curator
 const gone = new Map(); // token -> card, for those decided here and not sent yet
 
-function load() {
-  try { const kept = JSON.parse(localStorage.getItem(OUTBOX) || "[]"); return Array.isArray(kept) ? kept : []; } catch { return []; }
+function load(name = OUTBOX) {
+  try { const kept = JSON.parse(localStorage.getItem(name) || "[]"); return Array.isArray(kept) ? kept : []; } catch { return []; }
 }
 function keep() {
   try { localStorage.setItem(OUTBOX, JSON.stringify(outbox)); } catch { say(words.kept.replace("{n}", outbox.length)); }
 }
+function arrived(token) {
+  try { localStorage.setItem(SENT, JSON.stringify([...load(SENT), token].slice(-50))); } catch { /* then it may come again, and says so */ }
+}
 function say(text) { said.textContent = text; }
 function cards() { return [...queue.querySelectorAll("article.card")]; }
 function current() { return cards()[0] || null; }
+function judged() { return [...outbox.map(o => o.form.token), ...load(SENT)]; }
 function known() { return new Set([...cards().map(c => c.dataset.token), ...outbox.map(o => o.form.token)]); }
 
 function show() {
@@ -28,9 +33,12 @@ function show() {
   const card = current();
   queue.querySelector(".none")?.remove();
   if (card) {
-    shownAt = performance.now();
-    card.tabIndex = -1;
-    card.focus({ preventScroll: true });
+    if (card !== before) {
+      before = card;
+      shownAt = performance.now();
+      card.tabIndex = -1;
+      card.focus({ preventScroll: true });
+    }
   } else {
     const none = document.createElement("p");
     none.className = "none";
@@ -53,10 +61,9 @@ async function more() {
     if (!answer.ok) throw new Error(String(answer.status));
     const found = (await answer.json()).cards;
     for (const one of found) add(one);
-    ended = found.length === 0;
+    ended = found.length === 0; // nothing waits, or all that does is with others: a reload asks again
     fetching = false;
-    if (!current() || !shownAt) show();
-    else if (cards().length < FEW) more();
+    show();
   } catch {
     fetching = false;
     clearTimeout(retry);
@@ -71,8 +78,8 @@ function add(one, first = false) {
   inside.innerHTML = one.html; // made by our own templates, which escape all that is not ours
   const card = inside.content.querySelector("article.card");
   card.hidden = true;
-  const before = first ? current() : null;
-  if (before) before.before(card); else queue.append(card);
+  const next = first ? current() : null;
+  if (next) next.before(card); else queue.append(card);
 }
 
 function decide(card, name, value, label) {
@@ -120,6 +127,7 @@ async function send() {
       sending = false;
       return later();
     }
+    arrived(form.token);
     outbox.shift();
     keep();
     gone.delete(form.token);
@@ -271,7 +279,7 @@ document.addEventListener("keydown", event => {
 });
 
 window.addEventListener("online", () => { wait = 1000; send(); });
-for (const card of cards()) if (outbox.some(o => o.form.token === card.dataset.token)) card.remove();
+for (const card of cards()) if (judged().includes(card.dataset.token)) card.remove();
 for (const { form, text } of outbox) if (!recent.querySelector(`[data-token="${CSS.escape(form.token)}"]`)) note(form.token, text);
 show();
 send();

@@ -1,0 +1,231 @@
+"""The queue in Chromium, without a mouse."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from enrich.graph.stores.base import Store
+from enrich.runs.reviews import Review, in_force, read_reviews
+from enrich.web.site import Site
+from enrich.web.who import Doors
+from tests.browser import DESK, PHONE, chromium
+from tests.web.serving import served, site
+
+pytestmark = pytest.mark.slow
+
+TIMED = """
+addEventListener("DOMContentLoaded", () => {
+  const queue = document.getElementById("queue");
+  if (!queue) return;
+  window.took = [];
+  let since = 0, token = "";
+  const first = () => queue.querySelector("article.card:not([hidden])")?.dataset.token || "";
+  addEventListener("keydown", () => { since = performance.now(); token = first(); }, true);
+  new MutationObserver(() => {
+    if (since && first() && first() !== token) {
+      const began = since;
+      since = 0;
+      requestAnimationFrame(() => window.took.push(performance.now() - began));
+    }
+  }).observe(queue, { childList: true, subtree: true, attributes: true });
+});
+"""
+
+
+class Slow:
+    """A store that answers after a while, or not at all."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.seconds, self.asked = store, 0.0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.store, name)
+        if name not in ("select", "select_by_key", "ask", "construct", "update", "insert"):
+            return found
+
+        def later(*given: Any, **more: Any) -> Any:
+            self.asked += 1
+            time.sleep(self.seconds)
+            return found(*given, **more)
+
+        return later
+
+
+@contextmanager
+def opened(
+    tmp_path: Path, count: int = 120, seconds: float = 0.0, width: int = DESK
+) -> Iterator[tuple[Page, Site, str]]:
+    """The queue as the person at this computer has it before them."""
+    with site(tmp_path, count) as made:
+        store = Slow(made._store)  # type: ignore[arg-type]
+        slow = Site(made.settings, store)  # type: ignore[arg-type]
+        slow.index.refresh()
+        store.seconds = seconds
+        doors = Doors(made.settings, "Ana Ruiz")
+        with served(slow, doors) as address, chromium() as browser:
+            context = browser.new_context(viewport={"width": width, "height": 900})
+            context.add_init_script(TIMED)
+            page = context.new_page()
+            page.goto(address + doors.invitation())
+            page.goto(f"{address}/queue")
+            try:
+                yield page, slow, address
+            finally:
+                context.close()
+                slow.close()
+
+
+def token(page: Page) -> str:
+    """The card that is before the curator."""
+    card = page.locator("article.card:visible").first
+    card.wait_for()
+    return card.get_attribute("data-token") or ""
+
+
+def ahead(page: Page, count: int) -> None:
+    """Wait until so many cards were fetched."""
+    end = time.monotonic() + 60
+    while page.locator("article.card").count() < count:
+        assert time.monotonic() < end, "no cards come"
+        page.wait_for_timeout(50)
+
+
+def prediction(page: Page) -> str:
+    return page.locator("article.card:visible input[name=prediction]").first.input_value()
+
+
+def press(page: Page, key: str) -> str:
+    """Press a key on the card that is there, once it has been there for a moment; returns its prediction."""
+    token(page)
+    page.wait_for_timeout(400)
+    about = prediction(page)
+    page.keyboard.press(key)
+    return about
+
+
+def settled(page: Page, site: Site, wanted: int) -> list[Review]:
+    """The reviews in force, once all that the page keeps was sent."""
+    for _ in range(1200):
+        kept = page.evaluate("localStorage.getItem('enrich-outbox Ana Ruiz')")
+        with site.workspace() as workspace:
+            found = in_force(read_reviews(workspace.store, workspace.names))
+        if kept in (None, "[]") and len(found) == wanted:
+            return found
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{len(found)} reviews instead of {wanted}; kept: {kept}")
+
+
+def test_fifty_cards_by_keyboard_with_a_slow_store(tmp_path: Path) -> None:
+    """Given a store that answers after 300 ms, when fifty cards are judged without a mouse, two of them corrected and
+    three undone, then the next card is there within 100 ms, and the reviews are exactly that."""
+    with opened(tmp_path, seconds=0.3) as (page, where, _):
+        ahead(page, 6)
+        told: dict[str, str] = {}
+        for number in range(50):
+            key = "ax "[number % 3]
+            token(page)
+            if (
+                list(told.values()).count("Corrected") < 2
+                and page.locator("article.card:visible [data-key='2']").count()
+            ):
+                key = "2"
+            told[press(page, key)] = {"2": "Corrected", "a": "Accepted", "x": "Rejected", " ": "Undecided"}[
+                key
+            ]
+            page.wait_for_timeout(500)
+        for _ in range(3):
+            line = page.locator("#recent li").first.get_attribute("data-token")
+            page.keyboard.press("u")
+            expect(page.locator(f"#recent li[data-token='{line}']")).to_have_count(0, timeout=20_000)
+            page.wait_for_timeout(400)
+            undone = prediction(page)
+            assert undone in told
+            assert told.pop(undone)
+            again = press(page, "/")
+            assert again == undone
+            page.keyboard.press("Escape")
+            break_off = page.evaluate("document.activeElement.className")
+            assert "card" in break_off
+        assert len(told) == 47
+        found = settled(page, where, 47)
+        took = sorted(page.evaluate("window.took"))
+    assert {r.prediction: r.decision for r in found} == told
+    assert Counter(r.decision for r in found)["Corrected"] == 2
+    assert took[int(len(took) * 0.95)] < 100, took[-5:]
+
+
+def test_a_key_pressed_twice_is_one_review(tmp_path: Path) -> None:
+    with opened(tmp_path, 40) as (page, where, _):
+        ahead(page, 3)
+        page.wait_for_timeout(400)
+        about = prediction(page)
+        page.keyboard.press("a")
+        page.keyboard.press("a")
+        (made,) = settled(page, where, 1)
+        assert made.prediction == about
+
+
+def test_a_reload_goes_on_with_the_same_card(tmp_path: Path) -> None:
+    with opened(tmp_path, 40) as (page, where, _):
+        ahead(page, 3)
+        press(page, "a")
+        before = token(page)
+        settled(page, where, 1)
+        page.reload()
+        assert token(page) == before
+        expect(page.locator("#recent li")).to_have_count(1)
+
+
+def test_what_is_judged_during_an_outage_is_kept_and_sent_once(tmp_path: Path) -> None:
+    """Given a site that cannot be reached, when three cards are judged and the page is loaded again, then they are sent."""
+    with opened(tmp_path, 40) as (page, where, _):
+        ahead(page, 6)
+        page.route("**/judge", lambda route: route.abort())
+        told = [press(page, key) for key in ("a", "x", "a")]
+        expect(page.locator("#said")).to_contain_text("3")
+        page.unroute("**/judge")
+        page.route("**/judge", lambda route: route.fulfill(status=502, body="{}"))
+        page.reload()
+        assert prediction(page) not in told
+        expect(page.locator("#said")).to_contain_text("3")
+        page.unroute("**/judge")
+        found = settled(page, where, 3)
+        assert sorted(r.prediction for r in found) == sorted(told)
+
+
+def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
+    with opened(tmp_path, 40) as (page, where, address):
+        page.goto(f"{address}/queue?property=place")
+        other = page.locator("article.card:visible .candidate .guessed").nth(1).inner_text()
+        about = press(page, "/")
+        page.keyboard.type(other[:5])
+        page.locator("article.card:visible .found button").first.wait_for()
+        page.keyboard.press("Tab")
+        while other not in (page.evaluate("document.activeElement.textContent") or ""):
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        (made,) = settled(page, where, 1)
+        assert (made.prediction, made.decision) == (about, "Corrected")
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("path", ["/queue", "/groups", "/curators"])
+def test_no_page_scrolls_sideways_or_loads_from_elsewhere(tmp_path: Path, path: str, width: int) -> None:
+    with opened(tmp_path, 40, width=width) as (page, _, address):
+        asked: list[str] = []
+        wrong: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto(address + path)
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert all(url.startswith(address) for url in asked)
+        assert wrong == []
