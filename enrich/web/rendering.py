@@ -109,7 +109,7 @@ def page(request: Request, template: str, status: int = 200, **said: Any) -> HTM
     return response
 
 
-def address(path: str, query: Mapping[str, Any] | None = None, **more: Any) -> str:
+def address(path: str, query: Mapping[str, Any] | None = None, /, **more: Any) -> str:
     """A path of ours with its query; a list gives a parameter several times, None leaves it out."""
     asked = {
         name: value for name, value in {**(query or {}), **more}.items() if value not in (None, "", [], ())

@@ -344,3 +344,20 @@ def test_the_audit_has_the_review(museum: Site) -> None:
         review = sent(ana, card).json()["review"]
     lines = museum.index.path.with_name("audit.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["review"] == review
+
+
+def test_an_answer_is_judged_on_the_page_of_its_record(museum: Site) -> None:
+    row = museum.index.page(WAITING).rows[0]
+    with asking(museum, "Ida", "lead") as ida, asking(museum, "Eva", "reader") as eva:
+        html = ida.get("/record", params={"iri": row.record}).text
+        form = next(f for f in html.split("<form")[1:] if row.prediction in f)
+        fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+        answer = ida.post("/judge", data={**fields, "decision": "Accepted"}, headers={"Accept": "text/html"})
+        assert answer.headers["location"].startswith("/record?iri=")
+        (made,) = reviews(museum)
+        assert (made.prediction, made.decision, made.drawn) == (row.prediction, "Accepted", "Chosen")
+        html = ida.get(answer.headers["location"]).text
+        assert f'name="named" value="{made.iri}"' in html
+        ida.post("/undo", data={"named": made.iri})
+        assert reviews(museum) == []
+        assert "/judge" not in eva.get("/record", params={"iri": row.record}).text
