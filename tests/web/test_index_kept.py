@@ -3,6 +3,7 @@ ask it."""
 
 from __future__ import annotations
 
+import gc
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad
 
+from enrich.errors import StoreUnavailable
 from enrich.graph.stores import open_store
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, SKOS
@@ -290,3 +292,24 @@ def test_a_judgement_does_not_wait_for_a_refresh(tmp_path: Path) -> None:
         assert done.wait(5)
     (row,) = index.page(Filters({"state": ("Accepted",)})).rows
     assert row.prediction == fact.prediction
+
+
+def test_a_connection_goes_with_its_thread(tmp_path: Path) -> None:
+    """Given many threads that ask once each, as downloads do, when they have ended, then none of their connections is left."""
+    workspace = answered(tmp_path, 12)
+    index = index_of(workspace, tmp_path / "index.sqlite")
+    index.refresh()
+    for _ in range(20):
+        thread = threading.Thread(target=index.total, args=(Filters(),))
+        thread.start()
+        thread.join()
+    gc.collect()
+    assert len(index._database._all) == 1
+
+
+def test_a_place_that_cannot_be_written_is_an_outage(tmp_path: Path) -> None:
+    """Given a file where the index's folder should be, when a page is asked for, then it is said, and nothing is empty."""
+    workspace = answered(tmp_path, 12)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable, match="cannot be written"):
+        index_of(workspace, tmp_path / "file" / "index.sqlite").page(Filters())

@@ -6,16 +6,21 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
 from enrich.classifiers.digest import text_digest
-from enrich.errors import InputError
+from enrich.errors import StoreUnavailable
 
 _BUSY_SECONDS = 60
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Connection(sqlite3.Connection):
+    """One that weak references may hold."""
 
 
 class Damaged(Exception):
@@ -30,7 +35,8 @@ class Database:
         self.schema = (files("enrich.web.index") / "schema.sql").read_text(encoding="utf-8")
         self.version = text_digest(self.schema)
         self._own = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
+        """A connection goes with its thread."""
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
@@ -67,14 +73,14 @@ class Database:
         if code is not None and code & 0xFF in _DAMAGE:
             raise Damaged(str(error)) from error
         if isinstance(error, sqlite3.OperationalError):
-            raise InputError(
+            raise StoreUnavailable(
                 f"the index at {self.path} cannot be used: {error}; see web.index in enrich.toml"
             ) from error
         raise error
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection to the file that is at the path now."""
-        held: tuple[sqlite3.Connection, int] | None = getattr(self._own, "held", None)
+        held: tuple[Connection, int] | None = getattr(self._own, "held", None)
         if held is not None:
             with suppress(OSError):
                 if self.path.stat().st_ino == held[1]:
@@ -83,9 +89,13 @@ class Database:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"the index at {self.path} cannot be written: {error}") from error
+            raise StoreUnavailable(f"the index at {self.path} cannot be written: {error}") from error
         connection = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self.path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
         )
         for pragma in (
             "journal_mode = WAL",
@@ -96,14 +106,13 @@ class Database:
             connection.execute(f"PRAGMA {pragma}")
         self._own.held = (connection, self.path.stat().st_ino)
         with self._lock:
-            self._all.append(connection)
+            self._all.add(connection)
         return connection
 
-    def _forget(self, connection: sqlite3.Connection) -> None:
+    def _forget(self, connection: Connection) -> None:
         self._own.held = None
         with self._lock:
-            if connection in self._all:
-                self._all.remove(connection)
+            self._all.discard(connection)
         with suppress(sqlite3.Error):
             connection.close()
 
@@ -156,7 +165,7 @@ class Database:
     def close(self) -> None:
         """Let the connections of all threads go."""
         with self._lock:
-            held, self._all = self._all, []
+            held, self._all = list(self._all), weakref.WeakSet()
         self._own = threading.local()
         for connection in held:
             with suppress(sqlite3.Error):

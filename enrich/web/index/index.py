@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -123,13 +124,20 @@ class Index:
         self._ensure()
         try:
             with self._database.reading() as connection:
-                self._cells = cells = Cells.read(connection, self._cells)
-                yield Counting(connection, cells, language, self._prefixes)
+                yield Counting(connection, self._seen(connection), language, self._prefixes)
         except Damaged as error:
             self._looked_through = False
             raise StoreUnavailable(
                 f"the index at {self.path} is damaged, and is built anew: ask again"
             ) from error
+
+    def _seen(self, connection: sqlite3.Connection) -> Cells:
+        """The cells as a transaction sees them; the newest are kept for the next."""
+        before = self._cells
+        found = Cells.read(connection, before)
+        if found.made != before.made or found.version > before.version:
+            self._cells = found
+        return found
 
     def facets(self, filters: Filters, limit: int = 50, language: str = "en") -> dict[str, list[FacetValue]]:
         """The values of every facet with their counts, the most frequent first; each facet leaves out its own choice.
@@ -206,9 +214,9 @@ class Index:
             if self._database.said("identity") is None:
                 return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
             with self._database.reading() as connection:
-                cells = self._cells = Cells.read(connection, self._cells)
-                (records,) = connection.execute("SELECT count(*) FROM record").fetchone()
-                (reviewed,) = connection.execute("SELECT count(*) FROM verdict").fetchone()
+                cells = self._seen(connection)
+                counted = "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM verdict)"
+                records, reviewed = cells.once("held", lambda: connection.execute(counted).fetchone())
                 complete = meta(connection, "complete") is not None
         except Damaged:
             return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
