@@ -73,8 +73,13 @@ def opened(browser: Browser, file: Path, width: int, media: str = "screen") -> I
 def faults_at(browser: Browser, file: Path, width: int) -> list[str]:
     """What is wider than the page, or scrolls without showing it; heads of a table that say not of what."""
     with opened(browser, file, width) as page:
-        found: list[str] = page.evaluate(_FAULTS.replace("PRINTED", "false"))
-        return found
+        return faults_of(page)
+
+
+def faults_of(page: Page) -> list[str]:
+    """The same of a page that is open."""
+    found: list[str] = page.evaluate(_FAULTS.replace("PRINTED", "false"))
+    return found
 
 
 def faults_of(page: Page) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from enrich.workspace import Workspace
 
 WORKSPACES = 8
 """Workspaces that are kept for the next request."""
+PAGE_SECONDS, PAGE_TRIES = 20.0, 2
+"""How long a page waits for a server, and how often it asks."""
 
 
 class Site:
@@ -30,12 +32,12 @@ class Site:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
         self._store = store
-        self._spare: queue.LifoQueue[Workspace] = queue.LifoQueue(WORKSPACES)
+        self._spare = {patient: queue.LifoQueue[Workspace](WORKSPACES) for patient in (False, True)}
         index = settings.locate(settings.web.index)
-        self.index = Index(index, self.workspace, self.forget)
+        self.index = Index(index, self.patient, self.forget)
         self.desk = Desk(index.with_name("desk.sqlite"))
         self.values = Values()
-        self.gaps = GapCounts(self.workspace)
+        self.gaps = GapCounts(self.patient)
         self.gate = Gate(settings, self.workspace)
         self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
         """Until when the pictures of a record are remembered, and those."""
@@ -56,26 +58,40 @@ class Site:
         """The folder of the pictures that explanations draw."""
         return self.settings.locate(self.settings.web.index).with_name("explanations")
 
+    def workspace(self) -> AbstractContextManager[Workspace]:
+        """A workspace that no other thread has; what it read of vocabularies is kept until the facts change. For pages:
+        a server that is down or slow is soon given up."""
+        return self._lent(patient=False)
+
+    def patient(self) -> AbstractContextManager[Workspace]:
+        """The same for what no page waits for: a server has the time and the tries that the settings give it."""
+        return self._lent(patient=True)
+
     @contextmanager
-    def workspace(self) -> Iterator[Workspace]:
-        """A workspace that no other thread has; what it read of vocabularies is kept until the facts change."""
+    def _lent(self, *, patient: bool) -> Iterator[Workspace]:
         try:
-            found = self._spare.get_nowait()
+            found = self._spare[patient].get_nowait()
         except queue.Empty:
-            found = Workspace(self.settings, self._store)
+            found = Workspace(self.settings if patient else self._impatient, self._store)
         try:
             yield found
         except StoreError:
             found.close()
             raise
         except BaseException:
-            self._keep(found)
+            self._keep(found, patient)
             raise
-        self._keep(found)
+        self._keep(found, patient)
 
-    def _keep(self, workspace: Workspace) -> None:
+    @cached_property
+    def _impatient(self) -> Settings:
+        where = self.settings.store
+        limits = {"timeout": min(where.timeout, PAGE_SECONDS), "retries": min(where.retries, PAGE_TRIES - 1)}
+        return self.settings.model_copy(update={"store": where.model_copy(update=limits)})
+
+    def _keep(self, workspace: Workspace, patient: bool) -> None:
         try:
-            self._spare.put_nowait(workspace)
+            self._spare[patient].put_nowait(workspace)
         except queue.Full:
             workspace.close()
 
@@ -83,11 +99,10 @@ class Site:
         """Let the spare workspaces go: the facts have changed, or the site closes."""
         self.pictures_of.clear()
         self.gaps.forget()
-        while True:
-            try:
-                self._spare.get_nowait().close()
-            except queue.Empty:
-                return
+        for spare in self._spare.values():
+            with suppress(queue.Empty):
+                while True:
+                    spare.get_nowait().close()
 
     def close(self) -> None:
         """Let everything go."""
