@@ -82,12 +82,6 @@ def faults_of(page: Page) -> list[str]:
     return found
 
 
-def faults_of(page: Page) -> list[str]:
-    """The same of a page that is open."""
-    found: list[str] = page.evaluate(_FAULTS.replace("PRINTED", "false"))
-    return found
-
-
 def faults_in_print(browser: Browser, file: Path) -> list[str]:
     """What a printed A4 page cuts off or leaves out: by how it is laid out, and in the PDF itself."""
     with opened(browser, file, A4, "print") as page:
