@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,19 +13,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+import uvicorn
+from fastapi.routing import APIRoute
+from pyoxigraph import RdfFormat, parse
 from starlette.testclient import TestClient
 
 from enrich.errors import StoreUnavailable
 from enrich.ontology.terms import ENR
 from enrich.runs.reviews import Review, in_force, read_reviews
 from enrich.web import drawing
+from enrich.web.app import AREAS, make_app
 from enrich.web.desk import LEASE
 from enrich.web.drawing import Drawing
-from enrich.web.index.asked import PENDING, Filters
+from enrich.web.guards import UVICORN
+from enrich.web.index.asked import PENDING, Filters, Group
 from enrich.web.site import Site
 from enrich.web.tokens import Tokens
-from enrich.web.who import User
+from enrich.web.who import SAFE, Doors, User, curator, lead, reader
+from tests.servers import free_port
 from tests.web.serving import client, site
 
 WAITING = Filters({"state": (PENDING,), "outcome": ("Predicted",)})
@@ -361,3 +370,107 @@ def test_an_answer_is_judged_on_the_page_of_its_record(museum: Site) -> None:
         ida.post("/undo", data={"named": made.iri})
         assert reviews(museum) == []
         assert "/judge" not in eva.get("/record", params={"iri": row.record}).text
+
+
+class Counted:
+    """A store whose updates are counted."""
+
+    def __init__(self, store: Any) -> None:
+        self.store, self.updates = store, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.updates += name == "update"
+        return getattr(self.store, name)
+
+
+def multiplied(where: Site, group: Group, count: int) -> None:
+    """So many more records and answers like one of a group."""
+    row = next(iter(where.index.rows(group.members())))
+    store = where._store
+    assert store is not None
+    said = f"FILTER(STRSTARTS(STR(?s), '{row.record}') || ?s = <{row.prediction}>)"
+    quads = list(store.select(f"SELECT ?g ?s ?p ?o WHERE {{ GRAPH ?g {{ ?s ?p ?o {said} }} }}"))
+    text = "".join(f"{s} {p} {o} {g} .\n" for g, s, p, o in quads)
+    with where.workspace() as workspace:
+        prefix = f"{workspace.names.base}prediction/"
+    copies = "".join(
+        text.replace(row.record, f"{row.record}-{n}").replace(row.prediction, f"{prefix}{n:020d}")
+        for n in range(count)
+    )
+    store.insert(parse(copies, RdfFormat.N_QUADS))
+
+
+@pytest.mark.slow
+def test_five_thousand_members_are_judged_in_ten_updates_and_undone_in_ten(museum: Site) -> None:
+    group = museum.index.grouped(Filters())[0]
+    multiplied(museum, group, 5_000 - group.count)
+    store = Counted(museum._store)
+    many = Site(museum.settings, store)  # type: ignore[arg-type]
+    many.index.path.unlink()
+    many.index.refresh()
+    where = {"property": group.property, "value": group.value, "band": group.band, "museum": group.museum}
+    members = [row.prediction for row in many.index.rows(group.members())]
+    assert len(members) == 5_000
+    with asking(many, "Ana") as ana:
+        judged = [members[7], members[4_000]]
+        for number, prediction in enumerate(judged):
+            said = {"token": f"{number}" * 24, "prediction": prediction, "decision": "Undecided"}
+            assert ana.post("/judge", data=said, headers=JSON).status_code == 200
+        store.updates = 0
+        outcome = ana.post("/groups", data={**where, "token": "g" * 24, "which": "all"}, headers=JSON).json()
+        assert (outcome["accepted"], outcome["not_written"]) == (4_998, 0), outcome
+        assert store.updates <= 10
+        assert many.index.total(group.members()) == 0
+        store.updates = 0
+        assert ana.post("/undo", data={"token": "g" * 24}, headers=JSON).status_code == 200
+        assert store.updates <= 10
+        assert many.index.total(group.members()) == 4_998
+    assert {r.prediction: r.decision for r in reviews(many)} == dict.fromkeys(judged, "Undecided")
+    many.close()
+
+
+def test_every_address_that_changes_something_asks_who_it_is() -> None:
+    """Given all routes that take a POST, then each asks for a curator or a lead, but for those that only read."""
+    wanted = {
+        route.path: {dependency.call for dependency in _all(route.dependant)}
+        for area in AREAS
+        for route in area.router.routes
+        if isinstance(route, APIRoute) and route.methods - SAFE
+    }
+    assert wanted
+    open_to_readers = {path for path, asked in wanted.items() if not asked & {curator, lead}}
+    assert open_to_readers <= {"/sparql"}
+    assert all(asked & {reader, curator, lead} for asked in wanted.values())
+
+
+def _all(dependant: Any) -> Iterator[Any]:
+    for inner in dependant.dependencies:
+        yield inner
+        yield from _all(inner)
+
+
+def test_no_token_is_in_any_log(museum: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a server that logs all it can, when somebody comes in by a token, or bears one, then no line has it."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("uvicorn.access").propagate = True
+    doors = Doors(museum.settings, "Ana")
+    made = doors.tokens.add("script", "curator")
+    config = uvicorn.Config(
+        make_app(museum, doors), port=free_port(), log_config=None, log_level="trace", **UVICORN
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    invitation = doors.invitation()
+    with httpx2.Client(base_url=f"http://127.0.0.1:{config.port}") as asking:
+        session = asking.get(invitation).cookies[doors.cookie]
+        assert asking.get("/queue", headers={"Authorization": f"Bearer {made}"}).status_code == 200
+    server.should_exit = True
+    thread.join(20)
+    lines = [r for r in caplog.records if r.name.startswith("uvicorn")]
+    text = "\n".join(r.getMessage() for r in lines)
+    assert "/enter" in text
+    for secret in (invitation.partition("=")[2], made, session):
+        assert secret not in text
