@@ -91,7 +91,7 @@ VERBS = {
     "train": Verb("enrich.cli.model:train", "Learn"),
     "split": Verb("enrich.cli.model:split", "Learn"),
     "evaluate": Verb("enrich.cli.model:evaluate", "Learn"),
-    "check-promise": Verb("enrich.cli.model:check_promise", "Learn"),
+    "check-promise": Verb("enrich.cli.promise:check_promise", "Learn"),
     "models": Verb("enrich.cli.models:models", "Learn"),
     "soup": Verb("enrich.cli.soup:soup", "Learn"),
     "study": Verb("enrich.cli.study:study", "Learn"),

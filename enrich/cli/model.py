@@ -1,4 +1,4 @@
-"""Verbs about what learns: train, split, evaluate, check-promise."""
+"""Verbs about what learns: train, split, evaluate."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,6 @@ from enrich.cli.common import (
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.measures import evaluation_table, mean_line
-from enrich.learn.promise_check import check_promise as try_promise
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
@@ -40,7 +39,6 @@ Splits = Annotated[
 EXAMPLES = {
     "train": "enrich train --splits splits.tsv.gz --model model\nenrich train --reviews --model model-2",
     "split": "enrich split splits.tsv --by group --dev 0.2",
-    "check-promise": "enrich check-promise --property technique --figures figures",
     "evaluate": "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
     "enrich evaluate --model model --splits splits.tsv.gz --report report",
 }
@@ -200,65 +198,6 @@ def split(
         write_json({"file": str(target), "splits": counts, "skipped": skipped})
         return
     say(f"wrote {target}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
-
-
-def check_promise(
-    modality: Annotated[
-        list[str] | None,
-        typer.Option("--modality", help="Learn from this only; may be repeated. Otherwise as train does."),
-    ] = None,
-    properties: Annotated[
-        list[str] | None,
-        typer.Option("--property", metavar="P", help="Hide this property only; may be repeated."),
-    ] = None,
-    least: Annotated[
-        int, typer.Option("--least", min=20, help="Values that a group needs to be hidden.")
-    ] = 100,
-    blocks: Annotated[bool, typer.Option("--blocks/--no-blocks", help="Hide accession numbers too.")] = True,
-    figures: Annotated[
-        Path | None, typer.Option("--figures", metavar="DIR", help="Write a plot into this folder.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Hide the values of whole groups, train anew, and compare. Slow."""
-    with open_workspace() as workspace, Bars("hiding") as bars:
-        found = try_promise(
-            workspace,
-            modalities=modality,
-            properties=tuple(properties or ()),
-            least=least,
-            blocks=blocks,
-            folder=figures,
-            progress=bars,
-        )
-    if as_json:
-        write_json(found)
-    else:
-        show_kept(found)
-
-
-def show_kept(found: dict[str, Any]) -> None:
-    """What was hidden, how much of it was answered, and what of that is right, beside the promise."""
-    rows = [
-        (
-            k["kind"],
-            k["property"],
-            found["names"][k["group"]],
-            k["asked"],
-            k["first_right"] / k["asked"],
-            k["answered"] / k["asked"],
-            k["right"] / k["asserted"] if k["asserted"] else None,
-            promised(k["promised"]),
-        )
-        for k in found["hidden"]
-    ]
-    heads = ("hidden", "property", "group", "asked", "accuracy", "coverage", "precision", "promised")
-    write_table(heads, rows, numbers=(3, 4, 5, 6))
-    for kind, s in found["summary"].items():
-        share = "no answer"
-        if s["answered"]:
-            share = f"{s['precision']:.3f} right ({s['low']:.3f} to {s['high']:.3f})"
-        say(f"{kind}: {s['answered']:,} of {s['asked']:,} answered, {share}; promised {found['target']:.2f}")
 
 
 def evaluate(

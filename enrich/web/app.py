@@ -16,6 +16,7 @@ from enrich.web import (
     judging,
     ours,
     pictures,
+    promise,
     queue,
     record,
     sparql,
@@ -27,7 +28,7 @@ from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
 
-AREAS = (start, who, browse, value, record, pictures, judging, queue, groups, curators, sparql, ours)
+AREAS = (start, who, browse, value, record, pictures, judging, queue, groups, promise, curators, sparql, ours)
 """The modules of routes, in the order in which an address is looked for."""
 
 

@@ -48,6 +48,7 @@ WALK: list[tuple[str, tuple[str, ...]]] = [
     ("export plain.csv", ("statements", "left_out")),
     ("export run.trig --run RUN", ("written", "graphs")),
     ("prune --dry-run", ("answers", "runs")),
+    ("check-promise --reviews --by museum", ("by", "rows", "left_out")),
     ("retract RUN --property place --yes", ("run", "values", "properties", "taken_back")),
     ("retract RUN --yes", ("run", "state", "dropped")),
     ("drop https://museum.example.org/graph/vocabulary --yes", ("graph", "statements")),

@@ -167,6 +167,9 @@ WRONG = [
     ("evaluate --model model --splits splits.tsv --without colour", 2, "--without colour"),
     ("evaluate --model model --splits splits.tsv --leave-out", 2, "needs --report"),
     ("check-promise --property colour", 2, "colour"),
+    ("check-promise --reviews --property colour", 2, "colour"),
+    ("check-promise --reviews --figures x", 2, "go without --reviews"),
+    ("check-promise --by museum", 2, "go with --reviews"),
     ("check-promise --least 5000 --no-blocks", 2, "name a lower --least"),
     ("models none", 2, "no folder none"),
     # running

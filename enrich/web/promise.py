@@ -1,0 +1,139 @@
+"""The page of promises: what was promised beside what curators found, and for leads what to do where it is not kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pyoxigraph import NamedNode
+
+from enrich.errors import InputError
+from enrich.runs.observed import ENOUGH
+from enrich.runs.part import Part, PartOfRun, part_of, take_back, taken_back
+from enrich.runs.promise_table import By, Measured, table
+from enrich.runs.register import ACTIVE, Register
+from enrich.runs.reviewing import Reviewer
+from enrich.web.reliability import Figure
+from enrich.web.rendering import address, language_of, page
+from enrich.web.site import Site
+from enrich.web.who import User, lead, reader
+from enrich.workspace import Workspace
+
+LEVELS: tuple[By, ...] = get_args(By)
+router = APIRouter(include_in_schema=False)
+Share = Annotated[float | None, Query(ge=0, le=1)]
+
+
+@router.get("/promise")
+def promise(
+    request: Request,
+    user: Annotated[User, Depends(reader)],
+    by: By = "property",
+    model: str = "",
+    property: str = "",
+    museum: str = "",
+) -> HTMLResponse:
+    """The table, its figure, and what was taken back so far."""
+    site: Site = request.app.state.site
+    found = site.index.promises()
+    rows = table(found, by, model=model or None, name=property or None, museum=museum or None)
+    with site.workspace() as workspace:
+        gone = taken_back(workspace.store, workspace.names)
+    named = {told.model for told in found.sizes} | {told.museum for told in found.sizes} | {model, museum}
+    names = site.index.names({*named, *(t.part.museum or "" for t in gone)} - {""}, language_of(request))
+    return page(
+        request,
+        "promise.html",
+        rows=rows,
+        figure=Figure.of(rows),
+        by=by,
+        levels=LEVELS,
+        chosen={"model": model, "property": property, "museum": museum},
+        choices=_choices(found),
+        names=names,
+        called=site.called,
+        enough=ENOUGH,
+        left_out=sorted(found.left_out.items()),
+        gone=[each for each in gone if each.answers],
+        leads=user.may("lead"),
+        broken=[row for row in rows if row.verdict == "not kept" and row.property and row.band is None],
+    )
+
+
+def _choices(found: Measured) -> dict[str, list[str]]:
+    """What the table may be narrowed to."""
+    told = [kind for kind, size in found.sizes.items() if size.answers]
+    return {
+        name: sorted({getattr(kind, name) for kind in told} - {""})
+        for name in ("model", "property", "museum")
+    }
+
+
+def _parts(workspace: Workspace, model: str, part: Part) -> list[PartOfRun]:
+    """The part in each active run of a model that has any of it. Raises InputError for a model without active runs."""
+    register = Register(workspace.store, workspace.names)
+    runs = [NamedNode(run.run) for run in register.runs(ACTIVE) if run.model == model]
+    if not runs:
+        raise InputError(f"no active run is by a model {model!r}")
+    return [found for run in runs if (found := part_of(workspace, run, part)).shards]
+
+
+@router.get("/promise/part")
+def part(
+    request: Request,
+    user: Annotated[User, Depends(lead)],  # noqa: ARG001
+    model: str,
+    property: str,
+    below: Share = None,
+    museum: str = "",
+) -> HTMLResponse:
+    """What would be taken back: nothing is changed."""
+    site: Site = request.app.state.site
+    asked = Part(property, below, None, museum or None)
+    with site.workspace() as workspace:
+        found = _parts(workspace, model, asked)
+    names = site.index.names({model, museum} - {""}, language_of(request))
+    return page(
+        request,
+        "promise_part.html",
+        found=found,
+        values=sum(each.by_property.total() for each in found),
+        part=asked,
+        model=model,
+        names=names,
+        called=site.called,
+    )
+
+
+@router.post("/promise/part")
+def take_part_back(
+    request: Request,
+    user: Annotated[User, Depends(lead)],
+    model: Annotated[str, Form()],
+    property: Annotated[str, Form()],
+    below: Annotated[str, Form()] = "",
+    museum: Annotated[str, Form()] = "",
+) -> RedirectResponse:
+    """Take a part of a model's runs back, and show the table again."""
+    site: Site = request.app.state.site
+    asked = Part(property, _share(below), None, museum or None)
+    with site.workspace() as workspace:
+        curator = Reviewer(workspace, user.name).curator
+        for found in _parts(workspace, model, asked):
+            take_back(workspace, found, curator)
+    site.index.refresh()
+    return RedirectResponse(address("/promise", museum=museum) + "#gone", 303)
+
+
+def _share(text: str) -> float | None:
+    """A confidence of a form. Raises InputError for what is none."""
+    if not text:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise InputError(f"below: {text!r} is no confidence from 0 to 1")
+    return found
