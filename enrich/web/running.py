@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import uvicorn
 
@@ -19,6 +18,7 @@ from enrich.graph.stores.hosting import hosted
 from enrich.graph.stores.served import place_of
 from enrich.settings.loading import Settings
 from enrich.web.app import make_app
+from enrich.web.gate.snapshots import forget_states
 from enrich.web.guards import UVICORN
 from enrich.web.site import Site
 from enrich.web.who import Doors
@@ -108,6 +108,7 @@ def _held(settings: Settings, address: str) -> Iterator[EmbeddedStore | None]:
             ) from error
         where = f" at {place.pages}" if place.pages else ""
         raise InputError(f"enrich web shows this museum already{where} (process {place.pid})") from error
+    forget_states(path)
     with store, hosted(store) as place:
         place.with_pages(path, address)
         yield store
@@ -142,11 +143,14 @@ def _kept_fresh(site: Site) -> Iterator[None]:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Being told to end is no failure: neither by Ctrl-C nor by SIGTERM, which uvicorn raises again at its end."""
-    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Being told to end is no failure: neither by Ctrl-C, nor by a terminal that closes, nor by SIGTERM, which uvicorn
+    raises again at its end."""
+    told = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in told]
     try:
         yield
     except KeyboardInterrupt:
         return
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(told, before, strict=True):
+            signal.signal(number, handler)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractContextManager
 
+from enrich.errors import StoreTimeout
+from enrich.graph.stores.base import Store
 from enrich.ontology.sparql import clauses
 from enrich.ontology.terms import is_iri
 from enrich.settings.loading import Settings
@@ -15,6 +19,8 @@ from enrich.web.gate.guard import Passed, Refused, passed
 from enrich.web.gate.snapshots import Snapshots
 from enrich.workspace import Workspace
 
+LOOKUPS = 4
+"""Queries whose graphs are looked up at the same time; a store that hangs holds no more threads."""
 WorkspaceSource = Callable[[], AbstractContextManager[Workspace]]
 
 
@@ -27,6 +33,7 @@ class Gate:
         self.evaluators = Evaluators(web.queries, web.query_seconds)
         self._workspaces = workspaces
         self._snapshots = Snapshots(web.query_seconds)
+        self._lookups = ThreadPoolExecutor(LOOKUPS, "sparql")
 
     def passed(self, query: str) -> Passed:
         """The query, when it may be asked. Raises Refused."""
@@ -47,31 +54,37 @@ class Gate:
         """
         web = self.settings.web
         deadline = time.monotonic() + web.query_seconds
-        with self._workspaces() as workspace:
-            request = {
-                "query": self._over(query.text, default_graphs, named_graphs, workspace),
-                "original": query.text,
-                "form": query.form,
-                "format": form,
-                "rows": min(rows or web.query_rows, web.query_rows),
-                "bytes": web.query_bytes,
-                "prefixes": {name: iri for name, iri in query.prefixes.items() if is_iri(iri)},
-            }
-            store = workspace.store
+        looked_up = self._lookups.submit(self._over, query.text, default_graphs, named_graphs)
+        try:
+            text, store = looked_up.result(deadline - time.monotonic())
+        except FutureTimeout:
+            looked_up.cancel()
+            raise StoreTimeout("the store does not answer in time") from None
+        request = {
+            "query": text,
+            "original": query.text,
+            "form": query.form,
+            "format": form,
+            "rows": min(rows or web.query_rows, web.query_rows),
+            "bytes": web.query_bytes,
+            "prefixes": {name: iri for name, iri in query.prefixes.items() if is_iri(iri)},
+        }
         with self._snapshots.current(store) as place:
             return self.evaluators.evaluate({**request, "store": place}, deadline)
 
-    @staticmethod
-    def _over(text: str, default: Sequence[str], named: Sequence[str], workspace: Workspace) -> str:
+    def _over(self, text: str, default: Sequence[str], named: Sequence[str]) -> tuple[str, Store]:
+        """The query with the graphs that it goes over, and the store that has them."""
         for iri in (*default, *named):
             if not is_iri(iri):
                 raise Refused(f"{iri!r} is no IRI of a graph")
-        if not default and not named:
-            return of_the_facts(text, workspace)
-        said = [f"FROM <{iri}>" for iri in default] + [f"FROM NAMED <{iri}>" for iri in named]
-        return clauses(text).text(datasets=" ".join(said))
+        with self._workspaces() as workspace:
+            if not default and not named:
+                return of_the_facts(text, workspace), workspace.store
+            said = [f"FROM <{iri}>" for iri in default] + [f"FROM NAMED <{iri}>" for iri in named]
+            return clauses(text).text(datasets=" ".join(said)), workspace.store
 
     def close(self) -> None:
         """End the processes, and remove what they read."""
+        self._lookups.shutdown(wait=False, cancel_futures=True)
         self.evaluators.close()
         self._snapshots.close()

@@ -17,6 +17,16 @@ from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.stores.remote import RemoteStore
 
 
+def folder_of(path: Path) -> Path:
+    """Where the states of a store on disk are."""
+    return path.with_name(f"{path.name}.asked")
+
+
+def forget_states(path: Path) -> None:
+    """Remove what a process that was killed has left."""
+    shutil.rmtree(folder_of(path), ignore_errors=True)
+
+
 class Snapshots:
     """Where a query process finds what a store holds now: a checkpoint beside the store, of hard links and so made in a
     tenth of a second, a copy of what is in memory, or the server itself."""
@@ -68,8 +78,8 @@ class Snapshots:
             if path is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="enrich-asked-"))
             else:
-                self._folder = path.with_name(f"{path.name}.asked")
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = folder_of(path)
+                forget_states(path)
                 self._folder.mkdir(mode=0o700)
         return self._folder
 

@@ -86,7 +86,7 @@ def answered(asked: Mapping[str, Any], stores: dict[str, Store]) -> dict[str, An
         return _where(str(asked["original"])) or {"kind": "refused", "error": str(error)}
     except (MemoryError, _TooLarge):
         return {"kind": "memory", "error": "the answer takes too much room"}
-    except StoreError as error:
+    except (StoreError, OSError) as error:
         return {"kind": "unavailable", "error": str(error)}
     except (EnrichError, ValueError) as error:
         return {"kind": "refused", "error": str(error)}
