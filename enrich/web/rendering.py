@@ -17,8 +17,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from enrich.graph.labels import short_iri
 from enrich.ontology.terms import is_iri
+from enrich.settings.models import Role
 from enrich.web.desk import new_token
 from enrich.web.languages import chosen, words
+from enrich.web.who import User
 
 COOKIE = "enrich_language"
 AREAS = (
@@ -26,6 +28,8 @@ AREAS = (
     ("/curators", "curators"), ("/sparql", "sparql"),
 )  # fmt: skip
 """What stands in the bar of every page, where the application has it."""
+NEEDS: Mapping[str, Role] = {"/queue": "curator", "/groups": "curator", "/curators": "lead"}
+"""The role without which an area is not shown."""
 _SEPARATORS = {"en": (",", "."), "es": (".", ","), "fr": ("\u202f", ","), "it": (".", ",")}
 """Between thousands, and before decimals."""
 
@@ -81,7 +85,9 @@ def rendered(request: Request, template: str, **said: Any) -> str:
     """A template in the reader's language: a page, or a part of one."""
     t = words_of(request)
     settings = request.app.state.site.settings
-    paths: set[str] = getattr(request.app.state, "paths", set())
+    user: User | None = getattr(request.state, "user", None)
+    closed = {path for path, role in NEEDS.items() if user is None or not user.may(role)}
+    paths: set[str] = getattr(request.app.state, "paths", set()) - closed
     found = {
         "request": request,
         "t": t,
@@ -92,7 +98,7 @@ def rendered(request: Request, template: str, **said: Any) -> str:
         "has": paths.__contains__,
         "place": lambda iri: place(settings.base, iri),
         "ours": lambda iri: str(iri).startswith(settings.base),
-        "user": getattr(request.state, "user", None),
+        "user": user,
         "again": _again(request),
     }
     return _environment().get_template(template).render(found | said)
