@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from enrich.web import (
     browse,
+    cross,
     curators,
     faults,
     groups,
@@ -28,7 +29,22 @@ from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
 
-AREAS = (start, who, browse, value, record, pictures, judging, queue, groups, promise, curators, sparql, ours)
+AREAS = (
+    start,
+    who,
+    browse,
+    cross,
+    value,
+    record,
+    pictures,
+    judging,
+    queue,
+    groups,
+    promise,
+    curators,
+    sparql,
+    ours,
+)
 """The modules of routes, in the order in which an address is looked for."""
 
 

@@ -59,6 +59,8 @@ def pages(museum: Site) -> dict[str, str]:
         "prediction": f"{place(base, row.prediction)}.html",
         "run": f"{place(base, row.run)}.html",
         "model": f"{place(base, row.model)}.html",
+        "cross": "/cross",
+        "facets": "/cross?facets=museum&facets=state",
         "fault": "/nowhere",
     }
 

@@ -1,0 +1,80 @@
+"""Two things against each other: the counts are those of the records and the answers, and lead to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+from starlette.testclient import TestClient
+
+from enrich.web.cross import _first, _natural, _table
+from enrich.web.index.asked import Filters
+from enrich.web.site import Site
+from tests.web.serving import client, site
+
+PAGE = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("museum")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def web(museum: Site) -> Iterator[TestClient]:
+    with client(museum) as found:
+        yield found
+
+
+def test_places_and_centuries_are_counted_where_one_is_a_suggestion(museum: Site, web: TestClient) -> None:
+    """Given a museum; then the first table counts the records by place and century, of which one is a suggestion."""
+    suggested = {
+        (r.record, r.property): r.value for r in museum.index.rows(Filters({"outcome": ("Predicted",)}))
+    }
+    total = 0
+    with museum.workspace() as workspace:
+        for subject in workspace.reader.read_all():
+            known, iri = subject.record.known, subject.iri.value
+            both = [known.get(name) or (suggested.get((iri, name)),) for name in ("place", "time")]
+            guesses = [(iri, name) in suggested for name in ("place", "time")]
+            if any(guesses) and None not in (*both[0], *both[1]):
+                total += len(both[0]) * len(both[1])
+    text = web.get("/cross", headers=PAGE).text
+    counts = [int(n) for n in re.findall(r'<td class="shade-[1-5] number">(\d+)</td>', text)]
+    assert sum(counts) == total > 0
+    assert "place of production and century of production" in text
+
+
+def test_a_count_of_two_facets_leads_to_its_answers(museum: Site, web: TestClient) -> None:
+    text = web.get("/cross?facets=museum&facets=outcome&property=technique", headers=PAGE).text
+    cells = re.findall(r'<a href="(/browse\?[^"]*)">(\d+)</a>', text)
+    assert sum(int(n) for _, n in cells) == museum.index.total(Filters({"property": ("technique",)}))
+    for link, n in cells:
+        assert f"<strong>{n} of " in web.get(unescape(link), headers=PAGE).text
+
+
+@pytest.mark.parametrize(
+    "query", ["facets=museum", "facets=x&facets=y", "properties=place", "properties=%3Cb%3E&properties=time"]
+)
+def test_what_cannot_be_crossed_is_refused(web: TestClient, query: str) -> None:
+    found = web.get(f"/cross?{query}", headers=PAGE)
+    assert found.status_code == 400
+    assert "<b>" not in found.text
+
+
+def test_a_table_keeps_its_largest_rows_and_says_what_it_leaves_out() -> None:
+    names = {str(n): f"{n}th" for n in range(40)}
+    table = _table({(str(n), str(n)): n for n in range(1, 40)}, names, names)
+    assert len(table.rows) == len(table.columns) == 24
+    assert list(table.columns.values()) == sorted(table.columns.values(), key=_natural)
+    assert table.left_out == sum(range(1, 16))
+    assert (table.shade(39), table.shade(1), table.shade(0)) == (5, 1, 0)
+
+
+def test_profiles_without_place_and_time_begin_with_what_they_have() -> None:
+    assert _first(("technique", "time", "place")) == ("place", "time")
+    assert _first(("subject", "type")) == ("subject", "type")
+    assert _first(("one",)) == ("one", "one")
