@@ -9,7 +9,7 @@ LIBRARIES = {
     "report": ("matplotlib",),
     "soup": ("torch", "torchvision", "timm", "matplotlib"),
     "workers": ("celery", "kombu", "redis", "structlog", "prometheus_client"),
-    "web": ("fastapi", "uvicorn", "multipart"),
+    "web": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "pandas": ("pandas",),
     "parquet": ("pyarrow",),
     "study": ("cleanlab",),

@@ -14,6 +14,7 @@ from enrich.web import (
     curators,
     faults,
     groups,
+    health,
     judging,
     ours,
     pictures,
@@ -25,6 +26,7 @@ from enrich.web import (
     value,
     who,
 )
+from enrich.web.api.app import PREFIX, make_api
 from enrich.web.guards import Audit, Guards
 from enrich.web.site import Site
 from enrich.web.who import Doors
@@ -32,6 +34,7 @@ from enrich.web.who import Doors
 AREAS = (
     start,
     who,
+    health,
     browse,
     cross,
     value,
@@ -56,7 +59,10 @@ def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
     app.state.doors = doors = doors or Doors(site.settings)
     audit = Audit(site.settings.locate(site.settings.web.index).with_name("audit.jsonl"))
     app.add_middleware(Guards, doors=doors, audit=audit)
+    app.state.metrics = health.Metrics(site)
+    app.add_middleware(health.Measured, metrics=app.state.metrics)
     faults.install(app)
+    app.mount(PREFIX, make_api(site, doors))
     for area in AREAS:
         app.include_router(area.router)
     if prefix := urlsplit(site.settings.base).path.rstrip("/"):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from enrich.classifiers.data import Picture
 from enrich.errors import StoreError
-from enrich.graph.stores.base import Store
+from enrich.graph.stores.base import Health, Store
+from enrich.graph.stores.opening import store_of
 from enrich.media.pictures import PictureSource
 from enrich.settings.loading import Settings
 from enrich.web.desk import Desk
@@ -57,6 +58,16 @@ class Site:
     def explanations(self) -> Path:
         """The folder of the pictures that explanations draw."""
         return self.settings.locate(self.settings.web.index).with_name("explanations")
+
+    def health(self, seconds: float = 3.0) -> Health:
+        """How the store is, asked once and for so many seconds."""
+        if self._store is not None:
+            return self._store.health()
+        try:
+            with store_of(self.settings, timeout=seconds, retries=0) as store:
+                return store.health()
+        except StoreError as error:
+            return Health(False, False, "", str(error))
 
     def workspace(self) -> AbstractContextManager[Workspace]:
         """A workspace that no other thread has; what it read of vocabularies is kept until the facts change. For pages:

@@ -78,6 +78,7 @@ ELSEWHERE = {
     ("README.md", "Installing"): "tests/test_installing.py",
     ("contributing.md", ""): "tests/docs/test_docs.py",
     ("endpoint.md", "Ask"): "tests/web/test_sparql.py",
+    ("api.md", ""): "tests/web/test_api.py",
     ("graph-side.md", ""): "tests/benchmarks/test_smoke.py",
     ("nightly-export.md", None): "tests/docs/test_nightly_export.py",
     ("operating.md", "Start"): "tests/docker/test_commands.py",

@@ -32,7 +32,7 @@ def site(tmp_path: Path, count: int = 40, **settings: object) -> Iterator[Site]:
     said = {
         "creator": CREATOR,
         "model": str(tmp_path / "model"),
-        "web": {"index": str(tmp_path / "index.sqlite")},
+        "web": {"index": str(tmp_path / "index.sqlite"), "tokens": str(tmp_path / "tokens.json")},
         "media": {"mirrors": {IMAGES: str(tmp_path / "images")}, "cache": str(tmp_path / "media")},
         **settings,
     }

@@ -27,6 +27,8 @@ BANDS = ("1.0", "0.95", "0.9", "0.8", "0.7", "0.5", "0.0")
 """Bands of confidence, each by its lower end: "0.9" holds what is from .9 to below .95."""
 ALL_AGREE, SOME_DIFFER, ONE_MODALITY = "all agree", "some differ", "one modality"
 """The values of `agreement`: whether the modalities, each alone, held the same value likeliest."""
+RECORD = "record"
+"""The kind of what is a record; the kind of a value is the property that it is a value of."""
 PENDING = "Pending"
 """The state of a value that nobody has judged."""
 OF_IRI = "-"
@@ -166,3 +168,13 @@ class Held:
     runs: int
     reviewed: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A record, or a value of a property, found by its name; `likeness` is how near that is to what was asked, from 0 to 1."""
+
+    value: str
+    name: str
+    kind: str
+    likeness: float

@@ -6,18 +6,19 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from enrich.classifiers.digest import text_digest
 from enrich.errors import StoreUnavailable
 from enrich.runs.promise_table import Measured
-from enrich.web.index.asked import Cross, FacetValue, Filters, Group, Held, Order, Page, Row, Together
+from enrich.web.index.asked import Cross, FacetValue, Filters, Group, Held, Named, Order, Page, Row, Together
 from enrich.web.index.cells import Cells
 from enrich.web.index.database import Damaged, Database, meta
 from enrich.web.index.facets import Counting
 from enrich.web.index.listing import Listing
+from enrich.web.index.naming import about, named
 from enrich.web.index.promises import Sums, measured
 from enrich.web.index.refreshing import Refresh
 from enrich.web.index.rows import rows_of
@@ -207,6 +208,18 @@ class Index:
         with self._counting(language) as counting:
             ids = {t: counting.cells.term_ids[t] for t in terms if t in counting.cells.term_ids}
             return {t: counting.names[n] for t, n in ids.items() if n in counting.names}
+
+    def named(
+        self, text: str, kinds: Sequence[str] = (), limit: int = 10, language: str = "en"
+    ) -> list[Named]:
+        """Records and values that are called so, the nearest first (see `naming.named`)."""
+        with self._counting(language) as counting:
+            return named(counting, text, kinds, limit)
+
+    def about(self, records: Collection[str], language: str = "en") -> list[Row]:
+        """The current answers about some records."""
+        with self._counting(language) as counting:
+            return about(counting, records)
 
     def held(self) -> Held:
         """How old the index is, and what it holds."""

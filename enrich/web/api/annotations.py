@@ -1,0 +1,67 @@
+"""Predictions as W3C Web Annotations of a record's pictures, for IIIF viewers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+
+from enrich.ontology.terms import ENR, is_iri, named_node
+from enrich.show.record import show_record
+from enrich.web.who import User, reader
+
+CONTEXT = ["http://iiif.io/api/presentation/3/context.json", {"enr": str(ENR)}]
+MEDIA_TYPE = 'application/ld+json;profile="http://www.w3.org/ns/anno.jsonld"'
+
+router = APIRouter(tags=["annotations"])
+
+
+@router.get("/annotations", response_class=JSONResponse)
+def page(
+    request: Request,
+    record: Annotated[str, Query(description="IRI of a record.")],
+    _: Annotated[User, Depends(reader)],
+) -> JSONResponse:
+    """The current predictions about a record as an AnnotationPage: each is a tag on each picture that the record has.
+
+    A viewer that reads IIIF Presentation 3 takes it as the annotations of a canvas.
+    """
+    with request.app.state.site.workspace() as workspace:
+        shown = show_record(workspace, named_node(record))
+    page = {
+        "@context": CONTEXT,
+        "id": str(request.url),
+        "type": "AnnotationPage",
+        "items": list(_annotations(shown)),
+    }
+    return JSONResponse(page, media_type=MEDIA_TYPE)
+
+
+def _annotations(shown: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    labels = shown["labels"]
+    for answer in shown["predictions"]:
+        if not answer["current"] or answer["value"] is None:
+            continue
+        for number, picture in enumerate(shown["pictures"]):
+            yield {
+                "id": f"{answer['prediction']}#picture-{number}",
+                "type": "Annotation",
+                "motivation": "tagging",
+                "body": list(_bodies(answer, labels)),
+                "target": picture,
+                "created": answer["run"]["started"],
+                "generator": answer["run"]["run"],
+                "enr:propertyName": answer["property"],
+                "enr:confidence": answer["confidence"],
+            }
+
+
+def _bodies(answer: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The value as a concept where it is one, and its name as text."""
+    if is_iri(answer["value"]):
+        yield {"type": "SpecificResource", "source": answer["value"], "purpose": "classifying"}
+    name = labels.get(answer["value"], answer["value"])
+    text = f"{answer['property']}: {name} (suggested, {answer['confidence']:.2f})"
+    yield {"type": "TextualBody", "value": text, "format": "text/plain", "purpose": "tagging"}

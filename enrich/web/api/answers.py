@@ -1,0 +1,100 @@
+"""Answers, records and runs as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from enrich.graph.gaps import count_gaps
+from enrich.ontology.terms import named_node
+from enrich.runs.citation import cite
+from enrich.runs.finding import find, list_runs
+from enrich.show.record import show_record
+from enrich.web.index.asked import FacetValue, Filters, Order, Page
+from enrich.web.who import User, reader
+
+router = APIRouter(tags=["looking"])
+Reader = Annotated[User, Depends(reader)]
+Many = Annotated[list[str] | None, Query()]
+
+
+def asked(
+    property: Many = None,
+    value: Many = None,
+    band: Many = None,
+    state: Many = None,
+    outcome: Many = None,
+    reason: Many = None,
+    regime: Many = None,
+    museum: Many = None,
+    run: Many = None,
+    model: Many = None,
+    agreement: Many = None,
+    q: Annotated[
+        str, Query(description="Looked for in the names of records and values.", max_length=500)
+    ] = "",
+) -> Filters:
+    """Which answers: of each facet named, those that have one of its values; an empty value means that there is none."""
+    given = {
+        "property": property, "value": value, "band": band, "state": state, "outcome": outcome, "reason": reason,
+        "regime": regime, "museum": museum, "run": run, "model": model, "agreement": agreement,
+    }  # fmt: skip
+    return Filters({name: tuple(values) for name, values in given.items() if values}, q)
+
+
+Asked = Annotated[Filters, Depends(asked)]
+
+
+@router.get("/answers")
+def answers(
+    request: Request,
+    filters: Asked,
+    _: Reader,
+    order: Order = "-confidence",
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    after: Annotated[str | None, Query(description="`after` of the page before.")] = None,
+) -> Page:
+    """The current answers that fit, abstentions and failures among them."""
+    page: Page = request.app.state.site.index.page(filters, order, limit, after)
+    return page
+
+
+@router.get("/facets")
+def facets(request: Request, filters: Asked, _: Reader) -> dict[str, list[FacetValue]]:
+    """The values of every facet with the number of answers; the counts of a facet leave out what was chosen of it."""
+    found: dict[str, list[FacetValue]] = request.app.state.site.index.facets(filters)
+    return found
+
+
+@router.get("/record")
+def record(
+    request: Request, iri: Annotated[str, Query(description="IRI of a record.")], _: Reader
+) -> dict[str, Any]:
+    """What the facts say of a record, and every answer about it with its provenance and reviews."""
+    with request.app.state.site.workspace() as workspace:
+        return show_record(workspace, named_node(iri))
+
+
+@router.get("/gaps")
+def gaps(request: Request, _: Reader) -> dict[str, Any]:
+    """How many records lack a value, by property."""
+    with request.app.state.site.workspace() as workspace:
+        return asdict(count_gaps(workspace))
+
+
+@router.get("/runs")
+def runs(request: Request, _: Reader) -> list[dict[str, Any]]:
+    """The runs of the register, the oldest first, those taken back among them."""
+    with request.app.state.site.workspace() as workspace:
+        return [asdict(run) for run in list_runs(workspace)]
+
+
+@router.get("/runs/{name}")
+def run(request: Request, name: str, _: Reader) -> dict[str, Any]:
+    """One run, by its id or the beginning of it, with how to cite it."""
+    with request.app.state.site.workspace() as workspace:
+        found = find(workspace, name)
+        citation = cite(workspace, found)
+        return {**asdict(found), "citation": {**asdict(citation), "text": citation.text}}

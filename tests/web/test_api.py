@@ -1,0 +1,183 @@
+"""The API: the explorer's powers as JSON, described by OpenAPI, with its faults as problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from enrich.web.site import Site
+from enrich.web.who import Doors
+from tests.web.serving import client, site
+
+V1 = "/api/v1"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all of these tests: each takes back what it judged."""
+    folder: Path = tmp_path_factory.mktemp("api")
+    with site(folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def asking(here: Site) -> Iterator[TestClient]:
+    with client(here) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bearer(here: Site) -> dict[str, str]:
+    """What a curator's script sends along."""
+    token = Doors(here.settings).tokens.add("Ana Ruiz", "curator")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def got(asking: TestClient, path: str, **params: Any) -> Any:
+    answer = asking.get(f"{V1}/{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def predicted(asking: TestClient, **params: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = got(asking, "answers", outcome="Predicted", limit=500, **params)["rows"]
+    return rows
+
+
+def test_a_list_goes_on_where_it_stopped_until_all_is_told(asking: TestClient) -> None:
+    first = got(asking, "answers", limit=7)
+    seen, after = [row["prediction"] for row in first["rows"]], first["after"]
+    while after:
+        page = got(asking, "answers", limit=7, after=after)
+        seen += [row["prediction"] for row in page["rows"]]
+        after = page["after"]
+    assert len(seen) == len(set(seen)) == first["total"] > 7
+
+
+def test_the_counts_of_a_facet_are_what_is_listed(asking: TestClient) -> None:
+    for facet in got(asking, "facets")["property"]:
+        assert got(asking, "answers", property=facet["value"])["total"] == facet["count"]
+
+
+def test_a_record_a_run_and_the_gaps_are_told(asking: TestClient) -> None:
+    row = predicted(asking)[0]
+    record = got(asking, "record", iri=row["record"])
+    assert row["prediction"] in [p["prediction"] for p in record["predictions"]]
+    (run,) = got(asking, "runs")
+    assert got(asking, f"runs/{run['run'].rpartition('/')[2]}")["citation"]["text"]
+    assert set(got(asking, "gaps")["properties"]) == {p["value"] for p in got(asking, "facets")["property"]}
+
+
+def test_a_judgement_is_written_once_seen_at_once_and_taken_back(
+    asking: TestClient, bearer: dict[str, str]
+) -> None:
+    """Given a curator's token, when a prediction is accepted twice, then there is one review, and it can be undone."""
+    row = predicted(asking)[0]
+    said = {"judgements": [{"prediction": row["prediction"], "decision": "Accepted"}]}
+    done = asking.post(f"{V1}/reviews", json=said, headers=bearer)
+    assert done.status_code == 201, done.text
+    assert len(done.json()["reviews"]) == 1
+    again = asking.post(f"{V1}/reviews", json=said, headers=bearer).json()
+    assert (again["reviews"], again["unchanged"]) == ([], 1)
+    assert [r["prediction"] for r in predicted(asking, state="Accepted")] == [row["prediction"]]
+    (review,) = [r for r in got(asking, "reviews") if r["review"] in done.json()["reviews"]]
+    assert review["actor"].endswith("ana-ruiz")
+
+    back = asking.post(f"{V1}/reviews/withdrawals", json={"named": done.json()["batch"]}, headers=bearer)
+    assert back.status_code == 201
+    assert predicted(asking, state="Accepted") == []
+
+
+def test_what_cannot_be_judged_is_refused_by_name_and_costs_no_other(
+    asking: TestClient, bearer: dict[str, str]
+) -> None:
+    row = predicted(asking)[0]
+    said = [
+        {"prediction": "https://m.example/nothing", "decision": "Accepted"},
+        {"prediction": row["prediction"], "decision": "Rejected", "objection": "TooBroad"},
+    ]
+    done = asking.post(f"{V1}/reviews", json={"judgements": said}, headers=bearer).json()
+    assert [r["what"] for r in done["refused"]] == ["https://m.example/nothing"]
+    assert len(done["reviews"]) == 1
+    asking.post(f"{V1}/reviews/withdrawals", json={"named": done["batch"]}, headers=bearer)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}])
+def test_nobody_judges_without_a_name(asking: TestClient, headers: dict[str, str]) -> None:
+    row, before = predicted(asking)[0], got(asking, "reviews")
+    said = {"judgements": [{"prediction": row["prediction"], "decision": "Accepted"}]}
+    answer = asking.post(f"{V1}/reviews", json=said, headers=headers)
+    assert answer.status_code in (401, 403)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert got(asking, "reviews") == before
+
+
+def test_a_fault_is_a_problem_that_says_what_to_do(asking: TestClient) -> None:
+    answer = asking.get(f"{V1}/record", params={"iri": "not an IRI"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert answer.json()["status"] == 400
+    assert "IRI" in answer.json()["detail"]
+    assert asking.get(f"{V1}/runs/nonesuch").status_code == 404
+    assert asking.get(f"{V1}/answers", params={"limit": 0}).status_code == 400
+    assert asking.get(f"{V1}/nothing").headers["content-type"] == "application/problem+json"
+
+
+def test_openrefine_matches_values_and_fetches_what_was_predicted(asking: TestClient) -> None:
+    """Given the reconciliation service, then its manifest, its matches and its columns are those of version 0.2."""
+    manifest = got(asking, "reconcile")
+    assert manifest["versions"] == ["0.2"]
+    row = predicted(asking, property="place")[0]
+    queries = {
+        "q0": {"query": row["value_name"].upper(), "type": "place", "limit": 3},
+        "q1": {"query": "zzz"},
+    }
+    found = asking.post(f"{V1}/reconcile", data={"queries": json.dumps(queries)}).json()
+    best = found["q0"]["result"][0]
+    assert (best["id"], best["match"], best["score"]) == (row["value"], True, 100.0)
+    assert best["type"] == [{"id": "place", "name": "place"}]
+    assert found["q1"]["result"] == []
+
+    asked = {
+        "ids": [row["record"], "https://m.example/x"],
+        "properties": [{"id": "place"}, {"id": "place.confidence"}],
+    }
+    told = got(asking, "reconcile", extend=json.dumps(asked))
+    assert told["rows"][row["record"]] == {
+        "place": [{"id": row["value"], "name": row["value_name"]}],
+        "place.confidence": [{"float": row["confidence"]}],
+    }
+    assert told["rows"]["https://m.example/x"] == {"place": [], "place.confidence": []}
+    assert asking.get(f"{V1}/reconcile", params={"queries": "{"}).status_code == 400
+    prefix = row["record_name"].split()[0]
+    entities = got(asking, "reconcile/suggest/entity", prefix=prefix)["result"]
+    assert any(e["type"][0]["id"] == "record" for e in entities)
+    assert {"id": "place", "name": "place"} in got(asking, "reconcile/properties")["properties"]
+
+
+def test_predictions_are_annotations_of_the_pictures(asking: TestClient) -> None:
+    row = next(r for r in predicted(asking) if r["picture"])
+    page = got(asking, "annotations", record=row["record"])
+    assert page["type"] == "AnnotationPage"
+    mine = [a for a in page["items"] if a["id"].startswith(row["prediction"])]
+    assert mine
+    assert row["picture"] in [annotation["target"] for annotation in mine]
+    for annotation in mine:
+        assert annotation["body"][0] == {
+            "type": "SpecificResource",
+            "source": row["value"],
+            "purpose": "classifying",
+        }
+
+
+def test_health_and_metrics(asking: TestClient) -> None:
+    well = asking.get("/health")
+    assert (well.status_code, well.json()["ok"]) == (200, True)
+    asking.get(f"{V1}/runs/anybody-may-ask-this")
+    told = asking.get("/metrics").text
+    assert 'enrich_web_requests_total{method="GET",route="/health",status="200"} 1.0' in told
+    assert "anybody-may-ask-this" not in told
