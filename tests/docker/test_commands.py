@@ -96,6 +96,39 @@ def test_ours_with_the_example_settings(name: str, tmp_path: Path) -> None:
             museum.end()
 
 
+def test_the_explorer_with_the_example_settings(tmp_path: Path) -> None:
+    """Given the example, then the explorer starts, its health check passes, and it ends when told."""
+    store, url = m.oxigraph_server(tmp_path / "store")
+    folder = tmp_path / "museum"
+    folder.mkdir()
+    shutil.copy(ROOT / "docker" / "enrich.toml.example", folder / "enrich.toml")
+    port = str(servers.free_port())
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("ENRICH_")},
+        **SERVICES["web"]["environment"],
+        "ENRICH_STORE__QUERY_URL": f"{url}/query",
+        "ENRICH_STORE__UPDATE_URL": f"{url}/update",
+        "ENRICH_STORE__GRAPH_STORE_URL": f"{url}/store",
+        "ENRICH_WEB__HOST": "127.0.0.1",
+        "ENRICH_WEB__PORT": port,
+        "ENRICH_WEB__TRUSTED_PROXIES": "172.16.0.0/12",
+        "ENRICH_WORKERS__METRICS_PORT": "0",
+    }
+    museum = m.Museum(folder, {**environment, "TEST_STORE": url, "PYTHONPATH": str(ROOT)})
+    probe = [sys.executable, *SERVICES["web"]["healthcheck"]["test"][2:]]
+    probe[-1] = probe[-1].replace("8765", port)
+    with m.running(store):
+        try:
+            process = museum.start(*command("web"))
+            m.wait_for(lambda: subprocess.run(probe, capture_output=True).returncode == 0, 60, "the explorer")
+            told = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read()
+            assert b"enrich_web_requests_total" in told
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            museum.end()
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("flower") is None, reason="there is no Flower: pip install flower"
 )

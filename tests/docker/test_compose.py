@@ -44,7 +44,9 @@ def test_an_invalid_file_would_be_noticed(compose: dict[str, Any]) -> None:
 
 def test_what_runs_unasked(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert {n for n, s in services.items() if "profiles" not in s} == {"oxigraph", "redis", "worker", "beat"}
+    assert {n for n, s in services.items() if "profiles" not in s} == {
+        "oxigraph", "redis", "worker", "beat", "web",
+    }  # fmt: skip
     assert services["virtuoso"]["profiles"] == ["virtuoso"]
     assert services["flower"]["profiles"] == ["flower"]
 
@@ -67,13 +69,28 @@ def test_nothing_listens_to_the_world(compose: dict[str, Any]) -> None:
             assert port.startswith("127.0.0.1:"), f"{name}: {port}"
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
+@pytest.mark.parametrize("name", ["worker", "beat", "web"])
 def test_our_containers_may_do_little(compose: dict[str, Any], name: str) -> None:
     service = compose["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
-    assert service["healthcheck"]["test"][:3] == ["CMD", "enrich", "health"]
+    asked = service["healthcheck"]["test"]
+    assert asked[:3] == ["CMD", "enrich", "health"] or "/health" in asked[-1]
+
+
+def test_the_explorer_believes_a_proxy_alone(
+    compose: dict[str, Any], example: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Given the settings of the container, then it starts, reading is open, and a name counts from the proxy's network."""
+    from enrich.web.who import Doors
+
+    monkeypatch.chdir(tmp_path)
+    for name, value in compose["services"]["web"]["environment"].items():
+        monkeypatch.setenv(name, value.replace("${ENRICH_PROXIES:-172.16.0.0/12}", "172.16.0.0/12"))
+    doors = Doors(Settings(**example))
+    assert (doors.local, doors.header, doors.reading) == (False, "X-Forwarded-User", "open")
+    assert [str(network) for network in doors.proxies] == ["172.16.0.0/12"]
 
 
 def test_volumes_are_declared(compose: dict[str, Any]) -> None:
