@@ -313,8 +313,8 @@ class Reviewer:
     def _predicted(self, predictions: Sequence[NamedNode]) -> dict[NamedNode, _Predicted]:
         query = (
             f"SELECT ?p ?record ?name ?value ?state ?run ?confidence ?regime ?promised WHERE {{ "
-            f"{values_block(['p'], ([p] for p in set(predictions)))} "
-            f"GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P9i_forms_part_of} ?run . "
+            f"GRAPH ?g {{ {values_block(['p'], ([p] for p in set(predictions)))} "
+            f"?p {ENR.about} ?record ; {ENR.propertyName} ?name ; {CRM.P9i_forms_part_of} ?run . "
             f"OPTIONAL {{ ?p {ENR.answers} ?value }} OPTIONAL {{ ?p {ENR.confidence} ?confidence }} "
             f"OPTIONAL {{ ?p {ENR.regime} ?regime }} OPTIONAL {{ ?p {ENR.promised} ?promised }} }} "
             f"GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} ?state }} }}"

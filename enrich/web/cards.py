@@ -81,13 +81,15 @@ def shown(workspace: Workspace, cards: Sequence[Card], language: str) -> list[Sh
 
 def _told(workspace: Workspace, predictions: Iterable[str]) -> dict[str, _Told]:
     block = values_block(["p"], ([named_node(iri)] for iri in dict.fromkeys(predictions)))
+    own = (
+        f"{block} ?p {CRM.P9i_forms_part_of} ?run ."  # in each branch: a store else looks through all answers
+    )
     query = (
-        f"SELECT ?p ?value ?probability ?rank ?role ?modality ?promised WHERE {{ {block} "
-        f"GRAPH {workspace.names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} {ENR.Active} }} "
-        f"GRAPH ?g {{ ?p {CRM.P9i_forms_part_of} ?run . "
-        f"{{ ?p {ENR.answers} ?value ; {ENR.confidence} ?probability OPTIONAL {{ ?p {ENR.promised} ?promised }} }} UNION "
-        f"{{ ?c {PROV.wasGeneratedBy} ?p ; {ENR.rank} ?rank ; {ENR.value} ?value ; {ENR.probability} ?probability }} UNION "
-        f"{{ ?p {PROV.qualifiedUsage} ?u . ?u {ENR.value} ?value ; {ENR.probability} ?probability "
+        f"SELECT ?p ?value ?probability ?rank ?role ?modality ?promised WHERE {{ "
+        f"GRAPH {workspace.names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} {ENR.Active} }} GRAPH ?g {{ "
+        f"{{ {own} ?p {ENR.answers} ?value ; {ENR.confidence} ?probability OPTIONAL {{ ?p {ENR.promised} ?promised }} }} UNION "
+        f"{{ {own} ?c {PROV.wasGeneratedBy} ?p ; {ENR.rank} ?rank ; {ENR.value} ?value ; {ENR.probability} ?probability }} UNION "
+        f"{{ {own} ?p {PROV.qualifiedUsage} ?u . ?u {ENR.value} ?value ; {ENR.probability} ?probability "
         f"OPTIONAL {{ ?u {PROV.hadRole} ?role }} OPTIONAL {{ ?u {PROV.entity} ?saw . ?saw {ENR.modality} ?modality }} }} }} }}"
     )
     found: dict[str, _Told] = defaultdict(_Told)
