@@ -41,6 +41,7 @@ def serve_site(settings: Settings, by: str | None, ready: Callable[[str], None])
         store = stack.enter_context(_held(settings, address))
         site = Site(settings, store)
         stack.callback(site.close)
+        site.gate.evaluators.warm()
         stack.enter_context(_kept_fresh(site))
         config = uvicorn.Config(
             make_app(site, doors),

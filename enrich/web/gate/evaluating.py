@@ -92,6 +92,10 @@ class Evaluators:
                 return process
             process.end()
 
+    def warm(self) -> None:
+        """Start one, so that the first query does not wait for it."""
+        self._idle.put(_Process())
+
     def close(self) -> None:
         """End them."""
         with suppress(queue.Empty):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractContextManager
 
-from enrich.errors import StoreTimeout
+from enrich.errors import QueryRefused, ResultTruncated, StoreError, StoreTimeout
 from enrich.graph.stores.base import Store
 from enrich.ontology.sparql import clauses
 from enrich.ontology.terms import is_iri
@@ -79,7 +79,7 @@ class Gate:
                 raise Refused(f"{iri!r} is no IRI of a graph")
         with self._workspaces() as workspace:
             if not default and not named:
-                return of_the_facts(text, workspace), workspace.store
+                return _over_the_facts(text, workspace), workspace.store
             said = [f"FROM <{iri}>" for iri in default] + [f"FROM NAMED <{iri}>" for iri in named]
             return clauses(text).text(datasets=" ".join(said)), workspace.store
 
@@ -88,3 +88,11 @@ class Gate:
         self._lookups.shutdown(wait=False, cancel_futures=True)
         self.evaluators.close()
         self._snapshots.close()
+
+
+def _over_the_facts(text: str, workspace: Workspace) -> str:
+    """The query over the facts. That the store refuses to say which graphs these are is no fault of the query."""
+    try:
+        return of_the_facts(text, workspace)
+    except (QueryRefused, ResultTruncated) as error:
+        raise StoreError(str(error)) from error

@@ -27,7 +27,6 @@ from enrich.errors import (
     ResultTruncated,
     StoreError,
     StoreTimeout,
-    StoreUnavailable,
 )
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import EmbeddedStore
@@ -76,20 +75,24 @@ def answered(asked: Mapping[str, Any], stores: dict[str, Store]) -> dict[str, An
     try:
         with Path(asked["target"]).open("wb") as file:
             return {"cut": _write(asked, _store(asked["store"], stores), _Counted(file, 2 * asked["bytes"]))}
-    except StoreTimeout as error:
-        return {"kind": "timeout", "error": str(error)}
-    except ResultTruncated as error:
-        return {"kind": "timeout", "error": str(error)}
-    except StoreUnavailable as error:
-        return {"kind": "unavailable", "error": str(error)}
     except QueryRefused as error:
-        return _where(str(asked["original"])) or {"kind": "refused", "error": str(error)}
+        return _where(str(asked["original"])) or _failure("refused", asked, error)
+    except (StoreTimeout, ResultTruncated) as error:
+        return _failure("timeout", asked, error)
     except (MemoryError, _TooLarge):
         return {"kind": "memory", "error": "the answer takes too much room"}
     except (StoreError, OSError) as error:
-        return {"kind": "unavailable", "error": str(error)}
+        return _failure("unavailable", asked, error)
     except (EnrichError, ValueError) as error:
-        return {"kind": "refused", "error": str(error)}
+        return _failure("refused", asked, error)
+
+
+def _failure(kind: str, asked: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """What went wrong, without the address of the server behind: it is nobody's business."""
+    said, url = str(error), str(asked["store"].get("query_url", ""))
+    for address in filter(None, (url, url.partition("?")[0])):
+        said = said.replace(address, "the store")
+    return {"kind": kind, "error": said}
 
 
 def _store(said: Mapping[str, Any], stores: dict[str, Store]) -> Store:
