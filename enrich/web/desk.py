@@ -7,6 +7,7 @@ store failed in between, for the moment of the first try is kept, and a review's
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 import threading
@@ -278,6 +279,9 @@ class Desk:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(
+            os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        )  # SQLite gives its other files the same rights
         db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
         return db

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store
+from enrich.ontology.terms import SKOS
 from enrich.runs.reviews import Review, in_force, read_reviews
+from enrich.web.index.asked import Filters
+from enrich.web.languages import LANGUAGES
 from enrich.web.site import Site
 from enrich.web.who import Doors
-from tests.browser import DESK, PHONE, chromium
+from tests.browser import DESK, PHONE, chromium, faults_of
 from tests.web.serving import served, site
 
 pytestmark = pytest.mark.slow
+
+SERIOUS = ("serious", "critical")
 
 TIMED = """
 addEventListener("DOMContentLoaded", () => {
@@ -216,16 +225,85 @@ def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
         assert (made.prediction, made.decision) == (about, "Corrected")
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
-@pytest.mark.parametrize("path", ["/queue", "/groups", "/curators"])
-def test_no_page_scrolls_sideways_or_loads_from_elsewhere(tmp_path: Path, path: str, width: int) -> None:
-    with opened(tmp_path, 40, width=width) as (page, _, address):
-        asked: list[str] = []
+def test_the_pages_fit_are_accessible_and_load_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """Given the pages of reviewing in every language; then on a desk and a phone nothing is cut off, axe finds nothing
+    serious, and nothing comes from anywhere else."""
+    with opened(tmp_path, 40) as (page, where, address):
+        ahead(page, 3)
+        press(page, "a")
+        settled(page, where, 1)
+        group = where.index.grouped(Filters())[0]
+        query = urlencode({name: getattr(group, name) for name in ("property", "value", "band", "museum")})
         wrong: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.goto(address + path)
-        page.wait_for_timeout(500)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert all(url.startswith(address) for url in asked)
+        page.on("request", lambda asked: None if asked.url.startswith(address) else wrong.append(asked.url))
+        page.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        for path in ("/queue?", "/groups?", f"/group?{query}&", "/curators?"):
+            for language in LANGUAGES:
+                page.goto(f"{address}{path}lang={language}")
+                assert page.evaluate("document.documentElement.lang") == language
+                page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+                for width in (DESK, PHONE):
+                    page.set_viewport_size({"width": width, "height": 900})
+                    assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, language)
+                    assert faults_of(page) == [], (path, language, width)
+            found = Axe().run(page).response["violations"]
+            serious = [
+                (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in SERIOUS
+            ]
+            assert serious == [], path
         assert wrong == []
+
+
+TRAPS = (
+    '<img src=x onerror="alert(1)">',
+    '"><script>alert(2)</script>',
+    "{{ 7 * 7 }}<svg/onload=alert(3)>",
+    "</textarea><iframe srcdoc='<script>parent.alert(4)</script>'>",
+)
+
+
+def test_a_card_full_of_traps_runs_none(tmp_path: Path) -> None:
+    """Given values, texts and records named with HTML, when their cards come, and are found and grouped, then it is text."""
+    with opened(tmp_path, 40) as (page, where, address):
+        store = where._store
+        assert store is not None
+        rows = where.index.page(Filters({"state": ("Pending",), "outcome": ("Predicted",)})).rows
+        graph = NamedNode("https://museum.example.org/graph/traps")
+        named = {
+            NamedNode(iri)
+            for row in rows
+            for iri in (row.record, row.value or row.record, row.museum or row.record)
+        }
+        store.insert(
+            Quad(node, SKOS.prefLabel, Literal(f" {trap}"), graph) for node in named for trap in TRAPS
+        )
+        where.forget()
+        where.index.refresh(facts=True)
+        wrong: list[str] = []
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
+        page.goto(f"{address}/queue")
+        ahead(page, 6)
+        assert "<" in page.locator("article.card:visible .card-value").inner_text()
+        press(page, "a")
+        press(page, "/")
+        page.keyboard.type("alert")
+        page.locator("article.card:visible .found button").first.wait_for()
+        page.keyboard.press("Escape")
+        for path in ("/queue", "/groups", "/curators"):
+            page.goto(address + path)
+            page.wait_for_timeout(300)
+        page.goto(f"{address}/groups")
+        page.locator("td a").first.click()
+        page.locator(".sample").wait_for()
+        assert wrong == []
+
+
+def test_the_queue_is_light(tmp_path: Path) -> None:
+    with opened(tmp_path, 40) as (page, _, address):
+        sources = page.eval_on_selector_all("script", "all => all.map(each => each.src)")
+        size = sum(len(gzip.compress(page.request.get(source).body())) for source in sources)
+        assert sources
+        assert size <= 50_000
+        assert all(source.startswith(address) for source in sources)
