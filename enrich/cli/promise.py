@@ -12,7 +12,7 @@ from enrich.errors import InputError
 from enrich.graph.labels import class_names
 from enrich.learn.promise_check import check_promise as try_promise
 from enrich.runs.observed import ENOUGH
-from enrich.runs.promise_table import By, Measured, Row, table
+from enrich.runs.promise_table import By, Measured, Row, table, to_take_back
 from enrich.web.index.index import Index
 from enrich.workspace import Workspace
 
@@ -183,10 +183,9 @@ def _show_rows(rows: list[Row], by: By, names: dict[str, str]) -> None:
         numbers=(first, first + 1, first + 2, first + 3, first + 5, first + 6),
         spare=(0, first + 6),
     )
-    for row in rows:
-        if row.verdict == "not kept" and row.property is not None and row.band is None:
-            of = "" if row.museum is None else f" --museum {row.museum}"
-            below = "" if row.holds_from is None else f" --below {row.holds_from:g}"
-            say(
-                f"{row.property} is right less often than promised: enrich retract RUN --property {row.property}{below}{of}"
-            )
+    for row in to_take_back(rows):
+        of = "" if row.museum is None else f" --museum {row.museum}"
+        below = "" if row.holds_from is None else f" --below {row.holds_from:g}"
+        say(
+            f"{row.property} is right less often than promised: enrich retract RUN --property {row.property}{below}{of}"
+        )

@@ -171,6 +171,11 @@ def _holds_from(sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer], prom
     return found
 
 
+def to_take_back(rows: Iterable[Row]) -> list[Row]:
+    """The rows that do not keep the promise and are a part of runs by themselves: of a property, in a museum or in all."""
+    return [r for r in rows if r.verdict == "not kept" and r.property and r.regime is None and r.band is None]
+
+
 class First(NamedTuple):
     """The judgement of a value that measures: when it came before the first who judged it and how, and what they hold of
     it in the end."""

@@ -11,7 +11,7 @@ from pyoxigraph import NamedNode
 from enrich.errors import InputError
 from enrich.runs.observed import ENOUGH
 from enrich.runs.part import Part, PartOfRun, part_of, take_back, taken_back
-from enrich.runs.promise_table import By, Measured, table
+from enrich.runs.promise_table import By, Measured, table, to_take_back
 from enrich.runs.register import ACTIVE, Register
 from enrich.runs.reviewing import Reviewer
 from enrich.web.reliability import Figure
@@ -57,7 +57,7 @@ def promise(
         left_out=sorted(found.left_out.items()),
         gone=[each for each in gone if each.answers],
         leads=user.may("lead"),
-        broken=[row for row in rows if row.verdict == "not kept" and row.property and row.band is None],
+        broken=to_take_back(rows),
     )
 
 

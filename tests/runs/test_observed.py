@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrich.runs.observed import BANDS, Estimate, Judged, Stratum, band, estimate, wilson
-from enrich.runs.promise_table import JudgedAnswer, Measured, Told, first_judgements, table
+from enrich.runs.promise_table import By, JudgedAnswer, Measured, Told, first_judgements, table, to_take_back
 from enrich.runs.reviews import Review
 from enrich.web.index.asked import BANDS as SHOWN
 
@@ -197,6 +197,8 @@ def test_a_table_says_where_the_promise_is_not_kept_and_from_which_confidence_it
     assert by_band[0.5].verdict == "not kept"
     assert [row.museum for row in table(found, museum=two)] == [two]
     assert table(found, name="time") == []
+    levels: tuple[By, ...] = ("model", "property", "regime", "band", "museum")
+    assert [len(to_take_back(table(found, by))) for by in levels] == [0, 1, 0, 0, 1]
 
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -14,13 +15,15 @@ from pyoxigraph import NamedNode
 from enrich.answering.run import run as answer_gaps
 from enrich.ontology.terms import ENR
 from enrich.runs.part import taken_back
+from enrich.runs.promise_table import table
 from enrich.runs.register import Register
 from enrich.runs.reviewing import Judgement, Reviewer
+from enrich.web import drawing
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
 from enrich.web.who import Doors
 from tests.web.serving import client, site
-from tests.web.test_judging import asking
+from tests.web.test_judging import asking, cards, reviews, sent
 
 TIME = Filters({"property": ("time",), "outcome": ("Predicted",)})
 
@@ -199,6 +202,28 @@ def test_what_is_no_part_is_refused(museum: Site, said: dict[str, str]) -> None:
         assert ida.get("/promise/part", params={"model": model, **said}).status_code == 400
         assert ida.get("/promise", params={"by": "colour"}).status_code == 400
     assert timed(museum) == before
+
+
+def test_what_the_queue_draws_at_random_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a queue of which half is drawn at random; when a curator judges some cards; then as many draws are measured as
+    were random, each with its probability, and the others are known."""
+    monkeypatch.setattr(drawing, "AT_RANDOM", 0.5)
+    places = {"index": str(tmp_path / "index.sqlite"), "tokens": str(tmp_path / "t.json")}
+    with site(tmp_path, 60, web=places) as found, asking(found, "Ana") as ana:
+        for _ in range(3):
+            for card in cards(ana.post("/queue/cards")):
+                assert sent(ana, card, "Rejected").status_code == 200
+        drawn_as = Counter(review.drawn for review in reviews(found))
+
+        told = found.index.promises()
+
+        assert drawn_as["Random"] > 0
+        assert [a.right for a in told.judged] == [False] * drawn_as.total()
+        drawn = [a for a in told.judged if a.random]
+        assert len(drawn) == drawn_as["Random"]
+        assert all(a.probability is not None and 0 < a.probability <= 1 for a in drawn)
+        assert told.left_out == Counter({"Uncertain": drawn_as["Uncertain"]})
+        assert sum(row.observed.draws for row in table(told)) == len(drawn)
 
 
 def test_a_site_without_judgements_says_that_it_is_not_enough_yet(tmp_path: Path) -> None:
