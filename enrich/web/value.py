@@ -23,6 +23,8 @@ from enrich.workspace import Workspace
 
 SAMPLE, NEAR = 12, 100
 """Records and neighbours that are named."""
+_WAYS = {SKOS.broader: "broader", SKOS.narrower: "narrower", SKOS.member: "narrower"}
+"""What stands above a value, and under it: concepts, and the members of collections."""
 _NOTES = (SKOS.definition, SKOS.scopeNote, RDFS.comment)
 
 router = APIRouter(dependencies=[Depends(reader)])
@@ -108,15 +110,13 @@ def _concept(workspace: Workspace, iri: NamedNode, language: str) -> Concept:
             continue
         if isinstance(predicate, NamedNode) and isinstance(term, Literal):
             said.setdefault(predicate, []).append(term)
-        elif isinstance(predicate, NamedNode) and isinstance(term, NamedNode):
-            for way, named in (("broader", SKOS.broader), ("narrower", SKOS.narrower)):
-                if predicate == named:
-                    near[way].add(term.value)
-    pattern = f"?n {SKOS.broader} {iri}"
-    query = (
-        f"SELECT DISTINCT ?n WHERE {{ {{ GRAPH ?g {{ {pattern} }} }} UNION {{ {pattern} }} }} LIMIT {NEAR}"
-    )
-    near["narrower"] |= {n.value for (n,) in store.select(query) if isinstance(n, NamedNode)}
+        elif isinstance(predicate, NamedNode) and isinstance(term, NamedNode) and predicate in _WAYS:
+            near[_WAYS[predicate]].add(term.value)
+    pointing = f"?n ?p {iri} FILTER(?p IN ({SKOS.broader}, {SKOS.member}))"
+    query = f"SELECT DISTINCT ?n ?p WHERE {{ {{ GRAPH ?g {{ {pointing} }} }} UNION {{ {pointing} }} }} LIMIT {NEAR}"
+    for term, predicate in store.select(query):
+        if isinstance(term, NamedNode):
+            near["narrower" if predicate == SKOS.broader else "broader"].add(term.value)
     names = [*said.get(SKOS.prefLabel, []), *said.get(RDFS.label, [])]
     called = labels(store, sorted(near["broader"] | near["narrower"]), language)
     own = best_label(names, language)
