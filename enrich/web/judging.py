@@ -93,7 +93,10 @@ def undo(
     """Take back what a token decided, or a review or a batch by its IRI. A card comes back to its curator."""
     site: Site = request.app.state.site
     request.state.audit = {"undone": token or named}
-    outcome = take_back(site, user, token) if token else withdraw(site, user, named_node(named))
+    if token:
+        return answered(request, take_back(site, user, token), next)
+    done = withdraw(site, user, named_node(named))
+    outcome = {"batch": done.batch.value, "withdrawn": len(done.written), "unchanged": done.unchanged}
     return answered(request, outcome, next)
 
 
@@ -204,7 +207,7 @@ def _withdraw_decision(site: Site, user: User, made: Decision) -> None:
     withdraw(site, user, NamedNode(named))
 
 
-def withdraw(site: Site, user: User, named: NamedNode) -> dict[str, Any]:
+def withdraw(site: Site, user: User, named: NamedNode) -> Reviewed:
     """Take back a review or a batch. Somebody else's is for a lead."""
     with site.workspace() as workspace:
         reviewer = Reviewer(workspace, user.name)
@@ -213,7 +216,7 @@ def withdraw(site: Site, user: User, named: NamedNode) -> dict[str, Any]:
         done = reviewer.withdraw(named, datetime.now(UTC))
         gaps = _gaps_of(workspace, named)
     tell_index(site, gaps)
-    return {"batch": done.batch.value, "withdrawn": len(done.written), "unchanged": done.unchanged}
+    return done
 
 
 def _which(named: NamedNode) -> str:

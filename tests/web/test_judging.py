@@ -24,6 +24,8 @@ from enrich.errors import StoreUnavailable
 from enrich.ontology.terms import ENR
 from enrich.runs.reviews import Review, in_force, read_reviews
 from enrich.web import drawing
+from enrich.web.api import annotations, answers, reconciliation
+from enrich.web.api import reviews as api_reviews
 from enrich.web.app import AREAS, make_app
 from enrich.web.desk import LEASE
 from enrich.web.drawing import Drawing
@@ -154,6 +156,7 @@ def test_nobody_takes_back_what_another_said_but_a_lead(museum: Site) -> None:
         review = sent(ana, card).json()["review"]
         assert leo.post("/undo", data={"token": card["token"]}).status_code == 403
         assert leo.post("/undo", data={"named": review}).status_code == 403
+        assert leo.post("/api/v1/reviews/withdrawals", json={"named": review}).status_code == 403
         assert ida.post("/undo", data={"named": review}, headers=JSON).json()["withdrawn"] == 1
     assert reviews(museum) == []
 
@@ -433,13 +436,13 @@ def test_every_address_that_changes_something_asks_who_it_is() -> None:
     """Given all routes that take a POST, then each asks for a curator or a lead, but for those that only read."""
     wanted = {
         route.path: {dependency.call for dependency in _all(route.dependant)}
-        for area in AREAS
+        for area in (*AREAS, answers, api_reviews, reconciliation, annotations)
         for route in area.router.routes
         if isinstance(route, APIRoute) and route.methods - SAFE
     }
     assert wanted
     open_to_readers = {path for path, asked in wanted.items() if not asked & {curator, lead}}
-    assert open_to_readers <= {"/sparql"}
+    assert open_to_readers <= {"/sparql", "/reconcile"}, "these ask"
     assert all(asked & {reader, curator, lead} for asked in wanted.values())
 
 

@@ -14,6 +14,7 @@ from pyoxigraph import NamedNode
 from enrich.ontology.terms import class_term, named_node
 from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
 from enrich.show.named import run_named
+from enrich.web import judging
 from enrich.web.who import User, curator, reader
 
 MOST = 1_000
@@ -103,16 +104,15 @@ def judge(request: Request, said: Judgements, user: Annotated[User, Depends(cura
             [one.judgement() for one in said.judgements], datetime.now(UTC), dry_run=said.dry_run
         )
     site.index.refresh()
+    request.state.audit = {"batch": done.batch.value, "reviews": len(done.written), "dry_run": said.dry_run}
     return _outcome(done)
 
 
 @router.post("/reviews/withdrawals", status_code=201)
 def withdraw(request: Request, said: Withdrawal, user: Annotated[User, Depends(curator)]) -> Outcome:
-    """Take back a review or a batch: as if it had not been made."""
-    site = request.app.state.site
-    with site.workspace() as workspace:
-        done = Reviewer(workspace, user.name).withdraw(named_node(said.named), datetime.now(UTC))
-    site.index.refresh()
+    """Take back a review or a batch: as if it had not been made. What somebody else decided is for a lead."""
+    done = judging.withdraw(request.app.state.site, user, named_node(said.named))
+    request.state.audit = {"undone": said.named, "reviews": len(done.written)}
     return _outcome(done)
 
 
