@@ -4,7 +4,6 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import IO, Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -204,16 +203,17 @@ class RemoteStore(Store):
     def objection(self, quad: Quad) -> str | None:
         return virtuoso.objection(quad) if self._is_virtuoso() else None
 
-    def give_up_after(self, seconds: float) -> None:
-        """Have the server end queries that take longer, where it can be told: Virtuoso then gives a part, and says so."""
-        if self._is_virtuoso():
-            mark = "&" if "?" in self.query_url else "?"
-            self.query_url += f"{mark}timeout={round(seconds * 1000)}"
-
     def described(self, seconds: float) -> dict[str, Any]:
-        """What another process needs to ask the same server, and to wait so long for it."""
-        credentials = asdict(self.transport.credentials)
-        return {"query_url": self.query_url, "credentials": credentials, "seconds": seconds}
+        """The arguments of `open_store` by which another process asks the same server, and waits so long for it.
+
+        Virtuoso is told to end a query by then: it gives a part of the answer, and says so. Others cannot be told.
+        """
+        url = self.query_url
+        if self._is_virtuoso():
+            url += f"{'&' if '?' in url else '?'}timeout={round(seconds * 1000)}"
+        known = self.transport.credentials
+        secrets = {"auth": known.auth, "user": known.user, "password": known.password, "token": known.token}
+        return {"query_url": url, **secrets, "timeout": seconds, "retries": 0}
 
     def close(self) -> None:
         self.transport.close()

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from enrich.errors import QueryRefused, ResultTruncated, StoreError, StoreTimeout
 from enrich.graph.stores.base import Store
+from enrich.graph.stores.remote import RemoteStore
 from enrich.ontology.sparql import clauses
 from enrich.ontology.terms import is_iri
 from enrich.settings.loading import Settings
@@ -32,7 +34,7 @@ class Gate:
         web = settings.web
         self.evaluators = Evaluators(web.queries, web.query_seconds)
         self._workspaces = workspaces
-        self._snapshots = Snapshots(web.query_seconds)
+        self._snapshots = Snapshots()
         self._lookups = ThreadPoolExecutor(LOOKUPS, "sparql")
 
     def passed(self, query: str) -> Passed:
@@ -56,7 +58,7 @@ class Gate:
         deadline = time.monotonic() + web.query_seconds
         looked_up = self._lookups.submit(self._over, query.text, default_graphs, named_graphs)
         try:
-            text, store = looked_up.result(deadline - time.monotonic())
+            text, store, server = looked_up.result(deadline - time.monotonic())
         except FutureTimeout:
             looked_up.cancel()
             raise StoreTimeout("the store does not answer in time") from None
@@ -69,19 +71,25 @@ class Gate:
             "bytes": web.query_bytes,
             "prefixes": {name: iri for name, iri in query.prefixes.items() if is_iri(iri)},
         }
-        with self._snapshots.current(store) as place:
+        with nullcontext(server) if server else self._snapshots.current(store) as place:
             return self.evaluators.evaluate({**request, "store": place}, deadline)
 
-    def _over(self, text: str, default: Sequence[str], named: Sequence[str]) -> tuple[str, Store]:
-        """The query with the graphs that it goes over, and the store that has them."""
+    def _over(
+        self, text: str, default: Sequence[str], named: Sequence[str]
+    ) -> tuple[str, Store, dict[str, Any] | None]:
+        """The query with the graphs that it goes over, the store that has them, and how a server is reached."""
         for iri in (*default, *named):
             if not is_iri(iri):
                 raise Refused(f"{iri!r} is no IRI of a graph")
         with self._workspaces() as workspace:
+            store = workspace.store
+            server = (
+                store.described(self.settings.web.query_seconds) if isinstance(store, RemoteStore) else None
+            )
             if not default and not named:
-                return _over_the_facts(text, workspace), workspace.store
+                return _over_the_facts(text, workspace), store, server
             said = [f"FROM <{iri}>" for iri in default] + [f"FROM NAMED <{iri}>" for iri in named]
-            return clauses(text).text(datasets=" ".join(said)), workspace.store
+            return clauses(text).text(datasets=" ".join(said)), store, server
 
     def close(self) -> None:
         """End the processes, and remove what they read."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.graph.stores.remote import RemoteStore
 
 
 def folder_of(path: Path) -> Path:
@@ -29,10 +28,9 @@ def forget_states(path: Path) -> None:
 
 class Snapshots:
     """Where a query process finds what a store holds now: a checkpoint beside the store, of hard links and so made in a
-    tenth of a second, a copy of what is in memory, or the server itself."""
+    tenth of a second, or a copy of what is in memory."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = count()
         self._folder: Path | None = None
@@ -42,9 +40,6 @@ class Snapshots:
     @contextmanager
     def current(self, store: Store) -> Iterator[dict[str, Any]]:
         """What a process needs to open the store as it is now; it is there for as long as the context lasts."""
-        if isinstance(store, RemoteStore):
-            yield store.described(self._seconds)
-            return
         with self._lock:
             place = self._place(store)
             self._readers[place] += 1

@@ -30,6 +30,7 @@ from enrich.errors import (
 )
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.opening import open_store
 from enrich.show.answers import Answer
 
 MEMORY = 2 << 30
@@ -112,13 +113,7 @@ def _opened(said: Mapping[str, Any]) -> Store:
         loaded = EmbeddedStore()
         loaded.store.bulk_load(path=said["file"], format=ox.RdfFormat.N_QUADS)
         return loaded
-    from enrich.graph.stores.remote import RemoteStore
-    from enrich.graph.stores.transport import Credentials, Transport
-
-    transport = Transport(Credentials(**said["credentials"]), timeout=said["seconds"], retries=0)
-    store = RemoteStore(said["query_url"], transport=transport)
-    store.give_up_after(said["seconds"])
-    return store
+    return open_store(**said)
 
 
 def _write(asked: Mapping[str, Any], store: Store, target: _Counted) -> str | None:
