@@ -332,6 +332,21 @@ def test_the_pages_are_whole_without_a_script(museum: Site) -> None:
             assert ana.get(path).status_code == 200
 
 
+def test_what_was_browsed_is_reviewed(museum: Site) -> None:
+    """Given a list narrowed to one value, when its link to the queue is followed, then cards of that value alone come."""
+    value = museum.index.facets(WAITING)["value"][0].value
+    with asking(museum, "Ana") as ana, asking(museum, "Eva", "reader") as eva:
+        html = ana.get("/browse", params={"value": value}).text
+        link = re.search(r'href="(/queue\?[^"]*)"', html)
+        assert link is not None
+        query = link[1].replace("&amp;", "&").partition("?")[2]
+        found = cards(ana.post(f"/queue/cards?{query}"))
+        narrower = {r.prediction for r in museum.index.rows(Filters({"value": (value,)}))}
+        assert found
+        assert {c["prediction"] for c in found} <= narrower
+        assert "/queue" not in eva.get("/browse", params={"value": value}).text
+
+
 def test_values_are_found_by_words_without_accents(museum: Site) -> None:
     with asking(museum, "Ana") as ana:
         card, *_ = cards(ana.post("/queue/cards", params={"property": "place"}))
