@@ -25,7 +25,8 @@ from enrich.web.index.words import with_text
 
 _FEW, _SHARE = 3000, 0.02
 """Rows that are sorted rather than walked to: so many, or such a share of all."""
-_WALK = 2000
+_FIRST, _WALK = 60, 2000
+"""Rows that are walked at a time: few at first."""
 Key = tuple[float | int | str, ...]
 """What a row is ordered by; its last part is the row's id."""
 
@@ -178,7 +179,9 @@ class Listing:
             conditions += " AND answer.cell IN (SELECT value FROM json_each(?))"
             more.append(json.dumps((np.flatnonzero(cells) + 1).tolist()))
         rows = self.connection.execute(f"{selected} {walked} {conditions} {order}", [*given, *more])
-        while some := rows.fetchmany(_WALK):
+        step = _FIRST
+        while some := rows.fetchmany(step):
+            step = min(2 * step, _WALK)
             yield from (row[:-1] for row in some if few or cells[row[-1] - 1])
 
 
