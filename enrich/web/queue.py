@@ -138,7 +138,9 @@ def _recent(site: Site, user: User, language: str) -> list[dict[str, Any]]:
     found = []
     for made in site.desk.recent(user.name):
         card = site.desk.card(made.token)
-        found.append({"token": made.token, "card": card, "group": False, **made.said})
+        found.append(
+            {"token": made.token, "about": made.prediction, "card": card, "group": False, **made.said}
+        )
     wanted = {each["value"] for each in found if each["value"]}
     names = site.index.names(wanted, language) if wanted else {}
     return [{**each, "name": names.get(each["value"], each["value"])} for each in found]

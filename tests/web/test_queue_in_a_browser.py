@@ -213,7 +213,10 @@ def test_what_is_judged_during_an_outage_is_kept_and_sent_once(tmp_path: Path) -
 def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
     with opened(tmp_path, 40) as (page, where, address):
         page.goto(f"{address}/queue?property=place")
-        other = page.locator("article.card:visible .candidate .guessed").nth(1).inner_text()
+        ahead(page, 4)
+        here = page.locator("article.card:visible .card-value").inner_text()
+        names = page.locator("article.card .candidate .guessed").all_text_contents()
+        other = next(name for name in names if name != here)
         about = press(page, "/")
         page.keyboard.type(other[:5])
         page.locator("article.card:visible .found button").first.wait_for()
