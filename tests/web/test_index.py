@@ -4,6 +4,7 @@ and facts."""
 from __future__ import annotations
 
 import random
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,25 @@ def test_reviews_are_seen_at_once_and_undone(tmp_path: Path) -> None:
     reviewer.withdraw(batch, datetime.now(UTC))
     index.refresh()
     agrees(index, workspace)
+
+
+def test_lists_and_counts_ask_the_store_nothing(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an index that is built, when lists and counts are asked for, then no workspace is opened."""
+    index.refresh()
+
+    def opened() -> AbstractContextManager[Workspace]:
+        pytest.fail("the store was asked")
+
+    monkeypatch.setattr(index, "workspaces", opened)
+    filters = Filters({"outcome": ("Predicted",)}, "s")
+    assert index.facets(filters)
+    assert index.page(filters, limit=3) == index.page(filters, limit=3)
+    assert list(index.rows(filters, "record"))
+    assert index.sample(filters, 3, seed=1)
+    assert index.cross(filters, "museum", "band")
+    assert index.together(Filters(), "material", "time")
+    assert index.grouped(Filters())
+    assert index.held().complete
 
 
 def test_names_are_those_of_the_readers_language(index: Index) -> None:

@@ -25,6 +25,8 @@ from enrich.web.index.rows import rows_of
 from enrich.workspace import Workspace
 
 _BATCH = 500
+_FIRST_PAGE = 100
+"""First pages with at most so many rows are kept until something changes."""
 _FACTS_SHARE = 50
 """The facts are looked at again when so many times as much time has passed as looking at them took."""
 
@@ -158,7 +160,13 @@ class Index:
     ) -> Page:
         """The answers that fit, in an order, from `after` on. Raises InputError for an `after` of another list."""
         with self._counting(language) as counting:
-            return Listing(counting, filters).page(order, limit, after)
+
+            def found() -> Page:
+                return Listing(counting, filters).page(order, limit, after)
+
+            if after is not None or limit > _FIRST_PAGE:
+                return found()
+            return counting.cells.once(("page", filters.key, order, limit, language), found)
 
     def rows(self, filters: Filters, order: Order = "-confidence", language: str = "en") -> Iterator[Row]:
         """All answers that fit, as they come. Which, is settled at the beginning; those that no longer fit when it is their

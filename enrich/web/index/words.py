@@ -8,7 +8,7 @@ import unicodedata
 
 import numpy as np
 
-from enrich.web.index.cells import Cells, Numbers
+from enrich.web.index.cells import Cells, Mask, Numbers
 
 MOST_WORDS, LONGEST = 8, 200
 """Of a text so many words count, and so many characters."""
@@ -29,14 +29,9 @@ def with_text(connection: sqlite3.Connection, cells: Cells, text: str) -> tuple[
     words = asked_words(text)
     if not words:
         return "0", []
-    values = cells.column("value")
     conditions, given = [], []
     for word in words:
-        rows = connection.execute(
-            "SELECT term FROM name WHERE id IN (SELECT rowid FROM name_words WHERE name_words MATCH ?)",
-            (word,),
-        )
-        some = np.flatnonzero(np.isin(values, [term for (term,) in rows]) & cells.current) + 1
+        some = np.flatnonzero(_named(connection, cells, word) & cells.current) + 1
         conditions.append(
             "(answer.record IN (SELECT rowid FROM record_words WHERE record_words MATCH ?) "
             "OR answer.cell IN (SELECT value FROM json_each(?)))"
@@ -46,11 +41,33 @@ def with_text(connection: sqlite3.Connection, cells: Cells, text: str) -> tuple[
 
 
 def cells_with_text(connection: sqlite3.Connection, cells: Cells, text: str) -> Numbers:
-    """How many answers of each cell have the text."""
-    condition, given = with_text(connection, cells, text)
+    """How many answers of each cell have the text: all of them where the value's name has every word; else those about
+    records whose name has the words that the value's lacks."""
+    words = asked_words(text)
     found = np.zeros(len(cells.n), np.int64)
-    for cell, n in connection.execute(
-        f"SELECT cell, count(*) FROM answer WHERE {condition} GROUP BY cell", given
-    ):
-        found[cell - 1] = n
+    lacking = np.zeros(len(cells.n), np.int64)
+    for place, word in enumerate(words):
+        lacking += np.where(_named(connection, cells, word), 0, 1 << place)
+    for pattern in np.unique(lacking[cells.current]) if words else ():
+        own = lacking == pattern
+        if not pattern:
+            found[own] = cells.n[own]
+            continue
+        match = " AND ".join(word for place, word in enumerate(words) if int(pattern) >> place & 1)
+        query = (
+            "SELECT cell, count(*) FROM answer WHERE record IN "
+            "(SELECT rowid FROM record_words WHERE record_words MATCH ?) GROUP BY cell"
+        )
+        for cell, n in connection.execute(query, (match,)):
+            if own[cell - 1]:
+                found[cell - 1] = n
+    return found
+
+
+def _named(connection: sqlite3.Connection, cells: Cells, word: str) -> Mask:
+    """The cells whose value has a name with the word."""
+    rows = connection.execute(
+        "SELECT term FROM name WHERE id IN (SELECT rowid FROM name_words WHERE name_words MATCH ?)", (word,)
+    )
+    found: Mask = np.isin(cells.column("value"), [term for (term,) in rows])
     return found
