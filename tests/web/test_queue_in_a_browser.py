@@ -211,12 +211,13 @@ def test_what_is_judged_during_an_outage_is_kept_and_sent_once(tmp_path: Path) -
 
 
 def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
-    with opened(tmp_path, 40) as (page, where, address):
-        page.goto(f"{address}/queue?property=place")
-        ahead(page, 4)
-        here = page.locator("article.card:visible .card-value").inner_text()
-        names = page.locator("article.card .candidate .guessed").all_text_contents()
-        other = next(name for name in names if name != here)
+    with opened(tmp_path, 40) as (page, where, _):
+        ahead(page, 6)
+        passed = 0
+        while page.locator("article.card:visible .candidate").count() < 2:
+            press(page, " ")
+            passed += 1
+        other = page.locator("article.card:visible .candidate .guessed").nth(1).inner_text()
         about = press(page, "/")
         page.keyboard.type(other[:5])
         page.locator("article.card:visible .found button").first.wait_for()
@@ -224,8 +225,8 @@ def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
         while other not in (page.evaluate("document.activeElement.textContent") or ""):
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        (made,) = settled(page, where, 1)
-        assert (made.prediction, made.decision) == (about, "Corrected")
+        found = {r.prediction: r.decision for r in settled(page, where, passed + 1)}
+        assert found[about] == "Corrected"
 
 
 def test_the_pages_fit_are_accessible_and_load_nothing_from_elsewhere(tmp_path: Path) -> None:
