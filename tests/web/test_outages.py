@@ -38,9 +38,9 @@ PAGES = (
 
 
 @contextmanager
-def failing(folder: Path, url: str) -> Iterator[TestClient]:
-    """A site over a server, which a page gives up after half a second."""
-    store = {"query_url": url, "timeout": 0.5, "retries": 0}
+def failing(folder: Path, url: str, seconds: float = 15) -> Iterator[TestClient]:
+    """A site over a server, which a page gives up after some seconds."""
+    store = {"query_url": url, "timeout": seconds, "retries": 0}
     settings = Settings(profile="linked-art", store=store, web={"index": str(folder / "index")})  # type: ignore[arg-type]
     found = Site(settings)
     found.gaps._ended = True
@@ -56,7 +56,8 @@ def test_a_store_that_fails_is_said_and_no_empty_result(tmp_path: Path, failure:
     """Given a store that fails in one way; then every page says so, as a page and as a problem, and tells nothing of
     where the store is."""
     script, status = FAILURES[failure]
-    with hostile_server(script) as server, failing(tmp_path, server.url) as web:
+    seconds = 0.5 if status == 504 else 15
+    with hostile_server(script) as server, failing(tmp_path, server.url, seconds) as web:
         for path in PAGES:
             found = web.get(path, headers=PAGE)
             assert found.status_code == status, path
