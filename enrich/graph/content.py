@@ -11,7 +11,8 @@ from pyoxigraph import BlankNode
 
 from enrich.classifiers.digest import short_digest
 from enrich.graph.gaps import scan
-from enrich.graph.reading import Reader, values_pattern
+from enrich.graph.patterns import values_pattern
+from enrich.graph.reading import Reader
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.ontology.profiles import PropertyProfile
 

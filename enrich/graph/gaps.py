@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pyoxigraph import NamedNode
 
-from enrich.graph.reading import Reader, values_pattern
+from enrich.graph.patterns import values_pattern
+from enrich.graph.reading import Reader
 from enrich.graph.records import Seen
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN
 from enrich.ontology.paths import path_pattern

@@ -11,8 +11,9 @@ from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.fact_graphs import NOTHING
 from enrich.graph.numbers import mean_number
+from enrich.graph.patterns import kind_test, onward
 from enrich.graph.profile_hints import Hints
-from enrich.graph.reading import Reader, kind_test, onward
+from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.kinds import CONCEPT, LITERAL
 from enrich.ontology.paths import Path, path_triples, steps

@@ -14,6 +14,7 @@ from enrich.graph.dates import DateMap
 from enrich.graph.fact_graphs import MOST_GRAPHS, fact_graphs, from_clause, has_default_graph
 from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
+from enrich.graph.patterns import kind_test, property_pattern, values_pattern
 from enrich.graph.records import Seen, Subject, Values, halved, pictures_of, texts_of
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
@@ -25,34 +26,6 @@ BATCH = 500
 
 Part = tuple[str, str, int]
 """What is asked of records: the kind of thing, its name, and which of several."""
-
-
-def kind_test(kind: str, variable: str) -> str:
-    """What must hold of a value of a kind."""
-    tests = {CONCEPT: f"isIRI({variable})", LITERAL: f"isLiteral({variable})"}
-    return tests.get(kind, f"(isLiteral({variable}) || isIRI({variable}))")
-
-
-def values_pattern(prop: PropertyProfile, variable: str) -> str:
-    """A pattern from `?record` to the values of a property."""
-    if not prop.begin:
-        return path_pattern("?record", prop.path, variable)
-    node = f"{variable}_node" if prop.node else "?record"
-    return f"{path_pattern('?record', prop.node, node) if prop.node else ''} {onward(prop, node, variable)}"
-
-
-def onward(prop: PropertyProfile, node: str, variable: str) -> str:
-    """A pattern from the node that carries a property to its values; the two ends of a date are one text, as EDTF
-    spells intervals, with `..` for one that is not there."""
-    if not prop.begin:
-        return path_pattern(node, prop.onward, variable)
-    thing, first, last = (f"{variable}_{end}" for end in ("object", "begin", "end"))
-    return (
-        f"{path_pattern(node, (prop.predicate,), thing)} "
-        f"OPTIONAL {{ {path_pattern(thing, prop.begin, first)} }} OPTIONAL {{ {path_pattern(thing, prop.end, last)} }} "
-        f"FILTER(BOUND({first}) || BOUND({last})) "
-        f'BIND(CONCAT(COALESCE(STR({first}), ".."), "/", COALESCE(STR({last}), "..")) AS {variable})'
-    )
 
 
 class Reader:
@@ -290,7 +263,7 @@ class Reader:
         ]
         return {
             ("record", "", 0): ("", self.is_record),
-            **{("property", p.name, 0): ("?node ?v", _property_pattern(p)) for p in self.profile.properties},
+            **{("property", p.name, 0): ("?node ?v", property_pattern(p)) for p in self.profile.properties},
             **{(kind, name, i): ("?v", path_pattern("?record", path, "?v")) for kind, name, i, path in along},
         }
 
@@ -419,9 +392,3 @@ class Reader:
     def _numbers(self, said: Mapping[str, list[Row]]) -> dict[str, float]:
         found = {name: mean_number((v for (v,) in said[name]), unit) for name, unit in self._units.items()}
         return {name: number for name, number in found.items() if number is not None}
-
-
-def _property_pattern(prop: PropertyProfile) -> str:
-    """A pattern from a record to the node that carries a property, and to its value where there is one."""
-    node = path_pattern("?record", prop.node, "?node") if prop.node else "BIND(?record AS ?node)"
-    return f"{node} OPTIONAL {{ {onward(prop, '?node' if prop.node else '?record', '?v')} }}"

@@ -49,6 +49,7 @@ def promise(
         figure=Figure.of(rows),
         by=by,
         levels=LEVELS,
+        several=len({row.model for row in rows}) > 1,
         chosen={"model": model, "property": property, "museum": museum},
         choices=_choices(found),
         names=names,

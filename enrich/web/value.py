@@ -10,7 +10,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import InputError, StoreTimeout
 from enrich.graph.labels import best_label, labels, record_names
-from enrich.graph.reading import values_pattern
+from enrich.graph.patterns import values_pattern
 from enrich.ontology.kinds import CONCEPT
 from enrich.ontology.terms import RDFS, SKOS, OntologyError, class_term, named_node, values_block
 from enrich.runs.register import number

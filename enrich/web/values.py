@@ -11,7 +11,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.classes import ClassMap
 from enrich.graph.labels import labels, short_iri
-from enrich.graph.reading import values_pattern
+from enrich.graph.patterns import values_pattern
 from enrich.ontology.profiles import PropertyProfile
 from enrich.ontology.terms import is_iri
 from enrich.workspace import Workspace

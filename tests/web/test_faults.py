@@ -15,6 +15,7 @@ from enrich.settings.loading import Settings
 from enrich.web import faults
 from enrich.web.negotiation import preferred
 from enrich.web.site import Site
+from tests.web.serving import client, site
 
 ERRORS: dict[str, tuple[Exception, int]] = {
     "down": (StoreUnavailable("http://inside:3030 answered 500"), 502),
@@ -83,3 +84,9 @@ def test_an_unknown_address_is_a_page_of_its_own(failing: TestClient) -> None:
 )
 def test_the_media_type_with_the_highest_q_is_taken(accept: str | None, best: str | None) -> None:
     assert preferred(accept, ("text/html", "text/turtle")) == best
+
+
+def test_whoever_asks_for_the_head_alone_is_answered(tmp_path: Path) -> None:
+    with site(tmp_path) as found, client(found) as asking:
+        for path in ("/", "/browse", "/health"):
+            assert asking.head(path).status_code == 200
