@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from enrich.errors import InputError, StoreHeld
+from enrich.errors import InputError, SettingsError, StoreHeld
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.opening import store_of
+from enrich.ontology.checked import nearest
 from enrich.ontology.profile_files import load_profile
 from enrich.ontology.profiles import Profile
 from enrich.ontology.terms import Names
@@ -66,9 +67,18 @@ class Workspace:
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile that the settings name; a path is relative to enrich.toml."""
+        """The profile that the settings name; a path is relative to enrich.toml. Raises SettingsError for a floor of a
+        property that it does not have: a floor that holds for nothing is not what was meant."""
         name = self.settings.profile
-        return load_profile(self.settings.locate(name) if name.endswith(".toml") else name)
+        found = load_profile(self.settings.locate(name) if name.endswith(".toml") else name)
+        known = [prop.name for prop in found.properties]
+        for asked in self.settings.decision.floors:
+            if asked not in known:
+                raise SettingsError(
+                    f"decision.floors names {asked!r}, and the profile {found.name} has no such property"
+                    f"{nearest(asked, known)}"
+                )
+        return found
 
     @cached_property
     def names(self) -> Names:

@@ -29,7 +29,7 @@ from enrich.learn.evaluation import evaluate
 from enrich.learn.measures import evaluation_table, mean_line
 from enrich.learn.training import train
 from enrich.settings.loading import load_settings
-from enrich.settings.models import DecisionSettings
+from enrich.settings.models import DecisionSettings, WebSettings
 from enrich.show.named import run_named
 from enrich.show.record import show_record
 from enrich.show.tables import print_table
@@ -194,6 +194,10 @@ def _ask(out: Console, folder: Path) -> None:
     out.print(Text(QUERY), soft_wrap=True)
     out.print(
         "And to take it all back: enrich runs, then enrich retract RUN. The museum's facts were never touched."
+    )
+    out.print()
+    out.print(
+        f"To look at it all and judge it, in a browser at http://127.0.0.1:{WebSettings().port}: cd {folder}; enrich web"
     )
 
 
