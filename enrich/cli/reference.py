@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from enrich import errors
 from enrich.classifiers.registry import (
@@ -48,8 +49,8 @@ def _verbs() -> Iterator[str]:
     yield (
         "`--config FILE` and `--debug` may stand anywhere on the line. With `--json` stdout holds one JSON object and nothing "
         'else: lists have names (`enrich runs --json` is `{"runs": […]}`), and `enrich query NAME --json` answers as '
-        "SPARQL 1.1 Query Results JSON. Files and pipes are written in UTF-8. `worker` and `beat`, which work until they are "
-        "stopped, log JSON to stderr, an object a line."
+        "SPARQL 1.1 Query Results JSON. Files and pipes are written in UTF-8. `worker`, `beat` and `web` work until they are "
+        "stopped; the first two log JSON to stderr, an object a line."
     )
     for words in [[], *(words for words in verb_names())]:
         yield ""
@@ -63,11 +64,21 @@ def _verbs() -> Iterator[str]:
 
 def verb_names() -> list[list[str]]:
     """The words of every verb, those of subcommands included."""
-    found: list[list[str]] = []
-    for name, verb in verbs().items():
-        inner = getattr(verb.load(name), "commands", None)
-        found += [[name, part] for part in inner] if inner else [[name]]
-    return found
+    return [words for name, verb in verbs().items() for words in _within([name], verb.load(name))]
+
+
+def verb_of(line: list[str]) -> list[str]:
+    """The verb that a line of words begins with, the longest of those that there are; nothing for none."""
+    return max((words for words in verb_names() if line[: len(words)] == words), key=len, default=[])
+
+
+def _within(words: list[str], command: Any) -> Iterator[list[str]]:
+    """The verbs of a group, and the group itself where it does something when called alone."""
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield words
+    for name, part in inner.items():
+        yield from _within([*words, name], part)
 
 
 def help_text(words: list[str]) -> str:

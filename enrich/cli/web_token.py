@@ -52,8 +52,10 @@ def list_tokens(as_json: Json = False) -> None:
 
 
 @token.command("revoke", epilog=example("enrich web token revoke 'Night import'"))
-def revoke(name: Name) -> None:
+def revoke(name: Name, as_json: Json = False) -> None:
     """End a token at once."""
-    tokens = _tokens()
-    tokens.revoke(name)
-    say(f"{name} has no token any more")
+    _tokens().revoke(name)
+    if as_json:
+        write_json({"name": name, "revoked": True})
+    else:
+        say(f"{name} has no token any more")

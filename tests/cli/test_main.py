@@ -142,7 +142,9 @@ def options() -> Iterator[tuple[str, str, str, str]]:
     """Every option of every verb: its first name, the verb, what kind of value it takes, and its help."""
     for words in verb_names():
         command = app.verbs()[words[0]].load(words[0])
-        for option in getattr(command, "commands", {words[-1]: command})[words[-1]].params:
+        for word in words[1:]:
+            command = command.commands[word]
+        for option in command.params:
             if option.opts[0].startswith("--"):
                 kind = "nothing" if option.is_flag else _kind(option.type_descriptor.annotation)
                 yield option.opts[0], " ".join(words), kind, option.help

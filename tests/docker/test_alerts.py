@@ -41,7 +41,7 @@ def test_every_alert_is_in_the_runbook() -> None:
 def test_prometheus_reads_the_rules() -> None:
     config = yaml.safe_load((ROOT / "docker" / "prometheus.yml").read_text())
     assert config["rule_files"] == ["alerts.yml"]
-    assert [job["job_name"] for job in config["scrape_configs"]] == ["enrich"]
+    assert [job["job_name"] for job in config["scrape_configs"]] == ["enrich", "enrich-web"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from enrich import __version__
-from enrich.cli.reference import help_text, reference, verb_names
+from enrich.cli.reference import help_text, reference, verb_names, verb_of
 from enrich.ontology.queries import query_names
 from enrich.settings.loading import setting_rows
 from tests.docs.followed import PAGES, ROOT
@@ -57,8 +57,7 @@ def test_commands_in_the_documents_exist(path: Path) -> None:
     ):
         words = shlex.split(line, comments=True)
         assert words[0] in known, f"{path.name}: enrich {line}"
-        words_of_help = words[:2] if words[:2] in verb_names() else words[:1]
-        text = help_text(words_of_help)
+        text = help_text(verb_of(words))
         for option in (word for word in words if word.startswith("--")):
             assert option in text, f"{path.name}: enrich {line}"
 

@@ -324,7 +324,8 @@ def test_a_query_without_end_is_ended(tmp_path: Path, name: str) -> None:
         given = ask.get("/sparql", params={"query": ENDLESS[name]})
         assert time.monotonic() - began < 3
         assert given.status_code == 504
-        assert "longer than 2 seconds" in given.json()["detail"]
+        said = given.json()["detail"]
+        assert "longer than 2 seconds" in said or "more memory than it may" in said
         assert set(psutil.Process().children()) <= before
         assert ask.get("/sparql", params={"query": "ASK {}"}).json()["boolean"] is True
 
