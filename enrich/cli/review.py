@@ -1,4 +1,4 @@
-"""Verbs about reviews: review accept, reject, correct, undecided, undo, list, export, import, rebuild."""
+"""Verbs about reviews: review accept, reject, correct, undecided, undo, list, export, import, backup, restore, rebuild."""
 
 import getpass
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from enrich.cli.common import write_table as write_rows
 from enrich.cli.options import DryRun, Limit
 from enrich.errors import InputError
 from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
+from enrich.runs.review_backup import back_up
+from enrich.runs.review_backup import restore as take_in
 from enrich.runs.reviewing import OBJECTIONS, Judgement, Reviewed, Reviewer
 from enrich.runs.verdicts import VerdictGraphs
 from enrich.show.named import run_named, term
@@ -239,6 +241,36 @@ def import_table(
         judgements, unread = read_table(workspace, source)
         done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), bars, dry_run=dry_run)
     _tell(done, [(f"{source}, line {u.line}", u.why) for u in unread], dry_run, as_json)
+
+
+@review.command("backup", epilog=example("enrich review backup reviews.nt"))
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, in N-Triples.")],
+    as_json: Json = False,
+) -> None:
+    """Write all reviews to a file: what curators did is nowhere else, and outlives every run."""
+    with open_workspace(reading=True) as workspace:
+        count = back_up(workspace, target)
+    if as_json:
+        write_json({"file": str(target), "reviews": count})
+    else:
+        say(f"{count:,} reviews in {target}; enrich review restore takes them back in")
+
+
+@review.command("restore", epilog=example("enrich review restore reviews.nt"))
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="What enrich review backup wrote.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Add the reviews of a backup to those that there are, and make `verdicts` and `accepted` anew; twice is once."""
+    with open_workspace() as workspace, Bars("reviews") as bars:
+        done = take_in(workspace, source, bars, dry_run=dry_run)
+    if as_json:
+        write_json({**asdict(done), "dry_run": dry_run})
+    else:
+        would = "would be added" if dry_run else "were added"
+        say(f"of {done.reviews:,} reviews {done.added:,} {would}")
 
 
 @review.command("rebuild", epilog=example("enrich review rebuild"))

@@ -43,6 +43,9 @@ _FEW = 8
 """Records that are read together in one question."""
 OBJECTIONS = ("Wrong", "TooBroad", "TooNarrow", "NotOnThisObject", "CannotBeKnown")
 
+KEPT = (CRM.P9i_forms_part_of, ENR.confidence, ENR.regime, ENR.promised)
+"""What the register keeps of a prediction that was judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -364,8 +367,7 @@ def _statement(statement: Statement, prop: PropertyProfile) -> str:
 
 def _kept(prediction: NamedNode, said: Sequence[object]) -> Iterator[Triple]:
     """What a promise is held against when the run is gone: the run, the confidence, the regime, what was promised."""
-    predicates = (CRM.P9i_forms_part_of, ENR.confidence, ENR.regime, ENR.promised)
-    for predicate, value in zip(predicates, said, strict=True):
+    for predicate, value in zip(KEPT, said, strict=True):
         if value is not None:
             yield str(prediction), str(predicate), str(value)
 

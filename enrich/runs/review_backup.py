@@ -1,0 +1,116 @@
+"""The register of reviews as a file, and back: what curators did is nowhere else, and outlives every run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Triple, parse
+
+from enrich.classifiers.base import Progress, no_progress
+from enrich.errors import InputError, ValidationError
+from enrich.graph.files import open_bytes, writing
+from enrich.ontology.terms import CRM, ENR, RDFS, Names
+from enrich.runs.reviewing import KEPT
+from enrich.runs.reviews import read_reviews
+from enrich.runs.validation import shapes
+from enrich.runs.verdicts import VerdictGraphs
+from enrich.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """How many reviews a file has, and how many of them the register did not have."""
+
+    reviews: int
+    added: int
+
+
+def back_up(workspace: Workspace, target: Path) -> int:
+    """Write all reviews, those taken back among them, as N-Triples; returns their number. Raises InputError for none."""
+    count = len(read_reviews(workspace.store, workspace.names))
+    if not count:
+        raise InputError("there are no reviews to back up")
+    with writing(target) as file:
+        workspace.store.dump(file, workspace.names.reviews)
+    return count
+
+
+def restore(
+    workspace: Workspace, source: Path, progress: Progress = no_progress, *, dry_run: bool = False
+) -> Restored:
+    """Add the reviews of a file to the register, and make what follows from all of them anew; twice is once.
+
+    Raises InputError and ValidationError, and adds nothing, for a file that is damaged, is of another base, or says
+    anything else than reviews do.
+    """
+    store, names = workspace.store, workspace.names
+    said = _read(source)
+    reviews = [s for s, triples in said.items() if any(t.predicate == ENR.decision for t in triples)]
+    for subject, triples in said.items():
+        _check(source, names, subject, triples, is_review=subject in set(reviews))
+    known = {review.iri for review in read_reviews(store, names)}
+    added = sum(subject.value not in known for subject in reviews)
+    if not dry_run:
+        store.insert(
+            Quad(t.subject, t.predicate, t.object, names.reviews)
+            for triples in said.values()
+            for t in triples
+        )
+        VerdictGraphs(store, names, workspace.profile.many_valued).rebuild(progress)
+    return Restored(len(reviews), added)
+
+
+def _read(source: Path) -> dict[NamedNode, list[Triple]]:
+    found: dict[NamedNode, list[Triple]] = defaultdict(list)
+    with open_bytes(source) as file:
+        try:
+            for quad in parse(file, RdfFormat.N_TRIPLES):
+                if not isinstance(quad.subject, NamedNode):
+                    raise InputError(f"{source} has blank nodes: it is no backup of reviews")
+                found[quad.subject].append(quad.triple)
+        except SyntaxError as error:
+            raise InputError(f"{source} is damaged, and nothing of it was added: {error}") from error
+    if not found:
+        raise InputError(f"{source} is empty")
+    return found
+
+
+def _check(
+    source: Path, names: Names, subject: NamedNode, triples: Sequence[Triple], *, is_review: bool
+) -> None:
+    if not is_review:
+        own = KEPT if subject.value.startswith(f"{names.base}prediction/") else (RDFS.label,)
+        if any(triple.predicate not in own for triple in triples):
+            raise InputError(
+                f"{source} speaks of {subject.value}, which is no review: it is no backup of reviews"
+            )
+        return
+    if not subject.value.startswith(f"{names.base}review/"):
+        raise InputError(
+            f"{source} has reviews of another base, such as {subject.value}; see base in enrich.toml"
+        )
+    if wrong := shapes().problems([(str(t.subject), str(t.predicate), str(t.object)) for t in triples]):
+        raise ValidationError(f"{source}: {subject.value}: {'; '.join(wrong[0].messages)}")
+    if not all(_states_what_it_says(triples, text) for text in _texts(triples)):
+        raise InputError(f"{source}: {subject.value} would have another thing accepted than it says")
+
+
+def _texts(triples: Sequence[Triple]) -> Iterator[str]:
+    return (t.object.value for t in triples if t.predicate == ENR.states and isinstance(t.object, Literal))
+
+
+def _states_what_it_says(triples: Sequence[Triple], text: str) -> bool:
+    """Whether what a review would have stated begins with the node, the predicate and the value that it names."""
+    told = {t.predicate: t.object for t in triples}
+    wanted = tuple(
+        told.get(p)
+        for p in (CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned)
+    )
+    try:
+        first = next(iter(parse(text.encode(), RdfFormat.N_TRIPLES)), None)
+    except SyntaxError:
+        return False
+    return first is not None and (first.subject, first.predicate, first.object) == wanted
