@@ -46,6 +46,7 @@ def test_the_page_on_reviewing_can_be_followed(folder: Path) -> None:
     """Given a museum with predictions, every command of the page works, in its order."""
     text = commands("reviewing.md")
     text = text.replace(" --explain", "").replace("--property place", "--property time")
+    text = text.replace("enrich web\n", "")  # it serves until it is stopped: tests/web/test_running.py
     follow(folder, text)
     assert {"Accepted", "Rejected"} <= set(states(folder).values())
     assert "wasDerivedFrom" not in (folder / "accepted.ttl").read_text()
