@@ -190,7 +190,7 @@ class _InProcess:
         try:
             self._acquire(run)
         except RunError:
-            if new:
+            if new and current_lease(context.store, context.names).run != run:  # else another goes on with it
                 context.register.withdraw(run)
                 context.plan(run).drop()
             raise

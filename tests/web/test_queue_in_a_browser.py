@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store
@@ -23,7 +23,7 @@ from enrich.web.index.asked import Filters
 from enrich.web.languages import LANGUAGES
 from enrich.web.site import Site
 from enrich.web.who import Doors
-from tests.browser import DESK, PHONE, chromium, faults_of
+from tests.browser import DESK, PHONE, faults_of
 from tests.web.serving import served, site
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ class Slow:
 
 @contextmanager
 def opened(
-    tmp_path: Path, count: int = 120, seconds: float = 0.0, width: int = DESK
+    browser: Browser, tmp_path: Path, count: int = 120, seconds: float = 0.0, width: int = DESK
 ) -> Iterator[tuple[Page, Site, str]]:
     """The queue as the person at this computer has it before them."""
     with site(tmp_path, count) as made:
@@ -79,7 +79,7 @@ def opened(
         slow.index.refresh()
         store.seconds = seconds
         doors = Doors(made.settings, "Ana Ruiz")
-        with served(slow, doors) as address, chromium() as browser:
+        with served(slow, doors) as address:
             context = browser.new_context(viewport={"width": width, "height": 900})
             context.add_init_script(TIMED)
             page = context.new_page()
@@ -132,10 +132,10 @@ def settled(page: Page, site: Site, wanted: int) -> list[Review]:
     raise AssertionError(f"{len(found)} reviews instead of {wanted}; kept: {kept}")
 
 
-def test_fifty_cards_by_keyboard_with_a_slow_store(tmp_path: Path) -> None:
+def test_fifty_cards_by_keyboard_with_a_slow_store(browser: Browser, tmp_path: Path) -> None:
     """Given a store that answers after 300 ms, when fifty cards are judged without a mouse, two of them corrected and
     three undone, then the next card is there within 100 ms, and the reviews are exactly that."""
-    with opened(tmp_path, seconds=0.3) as (page, where, _):
+    with opened(browser, tmp_path, seconds=0.3) as (page, where, _):
         ahead(page, 6)
         told: dict[str, str] = {}
         for number in range(50):
@@ -171,8 +171,8 @@ def test_fifty_cards_by_keyboard_with_a_slow_store(tmp_path: Path) -> None:
     assert took[int(len(took) * 0.95)] < 100, took[-5:]
 
 
-def test_a_key_pressed_twice_is_one_review(tmp_path: Path) -> None:
-    with opened(tmp_path, 40) as (page, where, _):
+def test_a_key_pressed_twice_is_one_review(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, 40) as (page, where, _):
         ahead(page, 3)
         page.wait_for_timeout(400)
         about = prediction(page)
@@ -182,8 +182,8 @@ def test_a_key_pressed_twice_is_one_review(tmp_path: Path) -> None:
         assert made.prediction == about
 
 
-def test_a_reload_goes_on_with_the_same_card(tmp_path: Path) -> None:
-    with opened(tmp_path, 40) as (page, where, _):
+def test_a_reload_goes_on_with_the_same_card(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, 40) as (page, where, _):
         ahead(page, 3)
         press(page, "a")
         before = token(page)
@@ -193,9 +193,9 @@ def test_a_reload_goes_on_with_the_same_card(tmp_path: Path) -> None:
         expect(page.locator("#recent li")).to_have_count(1)
 
 
-def test_what_is_judged_during_an_outage_is_kept_and_sent_once(tmp_path: Path) -> None:
+def test_what_is_judged_during_an_outage_is_kept_and_sent_once(browser: Browser, tmp_path: Path) -> None:
     """Given a site that cannot be reached, when three cards are judged and the page is loaded again, then they are sent."""
-    with opened(tmp_path, 40) as (page, where, _):
+    with opened(browser, tmp_path, 40) as (page, where, _):
         ahead(page, 6)
         page.route("**/judge", lambda route: route.abort())
         told = [press(page, key) for key in ("a", "x", "a")]
@@ -210,8 +210,8 @@ def test_what_is_judged_during_an_outage_is_kept_and_sent_once(tmp_path: Path) -
         assert sorted(r.prediction for r in found) == sorted(told)
 
 
-def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
-    with opened(tmp_path, 40) as (page, where, _):
+def test_the_vocabulary_is_searched_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, 40) as (page, where, _):
         ahead(page, 6)
         passed = 0
         while page.locator("article.card:visible .candidate").count() < 2:
@@ -229,10 +229,12 @@ def test_the_vocabulary_is_searched_by_keyboard(tmp_path: Path) -> None:
         assert found[about] == "Corrected"
 
 
-def test_the_pages_fit_are_accessible_and_load_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_the_pages_fit_are_accessible_and_load_nothing_from_elsewhere(
+    browser: Browser, tmp_path: Path
+) -> None:
     """Given the pages of reviewing in every language; then on a desk and a phone nothing is cut off, axe finds nothing
     serious, and nothing comes from anywhere else."""
-    with opened(tmp_path, 40) as (page, where, address):
+    with opened(browser, tmp_path, 40) as (page, where, address):
         ahead(page, 3)
         press(page, "a")
         settled(page, where, 1)
@@ -267,9 +269,9 @@ TRAPS = (
 )
 
 
-def test_a_card_full_of_traps_runs_none(tmp_path: Path) -> None:
+def test_a_card_full_of_traps_runs_none(browser: Browser, tmp_path: Path) -> None:
     """Given values, texts and records named with HTML, when their cards come, and are found and grouped, then it is text."""
-    with opened(tmp_path, 40) as (page, where, address):
+    with opened(browser, tmp_path, 40) as (page, where, address):
         store = where._store
         assert store is not None
         rows = where.index.page(Filters({"state": ("Pending",), "outcome": ("Predicted",)})).rows
@@ -304,8 +306,8 @@ def test_a_card_full_of_traps_runs_none(tmp_path: Path) -> None:
         assert wrong == []
 
 
-def test_the_queue_is_light(tmp_path: Path) -> None:
-    with opened(tmp_path, 40) as (page, _, address):
+def test_the_queue_is_light(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, 40) as (page, _, address):
         sources = page.eval_on_selector_all("script", "all => all.map(each => each.src)")
         size = sum(len(gzip.compress(page.request.get(source).body())) for source in sources)
         assert sources

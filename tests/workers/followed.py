@@ -124,6 +124,12 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
         "After a restore": ("test_runbook.test_a_store_restored_in_the_middle_of_a_run",),
         "Redis needs no backup": ("test_chaos.test_redis_restarted_then_wiped",),
         "Model folders prove": ("classifiers/model/test_manifest.test_what_was_changed_is_refused",),
+        "Runs can be made again": (
+            "runs/test_review_backup.test_what_was_backed_up_comes_back_once_and_with_what_follows_from_it",
+        ),
+        "`enrich review backup": (
+            "runs/test_review_backup.test_what_was_backed_up_comes_back_once_and_with_what_follows_from_it",
+        ),
     },
     "Several museums on one Redis": {
         "Queues, locks": ("test_broker.test_what_is_shared_is_named_for_its_target",),
