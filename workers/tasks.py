@@ -238,9 +238,16 @@ def ask_to_tidy(broker: Broker) -> None:
 
 
 def _tidy(context: WorkerContext) -> None:
-    with context.broker.lock("tidy", TIDY_SECONDS, renewed=True) as held:
-        if held:
-            tidy(context)
+    """Tidy the store, or have it tidied later: another may be at it, or may have died at it."""
+    done = False
+    try:
+        with context.broker.lock("tidy", TIDY_SECONDS, renewed=True) as held:
+            if held:
+                tidy(context)
+                done = True
+    finally:
+        if not done:
+            ask_to_tidy(context.broker)
 
 
 def run_nightly(context: WorkerContext, messages: Messages) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import describe, find_job
+from enrich.workers import tasks
 from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
 from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
@@ -180,3 +182,23 @@ def test_what_does_not_count_is_swept(service: WorkerContext, queue: Queue) -> N
     service.store.insert([Quad(record(0), ENR.about, record(0), graph)])
     assert sweep(service, run) == 1
     assert graph not in service.store.graphs()
+
+
+def test_tidying_that_could_not_be_done_is_done_later(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a process that died while it tidied, when another is asked to tidy before that one's lock is out, then it
+    does so afterwards: what is left of an ended run is dropped though nobody asks again."""
+    monkeypatch.setattr(tasks, "TIDY_AFTER", 0.05)
+    run = ask(service)
+    queue.all()
+    left = NamedNode(f"{run.value.replace('/run/', '/graph/run/')}/late")
+    service.store.write_graph(left, b"<https://m.example/a> <https://m.example/b> <https://m.example/c> .")
+    service.broker.redis.set(service.broker.key("lock", "tidy"), "of the dead", px=300)
+    tasks.ask_to_tidy(service.broker)
+    time.sleep(0.06)
+    queue.reconcile()
+    assert left in service.store.graphs(), "the lock of the dead process holds"
+    time.sleep(0.35)
+    queue.reconcile()
+    assert left not in service.store.graphs()
