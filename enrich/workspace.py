@@ -1,6 +1,7 @@
 """What every verb works on: the settings, and the store, profile, names and reader made from them when asked."""
 
 import shutil
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -19,14 +20,23 @@ from enrich.settings.loading import FILE_NAME, Settings, load_settings
 class Workspace:
     """One museum's settings with everything that hangs on them, made on first use and closed at the end."""
 
-    def __init__(self, settings: Settings, store: Store | None = None, *, reading: bool = False) -> None:
-        """`store` stands in for the one the settings name, for tests and for callers that have one open. For who is
-        only `reading`, an embedded store that another process holds is opened beside it, as it is then."""
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store | None = None,
+        *,
+        reading: bool = False,
+        opened: Callable[[Settings], Store] = store_of,
+    ) -> None:
+        """`store` stands in for the one the settings name, for tests and for callers that have one open; `opened` opens
+        that one. For who is only `reading`, an embedded store that another process holds is opened beside it, as it is
+        then."""
         self.settings = settings
         self.beside = False
         """Whether the store is held by another process."""
         self._given = store
         self._reading = reading
+        self._opened = opened
 
     @classmethod
     def open(cls, config: Path | None = None, *, reading: bool = False) -> Self:
@@ -39,7 +49,7 @@ class Workspace:
         if self._given is not None:
             return self._given
         try:
-            return store_of(self.settings)
+            return self._opened(self.settings)
         except StoreHeld:
             if not self._reading:
                 raise

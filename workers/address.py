@@ -25,7 +25,8 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 def target(settings: Settings) -> str:
     """Twelve hexadecimal digits that tell this store and base from others on the same Redis."""
-    store = settings.store.update_url or settings.store.query_url or "embedded"
+    where = settings.store
+    store = where.update_url or where.query_url or str(settings.locate(where.path))
     return text_digest(f"{store} {settings.base}")[:12]
 
 

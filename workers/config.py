@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from enrich.errors import SettingsError
+from enrich.graph.stores.served import place_of
 from enrich.settings.loading import Settings
 from enrich.workers.address import PING_SECONDS, connection, shown, target
 
@@ -15,10 +16,10 @@ CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
 def check(settings: Settings) -> None:
     """Raise SettingsError for settings with which work would be lost, done twice or not at all."""
     workers = settings.workers
-    if settings.store.query_url is None:
+    if settings.store.query_url is None and place_of(settings.locate(settings.store.path)) is None:
         raise SettingsError(
-            "workers need a triplestore server: the embedded store serves one process; set store.query_url "
-            "(oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"
+            "workers need a store that several processes use: start enrich web, which serves the embedded store, or "
+            "set store.query_url (oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"
         )
     connection(workers.broker)
     if workers.time_limit >= workers.visibility_timeout:

@@ -10,16 +10,20 @@ from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context
 from enrich.answering.models import Models
+from enrich.graph.stores.opening import shared_store_of
 from enrich.settings.loading import Settings, load_settings
 from enrich.workers.broker import Broker, InFlight
 from enrich.workers.observer import WorkerObserver
+from enrich.workspace import Workspace
 
 
 class WorkerContext(Context):
     """One per process, made after the fork; its models may have been read before."""
 
     def __init__(self, settings: Settings, models: Models | None = None) -> None:
-        super().__init__(settings, models, observer=WorkerObserver())
+        super().__init__(
+            settings, models, Workspace(settings, opened=shared_store_of), observer=WorkerObserver()
+        )
 
     @classmethod
     def open(cls, config: Path | None = None) -> Self:

@@ -9,8 +9,8 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from enrich.errors import BrokerError, EnrichError
-from enrich.graph.stores.opening import store_of
+from enrich.errors import BrokerError, EnrichError, StoreError
+from enrich.graph.stores.opening import shared_store_of
 from enrich.ontology.terms import Names
 from enrich.runs.jobs import last_success
 from enrich.runs.register import OPEN, Register
@@ -71,17 +71,20 @@ def look(app: Celery, settings: Settings, *, need_worker: bool = True) -> Health
     readable, writable = False, False
     runs: list[str] = []
     last: str | None = None
-    with store_of(settings, timeout=STORE_SECONDS, retries=0) as store:
-        found = store.health()
-        readable, writable = found.readable, found.writable
-        if found.problem:
-            problems.append(found.problem)
-        if readable:
-            try:
-                names = Names(settings.base)
-                runs = [run.run for run in Register(store, names).runs(OPEN)]
-                ended = last_success(store, names)
-                last = f"{ended:%Y-%m-%dT%H:%M:%SZ}" if ended else None
-            except EnrichError as error:
-                problems.append(str(error))
+    try:
+        with shared_store_of(settings, timeout=STORE_SECONDS, retries=0) as store:
+            found = store.health()
+            readable, writable = found.readable, found.writable
+            if found.problem:
+                problems.append(found.problem)
+            if readable:
+                try:
+                    names = Names(settings.base)
+                    runs = [run.run for run in Register(store, names).runs(OPEN)]
+                    ended = last_success(store, names)
+                    last = f"{ended:%Y-%m-%dT%H:%M:%SZ}" if ended else None
+                except EnrichError as error:
+                    problems.append(str(error))
+    except StoreError as error:
+        problems.append(str(error))
     return Health(not problems, alive, readable, writable, workers, beats, queued, runs, last, problems)

@@ -50,7 +50,7 @@ def test_limits_that_would_lose_work_are_refused(said: dict[str, object], words:
 
 
 def test_the_embedded_store_is_refused_plainly() -> None:
-    with pytest.raises(SettingsError, match="one process"):
+    with pytest.raises(SettingsError, match="start enrich web"):
         check(settings(store={}))
 
 

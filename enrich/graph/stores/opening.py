@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enrich.errors import SettingsError, StoreHeld
+from enrich.errors import SettingsError, StoreHeld, StoreUnavailable
 from enrich.graph.stores.base import Store
 
 if TYPE_CHECKING:
@@ -63,6 +63,20 @@ def _embedded(path: Path | None, read_only: bool, retries: int) -> Store:
         if path is None or place is None:
             raise
         return ServedStore(path, place, retries=retries)
+
+
+def shared_store_of(settings: Settings, **changes: Any) -> Store:
+    """The store that the settings name, for processes of which several work at once: an embedded one is never held, only
+    used through the process that holds and serves it. Raises StoreUnavailable when there is none."""
+    if settings.store.query_url is not None:
+        return store_of(settings, **changes)
+    from enrich.graph.stores.served import ServedStore, place_of
+
+    path = settings.locate(settings.store.path)
+    place = place_of(path)
+    if place is None:
+        raise StoreUnavailable(f"nobody serves the store at {path}; start: enrich web")
+    return ServedStore(path, place, retries=changes.get("retries", settings.store.retries))
 
 
 def store_of(settings: Settings, **changes: Any) -> Store:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
+from urllib.request import Request
 
 import httpx2 as httpx
 from pyoxigraph import Literal, NamedNode, Quad
@@ -16,7 +17,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.errors import StoreError, StoreUnavailable
 from enrich.graph.stores.base import PAGE_TOKEN, Rows
 from enrich.graph.stores.remote import RemoteStore
-from enrich.graph.stores.transport import Body, Credentials, Transport
+from enrich.graph.stores.transport import Body, Credentials, NotCarriedOut, Transport
 
 SERVER = "enrich"
 """What the process that holds the store calls itself."""
@@ -86,15 +87,36 @@ def place_of(path: Path) -> Place | None:
     return place if same else None
 
 
+class _Following(Transport):
+    """Sends requests to the process that serves a store, and finds the next one when that has ended."""
+
+    def __init__(self, path: Path, place: Place, retries: int) -> None:
+        super().__init__(_credentials(place), timeout=PATIENCE, retries=retries)
+        self.path, self.first, self.place = path, place, place
+
+    def _body(self, url: str, request: Request) -> Body:
+        here, there = self.first.url, self.place.url
+        request.full_url = request.full_url.replace(here, there, 1)
+        try:
+            return super()._body(url.replace(here, there, 1), request)
+        except NotCarriedOut:
+            found = place_of(self.path)
+            if found is not None and found != self.place:
+                self.close()
+                self.place, self.credentials = found, _credentials(found)
+            raise
+
+
+def _credentials(place: Place) -> Credentials:
+    return Credentials("bearer", token=place.token, direct=True)
+
+
 class ServedStore(RemoteStore):
     """The store at `path`, behind the process that holds it. It has a default graph, and never caps an answer."""
 
     def __init__(self, path: Path, place: Place, *, retries: int = 4) -> None:
-        transport = Transport(
-            Credentials("bearer", token=place.token, direct=True), timeout=PATIENCE, retries=retries
-        )
         urls = (f"{place.url}/{name}" for name in ("query", "update", "store"))
-        super().__init__(*urls, transport=transport)
+        super().__init__(*urls, transport=_Following(path, place, retries))
         self.path = path
         self.place = place
 
