@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 from enrich.runs.observed import Estimate, Judged, Stratum, Verdict, estimate
@@ -182,11 +181,6 @@ class First(NamedTuple):
 
     review: Review
     final: Review
-
-    @property
-    def at(self) -> datetime:
-        """When it was first judged."""
-        return self.review.at
 
 
 def first_judgements(reviews: Iterable[Review]) -> list[First]:

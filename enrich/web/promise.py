@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -11,7 +11,7 @@ from pyoxigraph import NamedNode
 from enrich.errors import InputError
 from enrich.runs.observed import ENOUGH
 from enrich.runs.part import Part, PartOfRun, part_of, take_back, taken_back
-from enrich.runs.promise_table import By, Measured, table, to_take_back
+from enrich.runs.promise_table import LEVELS, By, Measured, table, to_take_back
 from enrich.runs.register import ACTIVE, Register
 from enrich.runs.reviewing import Reviewer
 from enrich.web.reliability import Figure
@@ -20,9 +20,8 @@ from enrich.web.site import Site
 from enrich.web.who import User, lead, reader
 from enrich.workspace import Workspace
 
-LEVELS: tuple[By, ...] = get_args(By)
 router = APIRouter(include_in_schema=False)
-Share = Annotated[float | None, Query(ge=0, le=1)]
+_SHARE = {"ge": 0, "le": 1, "allow_inf_nan": False}
 
 
 @router.get("/promise")
@@ -86,7 +85,7 @@ def part(
     user: Annotated[User, Depends(lead)],  # noqa: ARG001
     model: str,
     property: str,
-    below: Share = None,
+    below: Annotated[float | None, Query(**_SHARE)] = None,
     museum: str = "",
 ) -> HTMLResponse:
     """What would be taken back: nothing is changed."""
@@ -113,28 +112,15 @@ def take_part_back(
     user: Annotated[User, Depends(lead)],
     model: Annotated[str, Form()],
     property: Annotated[str, Form()],
-    below: Annotated[str, Form()] = "",
+    below: Annotated[float | None, Form(**_SHARE)] = None,
     museum: Annotated[str, Form()] = "",
 ) -> RedirectResponse:
     """Take a part of a model's runs back, and show the table again."""
     site: Site = request.app.state.site
-    asked = Part(property, _share(below), None, museum or None)
+    asked = Part(property, below, None, museum or None)
     with site.workspace() as workspace:
         curator = Reviewer(workspace, user.name).curator
         for found in _parts(workspace, model, asked):
             take_back(workspace, found, curator)
     site.index.refresh()
     return RedirectResponse(address("/promise", museum=museum) + "#gone", 303)
-
-
-def _share(text: str) -> float | None:
-    """A confidence of a form. Raises InputError for what is none."""
-    if not text:
-        return None
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= 1:
-        raise InputError(f"below: {text!r} is no confidence from 0 to 1")
-    return found

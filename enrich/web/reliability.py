@@ -26,12 +26,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The points, the ticks of both axes with their places, and the least value shown."""
+    """The points, and the ticks of both axes with their places."""
 
     points: Sequence[Point]
     ticks: Sequence[tuple[float, float, float]]
     """A value, its place across, and its place up."""
-    least: float
     width: int = SIDE + 2 * EDGE
     height: int = SIDE + 2 * EDGE
 
@@ -57,7 +56,7 @@ class Figure:
             (value, _across(value, least), _up(value, least))
             for value in (1 - n * STEP for n in range(steps, -1, -1))
         ]
-        return cls(points, ticks, least)
+        return cls(points, ticks)
 
 
 def _across(value: float, least: float) -> float:

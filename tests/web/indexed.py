@@ -13,10 +13,10 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.answering import run as pipeline
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, PROV, SKOS, class_name
+from enrich.runs.observed import band
 from enrich.runs.register import Register
 from enrich.show.named import run_named
 from enrich.web.index.asked import FACETS, Filters
-from enrich.web.index.building import band
 from enrich.web.index.index import Index
 from enrich.workspace import Workspace
 from tests.museums import dummy_model, museum
@@ -124,7 +124,7 @@ def current(workspace: Workspace) -> list[Fact]:
         facets = {
             "property": said["property"].value,  # type: ignore[union-attr]
             "value": value,
-            "band": band(confidence),
+            "band": str(band(confidence)),
             "state": said["state"].value.removeprefix(str(ENR)),  # type: ignore[union-attr]
             "outcome": said["outcome"].value.removeprefix(str(ENR)),  # type: ignore[union-attr]
             "museum": min(subject.record.context.get("museum", ("",))),

@@ -15,7 +15,7 @@ from pyoxigraph import NamedNode
 from enrich.answering.run import run as answer_gaps
 from enrich.ontology.terms import ENR
 from enrich.runs.part import taken_back
-from enrich.runs.promise_table import table
+from enrich.runs.promise_table import LEVELS, table
 from enrich.runs.register import Register
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.web import drawing
@@ -68,21 +68,21 @@ def timed(found: Site) -> int:
     return found.index.total(TIME)
 
 
-class Whole(HTMLParser):
-    """The texts of a page, and what stands open in it."""
+class Tags(HTMLParser):
+    """The tags of a page."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
+        self.found.append((tag, dict(attrs)))
 
 
 def tags(text: str, name: str) -> list[dict[str, str | None]]:
-    parser = Whole()
+    parser = Tags()
     parser.feed(text)
-    return [attributes for tag, attributes in parser.tags if tag == name]
+    return [attributes for tag, attributes in parser.found if tag == name]
 
 
 def test_the_page_says_what_was_promised_what_was_found_and_what_to_do(museum: Site) -> None:
@@ -103,7 +103,7 @@ def test_the_page_says_what_was_promised_what_was_found_and_what_to_do(museum: S
         assert any("/promise/part" in (a["href"] or "") for a in tags(ida.get("/promise").text, "a"))
 
 
-@pytest.mark.parametrize("by", ["model", "property", "regime", "band", "museum"])
+@pytest.mark.parametrize("by", LEVELS)
 @pytest.mark.parametrize("language", ["en", "es", "fr", "it"])
 def test_every_level_is_shown_in_every_language(museum: Site, by: str, language: str) -> None:
     with client(museum) as anybody:
@@ -191,6 +191,7 @@ def test_only_a_lead_takes_back_and_only_from_our_own_page(museum: Site) -> None
         {"property": "colour"},
         {"property": "time", "below": "2"},
         {"property": "time", "below": "high"},
+        {"property": "time", "below": "nan"},
         {"property": "time", "museum": "no iri"},
     ],
 )

@@ -77,6 +77,23 @@ def test_every_current_answer_is_counted_by_what_tells_it_apart(judging: Judging
     assert (found.judged, found.left_out) == ([], Counter())
 
 
+def test_it_is_measured_once_until_something_changes(
+    judging: Judging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given judgements that were measured, when promises are asked for again, then the store is not asked; after another
+    judgement it is."""
+    judging.judge(judging.facts()[:2], "Accepted")
+    before = judging.measured()
+
+    with monkeypatch.context() as nothing:
+        nothing.setattr(judging.index, "workspaces", lambda: pytest.fail("the store was asked"))
+        again = judging.index.promises()
+    judging.judge(judging.facts()[2:3], "Rejected")
+
+    assert again == before
+    assert [a.right for a in judging.measured().judged] == [True, True, False]
+
+
 def test_what_was_judged_still_measures_when_it_was_answered_anew_and_pruned(judging: Judging) -> None:
     """A value turned down is followed by the next candidate; were it forgotten with its run, only what was right would stay."""
     facts = judging.facts()

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from enrich.runs import observed
+
 FACETS = (
     "property",
     "value",
@@ -23,7 +25,7 @@ FACETS = (
 words: those of our vocabulary without its namespace (`Predicted`, `Pending`, `BelowThreshold`, `Seen`). `UNKNOWN` is one, too."""
 UNKNOWN = ""
 """The value of a facet where there is none: a record without a museum, an answer that names no value."""
-BANDS = ("1.0", "0.95", "0.9", "0.8", "0.7", "0.5", "0.0")
+BANDS = tuple(map(str, observed.BANDS))
 """Bands of confidence, each by its lower end: "0.9" holds what is from .9 to below .95."""
 ALL_AGREE, SOME_DIFFER, ONE_MODALITY = "all agree", "some differ", "one modality"
 """The values of `agreement`: whether the modalities, each alone, held the same value likeliest."""

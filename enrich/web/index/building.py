@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 
+from enrich.runs.observed import band
 from enrich.runs.register import Run
-from enrich.web.index.asked import BANDS, PENDING, UNKNOWN
+from enrich.web.index.asked import PENDING, UNKNOWN
 from enrich.web.index.cells import DIMENSIONS
 from enrich.web.index.database import meta, set_meta
 from enrich.web.index.reading import About, Answer, GapOf, Vocabulary
 
 Cell = tuple[int, ...]
 """A cell's columns in the order of DIMENSIONS."""
-_BANDS = sorted(map(float, BANDS))
-_NAMES = {value: name for name in BANDS for value in [float(name)]}
 _SORTED = 80
 """Characters by which names are sorted."""
 _PLACES = {name: place for place, name in enumerate(DIMENSIONS)}
 _AT_ONCE = 500
-
-
-def band(confidence: float) -> str:
-    """The band of a confidence."""
-    return _NAMES[_BANDS[max(0, bisect_right(_BANDS, confidence) - 1)]]
 
 
 class Writer:
@@ -165,7 +158,7 @@ class Writer:
         words = (
             answer.property,
             answer.value,
-            band(answer.confidence),
+            str(band(answer.confidence)),
             self._state(*key),
             answer.outcome,
             answer.reason,

@@ -19,7 +19,7 @@ from enrich.web.index.database import Damaged, Database, meta
 from enrich.web.index.facets import Counting
 from enrich.web.index.listing import Listing
 from enrich.web.index.naming import about, named
-from enrich.web.index.promises import Sums, measured
+from enrich.web.index.promises import measured
 from enrich.web.index.refreshing import Refresh
 from enrich.web.index.rows import rows_of
 from enrich.workspace import Workspace
@@ -51,7 +51,6 @@ class Index:
         self._database = Database(path)
         self._refreshing = threading.RLock()
         self._cells = Cells()
-        self._sums: Sums | None = None
         self._identity: str | None = None
         self._prefixes: Mapping[str, str] = {}
         self._checked = 0.0
@@ -206,10 +205,14 @@ class Index:
             return counting.grouped(filters, limit)
 
     def promises(self) -> Measured:
-        """What is promised of the current answers, and what reviews say of them."""
-        with self.workspaces() as workspace, self._counting("en") as counting:
-            self._sums = Sums.read(counting.connection, counting.cells, self._sums)
-            return measured(workspace, counting.connection, counting.cells, self._sums)
+        """What is promised of the current answers, and what reviews say of them: measured once until something changes."""
+        with self._counting("en") as counting:
+
+            def found() -> Measured:
+                with self.workspaces() as workspace:
+                    return measured(workspace, counting.connection, counting.cells)
+
+            return counting.cells.once("promises", found)
 
     def names(self, terms: Collection[str], language: str = "en") -> dict[str, str]:
         """What values and museums are called in a language; those without a name are left out."""

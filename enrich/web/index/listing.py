@@ -17,7 +17,8 @@ from itertools import islice
 import numpy as np
 
 from enrich.errors import InputError
-from enrich.web.index.asked import BANDS, ORDERS, Filters, Order, Page, Row
+from enrich.runs.observed import BANDS
+from enrich.web.index.asked import ORDERS, Filters, Order, Page, Row
 from enrich.web.index.cells import Mask
 from enrich.web.index.facets import Counting
 from enrich.web.index.rows import rows_of
@@ -96,13 +97,11 @@ class Listing:
     def _by_confidence(self, after: Key | None, *, down: bool) -> Iterator[Key]:
         """Band by band, so that nothing is walked through that holds no row that fits."""
         column = self.cells.column("band")
-        bands = sorted(map(float, BANDS), reverse=down)
-        for lower in bands:
-            number = self.cells.term_ids.get(next(b for b in BANDS if float(b) == lower))
-            cells = self.fits & (column == number)
-            if number is None or not cells.any():
+        stretches = list(zip(BANDS, (2.0, *BANDS), strict=False))
+        for lower, upper in stretches if down else reversed(stretches):
+            cells = self.fits & (column == self.cells.term_ids.get(str(lower), -1))
+            if not cells.any():
                 continue
-            upper = min((b for b in bands if b > lower), default=2.0)
             stretch = Stretch("confidence >= ? AND confidence < ?", (lower, upper), cells)
             yield from self._in(stretch, "confidence", after, down=down)
 

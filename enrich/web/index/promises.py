@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from pyoxigraph import NamedNode
 
 from enrich.graph.stores.base import PAGE_TOKEN, Store
@@ -28,23 +27,6 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """Of the answers of each cell how many there are, the sum of their confidences, and of what is promised of so many."""
-
-    made: str
-    version: int
-    of: Mapping[int, tuple[int, float, float, int]]
-
-    @classmethod
-    def read(cls, connection: sqlite3.Connection, cells: Cells, before: Sums | None) -> Sums:
-        """The sums of this version of the index: a pass over its answers, unless they are those of before."""
-        if before is not None and (before.made, before.version) == (cells.made, cells.version):
-            return before
-        query = "SELECT cell, count(*), total(confidence), total(promised), count(promised) FROM answer GROUP BY cell"
-        return cls(cells.made, cells.version, {row[0]: tuple(row[1:]) for row in connection.execute(query)})
-
-
-@dataclass(frozen=True, slots=True)
 class Kept:
     """A predicted value that was judged: `current` where it is among the answers that count."""
 
@@ -55,7 +37,7 @@ class Kept:
     current: bool
 
 
-def measured(workspace: Workspace, connection: sqlite3.Connection, cells: Cells, sums: Sums) -> Measured:
+def measured(workspace: Workspace, connection: sqlite3.Connection, cells: Cells) -> Measured:
     """The current answers, and what reviews say of them and of those that are gone.
 
     What was judged and then superseded still counts, with what its review keeps of it: else what was turned down, and
@@ -64,9 +46,12 @@ def measured(workspace: Workspace, connection: sqlite3.Connection, cells: Cells,
     store, names = workspace.store, workspace.names
     found = Measured()
     where = _told(cells)
-    for place in np.flatnonzero(cells.current):
-        if (told := where(int(place))) is not None and int(place) + 1 in sums.of:
-            found.size(told).add(*sums.of[int(place) + 1])
+    sums = (
+        "SELECT cell, count(*), total(confidence), total(promised), count(promised) FROM answer GROUP BY cell"
+    )
+    for cell, *counted in connection.execute(sums):
+        if cells.current[cell - 1] and (told := where(cell - 1)) is not None:
+            found.size(told).add(*counted)
     judgements = first_judgements(in_force(read_reviews(store, names)))
     indexed = _indexed(connection, cells, where, {first.review.record for first in judgements})
     kept = _kept_by_reviews(store, names)
