@@ -19,41 +19,40 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pyoxigraph import NamedNode, Quad, RdfFormat, parse  # noqa: E402
+from _predictions import (  # noqa: E402
+    BASE,
+    NAMES,
+    fill,
+    gaps_of,
+    make,
+    run_of,
+    value_of,
+    writing,
+)
+from _requests import count_requests  # noqa: E402
+from pyoxigraph import NamedNode  # noqa: E402
 
-from enrich.graph.stores.base import Store  # noqa: E402
-from enrich.ontology.terms import CRM, ENR, PROV, RDF, RDFS, SKOS, XSD, Names  # noqa: E402
-from enrich.runs.register import Register, Run  # noqa: E402
+from enrich.ontology.terms import ENR  # noqa: E402
+from enrich.runs.register import Register  # noqa: E402
 from enrich.runs.reviewing import Judgement, Reviewer  # noqa: E402
 from enrich.settings.loading import Settings  # noqa: E402
 from enrich.settings.models import StoreSettings  # noqa: E402
 from enrich.show.querying import run_text  # noqa: E402
-from enrich.web.index.asked import ALL_AGREE, SOME_DIFFER, Filters  # noqa: E402
-from enrich.web.index.building import Writer  # noqa: E402
-from enrich.web.index.database import Database, set_meta  # noqa: E402
+from enrich.web.index.asked import Filters  # noqa: E402
+from enrich.web.index.database import Database  # noqa: E402
 from enrich.web.index.index import Index  # noqa: E402
-from enrich.web.index.reading import About, Answer, Vocabulary  # noqa: E402
 from enrich.workspace import Workspace  # noqa: E402
 
-BASE = "https://museum.example.org/"
-NAMES = Names("https://data.example.org/enrich/")
-PROPERTIES = {"place": 60, "time": 12, "technique": 40, "material": 30}
-"""Properties, each with so many values."""
-MUSEUMS = 20
-SHARD = 2_000
-AGAIN = 0.1
-"""The share of gaps that the second run answers again."""
 FACETS = ("property", "value", "outcome", "reason", "regime", "state", "run")
 """The facets that SPARQL can count without asking the facts."""
 
@@ -88,19 +87,17 @@ def measure(folder: Path, size: int, rounds: int, *, sparql: bool) -> dict[str, 
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(base=NAMES.base, store=StoreSettings(path=folder / "store"), profile="linked-art")
     path = folder / "index.sqlite"
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    Database(path).discard()
     found: dict[str, Any] = {"answers": size}
     with Workspace(settings) as workspace:
         made = (
             None if (folder / "store" / "CURRENT").exists() else seconds(lambda: make(workspace.store, size))
         )
-        counting = Counted(workspace.store)
-        index = Index(path, workspaces_of(settings, counting))
+        index = Index(path, lambda: nullcontext(workspace))
         found |= {"made_s": made, "build_s": seconds(index.refresh)}
-        counting.queries = 0
+        queries = count_requests(workspace.store)
         found |= asked(index, rounds)
-        found |= {"store_queries": counting.queries, "nothing_new_ms": median(index.refresh, 5)}
+        found |= {"store_queries": queries(), "nothing_new_ms": median(index.refresh, 5)}
         if sparql:
             found |= by_sparql(workspace, found)
         found |= reviewed(index, workspace, rounds)
@@ -114,14 +111,13 @@ def measure_straight(folder: Path, size: int, rounds: int) -> dict[str, Any]:
     """The same of an index that is written without a store."""
     folder.mkdir(parents=True, exist_ok=True)
     path, dice = folder / "index.sqlite", random.Random(1)
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
     database = Database(path)
+    database.discard()
     database.make("straight")
     gaps = gaps_of(size)
     found: dict[str, Any] = {"answers": size}
     found["build_s"] = seconds(lambda: fill(database, gaps, dice))
-    index = Index(path, workspaces_of(Settings(), None))
+    index = Index(path, lambda: nullcontext(Workspace(Settings())))
     found |= asked(index, rounds)
     known = []
     for row in index.sample(Filters({"outcome": ("Predicted",)}), rounds, seed=5):
@@ -142,73 +138,6 @@ def measure_straight(folder: Path, size: int, rounds: int) -> dict[str, Any]:
     index.close()
     database.close()
     return found
-
-
-def fill(database: Database, gaps: list[tuple[int, str]], dice: random.Random) -> None:
-    """Two runs, shard by shard, as a refresh writes them."""
-    with writing(database) as writer:
-        writer.runs([run_of(1), run_of(2)])
-    museums = [f"{BASE}museum/{number}" for number in range(MUSEUMS)]
-    for order, some in ((1, gaps), (2, gaps[: int(len(gaps) * AGAIN)])):
-        for start in range(0, len(some), SHARD):
-            answers = [told(gap, order, dice) for gap in some[start : start + SHARD]]
-            about = {} if order == 2 else {
-                a.record: About(f"Fragment de soie {n % 997}, no. {n}", museums[n % MUSEUMS], "http://m.example/1.jpg")
-                for a in answers for n in [int(a.record.rpartition("/")[2])]
-            }  # fmt: skip
-            with writing(database) as writer:
-                writer.shard(f"{order}/{start}", order, answers, about, {})
-    names = {
-        value_of(p, n): {"en": f"{p} {n}", "es": f"seda {n}"}
-        for p, count in PROPERTIES.items()
-        for n in range(count)
-    }
-    above: dict[str, tuple[str, ...]] = {
-        value_of(p, n): (value_of(p, f"above-{n // 5}"),)
-        for p, count in PROPERTIES.items()
-        for n in range(count)
-    }
-    with writing(database) as writer:
-        writer.words(Vocabulary(names, above))
-        writer.execute("UPDATE run SET shown = 1")
-        set_meta(writer.connection, "complete", "1")
-
-
-def run_of(order: int) -> Run:
-    return Run(
-        f"{NAMES.base}run/{order}", "Active", f"2026-01-0{order}", order=order, model=f"{NAMES.base}model/1"
-    )
-
-
-def told(gap: tuple[int, str], order: int, dice: random.Random) -> Answer:
-    """One answer, as the index reads `answer` from a store."""
-    record, name = gap
-    first, second = sorted((min(dice.expovariate(1.3), 0.999) for _ in range(2)), reverse=True)
-    values = [value_of(name, min(int(dice.expovariate(8) * n), n - 1)) for n in [PROPERTIES[name]] * 3]
-    sure = first >= 0.5
-    key = NAMES.key(str(order), str(record), name)
-    return Answer(
-        f"{NAMES.base}prediction/{key}",
-        f"{BASE}object/{record}",
-        name,
-        "Predicted" if sure else "Abstained",
-        first,
-        values[0] if sure else "",
-        "" if sure else "BelowThreshold",
-        dice.choice(("Seen", "UnseenBlock")),
-        0.9,
-        0.5,
-        first - second,
-        ALL_AGREE if dice.choice(values) == values[0] else SOME_DIFFER,
-    )
-
-
-@contextmanager
-def writing(database: Database) -> Iterator[Writer]:
-    with database.writing() as connection:
-        writer = Writer(connection)
-        yield writer
-        writer.done()
 
 
 def asked(index: Index, rounds: int) -> dict[str, float]:
@@ -306,122 +235,6 @@ def taken_back(index: Index, workspace: Workspace) -> dict[str, float]:
         f"DELETE DATA {{ {register} {ENR.Retracted} }} }} ; INSERT DATA {{ {register} {ENR.Active} }} }}"
     )
     return {"taken_back": before, "hidden_ms": round(hidden[0], 1), "tidy_s": round(tidy, 2)}
-
-
-# What is measured upon
-
-
-def make(store: Store, size: int) -> None:
-    """Records, a vocabulary, and two runs with `size` answers to gaps between them that are current."""
-    dice = random.Random(1)
-    graphs = {f"{BASE}graph/objects": facts(size // len(PROPERTIES) + 1, dice), f"{BASE}graph/words": words()}
-    for graph, lines in graphs.items():
-        while some := "".join(islice(lines, 200_000)):
-            store.write_graph(NamedNode(graph), some.encode())
-    gaps = [
-        (n // len(PROPERTIES), name) for n, name in zip(range(size), list(PROPERTIES) * size, strict=False)
-    ]
-    write_run(store, "first", gaps, 1, dice)
-    write_run(store, "second", gaps[: int(size * AGAIN)], 2, dice)
-
-
-def gaps_of(size: int) -> list[tuple[int, str]]:
-    names = list(PROPERTIES)
-    return [(n // len(names), names[n % len(names)]) for n in range(size)]
-
-
-def facts(records: int, dice: random.Random) -> Iterator[str]:
-    for number in range(records):
-        record, visual = f"<{BASE}object/{number}>", f"<{BASE}visual/{number}>"
-        yield (
-            f"{record} {RDF.type} {CRM['E22_Human-Made_Object']} .\n"
-            f"{record} {CRM.P50_has_current_keeper} <{BASE}museum/{dice.randrange(MUSEUMS)}> .\n"
-            f'{record} {RDFS.label} "Fragment de soie {number % 997}, no. {number}"@fr .\n'
-            f"{record} {CRM.P138i_has_representation} {visual} .\n"
-            f"{visual} <https://linked.art/ns/terms/digitally_shown_by> <{BASE}shown/{number}> .\n"
-            f"<{BASE}shown/{number}> <https://linked.art/ns/terms/access_point> <{BASE}pictures/{number}.jpg> .\n"
-        )
-
-
-def words() -> Iterator[str]:
-    """Names in two languages; every five values have one above them."""
-    for name, count in PROPERTIES.items():
-        for number in range(count):
-            value = f"<{value_of(name, number)}>"
-            yield f'{value} {SKOS.prefLabel} "{name} {number}"@en .\n{value} {SKOS.prefLabel} "seda {number}"@es .\n'
-            yield f"{value} {SKOS.broader} <{value_of(name, f'above-{number // 5}')}> .\n"
-
-
-def value_of(name: str, number: int | str) -> str:
-    return f"{BASE}value/{name}/{number}"
-
-
-def write_run(store: Store, name: str, gaps: list[tuple[int, str]], order: int, dice: random.Random) -> None:
-    """A run as the register has it, whose shards are written first."""
-    run, model = NAMES.run(name), NAMES.model("0" * 64)
-    shards = [NAMES.shard(name, number) for number in range(-(-len(gaps) // SHARD))]
-    for number, shard in enumerate(shards):
-        lines = (
-            line for gap in gaps[number * SHARD : (number + 1) * SHARD] for line in answer(run, gap, dice)
-        )
-        store.write_graph(shard, "".join(lines).encode())
-    said = f"{run} {PROV.used} {model} ; {ENR.runState} {ENR.Active} ; {ENR.order} {order} ; {PROV.startedAtTime} "
-    said += f'"2026-01-0{order}T00:00:00Z"^^{XSD.dateTime} .\n{model} {RDF.type} {PROV.Entity} .\n'
-    said = said.replace(" ; ", f" .\n{run} ").replace(
-        f"{ENR.order} {order}", f'{ENR.order} "{order}"^^{XSD.integer}'
-    )
-    said += "".join(f"{run} {ENR.graph} {shard} .\n" for shard in shards)
-    quads = parse(said.encode(), RdfFormat.N_TRIPLES)
-    store.insert(Quad(q.subject, q.predicate, q.object, NAMES.runs) for q in quads)
-
-
-def answer(run: NamedNode, gap: tuple[int, str], dice: random.Random) -> Iterator[str]:
-    """One prediction as a run writes it: what it says, three candidates, and what two modalities held alone."""
-    record, name = gap
-    key = NAMES.key(run, str(record), name)
-    p = f"<{NAMES.base}prediction/{key}>"
-    first, second = sorted((min(dice.expovariate(1.3), 0.999) for _ in range(2)), reverse=True)
-    values = [f"<{value_of(name, min(int(dice.expovariate(8) * n), n - 1))}>" for n in [PROPERTIES[name]] * 3]
-    sure = first >= 0.5
-    yield f"{p} {RDF.type} {ENR.Prediction} .\n{p} {RDF.type} {CRM.E13_Attribute_Assignment} .\n"
-    yield f"{p} {CRM.P140_assigned_attribute_to} <{BASE}object/{record}> .\n"
-    yield f"{p} {CRM.P177_assigned_property_of_type} {CRM.P45_consists_of} .\n{p} {CRM.P9i_forms_part_of} {run} .\n"
-    yield f'{p} {ENR.about} <{BASE}object/{record}> .\n{p} {ENR.propertyName} "{name}" .\n'
-    yield f"{p} {ENR.outcome} {ENR.Predicted if sure else ENR.Abstained} .\n"
-    yield f'{p} {ENR.inputDigest} "sha256:{key}" .\n{p} {ENR.confidence} "{first:.6f}"^^{XSD.decimal} .\n'
-    yield f'{p} {ENR.abstainBelow} "0.5"^^{XSD.decimal} .\n{p} {ENR.promised} "0.9"^^{XSD.decimal} .\n'
-    yield f"{p} {ENR.regime} {dice.choice((ENR.Seen, ENR.UnseenBlock))} .\n"
-    if sure:
-        yield f"{p} {ENR.answers} {values[0]} .\n{p} {CRM.P141_assigned} {values[0]} .\n"
-    else:
-        yield f"{p} {ENR.reason} {ENR.BelowThreshold} .\n"
-    for rank, (value, share) in enumerate(zip(values, (first, second, 0.0), strict=True), 1):
-        c = f"<{NAMES.base}candidate/{key}-{rank}>"
-        yield f'{c} {PROV.wasGeneratedBy} {p} .\n{c} {ENR.rank} "{rank}"^^{XSD.integer} .\n'
-        yield f'{c} {ENR.value} {value} .\n{c} {ENR.probability} "{share:.6f}"^^{XSD.decimal} .\n'
-    for modality, value in (("image", dice.choice(values)), ("text", values[0])):
-        u = f"<{NAMES.base}usage/{key}-{modality}>"
-        yield f"{p} {PROV.qualifiedUsage} {u} .\n{u} {PROV.entity} <{NAMES.base}evidence/{record}> .\n"
-        yield f'{u} {ENR.value} {value} .\n{u} {ENR.probability} "0.5"^^{XSD.decimal} .\n'
-
-
-class Counted:
-    """A store that counts what it is asked."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.queries = store, 0
-
-    def __getattr__(self, name: str) -> Any:
-        self.queries += name in ("select", "select_by_key", "ask", "construct")
-        return getattr(self.store, name)
-
-
-def workspaces_of(settings: Settings, store: Any) -> Callable[[], Any]:
-    @contextmanager
-    def workspaces() -> Iterator[Workspace]:
-        yield Workspace(settings, store)
-
-    return workspaces
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from pyoxigraph import NamedNode
 
-from benchmarks.explorer import NAMES, make
+from benchmarks._predictions import NAMES, make
 from enrich.graph.stores import open_store
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.settings.loading import Settings
