@@ -160,6 +160,19 @@ def test_reviews_are_seen_at_once_and_undone(tmp_path: Path) -> None:
     agrees(index, workspace)
 
 
+def test_what_was_counted_after_a_judgement_is_kept_when_the_index_is_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    """Given a judgement that the index was told of, when it is brought up to date, then nothing is counted anew."""
+    workspace = answered(tmp_path, 24)
+    index = index_of(workspace, tmp_path / "index.sqlite")
+    index.refresh()
+    index.judged(judge(workspace, ["Accepted"]))
+    page = index.page(Filters())
+    assert not index.refresh()
+    assert index.page(Filters()) is page
+
+
 def test_lists_and_counts_ask_the_store_nothing(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given an index that is built, when lists and counts are asked for, then no workspace is opened."""
     index.refresh()

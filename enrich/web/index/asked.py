@@ -166,10 +166,6 @@ class Held:
     shards: int
     checked: float
     answers: int
-    records: int
-    runs: int
-    reviewed: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

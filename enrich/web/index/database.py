@@ -144,14 +144,6 @@ class Database:
             set_meta(connection, "identity", identity)
             set_meta(connection, "made", secrets.token_hex(8))
 
-    def bytes(self) -> int:
-        """What it takes on disk, its log of changes too."""
-        found = 0
-        for end in ("", "-wal"):
-            with suppress(OSError):
-                found += self.path.with_name(self.path.name + end).stat().st_size
-        return found
-
     def discard(self) -> None:
         """Let a damaged file go."""
         with self._turn:

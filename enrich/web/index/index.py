@@ -212,7 +212,8 @@ class Index:
                 with self.workspaces() as workspace:
                     return measured(workspace, counting.connection, counting.cells)
 
-            return counting.cells.once("promises", found)
+            key = ("promises", meta(counting.connection, "reviewed"))
+            return counting.cells.once(key, found)
 
     def names(self, terms: Collection[str], language: str = "en") -> dict[str, str]:
         """What values and museums are called in a language; those without a name are left out."""
@@ -234,20 +235,16 @@ class Index:
 
     def held(self) -> Held:
         """How old the index is, and what it holds."""
+        nothing = Held(False, *self._progress, 0.0, 0)
         try:
             if self._database.said("identity") is None:
-                return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
+                return nothing
             with self._database.reading() as connection:
                 cells = self._seen(connection)
-                counted = "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM verdict)"
-                records, reviewed = cells.once("held", lambda: connection.execute(counted).fetchone())
                 complete = meta(connection, "complete") is not None
         except Damaged:
-            return Held(False, *self._progress, 0.0, 0, 0, 0, 0, 0)
-        answers = int(cells.n[cells.current].sum())
-        runs = sum(run.counts for run in cells.runs.values())
-        size = self._database.bytes()
-        return Held(complete, *self._progress, self._checked, answers, records, runs, reviewed, size)
+            return nothing
+        return Held(complete, *self._progress, self._checked, int(cells.weights.sum()))
 
     def close(self) -> None:
         """Let the file go."""

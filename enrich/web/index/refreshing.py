@@ -83,9 +83,11 @@ class Refresh:
         if now == (self._said("reviewed") or "0 0"):
             return False
         found = self.source.verdicts()
-        with self._writer() as writer:
-            changed = writer.verdicts(found)
-            set_meta(writer.connection, "reviewed", now)
+        with self.database.writing() as connection:
+            writer = Writer(connection)
+            if changed := writer.verdicts(found):
+                writer.done()
+            set_meta(connection, "reviewed", now)
         return changed
 
     def _facts(self) -> str | None:
