@@ -24,6 +24,7 @@ from enrich.errors import StoreUnavailable
 from enrich.graph.stores import open_store
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, SKOS
+from enrich.runs.register import Register
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.runs.shards import exchange_shard
 from enrich.settings.loading import Settings
@@ -102,6 +103,20 @@ def test_after_any_history_of_runs_it_holds_what_is_current(
         assert facets_of(anew, Filters()) == facets_of(index, Filters())
         anew.close()
         index.close()
+
+
+def test_a_run_that_the_register_has_no_more_changes_nothing_any_more(tmp_path: Path) -> None:
+    """Given an open run that was seen, when it is withdrawn, then that is one change, and what is counted is kept."""
+    workspace = Workspace(Settings(base=NAMES.base, profile=str(PROFILE)), open_store())
+    index = index_of(workspace, tmp_path / "index.sqlite")
+    add_run(workspace.store, "done", {(1, "place"): ["a"]}, order=0)
+    run = add_run(workspace.store, "begun", {}, order=1, state="Open")
+    index.refresh()
+    Register(workspace.store, workspace.names).withdraw(run)
+    assert index.refresh()
+    page = index.page(Filters())
+    assert not index.refresh()
+    assert index.page(Filters()) is page
 
 
 @pytest.mark.parametrize(

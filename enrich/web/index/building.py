@@ -17,6 +17,8 @@ from enrich.web.index.reading import About, Answer, GapOf, Vocabulary
 
 Cell = tuple[int, ...]
 """A cell's columns in the order of DIMENSIONS."""
+GONE = "Gone"
+"""The state of a run that the register has no more."""
 _SORTED = 80
 """Characters by which names are sorted."""
 _PLACES = {name: place for place, name in enumerate(DIMENSIONS)}
@@ -117,9 +119,9 @@ class Writer:
             differ = True
         gone = known.keys() - {run.run for run in runs}
         self.connection.executemany(
-            "UPDATE run SET state = 'Gone' WHERE iri = ? AND state <> 'Gone'", [(r,) for r in gone]
+            "UPDATE run SET state = ? WHERE iri = ? AND state <> ?", [(GONE, r, GONE) for r in gone]
         )
-        return differ or any(known[run][2] != "Gone" for run in gone)
+        return differ or any(known[run][2] != GONE for run in gone)
 
     def shard(
         self,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from enrich.graph.reading import BATCH
 from enrich.runs.register import ACTIVE, OPEN, Run
-from enrich.web.index.building import Writer
+from enrich.web.index.building import GONE, Writer
 from enrich.web.index.database import Database, meta, set_meta
 from enrich.web.index.reading import About, Answer, GapOf, Source
 from enrich.workspace import Workspace
@@ -72,8 +72,9 @@ class Refresh:
         """The register: a run that was taken back is hidden here."""
         runs = self.register = self.source.runs()
         with self.database.reading() as connection:
-            known = connection.execute("SELECT iri, state, turn, title FROM run").fetchall()
-        if {(r.run, r.state, r.order, r.title or "") for r in runs} == set(known):
+            query = "SELECT iri, state, turn, title FROM run WHERE state <> ?"
+            known = set(connection.execute(query, (GONE,)))
+        if {(r.run, r.state, r.order, r.title or "") for r in runs} == known:
             return False
         with self._writer() as writer:
             return writer.runs(runs)
