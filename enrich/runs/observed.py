@@ -11,8 +11,9 @@ tries it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Literal
 
@@ -83,7 +84,7 @@ class _Part:
     size: int
     judged: int = 0
     right: int = 0
-    draws: list[tuple[bool, float, float, float]] | None = None
+    draws: list[tuple[bool, float, float, float]] = field(default_factory=list)
 
     @property
     def rest(self) -> int:
@@ -98,7 +99,7 @@ def estimate(sizes: Mapping[Stratum, int], judged: Sequence[Judged]) -> Estimate
     """
     parts = _parts(sizes, judged)
     total, seen = sum(part.size for part in parts.values()), sum(part.judged for part in parts.values())
-    draws = sum(len(part.draws or ()) for part in parts.values())
+    draws = sum(len(part.draws) for part in parts.values())
     spoken = _spoken_for(parts)
     covered = sum(parts[h].size for h in spoken)
     if not covered:
@@ -121,13 +122,11 @@ def estimate(sizes: Mapping[Stratum, int], judged: Sequence[Judged]) -> Estimate
 
 
 def _parts(sizes: Mapping[Stratum, int], judged: Sequence[Judged]) -> dict[Stratum, _Part]:
-    counted: dict[Stratum, int] = {}
-    for each in judged:
-        counted[each.stratum] = counted.get(each.stratum, 0) + 1
-    parts = {h: _Part(max(sizes.get(h, 0), counted.get(h, 0)), draws=[]) for h in {**sizes, **counted}}
+    counted = Counter(each.stratum for each in judged)
+    parts = {h: _Part(max(sizes.get(h, 0), counted[h])) for h in {**sizes, **counted}}
     for each in judged:
         part = parts[each.stratum]
-        if each.random and part.draws is not None:
+        if each.random:
             left = part.rest / part.size
             weight = 1 / (left * left * (each.probability or 1 / part.rest))
             part.draws.append((each.right, weight, part.right / part.size, left))
@@ -156,7 +155,7 @@ def _weighed(
     known, weights = 0.0, dict[Stratum, list[tuple[bool, float]]]()
     for h, by in spoken.items():
         part, share = parts[h], parts[h].size / covered
-        draws = parts[by].draws or []
+        draws = parts[by].draws
         if not part.rest:
             known += part.right / covered
             continue

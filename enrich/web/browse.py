@@ -17,6 +17,7 @@ from enrich.ontology.terms import OntologyError
 from enrich.show.named import printed, settable, term
 from enrich.web.index.asked import BANDS, FACETS, ORDERS, UNKNOWN, FacetValue, Filters, Held, Order
 from enrich.web.index.export import FORMS, export
+from enrich.web.index.facets import NAMED
 from enrich.web.rendering import Words, address, page, words_of
 from enrich.web.site import Site
 from enrich.web.streaming import in_one_thread
@@ -28,8 +29,6 @@ VALUES = 30
 """Values shown of a facet."""
 OPEN = ("property", "value", "state", "band", "museum")
 """Facets that are unfolded at first."""
-NAMED = ("value", "museum", "run", "model")
-"""Facets whose values the index names; those of the others are words of the interface."""
 
 router = APIRouter(dependencies=[Depends(reader)])
 

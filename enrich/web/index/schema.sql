@@ -54,9 +54,6 @@ CREATE VIRTUAL TABLE record_words USING fts5 (name, content = 'record', content_
 CREATE TRIGGER record_in AFTER INSERT ON record BEGIN
   INSERT INTO record_words (rowid, name) VALUES (new.id, new.name);
 END;
-CREATE TRIGGER record_out AFTER DELETE ON record BEGIN
-  INSERT INTO record_words (record_words, rowid, name) VALUES ('delete', old.id, old.name);
-END;
 CREATE TRIGGER record_anew AFTER UPDATE OF name ON record BEGIN
   INSERT INTO record_words (record_words, rowid, name) VALUES ('delete', old.id, old.name);
   INSERT INTO record_words (rowid, name) VALUES (new.id, new.name);
