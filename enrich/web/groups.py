@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from pyoxigraph import NamedNode
 
@@ -20,7 +20,7 @@ from enrich.web.judging import TOKEN, answered, tell_index
 from enrich.web.queue import asked, called
 from enrich.web.rendering import address, language_of, page
 from enrich.web.site import Site
-from enrich.web.who import User, curator
+from enrich.web.who import Curator, User
 from enrich.workspace import Workspace
 
 DOZEN = 12
@@ -30,7 +30,6 @@ SMALLEST = 2
 _PER_QUERY = 500
 
 router = APIRouter(include_in_schema=False)
-Curator = Annotated[User, Depends(curator)]
 
 
 @router.get("/groups")

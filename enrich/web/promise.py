@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pyoxigraph import NamedNode
 
@@ -17,7 +17,7 @@ from enrich.runs.reviewing import Reviewer
 from enrich.web.reliability import Figure
 from enrich.web.rendering import address, language_of, page
 from enrich.web.site import Site
-from enrich.web.who import User, lead, reader
+from enrich.web.who import Lead, Reader
 from enrich.workspace import Workspace
 
 router = APIRouter(include_in_schema=False)
@@ -27,7 +27,7 @@ _SHARE = {"ge": 0, "le": 1, "allow_inf_nan": False}
 @router.get("/promise")
 def promise(
     request: Request,
-    user: Annotated[User, Depends(reader)],
+    user: Reader,
     by: By = "property",
     model: str = "",
     property: str = "",
@@ -82,7 +82,7 @@ def _parts(workspace: Workspace, model: str, part: Part) -> list[PartOfRun]:
 @router.get("/promise/part")
 def part(
     request: Request,
-    user: Annotated[User, Depends(lead)],  # noqa: ARG001
+    user: Lead,  # noqa: ARG001
     model: str,
     property: str,
     below: Annotated[float | None, Query(**_SHARE)] = None,
@@ -109,7 +109,7 @@ def part(
 @router.post("/promise/part")
 def take_part_back(
     request: Request,
-    user: Annotated[User, Depends(lead)],
+    user: Lead,
     model: Annotated[str, Form()],
     property: Annotated[str, Form()],
     below: Annotated[float | None, Form(**_SHARE)] = None,

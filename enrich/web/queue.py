@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from enrich.runs.reviewing import OBJECTIONS
@@ -16,7 +16,7 @@ from enrich.web.index.asked import FACETS, Filters
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import address, language_of, page, rendered
 from enrich.web.site import Site
-from enrich.web.who import User, curator
+from enrich.web.who import Curator, User
 
 AHEAD = 12
 """Cards that a page fetches at once."""
@@ -28,7 +28,6 @@ UNASKED = ("state", "outcome", "reason")
 """Facets that do not narrow the queue: it has what was answered and waits."""
 
 router = APIRouter(include_in_schema=False)
-Curator = Annotated[User, Depends(curator)]
 
 
 @router.get("/queue")

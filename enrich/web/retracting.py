@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from enrich.errors import RunError
@@ -13,11 +13,10 @@ from enrich.runs.register import ACTIVE, Run, retract
 from enrich.web.index.asked import Filters
 from enrich.web.rendering import page, place
 from enrich.web.site import Site
-from enrich.web.who import User, lead
+from enrich.web.who import Lead
 from enrich.workspace import Workspace
 
 router = APIRouter(include_in_schema=False)
-Lead = Annotated[User, Depends(lead)]
 
 
 @router.get("/retract")

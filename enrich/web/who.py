@@ -1,6 +1,6 @@
 """Who asks, and what they may do: a person at this computer, one that a proxy names, or a script with a token.
 
-Routes take one of `reader`, `curator` and `lead` as a dependency. The last two also refuse what another site made the
+Routes take a `Reader`, a `Curator` or a `Lead`. The last two also refuse what another site made the
 browser send (see `same_origin`).
 """
 
@@ -14,9 +14,10 @@ import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 
 from enrich.errors import InputError, SettingsError
@@ -187,6 +188,11 @@ def curator(request: Request) -> User:
 def lead(request: Request) -> User:
     """Who answers for the others' work."""
     return _with_role(request, "lead")
+
+
+Reader = Annotated[User, Depends(reader)]
+Curator = Annotated[User, Depends(curator)]
+Lead = Annotated[User, Depends(lead)]
 
 
 def _with_role(request: Request, role: Role) -> User:

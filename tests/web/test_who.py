@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx2
 import pytest
+import uvicorn
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from enrich.errors import SettingsError
 from enrich.graph.stores import open_store
 from enrich.settings.loading import Settings
-from enrich.web.app import make_app
+from enrich.web.api import annotations, answers, reconciliation
+from enrich.web.api import reviews as api_reviews
+from enrich.web.app import AREAS, make_app
+from enrich.web.guards import UVICORN
 from enrich.web.site import Site
 from enrich.web.tokens import Tokens
-from enrich.web.who import Doors, User, curator, lead, reader
+from enrich.web.who import SAFE, Doors, User, curator, lead, reader
+from tests.servers import free_port
 
 HERE = "http://127.0.0.1:8765"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -254,3 +264,50 @@ def test_no_line_about_a_request_says_its_query(tmp_path: Path, caplog: pytest.L
         )
     assert "/enter" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_every_address_that_changes_something_asks_who_it_is() -> None:
+    """Given all routes that take a POST, then each asks for a curator or a lead, but for those that only read."""
+    wanted = {
+        route.path: {dependency.call for dependency in _all(route.dependant)}
+        for area in (*AREAS, answers, api_reviews, reconciliation, annotations)
+        for route in area.router.routes
+        if isinstance(route, APIRoute) and route.methods - SAFE
+    }
+    assert wanted
+    open_to_readers = {path for path, asked in wanted.items() if not asked & {curator, lead}}
+    assert open_to_readers <= {"/sparql", "/reconcile"}, "these ask"
+    assert all(asked & {reader, curator, lead} for asked in wanted.values())
+
+
+def _all(dependant: Any) -> Iterator[Any]:
+    for inner in dependant.dependencies:
+        yield inner
+        yield from _all(inner)
+
+
+def test_no_token_is_in_any_log(museum: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a server that logs all it can, when somebody comes in by a token, or bears one, then no line has it."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("uvicorn.access").propagate = True
+    doors = Doors(museum.settings, "Ana")
+    made = doors.tokens.add("script", "curator")
+    config = uvicorn.Config(
+        make_app(museum, doors), port=free_port(), log_config=None, log_level="trace", **UVICORN
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    invitation = doors.invitation()
+    with httpx2.Client(base_url=f"http://127.0.0.1:{config.port}") as asking:
+        session = asking.get(invitation).cookies[doors.cookie]
+        assert asking.get("/queue", headers={"Authorization": f"Bearer {made}"}).status_code == 200
+    server.should_exit = True
+    thread.join(20)
+    lines = [r for r in caplog.records if r.name.startswith("uvicorn")]
+    text = "\n".join(r.getMessage() for r in lines)
+    assert "/enter" in text
+    for secret in (invitation.partition("=")[2], made, session):
+        assert secret not in text

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from enrich.ontology.terms import ENR, is_iri, named_node
 from enrich.show.record import show_record
-from enrich.web.who import User, reader
+from enrich.web.who import Reader
 
 CONTEXT = ["http://iiif.io/api/presentation/3/context.json", {"enr": str(ENR)}]
 MEDIA_TYPE = 'application/ld+json;profile="http://www.w3.org/ns/anno.jsonld"'
@@ -22,7 +22,7 @@ router = APIRouter(tags=["annotations"])
 def page(
     request: Request,
     record: Annotated[str, Query(description="IRI of a record.")],
-    _: Annotated[User, Depends(reader)],
+    _: Reader,
 ) -> JSONResponse:
     """The current predictions about a record as an AnnotationPage: each is a tag on each picture that the record has.
 

@@ -13,10 +13,9 @@ from enrich.runs.citation import cite
 from enrich.runs.finding import find, list_runs
 from enrich.show.record import show_record
 from enrich.web.index.asked import FacetValue, Filters, Order, Page
-from enrich.web.who import User, reader
+from enrich.web.who import Reader
 
 router = APIRouter(tags=["looking"])
-Reader = Annotated[User, Depends(reader)]
 Many = Annotated[list[str] | None, Query()]
 
 

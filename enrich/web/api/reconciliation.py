@@ -6,21 +6,20 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from enrich.errors import InputError
 from enrich.ontology.terms import is_iri
 from enrich.web.index.asked import RECORD, Named, Row
 from enrich.web.site import Site
-from enrich.web.who import User, reader
+from enrich.web.who import Reader
 
 MOST_QUERIES, MOST_ROWS = 100, 500
 SHOWN = ("confidence", "state")
 """What can be asked of a suggestion beside its value, as `place.confidence`."""
 
 router = APIRouter(prefix="/reconcile", tags=["reconciliation"])
-Reader = Annotated[User, Depends(reader)]
 
 
 class Asked(BaseModel):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pyoxigraph import NamedNode
 
@@ -15,7 +15,7 @@ from enrich.ontology.terms import class_term, named_node
 from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
 from enrich.show.named import run_named
 from enrich.web import judging
-from enrich.web.who import User, curator, reader
+from enrich.web.who import Curator, Reader
 
 MOST = 1_000
 """Judgements in one request."""
@@ -81,7 +81,7 @@ class Outcome:
 
 
 @router.get("/reviews")
-def reviews(request: Request, _: Annotated[User, Depends(reader)]) -> list[dict[str, Any]]:
+def reviews(request: Request, _: Reader) -> list[dict[str, Any]]:
     """All reviews, those taken back among them, as the query `reviews` has them."""
     with request.app.state.site.workspace() as workspace:
         answer = run_named(workspace, "reviews")
@@ -95,7 +95,7 @@ def reviews(request: Request, _: Annotated[User, Depends(reader)]) -> list[dict[
 
 
 @router.post("/reviews", status_code=201)
-def judge(request: Request, said: Judgements, user: Annotated[User, Depends(curator)]) -> Outcome:
+def judge(request: Request, said: Judgements, user: Curator) -> Outcome:
     """Judge predictions. One that cannot be judged is refused with its reason, and costs no other; what stands so
     already is left as it is, so that sending twice is sending once."""
     site = request.app.state.site
@@ -109,7 +109,7 @@ def judge(request: Request, said: Judgements, user: Annotated[User, Depends(cura
 
 
 @router.post("/reviews/withdrawals", status_code=201)
-def withdraw(request: Request, said: Withdrawal, user: Annotated[User, Depends(curator)]) -> Outcome:
+def withdraw(request: Request, said: Withdrawal, user: Curator) -> Outcome:
     """Take back a review or a batch: as if it had not been made. What somebody else decided is for a lead."""
     done = judging.withdraw(request.app.state.site, user, named_node(said.named))
     request.state.audit = {"undone": said.named, "reviews": len(done.written)}
