@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from enrich.cli import main
 from enrich.demo.museum import write_museum
+from enrich.demo.objects import made_objects
 
 RECORDS = 120
+MISSING = Counter(name for made in made_objects(RECORDS) for name in made.missing)
+"""Gaps by property."""
+
+Enrich = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +36,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert main(["load", "records.nq", "vocabulary.nq"]) == 0
         assert main(["train", "--splits", "splits.tsv"]) == 0
         yield folder
+
+
+@pytest.fixture
+def enrich(folder: Path, capsys: pytest.CaptureFixture[str]) -> Enrich:  # noqa: ARG001
+    """Run a verb that succeeds; its stdout."""
+
+    def run(*arguments: str) -> str:
+        capsys.readouterr()
+        code = main(list(arguments))
+        said = capsys.readouterr()
+        assert code == 0, said.err
+        return said.out
+
+    return run
+
+
+@pytest.fixture
+def run_iri(enrich: Enrich) -> Iterator[str]:
+    """A run over all gaps, taken back afterwards."""
+    summary = json.loads(enrich("run", "--model", "model", "--json"))
+    yield summary["run"]
+    enrich("retract", summary["run"], "--yes")
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """The rows of a csv."""
+    return list(csv.DictReader(io.StringIO(text)))

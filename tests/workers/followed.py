@@ -87,7 +87,7 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
             "test_runbook_in_one_process.test_the_log_names_a_quarantined_record_and_the_graph_says_why",
         ),
         "`enrich retract RUN`": ("test_runbook.test_a_run_taken_back_leaves_its_gaps_open",),
-        "With `--property`": ("cli/test_verbs.test_a_part_of_a_run_is_taken_back",),
+        "With `--property`": ("cli/test_answering.test_a_part_of_a_run_is_taken_back",),
     },
     "EnrichStalled": {
         "A run could go on": ("docker/test_alerts.test_promtool_finds_nothing_wrong",),
