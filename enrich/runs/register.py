@@ -223,16 +223,17 @@ class Register:
         self._rest(run)
 
     def _transition(
-        self, run: NamedNode, *, delete: str, insert: str, where: str = "", condition: str = ""
+        self, run: NamedNode, *, delete: str, insert: str = "", where: str = "", condition: str = ""
     ) -> None:
         """One update of the register that changes nothing unless the run is open and `condition` holds.
 
         Every variable of `delete` must be bound: Virtuoso drops the whole template otherwise.
         """
         runs = self.names.runs
+        came = f"INSERT {{ GRAPH {runs} {{ {insert} }} }} " if insert else ""
         self.store.update(
-            f"DELETE {{ GRAPH {runs} {{ {delete} }} }} INSERT {{ GRAPH {runs} {{ {insert} }} }} "
-            f"WHERE {{ {condition} GRAPH {runs} {{ {run} {ENR.runState} {ENR.Open} . {where} }} }}",
+            f"DELETE {{ GRAPH {runs} {{ {delete} }} }} {came}WHERE {{ {condition} "
+            f"GRAPH {runs} {{ {run} {ENR.runState} {ENR.Open} . {where} }} }}",
             idempotent=True,
         )
 
@@ -260,8 +261,9 @@ class Register:
         return run.alive_until is not None and datetime.fromisoformat(run.alive_until) > self.clock()
 
     def withdraw(self, run: NamedNode) -> None:
-        """Take a run that has written nothing out of the register, as if it had not been opened."""
-        self.store.update(f"DELETE WHERE {{ GRAPH {self.names.runs} {{ {run} ?p ?o }} }}", idempotent=True)
+        """Take an open run that has written nothing out of the register, as if it had not been opened."""
+        nothing = f"FILTER NOT EXISTS {{ {run} {ENR.graph} ?shard }}"
+        self._transition(run, delete=f"{run} ?p ?o .", where=f"{run} ?p ?o {nothing}")
 
     def _rest(self, run: NamedNode) -> None:
         """A run that is no longer open is no longer alive."""
@@ -326,10 +328,9 @@ class Register:
 
     def ended_since(self, moment: str) -> bool:
         """Whether an active run ended at this moment (as the register writes it) or later."""
-        since = Literal(moment, datatype=XSD.dateTime)
         return self.store.ask(
             f"ASK {{ GRAPH {self.names.runs} {{ ?run {ENR.runState} {ENR.Active} ; {PROV.endedAtTime} ?ended "
-            f"FILTER(?ended >= {since}) }} }}"
+            f"FILTER(?ended >= {Literal(moment, datatype=XSD.dateTime)}) }} }}"
         )
 
     def active_on(self, facts: str) -> list[Run]:
@@ -363,8 +364,7 @@ class Register:
 
 def _run(iri: str, said: dict[str, str]) -> Run:
     def count(name: str) -> int | None:
-        value = said.get(ENR[name].value)
-        return int(value) if value is not None else None
+        return int(said[ENR[name].value]) if ENR[name].value in said else None
 
     return Run(
         run=iri,

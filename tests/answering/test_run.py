@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyoxigraph import Literal, NamedNode, Quad
@@ -28,7 +29,7 @@ from enrich.ontology.terms import ENR, RDFS
 from enrich.runs import register as runs
 from enrich.runs.attempts import Attempt
 from enrich.runs.finding import list_runs
-from enrich.runs.lease import grant_lease
+from enrich.runs.lease import grant_lease, release_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN
 from enrich.runs.request import RUN, make_request, open_run
@@ -236,10 +237,48 @@ def begun_elsewhere(workspace: Workspace, model: Path, properties: Sequence[str]
     run, _ = open_run(
         workspace, described, make_request(workspace, RUN, model, described, properties=properties)
     )
+    taken_elsewhere(workspace, run)
+    return run
+
+
+def taken_elsewhere(workspace: Workspace, run: NamedNode) -> Attempt:
+    """The process of another machine that holds the lease for a run from now on."""
     now = runs.Register(workspace.store, workspace.names).clock()
     there = replace(Attempt.here(now), host="another-machine")
     assert grant_lease(workspace.store, workspace.names, run, holder=there).run == run
-    return run
+    return there
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same run", "another"])
+def test_of_two_that_begin_in_one_instant_the_run_that_goes_on_stays(
+    remote_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    """Given a process that has entered its run, when another one gets the lease in that instant, for that very run or for
+    one of its own, then the first gives up, and the run that the other goes on with stays, and no other."""
+    workspace = museum(10, remote_store)
+    model = dummy_model(workspace, tmp_path / "m")
+    held: list[tuple[NamedNode, Attempt]] = []
+
+    def entered(*asked: Any) -> tuple[NamedNode, bool]:
+        run, new = open_run(*asked)
+        goes_on = run
+        if not same:
+            described = ModelDescription.read(model)
+            request = make_request(workspace, RUN, model, described, properties=("place",))
+            goes_on, _ = open_run(workspace, described, request)
+        held.append((goes_on, taken_elsewhere(workspace, goes_on)))
+        return run, new
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "open_run", entered)
+        with pytest.raises(RunError, match="is under way"):
+            pipeline.run(workspace, model)
+
+    ((run, there),) = held
+    assert [(left.run, left.state) for left in list_runs(workspace)] == [(run.value, OPEN)]
+    release_lease(workspace.store, workspace.names, run, there)
+    done = pipeline.run(workspace, model, properties=() if same else ("place",))
+    assert (done.run, done.resumed) == (run.value, True)
 
 
 def test_hostile_texts_and_classes_come_back_as_they_went_in(store: Store, tmp_path: Path) -> None:

@@ -80,6 +80,19 @@ def test_of_runs_like_it_that_answered_nothing_only_one_stays(store: Store) -> N
     assert [NamedNode(run.run) for run in register.runs()] == [runs[0], runs[2], runs[3]]
 
 
+def test_a_run_is_withdrawn_only_while_it_is_open_and_has_written_nothing(store: Store) -> None:
+    """Given a process that takes back the run that it opened, when another has gone on with it meanwhile, then it stays."""
+    register = Register(store, NAMES)
+    untouched, begun, ended = (opened(register, run_id=f"r{n}") for n in range(3))
+    shard(register, begun, 0, 3)
+    register.activate(ended, {"records": 0, "predicted": 0, "abstained": 0, "failed": 0})
+
+    for run in (untouched, begun, ended):
+        register.withdraw(run)
+
+    assert [(run.run, run.state) for run in register.runs()] == [(begun.value, OPEN), (ended.value, ACTIVE)]
+
+
 def shard(register: Register, run: NamedNode, number: int, size: int) -> NamedNode:
     """A shard that the register names, as a batch of a plan leaves it."""
     graph = register.names.shard(register.names.run_id(run), number)
