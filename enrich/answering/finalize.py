@@ -3,36 +3,26 @@ visible all at once."""
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from pyoxigraph import NamedNode, Quad
+from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context, RunWork
 from enrich.answering.kept_facts import fingerprint
 from enrich.classifiers.model.description import promises_of
 from enrich.errors import RunError, StoreError
-from enrich.graph.stores.base import PAGE_TOKEN
-from enrich.graph.stores.pieces import ntriples
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.expectation import expectations, to_text
 from enrich.runs.lease import current_lease, release_lease
+from enrich.runs.narrowing import leave_out
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.request import NIGHTLY, OF_A_NIGHT, withdraw_empty
 from enrich.runs.reviews import REVIEWERS_CLOCKS, moment
-from enrich.runs.shards import (
-    HeldAnswer,
-    counts_of,
-    exchange_shard,
-    held_answers,
-    held_counts,
-    narrowed,
-    noted_counts,
-)
+from enrich.runs.shards import HeldAnswer, held_answers, held_counts, noted_counts
 
 COUNTED = ("records", "predicted", "abstained", "failed")
 AT_ONCE = 20
@@ -154,24 +144,14 @@ def _narrow(
     held: Sequence[HeldAnswer],
     stale: set[tuple[NamedNode, str]],
 ) -> bool:
-    """Put a smaller shard in a shard's place, in one update of the register; False when it is no longer the run's."""
-    kept = [a for a in held if (a.record, a.property) not in stale]
-    counts = counts_of(kept)
-    graph = NamedNode(shard)
-    smaller = context.plan(run).shard("again", secrets.token_hex(8)) if kept else None
-    if smaller is not None:
-        query = f"SELECT ?s ?p ?o WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} {PAGE_TOKEN}\n}}"
-        quads = [Quad(s, p, o) for s, p, o in context.store.select_by_key(query, "s")]  # type: ignore[arg-type]
-        kept_quads = narrowed(quads, [a.prediction for a in kept], context.names)
-        context.store.write_graph(smaller, ntriples(kept_quads))
-    if not exchange_shard(context.store, context.names, run, graph, smaller, counts):
-        if smaller is not None:
-            context.store.drop(smaller)
+    """Leave the answers to some gaps out of a shard; False when it is no longer the run's."""
+    gone = {a.prediction for a in held if (a.record, a.property) in stale}
+    left = leave_out(context.store, context.names, run, NamedNode(shard), gone)
+    if left is None:
         return False
-    context.store.drop(graph)
     del work.checked[shard]
-    if smaller is not None:
-        work.checked[smaller.value] = Counter({name: n for name, n in counts.items() if n})
+    if left.graph is not None:
+        work.checked[left.graph.value] = Counter({name: n for name, n in left.counts.items() if n})
     context.observer.log("info", "answers left out", run=run.value, gaps=len(stale))
     return True
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from pyoxigraph import NamedNode
 
 from enrich.graph.stores.base import Store
+from enrich.graph.stores.pieces import ntriples
 from enrich.ontology.terms import ENR, Names
 from enrich.runs.export.run_graphs import shard as shard_quads
 from enrich.runs.shards import counts_of, exchange_shard, held_answers, narrowed
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a shard: its new graph, None where nothing is left, and what that holds."""
+
+    graph: NamedNode | None
+    counts: Mapping[str, int]
 
 
 def leave_out(
@@ -24,9 +34,9 @@ def leave_out(
     by: Collection[NamedNode] = (),
     taken_back: NamedNode | None = None,
     counted: Collection[str] = (),
-) -> bool | None:
-    """Put a graph without these predictions in a shard's place; False when none is left, and so no graph; None when the
-    shard stays: the run or one of `by` was retracted meanwhile, or the shard exchanged.
+) -> Rest | None:
+    """Put a graph without these predictions in a shard's place. None when the shard stays: the run or one of `by` was
+    retracted meanwhile, or the shard exchanged.
 
     `taken_back` counts what goes, and the run's counts named in `counted` become smaller, in the same update.
     """
@@ -36,8 +46,7 @@ def leave_out(
     if kept:
         new = NamedNode(f"{re.sub(r'-p[0-9a-f]{8}$', '', graph.value)}-p{secrets.token_hex(4)}")
         quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
-        lines = "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads)
-        store.write_graph(new, lines.encode())
+        store.write_graph(new, ntriples(quads))
     before, after = counts_of(held), counts_of(kept)
     less: Sequence[tuple[NamedNode, NamedNode, int]] = ()
     if taken_back is not None:
@@ -50,7 +59,7 @@ def leave_out(
             store.drop(new)
         return None
     store.drop(graph)
-    return new is not None
+    return Rest(new, after)
 
 
 def _less(

@@ -87,8 +87,8 @@ def drop(workspace: Workspace, done: Pruning) -> Pruning:
         if left is None:
             done.answers -= Counter({run.value: len(answers)})
             continue
-        done.rewritten += left
-        done.dropped += not left
+        done.rewritten += left.graph is not None
+        done.dropped += left.graph is None
         by_run[run] += len(answers)
     for run, pruned in by_run.items():
         _note(store, names, run, pruned, register.clock())
