@@ -39,25 +39,31 @@ class VerdictGraphs:
         records = [NamedNode(record) for record in dict.fromkeys(review.record for review in reviews)]
         if not records:
             return
-        known = [*read_reviews(self.store, self.names, records), *reviews]
-        self._restate(known, records, triples)
-        while len(now := read_reviews(self.store, self.names, records)) > len(known):
-            known = now
-            self._restate(known, records, [])
+        self._follow([*read_reviews(self.store, self.names, records), *reviews], records, triples)
 
     def rebuild(self, progress: Progress = no_progress) -> int:
-        """Make `verdicts` and `accepted` anew from the register. Returns the number of reviews."""
-        made = sorted(read_reviews(self.store, self.names), key=attrgetter("record"))
+        """Make `verdicts` and `accepted` anew from the register. Returns the number of reviews. Whoever writes one
+        meanwhile is heeded: the graphs are dropped before the register is read, and each record is looked at again."""
         for graph in (self.names.verdicts, self.names.accepted):
             self.store.drop(graph)
+        made = sorted(read_reviews(self.store, self.names), key=attrgetter("record"))
         by_record = [list(own) for _, own in groupby(made, key=attrgetter("record"))]
         step = at_once(self.store)
         for start in range(0, len(by_record), step):
             progress("records", start, len(by_record))
             some = by_record[start : start + step]
             own = [review for reviews in some for review in reviews]
-            self._restate(own, [NamedNode(reviews[0].record) for reviews in some], [])
+            self._follow(own, [NamedNode(reviews[0].record) for reviews in some], [])
         return len(made)
+
+    def _follow(
+        self, known: Sequence[Review], records: Sequence[NamedNode], appended: Sequence[Triple]
+    ) -> None:
+        """Append to the register, and restate some records until nothing came in between."""
+        self._restate(known, records, appended)
+        while len(now := read_reviews(self.store, self.names, records)) > len(known):
+            known = now
+            self._restate(known, records, [])
 
     def _restate(
         self, reviews: Sequence[Review], records: Sequence[NamedNode], appended: Sequence[Triple]

@@ -2,75 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.errors import InputError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.stores import Store, open_store
-from enrich.ontology.terms import ENR, Term
+from enrich.ontology.terms import ENR
 from enrich.runs import register as runs
-from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
-from enrich.runs.reviews import Review, Reviews, read_reviews, verdicts
+from enrich.runs.reviewing import Judgement, Reviewer
+from enrich.runs.reviews import Reviews, read_reviews
 from enrich.show.named import run_named
 from enrich.show.record import show_record
-from enrich.show.review_table import read_table, write_table
-from enrich.workspace import Workspace
 from tests.museums import dummy_model, museum
-
-MINUTES = itertools.count()
-PLACE = "place"
-
-
-def now() -> datetime:
-    """Each time a minute later."""
-    return datetime.now(UTC) + timedelta(minutes=next(MINUTES))
-
-
-def judged(workspace: Workspace, *judgements: Judgement, by: str = "Ana Ruiz") -> Reviewed:
-    done = Reviewer(workspace, by).write(judgements, now())
-    assert not done.refused, done.refused
-    return done
-
-
-def predictions(workspace: Workspace, name: str = PLACE) -> list[dict[str, str]]:
-    """The current predictions of a property, by record."""
-    answer = run_named(workspace, "predictions")
-    rows = [
-        {k: "" if v is None else v.value for k, v in zip(answer.variables, row, strict=True)}
-        for row in answer.rows
-    ]
-    return sorted((r for r in rows if r["property"] == name), key=lambda r: r["record"])
-
-
-def state(workspace: Workspace, row: dict[str, str]) -> list[str]:
-    """How the current values of a record's property stand."""
-    return [
-        r["state"].removeprefix(str(ENR))
-        for r in predictions(workspace, row["property"])
-        if r["record"] == row["record"]
-    ]
-
-
-def accepted(workspace: Workspace) -> set[str]:
-    graph = workspace.names.accepted
-    rows = workspace.store.select(f"SELECT ?s ?p ?o WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}")
-    return {" ".join(str(term) for term in row) for row in rows}
-
-
-def answered(store: Store, tmp_path: Path, count: int = 40) -> Workspace:
-    workspace = museum(count, store)
-    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
-    return workspace
+from tests.runs.judging import PLACE, accepted, answered, judged, now, predictions, state
 
 
 def test_a_value_turned_down_is_never_proposed_again_and_the_next_candidate_is(
@@ -266,106 +214,12 @@ def test_a_dry_run_says_all_and_writes_nothing(tmp_path: Path) -> None:
     assert (len(done.written), workspace.store.count()) == (1, before)
 
 
-def test_a_table_goes_out_is_filled_in_and_comes_back_once(tmp_path: Path) -> None:
-    workspace = museum(40)
-    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
-    file = tmp_path / "judge.csv"
-    given: dict[str, Term] = {"state": ENR.Pending}
-    count = write_table(workspace, file, given)
-    rows = list(csv.DictReader(file.read_text().splitlines()))
-    assert count == len(rows) > 4
-    fill: list[Callable[[dict[str, str]], object]] = [
-        lambda r: r.update(decision="accept"),
-        lambda r: r.update(decision="x", objection="too broad", note="a region, no town"),
-        lambda r: r.update(decision="maybe"),
-        lambda r: r.update(decision="correct", right_value="Nowhere at all"),
-    ]
-    for change, row in zip(fill, rows, strict=False):
-        change(row)
-    with file.open("w", newline="", encoding="utf-8-sig") as filled:
-        writer = csv.DictWriter(filled, rows[0].keys(), delimiter=";")
-        writer.writeheader()
-        writer.writerows(rows)
-
-    judgements, unread = read_table(workspace, file)
-
-    assert [(u.line, u.why.split(":")[0]) for u in unread] == [
-        (4, "'maybe' is no decision"), (5, "no value is called 'Nowhere at all'"),
-    ]  # fmt: skip
-    done = judged(workspace, *judgements)
-    assert [j.objection for j in judgements] == [None, "TooBroad"]
-    again = Reviewer(workspace, "Ana Ruiz").write(judgements, now())
-    assert (len(done.written), len(again.written), again.unchanged) == (2, 0, 2)
-    assert write_table(workspace, file, given) == count - 2, "what has a verdict is not asked again"
-
-
-def test_a_name_with_a_line_separator_loses_no_judgement(tmp_path: Path) -> None:
-    workspace = museum(40)
-    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
-    first = predictions(workspace)[0]
-    with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerows(
-            [("recordName", "prediction", "decision"), ("a\u2028vase\x0b", first["prediction"], "accept")]
-        )
-    judgements, unread = read_table(workspace, tmp_path / "t.csv")
-    assert ([j.decision for j in judgements], unread) == (["Accepted"], [])
-
-
 def test_the_same_twice_in_one_batch_is_one(tmp_path: Path) -> None:
     workspace = museum(40)
     pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
     judgement = Judgement(NamedNode(predictions(workspace)[0]["prediction"]), "Accepted")
     done = judged(workspace, judgement, judgement)
     assert (len(done.written), done.unchanged) == (1, 1)
-
-
-def test_nothing_of_what_was_taken_back_is_left_in_what_is_accepted(store: Store, tmp_path: Path) -> None:
-    """Given accepted values, when they are all taken back, also after all was made anew, then nothing is stated."""
-    workspace = answered(store, tmp_path)
-    rows = [predictions(workspace, name)[0] for name in (PLACE, "time")]
-    done = judged(workspace, *(Judgement(NamedNode(r["prediction"]), "Accepted") for r in rows))
-    assert accepted(workspace)
-    reviewer = Reviewer(workspace, "Ana Ruiz")
-    reviewer.graphs.rebuild()
-    reviewer.withdraw(done.written[0], now())
-    reviewer.withdraw(done.batch, now())
-    assert accepted(workspace) == set()
-
-
-def test_of_two_who_write_at_once_neither_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a curator whose review comes between another's look and write, then the verdicts know of both."""
-    workspace = museum(40)
-    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
-    times = {r["record"]: r for r in predictions(workspace, "time")}
-    place = next(r for r in predictions(workspace) if r["record"] in times)
-    time = times[place["record"]]
-    ben, waiting = Reviewer(workspace, "Ben"), [time]
-    update = workspace.store.update
-
-    def meanwhile(text: str, *, idempotent: bool = False) -> None:
-        if waiting:
-            ben.write([Judgement(NamedNode(waiting.pop()["prediction"]), "Accepted")], now())
-        update(text, idempotent=idempotent)
-
-    monkeypatch.setattr(workspace.store, "update", meanwhile)
-    judged(workspace, Judgement(NamedNode(place["prediction"]), "Accepted"))
-    assert (state(workspace, place), state(workspace, time)) == (["Accepted"], ["Accepted"])
-
-
-def test_a_right_value_that_is_turned_down_in_its_turn_leaves_none() -> None:
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    said = [
-        Review("r1", "x", PLACE, "Corrected", day, "b", "a"),
-        Review("r2", "x", PLACE, "Rejected", day + timedelta(days=1), "b"),
-    ]
-    (found,) = verdicts(said, ()).values()
-    assert {value: v.decision for value, v in found.items()} == {"a": "Rejected", "b": "Rejected"}
-    again = [*said, Review("r3", "x", PLACE, "Corrected", day + timedelta(days=2), "c", "b")]
-    (found,) = verdicts(again, ()).values()
-    assert {value: (v.decision, v.put_in) for value, v in found.items()} == {
-        "a": ("Corrected", "c"), "b": ("Corrected", "c"), "c": ("Accepted", None),
-    }  # fmt: skip
 
 
 def test_the_correction_of_an_abstention_is_shown(tmp_path: Path) -> None:
@@ -380,50 +234,6 @@ def test_the_correction_of_an_abstention_is_shown(tmp_path: Path) -> None:
     shown = show_record(workspace, NamedNode(first["record"]))["predictions"]
     (answer,) = [a for a in shown if a["prediction"] == first["prediction"]]
     assert [(r["decision"], r["value"]) for r in answer["reviews"]] == [("Corrected", value)]
-
-
-def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("record,verdict\n")
-    with pytest.raises(InputError, match="has no column 'prediction'"):
-        read_table(museum(10), tmp_path / "t.csv")
-
-
-MADE = st.lists(
-    st.tuples(st.sampled_from(["Accepted", "Rejected", "Corrected", "Undecided"]), st.sampled_from("abc"),
-              st.sampled_from("abc"), st.integers(0, 5)),
-    max_size=6,
-)  # fmt: skip
-
-
-def made(said: list[tuple[str, str, str, int]]) -> list[Review]:
-    return [
-        Review(f"r{n}", "x", PLACE, decision, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=at), value,
-               instead if decision == "Corrected" else None)
-        for n, (decision, value, instead, at) in enumerate(said)
-    ]  # fmt: skip
-
-
-@given(MADE, st.randoms(use_true_random=False))
-def test_how_values_stand_follows_from_the_reviews_in_whatever_order_they_are_read(
-    said: list[tuple[str, str, str, int]], chance: object
-) -> None:
-    reviews = made(said)
-    mixed = list(reviews)
-    chance.shuffle(mixed)  # type: ignore[attr-defined]
-    assert verdicts(mixed, ()) == verdicts(reviews, ())
-    assert (
-        sum(v.decision == "Accepted" for found in verdicts(reviews, ()).values() for v in found.values()) <= 1
-    )
-
-
-@given(MADE, MADE)
-def test_reviews_taken_back_are_as_if_never_made(
-    kept: list[tuple[str, str, str, int]], taken: list[tuple[str, str, str, int]]
-) -> None:
-    reviews = made([*kept, *taken])
-    late = datetime(2027, 1, 1, tzinfo=UTC)
-    gone = [Review(f"w{r.iri}", "x", PLACE, "Withdrawn", late, withdraws=r.iri) for r in reviews[len(kept) :]]
-    assert verdicts([*reviews, *gone], ()) == verdicts(reviews[: len(kept)], ())
 
 
 def test_how_an_answer_was_drawn_is_read_back_with_its_probability(tmp_path: Path) -> None:
