@@ -275,7 +275,7 @@ def restore(
 
 @review.command("rebuild", epilog=example("enrich review rebuild"))
 def rebuild(as_json: Json = False) -> None:
-    """Make the graphs `verdicts` and `accepted` anew from the reviews, such as after a backup was loaded."""
+    """Make the graphs `verdicts` and `accepted` anew from the reviews, such as after another tool wrote a review."""
     with open_workspace() as workspace, Bars("reviews") as bars:
         count = VerdictGraphs(workspace.store, workspace.names, workspace.profile.many_valued).rebuild(bars)
     if as_json:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Triple, parse
@@ -12,12 +13,16 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Triple, parse
 from enrich.classifiers.base import Progress, no_progress
 from enrich.errors import InputError, ValidationError
 from enrich.graph.files import open_bytes, writing
+from enrich.graph.stores.base import PAGE_TOKEN, Store
 from enrich.ontology.terms import CRM, ENR, RDFS, Names
+from enrich.runs.register import Register, timestamp
 from enrich.runs.reviewing import KEPT
-from enrich.runs.reviews import read_reviews
 from enrich.runs.validation import shapes
 from enrich.runs.verdicts import VerdictGraphs
 from enrich.workspace import Workspace
+
+END = b"# The reviews end here."
+"""The last line: a file without it was cut short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,51 +35,69 @@ class Restored:
 
 def back_up(workspace: Workspace, target: Path) -> int:
     """Write all reviews, those taken back among them, as N-Triples; returns their number. Raises InputError for none."""
-    count = len(read_reviews(workspace.store, workspace.names))
+    count = len(_reviews(workspace.store, workspace.names))
     if not count:
         raise InputError("there are no reviews to back up")
     with writing(target) as file:
         workspace.store.dump(file, workspace.names.reviews)
+        file.write(END + b"\n")
     return count
 
 
 def restore(
     workspace: Workspace, source: Path, progress: Progress = no_progress, *, dry_run: bool = False
 ) -> Restored:
-    """Add the reviews of a file to the register, and make what follows from all of them anew; twice is once.
+    """Add the reviews of a file to the register, and make what follows from all of them anew; twice is once. Those that
+    the register did not have say when they came, so that a run under way heeds them however old they are.
 
     Raises InputError and ValidationError, and adds nothing, for a file that is damaged, is of another base, or says
     anything else than reviews do.
     """
     store, names = workspace.store, workspace.names
     said = _read(source)
-    reviews = [s for s, triples in said.items() if any(t.predicate == ENR.decision for t in triples)]
+    reviews = {s for s, triples in said.items() if any(t.predicate == ENR.decision for t in triples)}
     for subject, triples in said.items():
-        _check(source, names, subject, triples, is_review=subject in set(reviews))
-    known = {review.iri for review in read_reviews(store, names)}
-    added = sum(subject.value not in known for subject in reviews)
+        _check(source, names, subject, triples, is_review=subject in reviews)
+    new = reviews - _reviews(store, names)
     if not dry_run:
-        store.insert(
-            Quad(t.subject, t.predicate, t.object, names.reviews)
-            for triples in said.values()
-            for t in triples
-        )
+        store.insert(_quads(said, new, names.reviews, Register(store, names).clock()))
         VerdictGraphs(store, names, workspace.profile.many_valued).rebuild(progress)
-    return Restored(len(reviews), added)
+    return Restored(len(reviews), len(new))
+
+
+def _reviews(store: Store, names: Names) -> set[NamedNode]:
+    """The reviews that there are."""
+    query = f"SELECT ?r WHERE {{ GRAPH {names.reviews} {{ ?r {ENR.decision} ?d }} {PAGE_TOKEN}\n }}"
+    return {review for (review,) in store.select_by_key(query, "r") if isinstance(review, NamedNode)}
+
+
+def _quads(
+    said: Mapping[NamedNode, Sequence[Triple]], new: Collection[NamedNode], graph: NamedNode, now: datetime
+) -> Iterator[Quad]:
+    """What a file says; of reviews that are new, when they were restored."""
+    for subject, triples in said.items():
+        if subject in new:
+            yield Quad(subject, ENR.restoredAtTime, timestamp(now), graph)
+        for t in triples:
+            if t.predicate != ENR.restoredAtTime:
+                yield Quad(t.subject, t.predicate, t.object, graph)
 
 
 def _read(source: Path) -> dict[NamedNode, list[Triple]]:
-    found: dict[NamedNode, list[Triple]] = defaultdict(list)
     with open_bytes(source) as file:
-        try:
-            for quad in parse(file, RdfFormat.N_TRIPLES):
-                if not isinstance(quad.subject, NamedNode):
-                    raise InputError(f"{source} has blank nodes: it is no backup of reviews")
-                found[quad.subject].append(quad.triple)
-        except SyntaxError as error:
-            raise InputError(f"{source} is damaged, and nothing of it was added: {error}") from error
-    if not found:
+        data = file.read().rstrip()
+    if not data:
         raise InputError(f"{source} is empty")
+    if not data.endswith(END):
+        raise InputError(f"{source} was cut short, or is no backup of reviews: its last line is missing")
+    found: dict[NamedNode, list[Triple]] = defaultdict(list)
+    try:
+        for quad in parse(data, RdfFormat.N_TRIPLES):
+            if not isinstance(quad.subject, NamedNode):
+                raise InputError(f"{source} has blank nodes: it is no backup of reviews")
+            found[quad.subject].append(quad.triple)
+    except SyntaxError as error:
+        raise InputError(f"{source} is damaged, and nothing of it was added: {error}") from error
     return found
 
 

@@ -41,7 +41,8 @@ class Review:
     """One decision. `value` is what it speaks of: what was accepted, rejected, or put in `instead` of a prediction's
     value; None of a review that `withdraws` another. Values are called as models call them. `states` is what the facts
     would say were the value true, as N-Triples. `drawn` is how the answer came before the curator, with which
-    `probability` where that is known, and whether what was predicted was `shown`."""
+    `probability` where that is known, and whether what was predicted was `shown`. `restored` is when it came from a
+    backup, if it did."""
 
     iri: str
     record: str
@@ -59,6 +60,7 @@ class Review:
     drawn: str = "Chosen"
     probability: float | None = None
     shown: bool = True
+    restored: datetime = _NEVER
 
     @property
     def time(self) -> str:
@@ -118,6 +120,7 @@ def _review(iri: str, told: Mapping[object, Term]) -> Review:
         told[ENR.drawn].value.removeprefix(str(ENR)) if ENR.drawn in told else "Chosen",
         _share(told.get(ENR.drawnWith)),
         ENR.shown not in told or told[ENR.shown].value not in ("false", "0"),
+        moment(told[ENR.restoredAtTime].value) if ENR.restoredAtTime in told else _NEVER,
     )
 
 
@@ -184,7 +187,7 @@ class Reviews:
     many: frozenset[str] = frozenset()
     """Properties with many values: accepting one of them closes no gap."""
     changed: Mapping[str, datetime] = field(default_factory=dict)
-    """When a record was last reviewed, withdrawals among it."""
+    """When a record was last reviewed, withdrawals and what came from a backup among it."""
 
     @classmethod
     def read(
@@ -198,7 +201,7 @@ class Reviews:
         made = read_reviews(store, names, records)
         changed: dict[str, datetime] = {}
         for review in made:
-            changed[review.record] = max(changed.get(review.record, review.at), review.at)
+            changed[review.record] = max(changed.get(review.record, _NEVER), review.at, review.restored)
         several = frozenset(many)
         return cls(verdicts(made, several), several, changed)
 

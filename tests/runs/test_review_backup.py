@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,41 +11,47 @@ from pyoxigraph import NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.errors import EnrichError, InputError, ValidationError
-from enrich.ontology.terms import Term
+from enrich.graph.stores import Store, open_store
+from enrich.ontology.terms import ENR
+from enrich.runs.register import retract
 from enrich.runs.review_backup import Restored, back_up, restore
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.workspace import Workspace
 from tests.museums import dummy_model, museum
-from tests.runs.test_reviewing import accepted, judged, now, predictions
+from tests.runs.judging import accepted, answered, judged, now, predictions
 
 
-@pytest.fixture
-def judged_museum(tmp_path: Path) -> Workspace:
-    workspace = museum(40)
-    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+def judged_by_two(store: Store, tmp_path: Path) -> Workspace:
+    """A museum with five reviews of two curators, one of them taken back."""
+    workspace = answered(store, tmp_path)
     rows = predictions(workspace)
-    right: Term = NamedNode(predictions(workspace, "time")[0]["value"])
     judged(workspace, Judgement(NamedNode(rows[0]["prediction"]), "Accepted", note='a "quoted" note\n'))
     judged(workspace, Judgement(NamedNode(rows[1]["prediction"]), "Rejected", objection="Wrong"), by="Ben")
     times = predictions(workspace, "time")
     judged(workspace, Judgement(NamedNode(times[0]["prediction"]), "Accepted"), by="Ben")
     done = judged(workspace, Judgement(NamedNode(times[1]["prediction"]), "Rejected"))
     Reviewer(workspace, "Ana Ruiz").withdraw(done.batch, now())
-    assert right
     return workspace
 
 
+@pytest.fixture
+def judged_museum(tmp_path: Path) -> Workspace:
+    """The same in memory."""
+    return judged_by_two(open_store(), tmp_path)
+
+
 def graph(workspace: Workspace, name: NamedNode) -> set[str]:
+    """What a graph says, but for when reviews were restored."""
     rows = workspace.store.select(f"SELECT ?s ?p ?o WHERE {{ GRAPH {name} {{ ?s ?p ?o }} }}")
-    return {" ".join(map(str, row)) for row in rows}
+    return {" ".join(map(str, row)) for row in rows if row[1] != ENR.restoredAtTime}
 
 
 def test_what_was_backed_up_comes_back_once_and_with_what_follows_from_it(
-    judged_museum: Workspace, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     """Given reviews in a file, when they are restored into a store that lost them, twice, then the three graphs are as
     they were."""
-    file = tmp_path / "reviews.nt"
+    judged_museum, file = judged_by_two(store, tmp_path), tmp_path / "reviews.nt"
     assert back_up(judged_museum, file) == 5
     names = judged_museum.names
     before = {g: graph(judged_museum, g) for g in (names.reviews, names.verdicts, names.accepted)}
@@ -60,12 +67,70 @@ def test_what_was_backed_up_comes_back_once_and_with_what_follows_from_it(
     assert {g: graph(judged_museum, g) for g in before} == before
 
 
+def test_what_is_restored_while_a_run_is_under_way_is_heeded_by_it(tmp_path: Path) -> None:
+    """Given a run that is open, when a value that it has answered comes back as turned down long ago, then the value is
+    not made current, and the next run asks again."""
+    workspace = museum(40)
+    model = dummy_model(workspace, tmp_path / "m")
+    first = pipeline.run(workspace, model).run
+    assert first is not None
+    row = predictions(workspace)[0]
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    judgement = Judgement(NamedNode(row["prediction"]), "Rejected")
+    assert Reviewer(workspace, "Ana Ruiz").write([judgement], long_ago).written
+    back_up(workspace, tmp_path / "reviews.nt")
+    for lost in (workspace.names.reviews, workspace.names.verdicts):
+        workspace.store.drop(lost)
+    retract(workspace, first)
+    waiting = [tmp_path / "reviews.nt"]
+
+    def meanwhile(_: str, done: int, *__: object) -> None:
+        if waiting and done:
+            restore(workspace, waiting.pop())
+
+    pipeline.run(workspace, model, progress=meanwhile)
+
+    assert not waiting, "it was restored in the middle"
+    assert row["value"] not in [r["value"] for r in predictions(workspace) if r["record"] == row["record"]]
+    assert pipeline.run(workspace, model).records == 1
+
+
+def test_of_a_store_that_lost_them_after_a_run_the_gaps_that_reviews_open_are_asked_again(
+    tmp_path: Path,
+) -> None:
+    """Given a value turned down long ago, and a run that did not know of it, when the reviews are restored, then the next
+    run asks for that record, and no other."""
+    workspace = museum(40)
+    model = dummy_model(workspace, tmp_path / "m")
+    pipeline.run(workspace, model)
+    row = predictions(workspace)[0]
+    judgement = Judgement(NamedNode(row["prediction"]), "Rejected")
+    Reviewer(workspace, "Ana Ruiz").write([judgement], datetime(2020, 1, 1, tzinfo=UTC))
+    back_up(workspace, tmp_path / "reviews.nt")
+    for lost in (workspace.names.reviews, workspace.names.verdicts):
+        workspace.store.drop(lost)
+    assert pipeline.run(workspace, model).run is None
+
+    restore(workspace, tmp_path / "reviews.nt")
+
+    assert pipeline.run(workspace, model).records == 1
+
+
 def cut(text: str) -> str:
     return text[: len(text) // 2]
 
 
+def cut_after_a_line(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[: len(lines) // 2])
+
+
+def garbled(text: str) -> str:
+    return text.replace("> <", "> ", 1)
+
+
 def stranger(text: str) -> str:
-    return text + "<https://m.example/a> <https://m.example/says> <https://m.example/b> .\n"
+    return "<https://m.example/a> <https://m.example/says> <https://m.example/b> .\n" + text
 
 
 def other_base(text: str) -> str:
@@ -89,14 +154,16 @@ def smuggled(text: str) -> str:
 @pytest.mark.parametrize(
     ("damage", "kind", "words"),
     [
-        (cut, InputError, "damaged"),
+        (cut, InputError, "cut short"),
+        (cut_after_a_line, InputError, "cut short"),
+        (garbled, InputError, "damaged"),
         (stranger, InputError, "no review"),
         (other_base, InputError, "another base"),
-        (nonsense, ValidationError, ""),
+        (nonsense, ValidationError, "a review accepts, rejects"),
         (smuggled, InputError, "another thing accepted"),
         (lambda _: "", InputError, "is empty"),
     ],
-    ids=["cut", "stranger", "other base", "nonsense", "smuggled", "empty"],
+    ids=["cut", "cut after a line", "garbled", "stranger", "other base", "nonsense", "smuggled", "empty"],
 )
 def test_a_file_that_is_no_backup_adds_nothing(
     judged_museum: Workspace,
