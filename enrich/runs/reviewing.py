@@ -38,11 +38,14 @@ from enrich.runs.validation import Triple, shapes
 from enrich.runs.verdicts import VerdictGraphs, at_once
 from enrich.workspace import Workspace
 
-DECISIONS = ("Accepted", "Rejected", "Corrected", "Undecided")
 _FEW = 8
 """Records that are read together in one question."""
+DECISIONS = ("Accepted", "Rejected", "Corrected", "Undecided")
 OBJECTIONS = ("Wrong", "TooBroad", "TooNarrow", "NotOnThisObject", "CannotBeKnown")
-
+ABOUT = (
+    ENR.reviews, ENR.about, ENR.propertyName, CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type,
+)  # fmt: skip
+"""What every review is about: the prediction, the record, the property, and the node and predicate of the statement."""
 KEPT = (CRM.P9i_forms_part_of, ENR.confidence, ENR.regime, ENR.promised)
 """What the register keeps of a prediction that was judged."""
 
@@ -170,12 +173,7 @@ class Reviewer:
                     Review(iri.value, record.value, name.value, "Withdrawn", now, withdraws=review.value)
                 )
                 triples += [
-                    *self._said(iri, done.batch, "Withdrawn", now),
-                    (str(iri), str(ENR.reviews), str(prediction)),
-                    (str(iri), str(ENR.about), str(record)),
-                    (str(iri), str(ENR.propertyName), str(name)),
-                    (str(iri), str(CRM.P140_assigned_attribute_to), str(to)),
-                    (str(iri), str(CRM.P177_assigned_property_of_type), str(predicate)),
+                    *self._said(iri, done.batch, "Withdrawn", now, (prediction, record, name, to, predicate)),
                     (str(iri), str(ENR.withdraws), str(review)),
                 ]
                 done.written.append(iri)
@@ -257,13 +255,9 @@ class Reviewer:
         states = ""
         if judgement.decision in ("Accepted", "Corrected"):
             states = _statement(statement, prop)
+        of = judgement.prediction, about.record, Literal(prop.name), statement.node, prop.predicate.predicate
         triples = [
-            *self._said(iri, batch, judgement.decision, now),
-            (str(iri), str(ENR.reviews), str(judgement.prediction)),
-            (str(iri), str(ENR.about), str(about.record)),
-            (str(iri), str(ENR.propertyName), str(Literal(prop.name))),
-            (str(iri), str(CRM.P140_assigned_attribute_to), statement.node),
-            (str(iri), str(CRM.P177_assigned_property_of_type), str(prop.predicate.predicate)),
+            *self._said(iri, batch, judgement.decision, now, of),
             (str(iri), str(CRM.P141_assigned), str(statement.assigned)),
             (str(iri), str(ENR.answers), str(class_term(value))),
             *([(str(iri), str(ENR.states), str(Literal(states)))] if states else []),
@@ -331,14 +325,18 @@ class Reviewer:
             if isinstance(p, NamedNode) and isinstance(record, NamedNode) and name is not None and state is not None
         }  # fmt: skip
 
-    def _said(self, iri: NamedNode, batch: NamedNode, decision: str, now: datetime) -> Iterator[Triple]:
-        """What is said of every review."""
+    def _said(
+        self, iri: NamedNode, batch: NamedNode, decision: str, now: datetime, about: Sequence[object]
+    ) -> Iterator[Triple]:
+        """What is said of every review; `about` is what it is about (see `ABOUT`)."""
         for kind in (ENR.Review, CRM.E13_Attribute_Assignment, PROV.Activity):
             yield str(iri), str(RDF.type), str(kind)
         yield str(iri), str(ENR.decision), str(ENR[decision])
         yield str(iri), str(CRM.P14_carried_out_by), str(self.curator)
         yield str(iri), str(PROV.endedAtTime), _time(now)
         yield str(iri), str(ENR.reviewedWith), str(batch)
+        for predicate, term in zip(ABOUT, about, strict=True):
+            yield str(iri), str(predicate), str(term)
         if self._label is not None:
             yield str(self.curator), str(RDFS.label), str(self._label)
 

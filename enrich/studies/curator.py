@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import Classifier, FloatArray
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.runs.observed import band
 
 Rows = NDArray[np.intp]
 Place = tuple[int, str]
@@ -19,7 +20,6 @@ ALIKE = 3
 """Of one property, value and museum so many are looked at before others are."""
 DOZEN = 12
 """Of a group so many are looked at; where none of them is wrong the rest is accepted unseen."""
-_BANDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def in_groups(cards: Cards, count: int, rng: np.random.Generator, right: Judge) 
     """The surest and then the largest group of what is alike first, those of more than a dozen before others: a dozen of
     it, and the rest unseen where all of those were right."""
     groups: dict[Any, list[int]] = {}
-    for i, band in enumerate(np.searchsorted(_BANDS, cards.confidence, side="right")):
-        groups.setdefault((cards.alike[i], int(band)), []).append(i)
+    for i, confidence in enumerate(cards.confidence):
+        groups.setdefault((cards.alike[i], band(confidence)), []).append(i)
     looked: list[int] = []
     unseen: list[int] = []
     for _, members in sorted(
