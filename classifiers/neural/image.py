@@ -44,7 +44,8 @@ class PictureSettings(ClassifierSettings):
     backbone: str = "resnet50"
     """A name of timm."""
     weights: str = "hub"
-    """`hub`, `none`, or a local safetensors file or folder; from `none` all layers train at the heads' rate."""
+    """`hub`, `package:NAME`, `none`, or a local safetensors file or folder; from `none` all layers train at the
+    heads' rate."""
     size: int = Field(default=0, ge=0, le=1024)
     """Pixels of the square that the network looks at, 16 or more; 0 takes the backbone's own."""
     crop: float = Field(default=0.9, ge=0.1, le=1)

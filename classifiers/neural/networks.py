@@ -12,6 +12,7 @@ from enrich.classifiers.data import Property
 from enrich.classifiers.errors import ClassifierError, one_line
 from enrich.classifiers.neural import libraries
 from enrich.classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
+from enrich.classifiers.neural.packages import PREFIX, package_of, packaged_weights
 from enrich.classifiers.neural.weights import load_body
 
 Pooling = Literal["mean", "cls"]
@@ -130,9 +131,9 @@ class TextNetwork(MultitaskNetwork):
 def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.Module, int, int]:
     """A timm backbone without its classifier: (module, width of its features, picture size).
 
-    `size` 0 takes the size the backbone was published with. `weights` is `none`, `hub`, or a safetensors
-    file or a folder with model.safetensors. Raises ClassifierError for a name timm does not have, a size
-    the backbone cannot take, and weights that are not there or do not fit.
+    `size` 0 takes the size the backbone was published with. `weights` is `none`, `hub`, `package:NAME`, or a
+    safetensors file or a folder with model.safetensors. Raises ClassifierError for a name timm does not have,
+    a size the backbone cannot take, and weights that are not there or do not fit.
     """
     timm = libraries.timm()
     if not timm.is_model(name.partition(".")[0]):
@@ -147,7 +148,8 @@ def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.M
     except Exception as error:
         raise ClassifierError(_why_not_created(name, size, weights, error)) from error
     if weights not in ("none", "hub"):
-        load_body(body, Path(weights))
+        package = package_of(weights)
+        load_body(body, packaged_weights(package, name) if package else Path(weights))
     try:
         with torch.inference_mode():
             width = int(body.eval()(torch.zeros(1, 3, size, size)).shape[1])
@@ -161,7 +163,7 @@ def _why_not_created(name: str, size: int, weights: str, error: Exception) -> st
     if weights == "hub":
         return (
             f"weights of backbone {name!r} could not be had from the hub ({reason}); "
-            "set weights to a local folder, or to none to train from scratch"
+            f"set weights to a local folder, to {PREFIX}NAME of an installed package, or to none to train from nothing"
         )
     return f"backbone {name!r} cannot be built for {size} pixels: {reason}"
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.neural.packages import package_of
 
 FILE = "model.safetensors"
 
@@ -92,5 +93,9 @@ def weights_taken(source: str, body: nn.Module) -> dict[str, Any]:
 
     A source that lacks a tensor of the body is refused when it is loaded, so all of them were taken.
     """
+    if source == "none":
+        return {}
     tensors = len(body.state_dict())
-    return {} if source == "none" else {"weights": {"from": source, "tensors": f"{tensors} of {tensors}"}}
+    said = {"from": source, "tensors": f"{tensors} of {tensors}"}
+    package = package_of(source)
+    return {"weights": said | ({"sha256": package.sha256, "licence": package.licence} if package else {})}
