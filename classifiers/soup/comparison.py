@@ -1,7 +1,7 @@
 """Compares networks trained by one recipe and budget, and within each the best checkpoint with its soups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from enrich.classifiers.soup.cost import cost_of
 from enrich.classifiers.soup.decomposition import decompose
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
-from enrich.classifiers.soup.pool import Trajectory, pool_members, read_trajectory
+from enrich.classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
 from enrich.classifiers.soup.scores import Metric
 from enrich.classifiers.soup.selection import METHODS, Method
 from enrich.classifiers.soup.statistics import over_seeds, paired
@@ -22,27 +22,29 @@ from enrich.classifiers.soup.statistics import over_seeds, paired
 
 @dataclass(frozen=True)
 class Result:
-    """The candidates of one trajectory, and what it cost to train."""
+    """The candidates of one pool, and what they cost."""
 
-    trajectory: Trajectory
+    pool: CheckpointPool
     candidates: Mapping[str, Candidate]
     cost: Mapping[str, float]
     calibration: Mapping[str, Mapping[str, Any]]
 
 
 def compare(
-    folders: Mapping[str, Sequence[Path]],
+    folders: Mapping[str, Sequence[Path | Sequence[Path]]],
     split: PictureSplit,
     *,
     metric: Metric = "macro_f1",
     methods: Sequence[Method] = METHODS,
     prop: str | None = None,
     epochs: int | None = None,
+    last: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """`folders` maps a network's name to its trajectories, one per seed, in the same order of seeds.
+    """`folders` maps a network's name to its trajectories, one (or several in one pool) per seed, in the same order.
 
-    Soups are made of each trajectory by itself, from its first `epochs` checkpoints where that is given.
+    Soups are made of each pool by itself, from the first `epochs` checkpoints of a trajectory where that is given, or
+    from its `last` one alone.
     Returns JSON values: per network and candidate the means over seeds with intervals, the paired tests
     against the network's best member, and of the first network's candidates against the other networks'.
     """
@@ -50,16 +52,11 @@ def compare(
     results: dict[str, list[Result]] = {name: [] for name in folders}
     total = sum(map(len, folders.values()))
     for done, (name, path) in enumerate(((n, p) for n in folders for p in folders[n]), start=1):
-        trajectory = read_trajectory(path, epochs)
-        if epochs is not None and len(trajectory.members) < epochs:
-            raise ClassifierError(
-                f"{path} has {len(trajectory.members)} checkpoints, {epochs} were asked for"
-            )
-        evaluator = Evaluator(pool_members([trajectory]), split.learn)
+        evaluator = Evaluator(_pool([path] if isinstance(path, Path) else path, epochs, last), split.learn)
         made = candidates(evaluator, split, metric=metric, methods=methods, progress=progress)
         sure = {c.name: calibration(c, split, view, ("none", "temperature")) for c in made}
         cost = cost_of(evaluator, split.scoring, made)
-        results[name].append(Result(trajectory, {c.name: c for c in made}, cost, sure))
+        results[name].append(Result(evaluator.pool, {c.name: c for c in made}, cost, sure))
         progress("comparing", done, total)
     return {
         "property": view.prop.name,
@@ -72,23 +69,33 @@ def compare(
     }
 
 
+def _pool(paths: Sequence[Path], epochs: int | None, last: bool) -> CheckpointPool:
+    trajectories = [read_trajectory(path, epochs) for path in paths]
+    for trajectory in trajectories:
+        if epochs is not None and len(trajectory.members) < epochs:
+            raise ClassifierError(
+                f"{trajectory.folder} has {len(trajectory.members)} checkpoints, {epochs} were asked for"
+            )
+    return pool_members([replace(t, members=t.members[-1:]) for t in trajectories] if last else trajectories)
+
+
 def _network(results: Sequence[Result], view: PropertyView) -> dict[str, Any]:
-    about = [r.trajectory.about for r in results]
+    trained = [r.pool.trajectories for r in results]
     return {
         "parameters": results[0].cost["parameters"],
-        "seeds": [a["seed"] for a in about],
-        "checkpoints": [len(r.trajectory.members) for r in results],
-        "training_seconds": [_seconds(r.trajectory) for r in results],
-        "peak_memory_mib": [a["peak_memory_mib"] for a in about],
+        "seeds": [of_pool[0].about["seed"] for of_pool in trained],
+        "checkpoints": [len(r.pool.members) for r in results],
+        "training_seconds": [round(sum(map(_seconds, of_pool)), 1) for of_pool in trained],
+        "peak_memory_mib": [max(t.about["peak_memory_mib"] for t in of_pool) for of_pool in trained],
         "cost": {key: float(np.median([r.cost[key] for r in results])) for key in results[0].cost},
         "candidates": {name: _candidate(results, name, view) for name in results[0].candidates},
     }
 
 
 def _seconds(trajectory: Trajectory) -> float:
-    """Wall-clock time of the epochs that were read."""
-    kept = {m.epoch for m in trajectory.members}
-    return round(sum(float(e["seconds"]) for e in trajectory.about["epochs"] if e["epoch"] in kept), 1)
+    """Wall-clock time of the epochs up to the last one that was read."""
+    last = max(m.epoch for m in trajectory.members)
+    return sum(float(e["seconds"]) for e in trajectory.about["epochs"] if e["epoch"] <= last)
 
 
 def _candidate(results: Sequence[Result], name: str, view: PropertyView) -> dict[str, Any]:

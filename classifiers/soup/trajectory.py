@@ -104,7 +104,9 @@ class TrajectoryTask:
         self.settings, self.learn, self.selection = settings, learn, selection
         self.device = pick_device(settings.device)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(
+                seed if settings.weights == "none" else 0
+            )  # members of several seeds begin alike
             built, self.size = build(settings, learn.properties)
         if learn.side != settings.side(self.size):
             raise ClassifierError(

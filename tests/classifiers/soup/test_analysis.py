@@ -190,6 +190,17 @@ def test_comparison_at_fewer_epochs(runs: Path, split: PictureSplit) -> None:
         compare(folders, split, methods=("uniform",))
 
 
+def test_the_ends_of_several_trainings_are_one_pool(runs: Path, split: PictureSplit) -> None:
+    """Given trainings from several seeds, when their ends are compared as one pool, then it has one member of each, and
+    took the time of all."""
+    pool = [runs / "seed-0", runs / "seed-1"]
+    found = compare({"apart": [pool]}, split, methods=("uniform",), last=True)["networks"]["apart"]
+    assert found["checkpoints"] == [2]
+    assert found["candidates"]["uniform"]["members"] == [2]
+    alone = compare({"one": pool}, split, methods=("uniform",))["networks"]["one"]
+    assert found["training_seconds"] == [pytest.approx(sum(alone["training_seconds"]), abs=0.2)]
+
+
 def test_a_view_is_for_one_property_with_one_value(split: PictureSplit) -> None:
     assert PropertyView.of(split.scoring).prop.name == "label"
     with pytest.raises(ClassifierError, match="no property 'shape'"):

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
+from enrich.classifiers.neural.networks import build_backbone
 from enrich.classifiers.neural.optimisation import rate_factor
 from enrich.classifiers.soup.pictures import PictureSplit
 from enrich.classifiers.soup.pool import Trajectory, read_trajectory
-from enrich.classifiers.soup.trajectory import TrajectorySettings
+from enrich.classifiers.soup.trajectory import TrajectorySettings, TrajectoryTask
 from enrich.classifiers.soup.trajectory_folder import train_trajectory
-from tests.classifiers.soup.conftest import tiny, trained
+from tests.classifiers.soup.conftest import SIDE, tiny, trained
 
 
 class Killed(Exception):
@@ -130,3 +131,20 @@ def test_other_networks_train_as_well(tmp_path: Path, split: PictureSplit, backb
     )
     assert json.loads((tmp_path / "t" / "trajectory.json").read_text())["backbone"] == backbone
     assert about["epochs"][0]["loss"] > 0
+
+
+def test_trainings_from_given_weights_begin_alike_whatever_their_seed(
+    tmp_path: Path, split: PictureSplit
+) -> None:
+    """Given weights to begin with, then seeds order the pictures only, so that what they train can be averaged; from
+    nothing each seed begins elsewhere."""
+    body = build_backbone("test_resnet", SIDE)[0]
+    save_file(body.state_dict(), tmp_path / "w.safetensors")
+    given = tiny().replace(weights=str(tmp_path / "w.safetensors"))
+
+    def begun(settings: TrajectorySettings, seed: int) -> torch.Tensor:
+        network = TrajectoryTask(settings, split.learn, split.selection, seed).image_network
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    assert torch.equal(begun(given, 1), begun(given, 2))
+    assert not torch.equal(begun(tiny(), 1), begun(tiny(), 2))
