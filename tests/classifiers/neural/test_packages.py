@@ -123,5 +123,5 @@ def test_pickled_code_is_not_run(made: Package, tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_said(cache: Path) -> None:
     cache.write_text("a file in the place of the folder")
-    with pytest.raises(ClassifierError, match="cannot be kept in .*; let XDG_CACHE_HOME name a folder"):
+    with pytest.raises(ClassifierError, match=r"cannot be kept in .*; let XDG_CACHE_HOME name a folder"):
         packaged_weights(LITE, LITE.backbone)
