@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
+import shlex
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -190,15 +193,22 @@ def _provenance(out: Console, workspace: Workspace, truth: Truth) -> None:
 
 
 def _ask(out: Console, folder: Path) -> None:
-    _title(out, "8  Ask yourself", f"cd {folder}; enrich query technique.rq")
+    enrich = f"{_enrich()} --config {shlex.quote(str(folder / 'enrich.toml'))}"
+    _title(out, "8  Ask yourself", f"{enrich} query {shlex.quote(str(folder / 'technique.rq'))}")
     out.print(Text(QUERY), soft_wrap=True)
     out.print(
-        "And to take it all back: enrich runs, then enrich retract RUN. The museum's facts were never touched."
+        "And to take it all back: the same with runs, then with retract RUN. The museum's facts were never touched."
     )
     out.print()
-    out.print(
-        f"To look at it all and judge it, in a browser at http://127.0.0.1:{WebSettings().port}: cd {folder}; enrich web"
-    )
+    out.print(f"To look at it all and judge it, in a browser at http://127.0.0.1:{WebSettings().port}:")
+    out.print(Text(f"{enrich} web"), soft_wrap=True)
+
+
+def _enrich() -> str:
+    """The command as it is called from here: by its name where the shell finds it, else by where it lies."""
+    own = Path(sys.executable).with_name("enrich")
+    named = not own.exists() or shutil.which("enrich") == str(own)
+    return "enrich" if named else shlex.quote(os.path.relpath(own))
 
 
 def _rows(workspace: Workspace, query: str) -> list[dict[str, str]]:
@@ -211,7 +221,7 @@ def _rows(workspace: Workspace, query: str) -> list[dict[str, str]]:
 def _title(out: Console, title: str, command: object) -> None:
     out.print()
     out.print(Rule(Text(title, style="bold"), align="left"))
-    out.print(Text(str(command), style="dim"))
+    out.print(Text(str(command), style="dim"), soft_wrap=True)
 
 
 def _percent(value: float) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from enrich.cli import main
+from enrich.demo.configuration import write_settings
 from enrich.demo.museum import Truth, class_iri, record_iri
 from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import score
-from enrich.demo.tour import tour
+from enrich.demo.tour import _ask, tour
 from enrich.errors import InputError
 
 A, B, C = (class_iri("place", name).value for name in ("france", "italy", "spain"))
@@ -81,13 +86,32 @@ def test_the_tour_fills_the_gaps_and_shows_one_answer(
         "Against the truth",
         "candidates",
         "SELECT",
-        "enrich retract",
+        "retract RUN",
     ):
         assert part in text
     assert "nan" not in text
     assert (tmp_path / "demo" / "technique.rq").is_file()
     again = tour(tmp_path / "demo", records=100, pictures=False, console=Console(file=io.StringIO()))
     assert again == scores
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_what_the_tour_ends_with_works_where_it_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: bool
+) -> None:
+    """Given a demo made from a folder above it, whether or not the shell finds enrich by its name; then the last command
+    is whole on one line, is for the explorer, and opens that demo from there."""
+    monkeypatch.chdir(tmp_path)
+    beside = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", os.pathsep.join([beside, "/usr/bin"] if found else ["/usr/bin"]))
+    write_settings(tmp_path / "my demo")
+    out = Console(file=io.StringIO(), width=60)
+    _ask(out, Path("my demo"))
+    *_, last = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    *command, verb = shlex.split(last)
+    assert (verb, command[0] == "enrich") == ("web", found)
+    done = subprocess.run([*command, "runs"], capture_output=True, text=True, check=False)
+    assert f"there is no store at {tmp_path / 'my demo' / 'store'} yet" in done.stderr
 
 
 @pytest.mark.slow
