@@ -25,8 +25,16 @@ _FAULTS = """() => {
   const wide = document.documentElement.clientWidth, found = [];
   const scrolls = e => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
   const within = e => e.parentElement && (scrolls(e.parentElement) || within(e.parentElement));
-  const covered = e => [...e.querySelectorAll("img")].some(i => getComputedStyle(i).mixBlendMode !== "multiply");
+  const covered = e => [...e.querySelectorAll("img, svg")].some(i => getComputedStyle(i).mixBlendMode !== "multiply");
   const called = e => `${e.tagName.toLowerCase()} ${(e.getAttribute("aria-label") || e.innerText || e.alt || "").slice(0, 40)}`;
+  const broken = e => {
+    const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT), range = document.createRange();
+    for (let text; (text = texts.nextNode());) for (const word of text.data.matchAll(/[\\p{L}\\p{N}]{4,}/gu)) {
+      range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].map(line => Math.round(line.top))).size;
+      if (lines > 2 && 2 * lines >= word[0].length) return word[0];
+    }
+  };
   for (const e of document.body.querySelectorAll("*")) {
     const box = e.getBoundingClientRect(), style = getComputedStyle(e);
     if (box.width && !within(e) && (box.right > wide + 1 || box.left < -1)) found.push(`wider than the page: ${called(e)}`);
@@ -38,6 +46,7 @@ _FAULTS = """() => {
       else if (e.tabIndex !== 0 || !e.ariaLabel) found.push(`no keyboard scrolls it: ${called(e)}`);
     }
     if (PRINTED && !e.checkVisibility({ contentVisibilityAuto: true })) found.push(`not shown on paper: ${called(e)}`);
+    if (["TH", "TD"].includes(e.tagName) && broken(e)) found.push(`broken into letters: ${broken(e)}`);
     if (e.tagName === "TH" && !e.scope) found.push(`a head of nothing: ${called(e)}`);
   }
   return found;

@@ -214,6 +214,7 @@ class WorkersSettings(Section):
 
 
 Role = Literal["reader", "curator", "lead"]
+Language = Literal["en", "es", "fr", "it"]
 
 
 class WebSettings(Section):
@@ -239,7 +240,9 @@ class WebSettings(Section):
     """The role of each user that the proxy names: reader, curator or lead; others read, where reading is open."""
     tokens: Path = Path("tokens.json")
     """The hashes of the tokens that scripts bear, relative to enrich.toml; enrich web token makes one."""
-    languages: Names = ("en", "es", "fr", "it")
+    languages: Annotated[tuple[Language, ...], NoDecode, BeforeValidator(_names), Field(min_length=1)] = (
+        "en", "es", "fr", "it",
+    )  # fmt: skip
     """Languages of the pages; the first is for who asks for none of them."""
     query_seconds: Seconds = 30.0
     """Seconds that a query sent to /sparql may take."""

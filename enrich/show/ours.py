@@ -16,11 +16,10 @@ Said = dict[NamedNode, list[Term]]
 
 @dataclass
 class Thing:
-    """What our graphs say of an IRI, and where."""
+    """What our graphs say of an IRI."""
 
     iri: NamedNode
     said: Said = field(default_factory=dict)
-    graphs: set[str] = field(default_factory=set)
 
     def first(self, predicate: NamedNode) -> str | None:
         """The first value of a predicate as a text; None for none."""
@@ -39,16 +38,12 @@ def thing(store: Store, names: Names, iri: NamedNode) -> Thing:
     """What our graphs say of an IRI: the register, the reviews, and the shards that the register names."""
     found = Thing(iri)
     query = (
-        f"SELECT ?g ?p ?o WHERE {{ GRAPH ?g {{ {iri} ?p ?o }} "
+        f"SELECT DISTINCT ?p ?o WHERE {{ GRAPH ?g {{ {iri} ?p ?o }} "
         f"FILTER(?g IN ({names.runs}, {names.reviews}) || EXISTS {{ GRAPH {names.runs} {{ ?run {ENR.graph} ?g }} }}) }}"
     )
-    for graph, predicate, value in store.select(query):
+    for predicate, value in store.select(query):
         if isinstance(predicate, NamedNode) and value is not None and predicate not in KEPT_HERE:
-            values = found.said.setdefault(predicate, [])
-            if value not in values:
-                values.append(value)
-            if graph is not None:
-                found.graphs.add(graph.value)
+            found.said.setdefault(predicate, []).append(value)
     return found
 
 

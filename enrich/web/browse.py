@@ -67,11 +67,7 @@ class Asked:
     def query(self) -> dict[str, Any]:
         """The same as parameters of an address."""
         order = {} if self.order == ORDERS[0] else {"order": self.order}
-        return {
-            **{facet: list(values) for facet, values in self.filters.chosen.items()},
-            "q": self.filters.text,
-            **order,
-        }
+        return as_query(self.filters) | order
 
     def link(self, path: str = "/browse", **changed: Any) -> str:
         """The address of the list with something changed."""
@@ -85,6 +81,11 @@ class Asked:
         return address("/browse", query | ({facet: new} if new else {}))
 
 
+def as_query(filters: Filters) -> dict[str, Any]:
+    """What was chosen as parameters of an address."""
+    return {**{facet: list(values) for facet, values in filters.chosen.items()}, "q": filters.text}
+
+
 @router.get("/browse")
 def browse(request: Request) -> Response:
     """Answers that fit what was chosen, and the facets to choose more by."""
@@ -94,7 +95,11 @@ def browse(request: Request) -> Response:
     if not held.complete:
         return being_built(request, held)
     called = site.called
-    facets = site.index.facets(asked.filters, VALUES, t.language)
+    facets = {
+        facet: list(_choices(asked, facet, values, t, called))
+        for facet, values in site.index.facets(asked.filters, VALUES, t.language).items()
+        if values
+    }
     found = site.index.page(
         asked.filters, asked.order, _limit(request), request.query_params.get("after") or None, t.language
     )
@@ -104,12 +109,8 @@ def browse(request: Request) -> Response:
         request,
         "browse.html",
         asked=asked,
-        facets={
-            facet: list(_choices(asked, facet, values, t, called))
-            for facet, values in facets.items()
-            if values
-        },
-        chips=[c for f, values in facets.items() for c in _choices(asked, f, values, t, called) if c.chosen],
+        facets=facets,
+        chips=[choice for choices in facets.values() for choice in choices if choice.chosen],
         open=OPEN,
         orders=ORDERS,
         found=found,
@@ -163,7 +164,7 @@ def band_name(band: str, t: Words) -> str:
     place = BANDS.index(band) if band in BANDS else 0
     if not place:
         return t.decimal(1.0)
-    return t("browse.band", low=t.decimal(float(band)), high=t.decimal(float(BANDS[place - 1])))
+    return t("browse.between", low=t.decimal(float(band)), high=t.decimal(float(BANDS[place - 1])))
 
 
 def _choices(

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -15,8 +14,9 @@ from fastapi.responses import Response
 from enrich.errors import InputError
 from enrich.graph.labels import labels
 from enrich.ontology.terms import is_iri
-from enrich.web.browse import Asked, age, being_built, name_of
+from enrich.web.browse import Asked, age, as_query, being_built, name_of
 from enrich.web.index.asked import FACETS, FacetValue, Filters
+from enrich.web.map import has_map
 from enrich.web.rendering import Words, address, page, words_of
 from enrich.web.site import Site
 from enrich.web.who import reader
@@ -72,20 +72,16 @@ def cross(request: Request) -> Response:
         a=a,
         b=b,
         of_facets=bool(facets),
+        mapped=not facets and has_map(site, a),
         filters=filters,
         called=site.called,
         usual={"facets": ("value", "museum"), "properties": _first(tuple(site.called))}
         | {"facets" if facets else "properties": (a, b)},
         facets=[facet for facet in FACETS if facet != "property"],
         age=age(held, t),
-        cell_query=lambda row, column: _query(filters) | ({a: [row], b: [column]} if a != b else {a: [row]}),
-        permalink=address("/cross", _query(filters) | {"facets" if facets else "properties": [a, b]}),
+        cell_query=lambda row, column: as_query(filters) | {a: [row], b: [column]},
+        permalink=address("/cross", as_query(filters) | {"facets" if facets else "properties": [a, b]}),
     )
-
-
-def _query(filters: Filters) -> dict[str, Any]:
-    """What was chosen as parameters of an address."""
-    return {**{facet: list(values) for facet, values in filters.chosen.items()}, "q": filters.text}
 
 
 def _two(named: Sequence[str], known: Sequence[str]) -> Pair:

@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from enrich.errors import InputError
 from enrich.ontology.terms import is_iri
-from enrich.web.browse import Asked, age, being_built
+from enrich.web.browse import Asked, age, as_query, being_built
 from enrich.web.index.asked import FacetValue, Filters
-from enrich.web.places import Point, points
+from enrich.web.places import PER_QUERY, Point
 from enrich.web.rendering import page, words_of
 from enrich.web.site import Site
 from enrich.web.who import reader
@@ -102,8 +102,15 @@ def drawn(request: Request, property: str = "") -> Response:
     filters = Filters({**asked.chosen, "property": (name,)}, asked.text)
     values = [v for v in site.index.facets(filters, MOST, t.language)["value"] if is_iri(v.value)]
     with site.workspace() as workspace:
-        where = points(workspace, [v.value for v in values])
+        where = site.places.of(workspace, [v.value for v in values])
     return _page(request, site, name, filters, values, where, age(held, t))
+
+
+def has_map(site: Site, name: str) -> bool:
+    """Whether one of the most frequent suggestions of a property is somewhere."""
+    values = site.index.facets(Filters({"property": (name,)}), PER_QUERY)["value"]
+    with site.workspace() as workspace:
+        return bool(site.places.of(workspace, [v.value for v in values if is_iri(v.value)]))
 
 
 def _page(
@@ -126,6 +133,6 @@ def _page(
         name=name,
         called=site.called,
         width=WIDTH,
-        query={**{f: list(v) for f, v in filters.chosen.items() if f != "value"}, "q": filters.text},
+        query=as_query(filters.without("value")),
         age=old,
     )

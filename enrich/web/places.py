@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 
 from pyoxigraph import NamedNode
@@ -12,7 +12,8 @@ from enrich.graph.stores.base import Term
 from enrich.ontology.terms import values_block
 from enrich.workspace import Workspace
 
-_PER_QUERY = 300
+PER_QUERY = 300
+"""Values that are asked for at once."""
 _WGS, _SCHEMA = "http://www.w3.org/2003/01/geo/wgs84_pos#", ("http://schema.org/", "https://schema.org/")
 _WKT = (
     "http://www.opengis.net/ont/geosparql#asWKT",
@@ -34,13 +35,32 @@ Point = tuple[float, float]
 """Longitude and latitude, in degrees."""
 
 
+class Places:
+    """Remembers where values are, and which of them are nowhere."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Point | None] = {}
+
+    def of(self, workspace: Workspace, values: Sequence[str]) -> dict[str, Point]:
+        """Where values are, as `points`; the store is asked for those that it was not asked for before."""
+        known = self._known  # another one once the facts have changed
+        new = [value for value in dict.fromkeys(values) if value not in known]
+        found = points(workspace, new)
+        known.update({value: found.get(value) for value in new})
+        return {value: point for value in values if (point := known[value]) is not None}
+
+    def forget(self) -> None:
+        """Ask anew: the facts have changed."""
+        self._known = {}
+
+
 def points(workspace: Workspace, values: Iterable[str]) -> dict[str, Point]:
     """Where values are, of those that the graph gives coordinates: WGS 84 or schema.org's latitude and longitude, or a
     point as well-known text; of the value itself or of its geometry, focus or place. Of several the first in order."""
     wanted = [NamedNode(value) for value in dict.fromkeys(values)]
     found: dict[str, list[Point]] = {}
-    for start in range(0, len(wanted), _PER_QUERY):
-        block = values_block(["value"], ([value] for value in wanted[start : start + _PER_QUERY]))
+    for start in range(0, len(wanted), PER_QUERY):
+        block = values_block(["value"], ([value] for value in wanted[start : start + PER_QUERY]))
         for source in workspace.reader.vocabulary:
             for value, lat, long, wkt in workspace.store.select(_query(block, source)):
                 if value is not None and (point := _point(lat, long, wkt)) is not None:

@@ -42,8 +42,7 @@ class Words:
 
     def __call__(self, key: str, **said: object) -> str:
         """The text of `area.key`, with what it names filled in. Raises KeyError for one that no file has."""
-        texts = words()[key]
-        text = texts.get(self.language) or texts["en"]
+        text = words()[key][self.language]
         return text.format(**said) if said else text
 
     def term(self, word: str | None) -> str:
@@ -53,14 +52,14 @@ class Words:
 
     def number(self, value: int) -> str:
         """A whole number with its thousands apart."""
-        return f"{value:,}".replace(",", _SEPARATORS.get(self.language, (",", "."))[0])
+        return f"{value:,}".replace(",", _SEPARATORS[self.language][0])
 
     def decimal(self, value: float | None, digits: int = 2) -> str:
         """A share with its decimals; – for none. What is not quite 1 is not rounded up to it."""
         if value is None or value != value:
             return "–"
         shown = min(value, 1 - 10**-digits) if 0.9 < value < 1 else value
-        return f"{shown:.{digits}f}".replace(".", _SEPARATORS.get(self.language, (",", "."))[1])
+        return f"{shown:.{digits}f}".replace(".", _SEPARATORS[self.language][1])
 
     def percent(self, value: float) -> str:
         """A share in per cent."""
@@ -129,8 +128,8 @@ def linkable(iri: object) -> bool:
 
 
 def place(base: str, iri: str) -> str:
-    """Where an IRI of ours is served: its path under the base."""
-    return "/" + quote(iri.removeprefix(base), safe="/~:@!$&'()*+,;=")
+    """Where an IRI of ours is served: its path under the base. Two slashes at its head would be another host."""
+    return "/" + quote(iri.removeprefix(base).lstrip("/"), safe="/~:@!$&'()*+,;=")
 
 
 def _again(request: Request) -> Callable[..., str]:
@@ -138,7 +137,7 @@ def _again(request: Request) -> Callable[..., str]:
     query: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
-    return lambda **changed: address(request.url.path, query, **changed)
+    return lambda **changed: address(place("", request.url.path), query, **changed)
 
 
 @cache

@@ -18,6 +18,7 @@ from enrich.web.desk import Desk
 from enrich.web.gaps import GapCounts
 from enrich.web.gate.gate import Gate
 from enrich.web.index.index import Index
+from enrich.web.places import Places
 from enrich.web.values import Values
 from enrich.workspace import Workspace
 
@@ -37,7 +38,7 @@ class Site:
         index = settings.locate(settings.web.index)
         self.index = Index(index, self.patient, self.forget)
         self.desk = Desk(index.with_name("desk.sqlite"))
-        self.values = Values()
+        self.values, self.places = Values(), Places()
         self.gaps = GapCounts(self.patient)
         self.gate = Gate(settings, self.workspace)
         self.pictures_of: dict[str, tuple[float, tuple[Picture, ...]]] = {}
@@ -109,6 +110,8 @@ class Site:
     def forget(self) -> None:
         """Let the spare workspaces go: the facts have changed, or the site closes."""
         self.pictures_of.clear()
+        self.values.forget()
+        self.places.forget()
         self.gaps.forget()
         for spare in self._spare.values():
             with suppress(queue.Empty):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,7 +31,7 @@ class OfProperty:
     missing: int | None
     suggested: int
     left_open: int
-    states: dict[str, int]
+    states: Mapping[str, int]
 
 
 @router.get("/")
@@ -39,11 +41,7 @@ def start(request: Request) -> Response:
     t = words_of(request)
     held = site.index.held()
     counted = site.gaps.latest()
-    rows = (
-        [_of_property(site, name, counted.missing.get(name) if counted else None) for name in site.called]
-        if held.complete
-        else []
-    )
+    rows = _of_properties(site, counted.missing if counted else {}) if held.complete else []
     with site.workspace() as workspace:
         runs = Register(workspace.store, workspace.names).runs()[::-1]
     return page(
@@ -71,15 +69,26 @@ def runs(request: Request) -> Response:
     return page(request, "runs.html", runs=found)
 
 
-def _of_property(site: Site, name: str, missing: int | None) -> OfProperty:
+def _of_properties(site: Site, missing: Mapping[str, int]) -> list[OfProperty]:
     """Counted from the index alone."""
-    found = site.index.facets(Filters({"property": (name,)}), 10)
-    outcomes = {value.value: value.count for value in found["outcome"]}
-    suggested = site.index.facets(Filters({"property": (name,), "outcome": ("Predicted",)}), 10)
-    return OfProperty(
-        name,
-        missing,
-        outcomes.get("Predicted", 0),
-        outcomes.get("Abstained", 0) + outcomes.get("Failed", 0),
-        {value.value: value.count for value in suggested["state"]},
-    )
+    outcomes = _counted(site, Filters(), "outcome")
+    states = _counted(site, Filters({"outcome": ("Predicted",)}), "state")
+    return [
+        OfProperty(
+            name,
+            missing.get(name),
+            outcomes[name]["Predicted"],
+            outcomes[name]["Abstained"] + outcomes[name]["Failed"],
+            states[name],
+        )
+        for name in site.called
+    ]
+
+
+def _counted(site: Site, filters: Filters, facet: str) -> dict[str, Counter[str]]:
+    """How many answers to each property have each value of a facet."""
+    found: dict[str, Counter[str]] = {name: Counter() for name in site.called}
+    for pair in site.index.cross(filters, "property", facet):
+        if pair.a in found:
+            found[pair.a][pair.b] = pair.count
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -16,8 +15,6 @@ from enrich.ontology.profiles import PropertyProfile
 from enrich.ontology.terms import is_iri
 from enrich.workspace import Workspace
 
-KEPT = 600.0
-"""Seconds for which the values of a property are remembered."""
 MOST = 20
 _PER_QUERY = 200
 
@@ -27,9 +24,9 @@ Value = tuple[str, str]
 
 @dataclass
 class Values:
-    """Remembers what values there are, by property and language."""
+    """Remembers what values there are, by property and language, until it is told to forget."""
 
-    _known: dict[tuple[str, str], tuple[float, list[tuple[str, Value]]]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], list[tuple[str, Value]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, workspace: Workspace, name: str, words: str, language: str) -> list[Value]:
@@ -50,11 +47,14 @@ class Values:
 
     def _all(self, workspace: Workspace, name: str, language: str) -> list[tuple[str, Value]]:
         with self._lock:
-            since, known = self._known.get((name, language), (0.0, []))
-            if time.monotonic() - since > KEPT or not known:
-                known = [(folded(v[1]), v) for v in _values(workspace, name, language)]
-                self._known[name, language] = time.monotonic(), known
-            return known
+            known = self._known
+            if not known.get((name, language)):
+                known[name, language] = [(folded(v[1]), v) for v in _values(workspace, name, language)]
+            return known[name, language]
+
+    def forget(self) -> None:
+        """Ask anew: the facts have changed."""
+        self._known = {}
 
 
 def folded(text: str) -> str:

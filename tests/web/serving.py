@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from pyoxigraph import Literal, NamedNode, Quad
 from starlette.testclient import TestClient
 
 from enrich.answering.run import run
@@ -21,8 +22,13 @@ from enrich.web.site import Site
 from enrich.web.who import Doors
 from tests.museums import dummy_model, museum
 from tests.servers import free_port
+from tests.show.test_record import Counting
 
 CREATOR = "Museum of Made Things"
+WGS = "http://www.w3.org/2003/01/geo/wgs84_pos#"
+VOCABULARY = NamedNode("https://museum.example.org/graph/vocabulary")
+PAGE = {"Accept": "text/html"}
+"""What a browser would rather have."""
 
 
 @contextmanager
@@ -46,6 +52,32 @@ def site(tmp_path: Path, count: int = 40, **settings: object) -> Iterator[Site]:
         yield found
     finally:
         found.close()
+
+
+def placed(site: Site, value: str, latitude: str = "45.44", longitude: str = "12.33") -> None:
+    """Let the vocabulary say where a value is."""
+    said = {"lat": latitude, "long": longitude}
+    with site.workspace() as workspace:
+        workspace.store.insert(
+            Quad(NamedNode(value), NamedNode(f"{WGS}{name}"), Literal(text), VOCABULARY)
+            for name, text in said.items()
+        )
+    site.forget()
+
+
+@contextmanager
+def counted(site: Site) -> Iterator[Counting]:
+    """A store in place of the site's own that counts what it is asked; what the site remembers of its own is forgotten."""
+    own = site._store
+    assert own is not None
+    counting = Counting(own)
+    site._store = counting  # type: ignore[assignment]
+    site.forget()
+    try:
+        yield counting
+    finally:
+        site._store = own
+        site.forget()
 
 
 @contextmanager

@@ -20,9 +20,8 @@ from enrich.settings.loading import Settings
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
 from enrich.workspace import Workspace
-from tests.web.serving import client
+from tests.web.serving import PAGE, client
 
-PAGE = {"Accept": "text/html"}
 THESAURUS = ox.NamedNode("http://data.silknow.org/graph/thesaurus")
 PROPERTIES = ("place", "time", "technique", "material")
 pytestmark = [pytest.mark.data, pytest.mark.slow]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -16,22 +15,7 @@ from enrich.web.browse import _nested, band_name
 from enrich.web.index.asked import FACETS, UNKNOWN, FacetValue, Filters
 from enrich.web.rendering import Words
 from enrich.web.site import Site
-from tests.show.test_record import Counting
-from tests.web.serving import client, site
-
-PAGE = {"Accept": "text/html"}
-
-
-@pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("museum")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def web(museum: Site) -> Iterator[TestClient]:
-    with client(museum) as found:
-        yield found
+from tests.web.serving import PAGE, client, counted, site
 
 
 def links(text: str, pattern: str) -> list[str]:
@@ -46,15 +30,15 @@ def predictions(text: str) -> list[str]:
     return re.findall(r'class="plainlink" href="([^"]*)"', text)
 
 
-def test_each_value_of_a_facet_leads_to_as_many_answers_as_it_says(museum: Site, web: TestClient) -> None:
+def test_each_value_of_a_facet_leads_to_as_many_answers_as_it_says(shared: Site, web: TestClient) -> None:
     """Given the list of all answers; when any value of any facet is followed; then the list says its count of all, its
     chip takes the choice away again, and the link to it does as well."""
-    values = museum.index.facets(Filters())
+    values = shared.index.facets(Filters())
     assert set(values) == set(FACETS)
     for facet, found in values.items():
         for value in found:
             text = web.get("/browse", params={facet: value.value}, headers=PAGE).text
-            assert f"<strong>{value.count} of {museum.index.held().answers} answers</strong>" in text, (
+            assert f"<strong>{value.count} of {shared.index.held().answers} answers</strong>" in text, (
                 facet,
                 value,
             )
@@ -63,7 +47,7 @@ def test_each_value_of_a_facet_leads_to_as_many_answers_as_it_says(museum: Site,
             assert text.count('aria-current="true">') >= 1
 
 
-def test_every_answer_comes_once_page_by_page(web: TestClient, museum: Site) -> None:
+def test_every_answer_comes_once_page_by_page(web: TestClient, shared: Site) -> None:
     for order in ("-confidence", "confidence", "record", "-time", "margin"):
         seen: list[str] = []
         place: str | None = f"/browse?order={order}&limit=7"
@@ -72,7 +56,7 @@ def test_every_answer_comes_once_page_by_page(web: TestClient, museum: Site) -> 
             seen += predictions(text)
             place = next(iter(links(text, "after=") and re.findall(r'rel="next" href="([^"]*)"', text)), None)
             place = place and unescape(place)
-        assert len(seen) == len(set(seen)) == museum.index.held().answers
+        assert len(seen) == len(set(seen)) == shared.index.held().answers
 
 
 def test_choices_add_up_and_can_be_taken_away_one_by_one(web: TestClient) -> None:
@@ -86,23 +70,17 @@ def test_choices_add_up_and_can_be_taken_away_one_by_one(web: TestClient) -> Non
     assert sorted(chips, key=str) == sorted(wanted, key=str)
 
 
-def test_what_is_unknown_can_be_chosen(museum: Site, web: TestClient) -> None:
+def test_what_is_unknown_can_be_chosen(shared: Site, web: TestClient) -> None:
     text = web.get("/browse", params={"value": UNKNOWN}, headers=PAGE).text
-    assert f"<strong>{museum.index.total(Filters({'value': (UNKNOWN,)}))} of" in text
+    assert f"<strong>{shared.index.total(Filters({'value': (UNKNOWN,)}))} of" in text
     assert "no answer" in text
     assert ">suggestion<" not in text
 
 
-def test_a_list_asks_nothing_of_the_store(museum: Site, web: TestClient) -> None:
-    counting = Counting(museum._store)  # type: ignore[arg-type]
-    kept, museum._store = museum._store, counting  # type: ignore[assignment]
-    museum.forget()
-    try:
+def test_a_list_asks_nothing_of_the_store(shared: Site, web: TestClient) -> None:
+    with counted(shared) as counting:
         assert web.get("/browse", params={"property": "technique"}).status_code == 200
         assert counting.asked == 0
-    finally:
-        museum._store = kept
-        museum.forget()
 
 
 @pytest.mark.parametrize(
@@ -160,13 +138,13 @@ def test_a_circle_in_a_vocabulary_loses_nothing() -> None:
     assert {found.value for _, found in _nested(circle)} == {"a", "b", "c"}
 
 
-def test_a_list_is_to_be_had_as_a_file(museum: Site, web: TestClient) -> None:
+def test_a_list_is_to_be_had_as_a_file(shared: Site, web: TestClient) -> None:
     """Given a list; when its files are taken by its own links; then each has the answers that the list counts."""
     text = web.get("/browse", params={"property": "material", "order": "record"}, headers=PAGE).text
     files = {
         end: web.get(place) for end in ("csv", "json", "ttl") for place in links(text, rf"^/browse\.{end}")
     }
-    total = museum.index.total(Filters({"property": ("material",)}))
+    total = shared.index.total(Filters({"property": ("material",)}))
     assert len(files["csv"].text.splitlines()) == total + 1
     assert {row["property"] for row in files["json"].json()} == {"material"}
     assert len(files["json"].json()) == total

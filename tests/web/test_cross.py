@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 
 import pytest
@@ -12,30 +11,16 @@ from starlette.testclient import TestClient
 from enrich.web.cross import _first, _natural, _table
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
-from tests.web.serving import client, site
-
-PAGE = {"Accept": "text/html"}
+from tests.web.serving import PAGE
 
 
-@pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("museum")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def web(museum: Site) -> Iterator[TestClient]:
-    with client(museum) as found:
-        yield found
-
-
-def test_places_and_centuries_are_counted_where_one_is_a_suggestion(museum: Site, web: TestClient) -> None:
+def test_places_and_centuries_are_counted_where_one_is_a_suggestion(shared: Site, web: TestClient) -> None:
     """Given a museum; then the first table counts the records by place and century, of which one is a suggestion."""
     suggested = {
-        (r.record, r.property): r.value for r in museum.index.rows(Filters({"outcome": ("Predicted",)}))
+        (r.record, r.property): r.value for r in shared.index.rows(Filters({"outcome": ("Predicted",)}))
     }
     total = 0
-    with museum.workspace() as workspace:
+    with shared.workspace() as workspace:
         for subject in workspace.reader.read_all():
             known, iri = subject.record.known, subject.iri.value
             both = [known.get(name) or (suggested.get((iri, name)),) for name in ("place", "time")]
@@ -48,10 +33,10 @@ def test_places_and_centuries_are_counted_where_one_is_a_suggestion(museum: Site
     assert "place of production and century of production" in text
 
 
-def test_a_count_of_two_facets_leads_to_its_answers(museum: Site, web: TestClient) -> None:
+def test_a_count_of_two_facets_leads_to_its_answers(shared: Site, web: TestClient) -> None:
     text = web.get("/cross?facets=museum&facets=outcome&property=technique", headers=PAGE).text
     cells = re.findall(r'<a href="(/browse\?[^"]*)">(\d+)</a>', text)
-    assert sum(int(n) for _, n in cells) == museum.index.total(Filters({"property": ("technique",)}))
+    assert sum(int(n) for _, n in cells) == shared.index.total(Filters({"property": ("technique",)}))
     for link, n in cells:
         assert f"<strong>{n} of " in web.get(unescape(link), headers=PAGE).text
 

@@ -8,10 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from enrich.settings.models import WebSettings
 from enrich.web.languages import LANGUAGES, chosen, words
 from enrich.web.rendering import Words
 
+PUT_TOGETHER = ("faults.4", "faults.5", "promise.by_", "promise.out_", "promise.verdict_", "site.name_")
+"""How keys begin whose end is no word of the pages by itself: a status, a language, several words."""
 WEB = Path(str(files("enrich.web")))
 
 
@@ -41,6 +45,25 @@ def test_every_key_that_a_page_asks_for_is_there() -> None:
     assert [(file, key) for file, key in sorted(asked) if key not in words()] == []
 
 
+def test_every_key_is_asked_for() -> None:
+    """Given every key of every area; then a page, module or script names it whole, or its area and how keys begin there."""
+    files = [file for ending in ("html", "py", "js") for file in WEB.glob(f"**/*.{ending}")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    begun = tuple(re.findall(r"""\bt\(f?["'](\w+\.\w*)(?:["'] ~|\{)""", text))
+    named = set(re.findall(r"""["'](-?\w+)["']""", text))
+    unused = []
+    for key in words():
+        area, _, rest = key.partition(".")
+        whole = re.search(rf"""["']{re.escape(key)}["']""", text)
+        if (
+            area != "terms"
+            and not whole
+            and not (key.startswith(begun) and (rest in named or key.startswith(PUT_TOGETHER)))
+        ):
+            unused.append(key)
+    assert unused == []
+
+
 @pytest.mark.parametrize(
     ("header", "language"),
     [
@@ -53,6 +76,12 @@ def test_every_key_that_a_page_asks_for_is_there() -> None:
 )
 def test_the_browser_s_language_is_spoken(header: str, language: str) -> None:
     assert chosen(header, LANGUAGES) == language
+
+
+@pytest.mark.parametrize("languages", [["de"], ["en", "eng"], []])
+def test_a_language_that_no_page_speaks_is_a_wrong_setting(languages: list[str]) -> None:
+    with pytest.raises(ValidationError, match="languages"):
+        WebSettings.model_validate({"languages": languages})
 
 
 def test_numbers_are_written_as_each_language_does() -> None:

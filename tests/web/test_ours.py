@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pyoxigraph as ox
@@ -14,33 +13,19 @@ from enrich.ontology.terms import DCT, ENR, RDFS
 from enrich.runs.register import Register, retract
 from enrich.web.rdf import FORMS
 from enrich.web.site import Site
-from tests.web.serving import client, site
-
-PAGE = {"Accept": "text/html"}
+from tests.web.serving import PAGE, client, site
 
 
-@pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("museum"), 12) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def web(museum: Site) -> Iterator[TestClient]:
-    with client(museum) as found:
-        yield found
-
-
-def own(museum: Site, predicate: NamedNode) -> list[NamedNode]:
+def own(shared: Site, predicate: NamedNode) -> list[NamedNode]:
     """What is ours and has a predicate, sorted."""
-    with museum.workspace() as workspace:
+    with shared.workspace() as workspace:
         rows = workspace.store.select(f"SELECT DISTINCT ?s WHERE {{ GRAPH ?g {{ ?s {predicate} ?o }} }}")
         return sorted((s for (s,) in rows if isinstance(s, NamedNode) and workspace.names.owns(s)), key=str)
 
 
-def path(museum: Site, iri: NamedNode) -> str:
+def path(shared: Site, iri: NamedNode) -> str:
     """Where an IRI of ours is served."""
-    return "/" + iri.value.removeprefix(museum.settings.base)
+    return "/" + iri.value.removeprefix(shared.settings.base)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +39,12 @@ def path(museum: Site, iri: NamedNode) -> str:
     ],
 )
 def test_an_iri_leads_to_what_the_client_would_rather_have(
-    museum: Site, web: TestClient, accept: str, form: str
+    shared: Site, web: TestClient, accept: str, form: str
 ) -> None:
     """Given a prediction's IRI; when it is asked for; then 303 leads to a page or a file, and that is there. The same
     under the path that the IRI itself has."""
-    prediction = own(museum, ENR.about)[0]
-    for place in (path(museum, prediction), urlsplit(prediction.value).path):
+    prediction = own(shared, ENR.about)[0]
+    for place in (path(shared, prediction), urlsplit(prediction.value).path):
         found = web.get(place, headers={"Accept": accept})
         assert (found.status_code, found.headers["location"]) == (303, f"{place}.{form}")
         assert "Accept" in found.headers["vary"]
@@ -67,25 +52,25 @@ def test_an_iri_leads_to_what_the_client_would_rather_have(
         assert web.head(place, headers={"Accept": accept}).status_code == 303
 
 
-def test_what_nobody_can_read_is_not_sent(museum: Site, web: TestClient) -> None:
-    found = web.get(path(museum, own(museum, ENR.about)[0]), headers={"Accept": "image/png"})
+def test_what_nobody_can_read_is_not_sent(shared: Site, web: TestClient) -> None:
+    found = web.get(path(shared, own(shared, ENR.about)[0]), headers={"Accept": "image/png"})
     assert found.status_code == 406
 
 
-def test_everything_of_ours_that_is_said_something_of_leads_somewhere(museum: Site, web: TestClient) -> None:
+def test_everything_of_ours_that_is_said_something_of_leads_somewhere(shared: Site, web: TestClient) -> None:
     """Given every IRI of ours that the graphs say something of; then there is a page of it and a file in each form."""
     for predicate in (ENR.about, ENR.rank, ENR.sha256, ENR.modality, ENR.runState, DCT.hasVersion):
-        for iri in own(museum, predicate)[:3]:
+        for iri in own(shared, predicate)[:3]:
             for form in ("html", *FORMS):
-                assert web.get(f"{path(museum, iri)}.{form}").status_code == 200, (iri, form)
+                assert web.get(f"{path(shared, iri)}.{form}").status_code == 200, (iri, form)
 
 
-def test_a_prediction_has_a_label_made_for_the_reader(museum: Site, web: TestClient) -> None:
+def test_a_prediction_has_a_label_made_for_the_reader(shared: Site, web: TestClient) -> None:
     """Given a prediction; then its page and its data call it by property, record, value and confidence, and the data
     hold its candidates and its run, and no other prediction."""
-    prediction = next(p for p in own(museum, ENR.answers) if "prediction" in p.value)
-    page = web.get(path(museum, prediction) + ".html", headers=PAGE).text
-    data = ox.parse(web.get(path(museum, prediction) + ".ttl").content, ox.RdfFormat.TURTLE)
+    prediction = next(p for p in own(shared, ENR.answers) if "prediction" in p.value)
+    page = web.get(path(shared, prediction) + ".html", headers=PAGE).text
+    data = ox.parse(web.get(path(shared, prediction) + ".ttl").content, ox.RdfFormat.TURTLE)
     triples = [q.triple for q in data]
     (label,) = [t.object for t in triples if t.subject == prediction and t.predicate == RDFS.label]
     assert isinstance(label, Literal)
@@ -96,12 +81,12 @@ def test_a_prediction_has_a_label_made_for_the_reader(museum: Site, web: TestCli
     assert any(t.predicate == ENR.runState for t in triples)
 
 
-def test_a_run_says_how_it_is_cited_and_a_model_what_used_it(museum: Site, web: TestClient) -> None:
-    (run,) = own(museum, ENR.runState)
-    page = web.get(path(museum, run) + ".html").text
+def test_a_run_says_how_it_is_cited_and_a_model_what_used_it(shared: Site, web: TestClient) -> None:
+    (run,) = own(shared, ENR.runState)
+    page = web.get(path(shared, run) + ".html").text
     assert "[Data set]" in page
     assert "Gaps answered" in page
-    with museum.workspace() as workspace:
+    with shared.workspace() as workspace:
         model = Register(workspace.store, workspace.names).get(run).model
     assert model is not None
     told = web.get("/model", params={"iri": model}).text

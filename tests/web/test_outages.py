@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from enrich.errors import StoreUnavailable
 from enrich.graph.stores.base import Row
 from enrich.settings.loading import Settings
+from enrich.web.index.asked import Filters
+from enrich.web.rendering import address
 from enrich.web.site import PAGE_SECONDS, PAGE_TRIES, Site
 from tests.hostile_http import Answer, Request, hostile_server
-from tests.web.serving import client, site
+from tests.web.serving import PAGE, client, site
 
-PAGE = {"Accept": "text/html"}
 NEVER = threading.Event()
 FAILURES: dict[str, tuple[Callable[[Request], Answer], int]] = {
     "answers 500": (lambda _: Answer(500, b"broken", "text/plain"), 502),
@@ -85,6 +87,28 @@ def test_pages_do_not_wait_as_long_as_runs_do(tmp_path: Path) -> None:
         assert (page.settings.store.timeout, page.settings.store.retries) == (PAGE_SECONDS, PAGE_TRIES - 1)
         assert (work.settings.store.timeout, work.settings.store.retries) == (600, 9)
     found.close()
+
+
+def test_pages_that_ask_the_store_beside_the_index_say_that_it_fails(tmp_path: Path) -> None:
+    """Given a site with an index; when its store fails; then the pages that need both are no half of a page."""
+
+    class Away:
+        """A store that cannot be reached."""
+
+        def __getattr__(self, name: str) -> Callable[..., Iterator[Row]]:
+            def failing(*_: object, **__: object) -> Iterator[Row]:
+                raise StoreUnavailable(f"{name}: away")
+
+            return failing
+
+    with site(tmp_path, 12) as museum:
+        predicted = Filters({"property": ("place",), "outcome": ("Predicted",)})
+        value = museum.index.facets(predicted)["value"][0].value
+        museum.forget()
+        museum._store = Away()  # type: ignore[assignment]
+        with client(museum, raising=False) as web:
+            for path in (address("/value", iri=value), "/cross", "/map"):
+                assert web.get(path, headers=PAGE).status_code == 502, path
 
 
 def test_lists_go_on_during_an_outage_and_say_how_old_they_are(tmp_path: Path) -> None:

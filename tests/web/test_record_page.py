@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pyoxigraph as ox
@@ -17,44 +16,28 @@ from enrich.graph.records import Subject
 from enrich.ontology.terms import CRM, ENR, LA, RDFS
 from enrich.show.record import show_record
 from enrich.web.site import Site
-from tests.show.test_record import Counting
-from tests.web.serving import client, site
-
-PAGE = {"Accept": "text/html"}
+from tests.web.serving import PAGE, client, counted
 
 
-@pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A museum that these tests only look at."""
-    with site(tmp_path_factory.mktemp("museum")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def web(museum: Site) -> Iterator[TestClient]:
-    with client(museum) as found:
-        yield found
-
-
-def subjects(museum: Site) -> list[Subject]:
-    with museum.workspace() as workspace:
+def subjects(shared: Site) -> list[Subject]:
+    with shared.workspace() as workspace:
         return list(workspace.reader.read_all())
 
 
-def with_picture(museum: Site) -> Subject:
+def with_picture(shared: Site) -> Subject:
     """A record that lacks something and has a picture."""
-    return next(s for s in subjects(museum) if s.missing and s.record.pictures)
+    return next(s for s in subjects(shared) if s.missing and s.record.pictures)
 
 
-def test_facts_and_suggestions_stand_apart(museum: Site, web: TestClient) -> None:
+def test_facts_and_suggestions_stand_apart(shared: Site, web: TestClient) -> None:
     """Given records; then each page says every fact before the suggestions, and every value suggested after them."""
-    for subject in subjects(museum):
+    for subject in subjects(shared):
         found = web.get("/record", params={"iri": subject.iri.value}, headers=PAGE)
         assert found.status_code == 200
         facts, _, suggestions = found.text.partition('id="suggests"')
         for values in subject.record.known.values():
             assert all(quote(value, safe="") in facts for value in values)
-        with museum.workspace() as workspace:
+        with shared.workspace() as workspace:
             answers = show_record(workspace, subject.iri)["predictions"]
         for answer in answers:
             assert f'/prediction/{answer["prediction"].rpartition("/")[2]}"' in suggestions
@@ -64,35 +47,28 @@ def test_facts_and_suggestions_stand_apart(museum: Site, web: TestClient) -> Non
         assert suggestions.count(">suggestion<") == sum(a["value"] is not None for a in answers)
 
 
-def test_a_page_asks_the_store_at_most_eight_questions(museum: Site, web: TestClient) -> None:
-    counting = Counting(museum._store)  # type: ignore[arg-type]
-    with museum.workspace() as workspace:
-        kept, workspace.__dict__["store"] = workspace.store, counting
-        workspace.reader.store = counting  # type: ignore[assignment]
-    try:
-        for subject in subjects(museum)[:5]:
+def test_a_page_asks_the_store_at_most_eight_questions(shared: Site, web: TestClient) -> None:
+    with counted(shared) as counting:
+        for subject in subjects(shared)[:5]:
             counting.asked = 0
             assert web.get("/record", params={"iri": subject.iri.value}).status_code == 200
             assert 0 < counting.asked <= 8
-    finally:
-        with museum.workspace() as workspace:
-            workspace.__dict__["store"] = workspace.reader.store = kept
 
 
-def test_a_page_speaks_the_reader_s_language(museum: Site) -> None:
+def test_a_page_speaks_the_reader_s_language(shared: Site) -> None:
     """Given a record; when it is asked for in Spanish; then the words and the values' labels are Spanish, and so is the
     next page without asking again."""
-    iri = with_picture(museum).iri.value
-    with client(museum) as alone:
+    iri = with_picture(shared).iri.value
+    with client(shared) as alone:
         found = alone.get("/record", params={"iri": iri, "lang": "es"}, headers=PAGE)
         assert "Lo que sugiere un modelo" in found.text
         assert '<html lang="es">' in found.text
         assert "Lo que sugiere un modelo" in alone.get("/record", params={"iri": iri}, headers=PAGE).text
 
 
-def test_the_answers_are_to_be_had_as_rdf(museum: Site, web: TestClient) -> None:
+def test_the_answers_are_to_be_had_as_rdf(shared: Site, web: TestClient) -> None:
     """Given a record with answers; then the three files hold the same statements, each answer and its run among them."""
-    subject = with_picture(museum)
+    subject = with_picture(shared)
     kinds = {"ttl": ox.RdfFormat.TURTLE, "jsonld": ox.RdfFormat.JSON_LD, "nt": ox.RdfFormat.N_TRIPLES}
     found = [
         {
@@ -120,9 +96,9 @@ def test_what_is_no_iri_is_refused(web: TestClient) -> None:
     assert web.get("/record", headers=PAGE).status_code == 400
 
 
-def test_pictures_are_nothing_but_pixels(museum: Site, web: TestClient) -> None:
+def test_pictures_are_nothing_but_pixels(shared: Site, web: TestClient) -> None:
     """Given a record with a picture; then it comes as JPEG of a bounded size, and not again when the browser has it."""
-    iri = with_picture(museum).iri.value
+    iri = with_picture(shared).iri.value
     found = web.get("/picture", params={"record": iri, "n": 1, "size": "small"})
     assert (found.status_code, found.headers["content-type"]) == (200, "image/jpeg")
     assert min(Image.open(io.BytesIO(found.content)).size) <= 160
@@ -134,17 +110,17 @@ def test_pictures_are_nothing_but_pixels(museum: Site, web: TestClient) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_picture_that_is_not_to_be_had_says_why(museum: Site, web: TestClient) -> None:
+def test_a_picture_that_is_not_to_be_had_says_why(shared: Site, web: TestClient) -> None:
     """Given records whose pictures are inside the network, or no addresses; then nothing is fetched, and both the drawing
     and the page of the link say why."""
     fetched = []
     for number, url in enumerate(
         ("http://127.0.0.1:9/secret.jpg", "file:///etc/passwd", "no <b>address</b>")
     ):
-        subject = subjects(museum)[number]
+        subject = subjects(shared)[number]
         image = NamedNode(f"https://museum.example.org/extra/{number}")
         graph = graph_iri("extra")
-        museum._store.insert(  # type: ignore[union-attr]
+        shared._store.insert(  # type: ignore[union-attr]
             [
                 Quad(subject.iri, CRM.P138i_has_representation, image, graph),
                 Quad(image, LA.digitally_shown_by, image, graph),
@@ -152,8 +128,8 @@ def test_a_picture_that_is_not_to_be_had_says_why(museum: Site, web: TestClient)
                 Quad(graph, RDFS.label, Literal("extra"), graph),
             ]
         )
-        museum.forget()
-        addresses = [p.url for p in next(s for s in subjects(museum) if s.iri == subject.iri).record.pictures]
+        shared.forget()
+        addresses = [p.url for p in next(s for s in subjects(shared) if s.iri == subject.iri).record.pictures]
         params = {"record": subject.iri.value, "n": addresses.index(url) + 1}
         drawing = web.get("/picture", params=params, headers={"Accept": "image/*"})
         page = web.get("/picture", params=params, headers=PAGE)
@@ -163,13 +139,13 @@ def test_a_picture_that_is_not_to_be_had_says_why(museum: Site, web: TestClient)
         assert "<b>" not in drawing.text + page.text
         fetched.append(page.text)
     assert "not an http(s) address" in fetched[1]
-    missing = {"record": subjects(museum)[0].iri.value, "n": 99}
+    missing = {"record": subjects(shared)[0].iri.value, "n": 99}
     assert web.get("/picture", params=missing, headers={"Accept": "image/*"}).status_code == 404
 
 
-def test_why_an_answer_was_given_is_asked_of_its_model(museum: Site, web: TestClient) -> None:
-    subject = with_picture(museum)
-    with museum.workspace() as workspace:
+def test_why_an_answer_was_given_is_asked_of_its_model(shared: Site, web: TestClient) -> None:
+    subject = with_picture(shared)
+    with shared.workspace() as workspace:
         answers = show_record(workspace, subject.iri)["predictions"]
     for answer in answers:
         params = {"iri": subject.iri.value, "prediction": answer["prediction"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from enrich.runs.finding import list_runs
@@ -25,7 +26,11 @@ def test_a_lead_looks_and_takes_a_run_back(tmp_path: Path) -> None:
 
             asking.get(doors.invitation())
             assert "/retract?run=" in asking.get(f"/run/{run.run.rpartition('/')[2]}.html").text
-            assert str(current) in asking.get("/retract", params={"run": run.run}).text
+            (said,) = re.findall(
+                r'class="warn">(.*?)</p>', asking.get("/retract", params={"run": run.run}).text
+            )
+            assert said.startswith(f"{current} of its values stand now.")
+            assert re.findall(r"\d+", said) == [str(current)]
             assert here.index.total(Filters()) > 0, "looking changes nothing"
             assert asking.post("/retract", data={"run": run.run}).status_code == 403, "from elsewhere"
             done = asking.post("/retract", data={"run": run.run}, headers={"Origin": "http://127.0.0.1"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from pyoxigraph import Literal
@@ -16,25 +15,10 @@ from enrich.runs.register import retract
 from enrich.web.gaps import GapCounts
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
-from tests.show.test_record import Counting
-from tests.web.serving import client, site
-
-PAGE = {"Accept": "text/html"}
+from tests.web.serving import PAGE, client, counted, site
 
 
-@pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("museum")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def web(museum: Site) -> Iterator[TestClient]:
-    with client(museum) as found:
-        yield found
-
-
-def counted(gaps: GapCounts) -> None:
+def waited(gaps: GapCounts) -> None:
     """Wait until the gaps are counted."""
     end = time.monotonic() + 20
     while gaps.latest() is None:
@@ -54,40 +38,37 @@ def table(text: str) -> dict[str, list[str]]:
 
 
 def test_the_first_page_counts_what_is_missing_and_what_is_suggested_apart(
-    museum: Site, web: TestClient
+    shared: Site, web: TestClient
 ) -> None:
     """Given a museum; then each property has the number of records without it, of suggestions, and of gaps left open."""
-    counted(museum.gaps)
-    with museum.workspace() as workspace:
+    waited(shared.gaps)
+    with shared.workspace() as workspace:
         missing = Counter(name for s in workspace.reader.read_all() for name in s.missing)
     found = table(web.get("/", headers=PAGE).text)
-    assert set(found) == set(museum.called.values())
-    for name, label in museum.called.items():
-        suggested = museum.index.total(Filters({"property": (name,), "outcome": ("Predicted",)}))
-        left = museum.index.total(Filters({"property": (name,), "outcome": ("Abstained", "Failed")}))
+    assert set(found) == set(shared.called.values())
+    for name, label in shared.called.items():
+        suggested = shared.index.total(Filters({"property": (name,), "outcome": ("Predicted",)}))
+        left = shared.index.total(Filters({"property": (name,), "outcome": ("Abstained", "Failed")}))
         assert found[label][0] == str(missing[name])
         assert found[label][1] == found[label][2] == str(suggested)
         assert found[label][-1] == str(left)
 
 
-def test_the_first_page_does_not_wait_for_a_count(museum: Site, web: TestClient) -> None:
+def test_the_first_page_does_not_wait_for_a_count(shared: Site, web: TestClient) -> None:
     """Given gaps that are not counted yet; then the page comes at once, after one question, and says that they are."""
-    counting = Counting(museum._store)  # type: ignore[arg-type]
-    kept, museum._store, gaps = museum._store, counting, museum.gaps  # type: ignore[assignment]
-    museum.gaps = GapCounts(museum.workspace)
-    museum.gaps._ended = True
-    museum.forget()
+    gaps, shared.gaps = shared.gaps, GapCounts(shared.workspace)
+    shared.gaps._ended = True
     try:
-        assert "are being counted" in web.get("/", headers=PAGE).text
-        assert counting.asked == 1
+        with counted(shared) as counting:
+            assert "are being counted" in web.get("/", headers=PAGE).text
+            assert counting.asked == 1
     finally:
-        museum._store, museum.gaps = kept, gaps
-        museum.forget()
+        shared.gaps = gaps
 
 
-def test_the_gaps_are_counted_again_when_the_facts_change(museum: Site) -> None:
-    gaps = GapCounts(museum.workspace)
-    counted(gaps)
+def test_the_gaps_are_counted_again_when_the_facts_change(shared: Site) -> None:
+    gaps = GapCounts(shared.workspace)
+    waited(gaps)
     first = gaps.latest()
     assert gaps.latest() is first
     gaps.forget()
@@ -114,13 +95,13 @@ def test_runs_are_listed_with_their_state(tmp_path_factory: pytest.TempPathFacto
         assert "No model has answered yet" in web.get("/", headers=PAGE).text
 
 
-def test_a_value_has_its_facts_and_its_suggestions_apart(museum: Site, web: TestClient) -> None:
+def test_a_value_has_its_facts_and_its_suggestions_apart(shared: Site, web: TestClient) -> None:
     """Given each value of the museum; then its page counts the records that state it and, elsewhere, the suggestions."""
-    with museum.workspace() as workspace:
+    with shared.workspace() as workspace:
         stated = Counter(
             v for s in workspace.reader.read_all() for values in s.record.known.values() for v in values
         )
-    suggested = {v.value: v.count for v in museum.index.facets(Filters())["value"] if v.value}
+    suggested = {v.value: v.count for v in shared.index.facets(Filters())["value"] if v.value}
     assert set(suggested) <= set(stated)
     for value, records in stated.items():
         text = web.get("/value", params={"iri": value}, headers=PAGE).text

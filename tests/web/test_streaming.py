@@ -14,21 +14,14 @@ from enrich.web.index.asked import Filters
 from enrich.web.index.export import export
 from enrich.web.site import Site
 from enrich.web.streaming import AT_ONCE, in_one_thread
-from tests.web.serving import site
 
 
-@pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("museum"), 12) as found:
-        yield found
-
-
-def test_a_page_can_be_asked_while_a_file_is_read(museum: Site) -> None:
+def test_a_page_can_be_asked_while_a_file_is_read(shared: Site) -> None:
     """Given a file of which one piece was read, in whatever thread; then the same thread can ask the index."""
-    whole = b"".join(export(museum.index, Filters(), "csv"))
-    pieces = in_one_thread(export(museum.index, Filters(), "csv"))
+    whole = b"".join(export(shared.index, Filters(), "csv"))
+    pieces = in_one_thread(export(shared.index, Filters(), "csv"))
     first = next(pieces)
-    assert museum.index.total(Filters()) == museum.index.held().answers
+    assert shared.index.total(Filters()) == shared.index.held().answers
     assert first + b"".join(pieces) == whole
 
 

@@ -19,67 +19,16 @@ from enrich.web.index.asked import Filters
 from enrich.web.rendering import address, linkable, place
 from enrich.web.site import Site
 from enrich.web.who import Doors
-from tests.web.serving import client, served, site
+from tests.web.serving import PAGE, client, placed, served, site
 
-TAGS = frozenset(
-    [
-        "html",
-        "head",
-        "meta",
-        "title",
-        "link",
-        "body",
-        "a",
-        "header",
-        "nav",
-        "main",
-        "footer",
-        "p",
-        "span",
-        "h1",
-        "h2",
-        "h3",
-        "section",
-        "div",
-        "dl",
-        "dt",
-        "dd",
-        "ul",
-        "li",
-        "img",
-        "figure",
-        "figcaption",
-        "table",
-        "caption",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-        "meter",
-        "details",
-        "summary",
-        "pre",
-        "code",
-        "form",
-        "input",
-        "select",
-        "option",
-        "button",
-        "label",
-        "strong",
-        "mark",
-        "script",
-        "article",
-        "h4",
-        "ol",
-        "kbd",
-        "br",
-        "textarea",
-    ]
-)
+TAGS = {
+    "html", "head", "meta", "title", "link", "body", "a", "header", "nav", "main", "footer", "p", "span",
+    "h1", "h2", "h3", "section", "div", "dl", "dt", "dd", "ul", "li", "img", "figure", "figcaption",
+    "table", "caption", "thead", "tbody", "tr", "th", "td", "meter", "details", "summary", "pre", "code",
+    "form", "input", "select", "option", "button", "label", "strong", "mark", "script",
+    "article", "h4", "ol", "kbd", "br", "textarea", "svg", "line", "text", "circle",
+}  # fmt: skip
 """What the templates write."""
-PAGE = {"Accept": "text/html"}
 RAN = "window.ran=(window.ran||0)+1"
 _TAGS = [
     f"<script>{RAN}</script>",
@@ -110,13 +59,13 @@ _QUOTED = [
 ]
 _OTHERS = [
     "{{ 7 * 7 }}", "{% raw %}", "${7*7}", "#{7*7}", "&lt;script&gt;", "&#60;script&#62;", "%3Cscript%3E", "\u202ecod.exe",
-    "\u0000".replace("\u0000", "\ufffd"), "\u2028\u2029", "a" * 3000, "<" * 500, "=cmd|'/c calc'!A1", "'; DROP TABLE answer; --",
+    "\ufffd", "\u2028\u2029", "a" * 3000, "<" * 500, "=cmd|'/c calc'!A1", "'; DROP TABLE answer; --",
     "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:msgbox(1)", "//evil.example/x", "\\\\evil.example\\x",
 ]  # fmt: skip
-TEXTS = [*_TAGS, *_QUOTED, *_OTHERS][:60]
+TEXTS = [*_TAGS, *_QUOTED, *_OTHERS]
 IRIS = [
     "javascript:window.ran=1", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "JaVaScRiPt:window.ran=1", "urn:x:'onload='1",
-    "https://museum.example.org/a'onmouseover='window.ran=1", "https://museum.example.org/(javascript:1)", "https://evil.example/x?a=1&b=2#<".removesuffix("<"),
+    "https://museum.example.org/a'onmouseover='window.ran=1", "https://museum.example.org/(javascript:1)", "https://evil.example/x?a=1&b=2#",
     "blob:https://museum.example.org/1", "http:window.ran=1", "https://[::1]/x", "https://user:pass@evil.example/",
 ]  # fmt: skip
 
@@ -157,6 +106,7 @@ def trapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 ]
             )
             store.insert([Quad(value, SKOS.broader, NamedNode(IRIS[number % len(IRIS)]), graph)])
+            placed(found, value.value)
         (run,) = found.index.facets(Filters())["run"]
         for subject, predicate in (
             (run.value, DCT.title),
@@ -187,7 +137,8 @@ def places(trapped: Site) -> list[str]:
         records = [iri.value for iri in workspace.reader.iris()]
     values = {row.value for row in rows if row.value}
     return [
-        "/", "/browse?limit=200", "/runs",
+        "/", "/browse?limit=200", "/runs", "/cross", "/cross?facets=value&facets=museum", "/cross?properties=material&properties=technique",
+        "/map?property=material", "/promise",
         *(address("/record", iri=record) for record in records),
         *(address("/value", iri=value) for value in sorted(values)),
         *(address("/value", iri=iri) for iri in IRIS),
@@ -305,5 +256,5 @@ def test_the_traps_are_there(trapped: Site) -> None:
     with client(trapped) as web:
         pages = "".join(unescape(web.get(path, headers=PAGE).text) for path in places(trapped))
     missing = [text for text in TEXTS if text.strip() and text not in pages]
-    assert len(TEXTS) == 60
+    assert len(TEXTS) >= 60
     assert missing == []

@@ -190,7 +190,8 @@ class Index:
     def cross(self, filters: Filters, a: str, b: str) -> list[Cross]:
         """How many answers have each two values of two facets together, the most frequent first."""
         with self._counting("en") as counting:
-            return counting.cross(filters, a, b)
+            key = ("cross", filters.key, a, b)
+            return list(counting.cells.once(key, lambda: counting.cross(filters, a, b)))
 
     def together(self, filters: Filters, a: str, b: str, language: str = "en") -> list[Together]:
         """How many records have each two values of two properties, such as place and century, at least one of them a

@@ -6,8 +6,11 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import get_args
 
-LANGUAGES = ("en", "es", "fr", "it")
+from enrich.settings.models import Language
+
+LANGUAGES: tuple[str, ...] = get_args(Language)
 """The languages that every key has."""
 
 
