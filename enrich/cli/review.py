@@ -65,6 +65,7 @@ LISTED = (
     "instead",
     "objection",
     "note",
+    "drawn",
     "review",
 )
 """The columns of `review list`."""
@@ -194,7 +195,7 @@ def list_reviews(
         (minute(str(first)), *between, (_short(row[-1]) or "").rpartition("/")[2])
         for row, (first, *between, _) in zip(picked, shown, strict=True)
     ]
-    write_rows(LISTED, table, spare=(6, 7, 8, 1, 3))
+    write_rows(LISTED, table, spare=(6, 7, 8, 9, 1, 3))
 
 
 @review.command("export", epilog=example("enrich review export to-judge.csv --property place --above 0.8"))

@@ -1,7 +1,8 @@
 """What curators decided: an append-only register that outlives the runs it speaks of, and how values stand by it.
 
 How a value stands hangs on the record, the property and the value, never on the prediction: another run that
-says the same meets the same verdict. Of the reviews of a value the latest that was not withdrawn counts.
+says the same meets the same verdict. Of the reviews of a value the latest that was not withdrawn counts. A control, an
+answer whose truth is known and that was given to one curator more, measures that curator and decides nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pyoxigraph import Literal, NamedNode
 from enrich.graph.stores.base import PAGE_TOKEN, Store
 from enrich.ontology.terms import CRM, ENR, PROV, Names, Term, class_name, values_block
 
+CONTROL = "Control"
+"""How an answer was drawn whose truth is known."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 Gap = tuple[str, str]
@@ -142,7 +145,16 @@ def _statement(told: Mapping[object, Term]) -> str:
 
 
 def in_force(reviews: Iterable[Review]) -> list[Review]:
-    """The reviews that were not taken back, in the order in which they were made."""
+    """The reviews that decide something: neither taken back nor controls, in the order in which they were made."""
+    return [review for review in _standing(reviews) if review.drawn != CONTROL]
+
+
+def controls(reviews: Iterable[Review]) -> list[Review]:
+    """The controls that were not taken back, in the order in which they were made."""
+    return [review for review in _standing(reviews) if review.drawn == CONTROL]
+
+
+def _standing(reviews: Iterable[Review]) -> list[Review]:
     made = sorted(reviews, key=lambda review: (review.at, review.iri))
     withdrawn = {review.withdraws for review in made}
     return [review for review in made if not review.withdraws and review.iri not in withdrawn]
@@ -200,8 +212,10 @@ class Reviews:
         """Read the register whole, or what it says of some records."""
         made = read_reviews(store, names, records)
         changed: dict[str, datetime] = {}
+        aside = {review.iri for review in made if review.drawn == CONTROL}
         for review in made:
-            changed[review.record] = max(changed.get(review.record, _NEVER), review.at, review.restored)
+            if review.iri not in aside and review.withdraws not in aside:
+                changed[review.record] = max(changed.get(review.record, _NEVER), review.at, review.restored)
         several = frozenset(many)
         return cls(verdicts(made, several), several, changed)
 

@@ -1,4 +1,5 @@
-"""How far curators agree: what two of them said of the same answer, the second without seeing what the first had said."""
+"""How far curators agree: what two of them said of the same answer, the second without seeing what the first had said; and
+what a third says of answers on which two agree."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from enrich.runs.reviews import Review, in_force
+from enrich.runs.observed import wilson
+from enrich.runs.reviews import Review, controls, in_force
 
 OPINIONS = {"Accepted": "right", "Corrected": "wrong", "Rejected": "wrong", "Undecided": "unknown"}
 """What a decision says of the predicted value."""
@@ -48,6 +50,20 @@ class Agreement:
     n: int
     agree: float
     kappa: float | None
+
+
+@dataclass(slots=True)
+class Controlled:
+    """A curator on controls: of how many they could tell, and how many they had right."""
+
+    curator: str
+    n: int = 0
+    right: int = 0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of 95 %, for the share that is right."""
+        return wilson(self.right / self.n, self.n)
 
 
 def counts(reviews: Iterable[Review]) -> dict[str, Counts]:
@@ -98,6 +114,33 @@ def agreements(found: Iterable[Pair]) -> list[Agreement]:
         Agreement(curators, name, len(both), sum(a == b for a, b in both) / len(both), kappa(both))
         for (curators, name), both in sorted(said.items())
     ]
+
+
+def known_truth(said: Iterable[tuple[str, str]]) -> str | None:
+    """Whether a predicted value is right or wrong, by what curators decided of it, in this order: the last opinion, where
+    two of them have it; None where that is not so."""
+    opinions: dict[str, str] = {}
+    last = "unknown"
+    for curator, decision in said:
+        opinions[curator] = last = OPINIONS.get(decision, "unknown")
+    return last if last != "unknown" and list(opinions.values()).count(last) > 1 else None
+
+
+def controlled(reviews: Sequence[Review]) -> list[Controlled]:
+    """How each curator did on controls: on those whose truth is known by what others say now, and of which they could tell."""
+    of_answer: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for review in in_force(reviews):
+        if review.shown:
+            of_answer[review.prediction].append((review.curator, review.decision))
+    found: dict[str, Controlled] = {}
+    for review in controls(reviews):
+        truth = known_truth(one for one in of_answer[review.prediction] if one[0] != review.curator)
+        opinion = OPINIONS.get(review.decision, "unknown")
+        if truth is not None and opinion != "unknown":
+            own = found.setdefault(review.curator, Controlled(review.curator))
+            own.n += 1
+            own.right += opinion == truth
+    return [found[curator] for curator in sorted(found)]
 
 
 def kappa(both: Sequence[tuple[str, str]]) -> float | None:

@@ -1,20 +1,18 @@
-"""The page for leads: what curators did, how far they agree, and where two of them do not."""
+"""The page for leads: what curators did, how far they agree, where two of them do not, and how they did on controls."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from enrich.graph.labels import labels
 from enrich.ontology.terms import is_iri
 from enrich.runs.reviews import read_reviews
-from enrich.web.agreement import agreements, conflicts, counts, pairs
+from enrich.web.agreement import agreements, conflicts, controlled, counts, pairs
 from enrich.web.queue import called
 from enrich.web.rendering import language_of, page
 from enrich.web.site import Site
-from enrich.web.who import User, lead
+from enrich.web.who import Lead
 
 CONFLICTS = 50
 """Conflicts on one page."""
@@ -23,8 +21,8 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/curators")
-def curators(request: Request, user: Annotated[User, Depends(lead)]) -> HTMLResponse:  # noqa: ARG001
-    """What each did, agreement by pair and property, and the conflicts that wait."""
+def curators(request: Request, user: Lead) -> HTMLResponse:  # noqa: ARG001
+    """What each did, agreement by pair and property, controls, and the conflicts that wait."""
     site: Site = request.app.state.site
     with site.workspace() as workspace:
         reviews = read_reviews(workspace.store, workspace.names)
@@ -39,6 +37,7 @@ def curators(request: Request, user: Annotated[User, Depends(lead)]) -> HTMLResp
         "curators.html",
         counts=sorted(counts(reviews).items(), key=lambda each: -each[1].decisions.total()),
         agreements=agreements(found),
+        controlled=controlled(reviews),
         conflicts=some,
         waiting=len(waiting),
         names=names,

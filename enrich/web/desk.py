@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ RECENT = 10
 """Decisions that stay editable on the page."""
 TWICE = 20
 """One card in so many goes to two curators."""
+AGAIN = ("Second", "Control")
+"""How a card is drawn that somebody else judged before: it waits no more, and may be before several."""
 KEPT = 400 * 86400.0
 """Seconds after which a card is forgotten."""
 
@@ -82,11 +84,9 @@ class Decision:
     undone: bool
 
 
-_CARD = (
-    "token, curator, prediction, record, property, band, record_name, value_name, "
-    "asked, museum, drawn, probability, given"
-)
-_DECISION = "token, curator, prediction, said, at, outcome, undone"
+_CARD = ", ".join(each.name for each in fields(Card))
+_DECISION = ", ".join(each.name for each in fields(Decision))
+_WRITTEN = "fine AND NOT undone AND json_extract(outcome, '$.review') IS NOT NULL"
 
 
 class Desk:
@@ -120,7 +120,10 @@ class Desk:
     def open(self, name: str, band: str) -> int:
         """How many predictions of a property and a band somebody has a card of."""
         with self._db() as db:
-            query = "SELECT count(*) FROM card WHERE NOT done AND until > ? AND property = ? AND band = ? AND drawn != 'Second'"
+            query = (
+                "SELECT count(*) FROM card WHERE NOT done AND until > ? AND property = ? AND band = ? "
+                "AND drawn NOT IN ('Second', 'Control')"
+            )
             (count,) = db.execute(query, (time.time(), name, band)).fetchone()
             return int(count)
 
@@ -136,7 +139,7 @@ class Desk:
         now = time.time()
         with self._db() as db:
             if (
-                like.drawn != "Second"
+                like.drawn not in AGAIN
                 and db.execute(
                     "SELECT 1 FROM card WHERE prediction = ? AND NOT done AND until > ?",
                     (like.prediction, now),
@@ -147,9 +150,10 @@ class Desk:
             ends = db.execute("SELECT coalesce(min(place), 0), coalesce(max(place), 0) FROM card").fetchone()
             place = ends[0] - 1 if first else ends[1] + 1
             card = replace(like, token=token, curator=curator, given=now)
+            said = (*astuple(card), now + LEASE, place)
             db.execute(
-                f"INSERT INTO card ({_CARD}, until, place) VALUES ({', '.join('?' * 15)})",
-                (*astuple(card), now + LEASE, place),
+                f"INSERT INTO card ({_CARD}, until, place) VALUES ({', '.join('?' * len(said))})",
+                said,
             )
             db.execute("DELETE FROM card WHERE given < ?", (now - KEPT,))
         return card
@@ -230,19 +234,9 @@ class Desk:
         with self._db() as db:
             db.execute("UPDATE decision SET undone = 1 WHERE token = ?", (token,))
 
-    def judged_by_others(self, prediction: str, curator: str) -> bool:
-        """Whether somebody else decided of a prediction."""
-        with self._db() as db:
-            return (
-                db.execute(
-                    "SELECT 1 FROM decision WHERE prediction = ? AND curator != ? AND NOT undone AND fine",
-                    (prediction, curator),
-                ).fetchone()
-                is not None
-            )
-
-    def for_a_second(self, curator: str) -> Card | None:
-        """The oldest card of somebody else that is to be judged by two, and that nobody has judged or has a second time."""
+    def for_a_second(self, curator: str) -> list[Card]:
+        """The cards of somebody else that are to be judged by two, and that nobody has judged or has a second time, the
+        oldest first."""
         with self._db() as db:
             columns = ", ".join(f"card.{name}" for name in _CARD.split(", "))
             rows = db.execute(
@@ -252,7 +246,28 @@ class Desk:
                 "(other.drawn = 'Second' AND (other.done OR other.until > ?)))) ORDER BY card.place",
                 (curator, curator, time.time()),
             )
-            return next((card for card in (Card(*row) for row in rows) if is_for_two(card.prediction)), None)
+            return [card for card in (Card(*row) for row in rows) if is_for_two(card.prediction)]
+
+    def judged_by_two(self, curator: str) -> list[Card]:
+        """A card of each prediction that two others wrote a review of and this curator never had, in an order of chance."""
+        with self._db() as db:
+            rows = db.execute(
+                f"SELECT {_CARD} FROM card WHERE prediction IN (SELECT prediction FROM decision WHERE {_WRITTEN} "
+                "GROUP BY prediction HAVING count(DISTINCT curator) > 1) AND prediction NOT IN (SELECT prediction FROM card "
+                "WHERE curator = ? UNION SELECT prediction FROM decision WHERE curator = ?) "
+                "GROUP BY prediction ORDER BY random()",
+                (curator, curator),
+            )
+            return [Card(*row) for row in rows]
+
+    def decided(self, prediction: str) -> list[tuple[str, str]]:
+        """Who decided what of a prediction, the latest last, controls aside."""
+        with self._db() as db:
+            query = (
+                "SELECT decision.curator, json_extract(outcome, '$.decision') FROM decision LEFT JOIN card USING (token) "
+                f"WHERE decision.prediction = ? AND {_WRITTEN} AND drawn IS NOT 'Control' ORDER BY decision.place"
+            )
+            return db.execute(query, (prediction,)).fetchall()
 
     def close(self) -> None:
         """Let the file go."""

@@ -1,13 +1,14 @@
-"""Which cards a curator is given: some at random, which measure; the rest those that teach; some of a colleague's again."""
+"""Which cards a curator is given: some at random, which measure; the rest those that teach; some of colleagues' again."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from enrich.web.agreement import known_truth
 from enrich.web.desk import Card, Desk
 from enrich.web.index.asked import PENDING, Filters, Row
 from enrich.web.index.index import Index
@@ -17,12 +18,14 @@ AT_RANDOM = 0.2
 """Share of the cards that are drawn at random within property and band."""
 A_SECOND_TIME = 0.1
 """Share of the cards at most that a colleague judged before; which those are, `is_for_two` says."""
+CONTROLS = 1 / 40
+"""Share of the cards that are controls, where there are any."""
 STRATA = ("property", "band")
 """Within these chance draws; who chooses one of them still leaves it to chance within."""
 ALIKE, AMONG = 3, 20
 """Of a curator's last cards, how many may be alike."""
 LOOKED_AT = 200
-"""The most uncertain answers that are looked through for one that is unlike the last cards."""
+"""The most uncertain answers, so many at once; of the first of them one unlike the last cards is sought."""
 TRIES = 20
 
 
@@ -47,7 +50,7 @@ class Drawing:
         uncertain = self._uncertain(taken, alike)
         given: list[Card] = []
         while len(given) < count:
-            wanted = self._second() or self._at_random(taken) or next(uncertain, None) or self._left(taken)
+            wanted = self._second() or self._control() or self._at_random(taken) or next(uncertain, None)
             if wanted is None:
                 break
             taken.add(wanted.prediction)
@@ -60,8 +63,23 @@ class Drawing:
         """Now and then what a colleague judged: the curator does not see that it was."""
         if self.narrowed or self.chance.random() >= A_SECOND_TIME:
             return None
-        found = self.desk.for_a_second(self.user.name)
-        return None if found is None else replace(found, drawn="Second", probability=None, asked=self.asked)
+        return self._again("Second", self.desk.for_a_second(self.user.name))
+
+    def _control(self) -> Card | None:
+        """Now and then what two colleagues judged alike: the curator does not see that it was."""
+        if self.narrowed or self.chance.random() >= CONTROLS:
+            return None
+        twice = self.desk.judged_by_two(self.user.name)
+        known = (card for card in twice if known_truth(self.desk.decided(card.prediction)) is not None)
+        return self._again("Control", known)
+
+    def _again(self, drawn: str, cards: Iterable[Card]) -> Card | None:
+        """The first of others' cards that is of the strata chosen."""
+        chosen = self.filters.chosen
+        for card in cards:
+            if all(getattr(card, name) in chosen[name] for name in STRATA if name in chosen):
+                return replace(card, drawn=drawn, probability=None, asked=self.asked)
+        return None
 
     def _at_random(self, taken: set[str]) -> Card | None:
         """One of a stratum, each of its pending answers as likely as any other."""
@@ -83,9 +101,9 @@ class Drawing:
 
     def _uncertain(self, taken: set[str], alike: Counter[str]) -> Iterator[Card]:
         """The most uncertain first, but of those that are alike only a few."""
-        rows = self.index.page(self.filters, "margin", LOOKED_AT, None, self.language).rows
+        page = self.index.page(self.filters, "margin", LOOKED_AT, None, self.language)
         passed = []
-        for row in rows:
+        for row in page.rows:
             card = self._card(row, "Uncertain", None)
             if row.prediction in taken:
                 continue
@@ -94,17 +112,11 @@ class Drawing:
             else:
                 yield card
         yield from (card for card in passed if card.prediction not in taken)
-
-    def _left(self, taken: set[str]) -> Card | None:
-        """Where others have the first ones: the next after them."""
-        after = self.index.page(self.filters, "margin", LOOKED_AT, None, self.language).after
-        while after is not None:
-            page = self.index.page(self.filters, "margin", LOOKED_AT, after, self.language)
+        while page.after is not None:  # others have the first ones
+            page = self.index.page(self.filters, "margin", LOOKED_AT, page.after, self.language)
             for row in page.rows:
                 if row.prediction not in taken:
-                    return self._card(row, "Uncertain", None)
-            after = page.after
-        return None
+                    yield self._card(row, "Uncertain", None)
 
     def _card(self, row: Row, drawn: str, probability: float | None) -> Card:
         names = (row.record_name, row.value_name or "", self.asked, row.museum)

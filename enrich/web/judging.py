@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pyoxigraph import NamedNode
 
 from enrich.errors import EnrichError, InputError
 from enrich.ontology.terms import CRM, ENR, class_name, class_term, named_node, values_block
 from enrich.runs.reviewing import DECISIONS, OBJECTIONS, Judgement, Reviewed, Reviewer
-from enrich.web.desk import Card, Decision
+from enrich.web.desk import AGAIN, Card, Decision
 from enrich.web.negotiation import preferred
 from enrich.web.site import Site
-from enrich.web.who import User, curator
+from enrich.web.who import Curator, User
 from enrich.workspace import Workspace
 
 LONGEST_NOTE = 2_000
@@ -26,7 +26,6 @@ LONGEST_LOOK = 3600.0
 TOKEN = r"^[A-Za-z0-9_-]{16,64}$"
 
 router = APIRouter()
-Curator = Annotated[User, Depends(curator)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +121,23 @@ def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
             if begun.said != told and "refused" not in begun.outcome:
                 raise HTTPException(409, "this card was judged before, otherwise: undo that first")
             return begun.outcome
-        second = card is not None and (
-            card.drawn == "Second" or desk.judged_by_others(said.prediction, user.name)
-        )
+        drawn = "Chosen" if card is None else card.drawn
+        if drawn not in ("Chosen", *AGAIN) and any(
+            who != user.name for who, _ in desk.decided(said.prediction)
+        ):
+            drawn = "Second"
         with site.workspace() as workspace:
-            judgement = _judgement(workspace, said, card, begun.at, second=second)
+            judgement = _judgement(workspace, said, card, begun.at, drawn)
             done = Reviewer(workspace, user.name).write([judgement], begun.at)
             gap = (card.record, card.property) if card else _gap(workspace, judgement.prediction)
-        outcome = _outcome(done)
+        outcome = {"decision": judgement.decision, **_outcome(done)}
         desk.end(token, outcome)
     if gap is not None:
         tell_index(site, [gap])
     return outcome
 
 
-def _judgement(
-    workspace: Workspace, said: Said, card: Card | None, at: datetime, *, second: bool
-) -> Judgement:
+def _judgement(workspace: Workspace, said: Said, card: Card | None, at: datetime, drawn: str) -> Judgement:
     """For the Reviewer. A correction with what was predicted accepts it."""
     about = named_node(said.prediction)
     decision, value = said.decision, None if said.value is None else class_term(said.value)
@@ -150,10 +149,10 @@ def _judgement(
     took = timedelta(seconds=min(said.took, LONGEST_LOOK)) if said.took is not None else None
     given = datetime.fromtimestamp(card.given, UTC) if card is not None else None
     began = at - took if took is not None else given
-    drawn = "Chosen" if card is None else "Second" if second else card.drawn
-    probability = card.probability if card is not None and not second else None
+    again = drawn in AGAIN
+    probability = card.probability if card is not None and not again else None
     return Judgement(
-        about, decision, value, objection, said.note, drawn, probability, True, began, second or said.settles
+        about, decision, value, objection, said.note, drawn, probability, True, began, again or said.settles
     )
 
 

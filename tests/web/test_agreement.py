@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from enrich.runs.reviews import Review
-from enrich.web.agreement import agreements, conflicts, counts, kappa, pairs
+from enrich.web.agreement import agreements, conflicts, controlled, counts, kappa, known_truth, pairs
 
 ANA, LEO, IDA = "https://m.example/ana", "https://m.example/leo", "https://m.example/ida"
 
@@ -74,3 +74,35 @@ def test_agreement_is_counted_by_pair_and_property() -> None:
     (found,) = agreements(pairs(made))
     assert (found.curators, found.property, found.n, found.agree) == ((ANA, LEO), "material", 10, 0.8)
     assert found.kappa == pytest.approx(0.0)
+
+
+def test_a_truth_is_known_where_two_say_the_same_and_nobody_otherwise_since() -> None:
+    ana, leo, ida = (ANA, "Accepted"), (LEO, "Rejected"), (IDA, "Corrected")
+    assert known_truth([ana]) is None
+    assert known_truth([ana, leo]) is None
+    assert known_truth([ana, leo, ida]) == "wrong"
+    assert known_truth([ana, (LEO, "Accepted")]) == "right"
+    assert known_truth([ana, (LEO, "Accepted"), (IDA, "Rejected")]) is None
+    assert known_truth([ana, (ANA, "Accepted")]) is None, "one who says it twice is one"
+    assert known_truth([(ANA, "Undecided"), (LEO, "Undecided")]) is None
+
+
+def test_controls_count_by_what_the_others_say_now() -> None:
+    """Given three answers of which two say the same, when Ida has one right, one wrong and cannot tell the third, then
+    it is one of two; and none of one once somebody took back what they said of the one she had right."""
+    made = [said(n, ANA, "Accepted", about=n) for n in range(3)]
+    made += [said(10 + n, LEO, "Accepted", "Second", about=n) for n in range(3)]
+    given = [
+        said(20 + n, IDA, d, "Control", about=n) for n, d in enumerate(["Accepted", "Rejected", "Undecided"])
+    ]
+    (found,) = controlled([*made, *given])
+    assert (found.curator, found.n, found.right) == (IDA, 2, 1)
+    low, high = found.interval
+    assert low < 0.5 < high
+    gone = Review(
+        "https://r.example/99", made[0].record, "material", "Withdrawn", given[-1].at, withdraws=made[0].iri
+    )
+    (found,) = controlled([*made, *given, gone])
+    assert (found.n, found.right) == (1, 0)
+    assert counts([*made, *given]).keys() == {ANA, LEO}, "a control decides nothing"
+    assert controlled(made) == []
