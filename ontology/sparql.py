@@ -22,6 +22,8 @@ TOKEN = re.compile(
 )
 """SPARQL 1.1 §19.8, as far as it matters where a word stands."""
 
+UPDATES = frozenset(["INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD", "WITH"])
+"""The words that an update begins with."""
 _FROM = re.compile(r"\bFROM\s+(?:NAMED\s+)?(?:<[^<>\s]*>|[\w.-]*:[\w.:%-]*)", re.IGNORECASE)
 _WHERE = re.compile(r"\bWHERE\s*$", re.IGNORECASE)
 _BETWEEN = r"(?:[\x20\t\r\n]|\#[^\r\n]*[\r\n])*"

@@ -11,13 +11,11 @@ from enrich.errors import InputError, ProfileError, QueryRefused
 from enrich.graph.stores.base import Row, Term
 from enrich.ontology.checked import nearest
 from enrich.ontology.queries import parse_query, query_names
-from enrich.ontology.sparql import clauses, services, words
+from enrich.ontology.sparql import UPDATES, clauses, services, words
 from enrich.ontology.terms import OntologyError
 from enrich.ontology.terms import Term as Given
 from enrich.show.answers import Answer
 from enrich.workspace import Workspace
-
-_UPDATES = frozenset(["INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD", "WITH"])
 
 
 def run_file(workspace: Workspace, path: Path, terms: Mapping[str, Given] | None = None) -> Answer:
@@ -70,7 +68,7 @@ def _bound(text: str, where: str, terms: Mapping[str, Given]) -> str:
 def _checked_form(text: str, where: str, allowed: Sequence[str]) -> str:
     """SELECT, ASK, CONSTRUCT or DESCRIBE. Raises InputError for an update, and for a SERVICE not allowed."""
     form = clauses(text).form
-    if form in _UPDATES:
+    if form in UPDATES:
         raise InputError(f"{where} is an update; enrich query only reads (SELECT, ASK, CONSTRUCT)")
     if form not in ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE"):
         raise InputError(f"{where} is not a SPARQL 1.1 query; it begins with SELECT, ASK or CONSTRUCT")

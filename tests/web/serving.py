@@ -16,6 +16,8 @@ from enrich.answering.run import run
 from enrich.demo.museum import IMAGES, vocabulary_quads
 from enrich.demo.objects import made_objects
 from enrich.demo.textures import write_pictures
+from enrich.graph.stores.base import Store
+from enrich.settings.loading import Settings
 from enrich.web.app import make_app
 from enrich.web.guards import UVICORN
 from enrich.web.site import Site
@@ -113,3 +115,16 @@ def served(site: Site, doors: Doors | None = None) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextmanager
+def limited(tmp_path: Path, store: Store | None = None, **web: object) -> Iterator[TestClient]:
+    """A client of a small museum's site with settings of its own for the web."""
+    workspace = museum(20, store)
+    said = {"index": str(tmp_path / "index.sqlite"), **web}
+    found = Site(Settings(profile=workspace.settings.profile, web=said), workspace.store)  # type: ignore[arg-type]
+    try:
+        with client(found) as asking:
+            yield asking
+    finally:
+        found.close()

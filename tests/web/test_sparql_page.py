@@ -1,4 +1,4 @@
-"""The page of /sparql in a browser: it works without scripts, at every width, and with every key."""
+"""The page of /sparql: what it shows, and in a browser without scripts, at every width, and with every key."""
 
 from __future__ import annotations
 
@@ -6,13 +6,48 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+from pyoxigraph import Literal, NamedNode, Quad
+from starlette.testclient import TestClient
 
+from enrich.graph.stores.embedded import EmbeddedStore
 from tests.browser import DESK, PHONE, faults_of
-from tests.web.serving import served, site
+from tests.web.serving import limited, served, site
 
-pytestmark = pytest.mark.slow
+E = "http://example.org/"
 
 
+def test_the_page_shows_an_answer_and_what_was_wrong(web: TestClient) -> None:
+    html = {"Accept": "text/html"}
+    assert '<textarea id="query"' in web.get("/sparql", headers=html).text
+    rows = web.get("/sparql", params={"query": "SELECT ?s WHERE { ?s a ?o }"}, headers=html)
+    assert rows.status_code == 200
+    assert rows.text.count("<td><a href=") > 10
+    wrong = web.get("/sparql", params={"query": "SELECT *\n{ ?s ?p ?o } DROP ALL"}, headers=html)
+    assert wrong.status_code == 400
+    assert "Line 2, column 14" in wrong.text
+    assert "SELECT *\n{ ?s ?p ?o } DROP ALL</textarea>" in wrong.text
+    assert "<strong>Yes</strong>" in web.get("/sparql", params={"query": "ASK {}", "format": "html"}).text
+    turtle = web.get("/sparql", params={"query": "CONSTRUCT WHERE { ?s a ?o }", "format": "html"}).text
+    assert "<pre>&lt;https://" in turtle
+
+
+def test_the_page_shows_hostile_terms_as_text(tmp_path: Path) -> None:
+    store, g = EmbeddedStore(), NamedNode(E + "g")
+    for text in (
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "</textarea><script>alert(1)</script>",
+    ):
+        store.insert([Quad(NamedNode("javascript:alert(1)"), g, Literal(text), g)])
+    with limited(tmp_path, store) as ask:
+        query = f"SELECT * {{ GRAPH {g} {{ ?s ?p ?o }} }} # </textarea><script>alert(2)</script>"
+        page = ask.get("/sparql", params={"query": query}, headers={"Accept": "text/html"}).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert 'href="javascript' not in page
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_question_is_asked_without_scripts_and_without_a_mouse(
     browser: Browser, tmp_path: Path, width: int

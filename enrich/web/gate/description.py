@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyoxigraph as ox
 from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
 from enrich.ontology.terms import DCT, ENR, PREFIXES, RDF, RDFS, SH, XSD, Namespace
+from enrich.runs.citation import VOID
 from enrich.settings.loading import Settings
 
 SD = Namespace("http://www.w3.org/ns/sparql-service-description#")
-VOID = Namespace("http://rdfs.org/ns/void#")
 _FORMATS = Namespace("http://www.w3.org/ns/formats/")
 _RESULTS = (
     "SPARQL_Results_JSON",
@@ -34,9 +34,9 @@ def limits(settings: Settings) -> str:
     )
 
 
-def description(settings: Settings, endpoint: str, answers: int | None, graphs: Sequence[str] = ()) -> str:
+def description(settings: Settings, endpoint: str, answers: int | None) -> str:
     """The description in Turtle. `answers` is how many current answers there are, None where that is not known."""
-    return _written(_triples(settings, endpoint, answers, graphs), ox.RdfFormat.TURTLE)
+    return _written(_triples(settings, endpoint, answers), ox.RdfFormat.TURTLE)
 
 
 def as_json_ld(turtle: str) -> str:
@@ -52,9 +52,7 @@ def _written(triples: Iterator[Triple], form: ox.RdfFormat) -> str:
     return written.decode()
 
 
-def _triples(
-    settings: Settings, endpoint: str, answers: int | None, graphs: Sequence[str]
-) -> Iterator[Triple]:
+def _triples(settings: Settings, endpoint: str, answers: int | None) -> Iterator[Triple]:
     service, dataset, facts = NamedNode(endpoint), BlankNode("dataset"), BlankNode("facts")
     title = f"SPARQL of {settings.creator}" if settings.creator else "SPARQL"
     yield Triple(service, RDF.type, SD.Service)
@@ -74,11 +72,6 @@ def _triples(
     yield Triple(
         facts, RDFS.comment, Literal("The museum's facts, in whatever graphs they are", language="en")
     )
-    for number, graph in enumerate(graphs):
-        named = BlankNode(f"graph{number}")
-        yield Triple(dataset, SD.namedGraph, named)
-        yield Triple(named, RDF.type, SD.NamedGraph)
-        yield Triple(named, SD.name, NamedNode(graph))
     if answers is not None:
         part = BlankNode("answers")
         yield Triple(dataset, RDF.type, VOID.Dataset)

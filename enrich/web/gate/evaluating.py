@@ -52,6 +52,12 @@ class Evaluators:
         QueryRefused, StoreTimeout or StoreUnavailable; the process of a query that is late is ended."""
         if not self._room.acquire(blocking=False):
             raise Busy
+        try:
+            return self._answered(request, deadline)
+        finally:
+            self._room.release()
+
+    def _answered(self, request: dict[str, Any], deadline: float) -> Answered:
         number, name = tempfile.mkstemp(prefix="enrich-answer-")
         file = os.fdopen(number, "rb")
         try:
@@ -64,7 +70,6 @@ class Evaluators:
             raise
         finally:
             Path(name).unlink()
-            self._room.release()
 
     def _reply(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         process = self._ready()

@@ -11,6 +11,7 @@ from typing import Any
 
 from enrich.errors import QueryRefused, ResultTruncated, StoreError, StoreTimeout
 from enrich.graph.stores.base import Store
+from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.stores.remote import RemoteStore
 from enrich.ontology.sparql import clauses
 from enrich.ontology.terms import is_iri
@@ -58,7 +59,7 @@ class Gate:
         deadline = time.monotonic() + web.query_seconds
         looked_up = self._lookups.submit(self._over, query.text, default_graphs, named_graphs)
         try:
-            text, store, server = looked_up.result(deadline - time.monotonic())
+            text, where = looked_up.result(deadline - time.monotonic())
         except FutureTimeout:
             looked_up.cancel()
             raise StoreTimeout("the store does not answer in time") from None
@@ -71,31 +72,36 @@ class Gate:
             "bytes": web.query_bytes,
             "prefixes": {name: iri for name, iri in query.prefixes.items() if is_iri(iri)},
         }
-        with nullcontext(server) if server else self._snapshots.current(store) as place:
+        at = self._snapshots.current(where) if isinstance(where, EmbeddedStore) else nullcontext(where)
+        with at as place:
             return self.evaluators.evaluate({**request, "store": place}, deadline)
 
     def _over(
         self, text: str, default: Sequence[str], named: Sequence[str]
-    ) -> tuple[str, Store, dict[str, Any] | None]:
-        """The query with the graphs that it goes over, the store that has them, and how a server is reached."""
+    ) -> tuple[str, EmbeddedStore | dict[str, Any]]:
+        """The query with the graphs that it goes over, and the store that has them, or how a server is reached."""
         for iri in (*default, *named):
             if not is_iri(iri):
                 raise Refused(f"{iri!r} is no IRI of a graph")
         with self._workspaces() as workspace:
-            store = workspace.store
-            server = (
-                store.described(self.settings.web.query_seconds) if isinstance(store, RemoteStore) else None
-            )
+            where = _where(workspace.store, self.settings.web.query_seconds)
             if not default and not named:
-                return _over_the_facts(text, workspace), store, server
+                return _over_the_facts(text, workspace), where
             said = [f"FROM <{iri}>" for iri in default] + [f"FROM NAMED <{iri}>" for iri in named]
-            return clauses(text).text(datasets=" ".join(said)), store, server
+            return clauses(text).text(datasets=" ".join(said)), where
 
     def close(self) -> None:
         """End the processes, and remove what they read."""
         self._lookups.shutdown(wait=False, cancel_futures=True)
         self.evaluators.close()
         self._snapshots.close()
+
+
+def _where(store: Store, seconds: float) -> EmbeddedStore | dict[str, Any]:
+    if isinstance(store, RemoteStore):
+        return store.described(seconds)
+    assert isinstance(store, EmbeddedStore)
+    return store
 
 
 def _over_the_facts(text: str, workspace: Workspace) -> str:

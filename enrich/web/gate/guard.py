@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from enrich.errors import InputError
-from enrich.ontology.sparql import TOKEN, services, unescaped
+from enrich.ontology.sparql import TOKEN, UPDATES, services, unescaped
 from enrich.ontology.terms import XSD
 
 FORMS = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
@@ -27,8 +27,6 @@ ISBLANK ISLITERAL ISNUMERIC REGEX SUBSTR REPLACE
 """
 _WORDS = frozenset(_KEYWORDS.split())
 """The words of SPARQL 1.1 queries; there are no others."""
-_UPDATE_KEYWORDS = "INSERT DELETE LOAD CLEAR CREATE DROP COPY MOVE ADD WITH USING INTO DATA"
-_UPDATES = frozenset(_UPDATE_KEYWORDS.split())
 _SPACE = ("\x20", "\t", "\r", "\n")
 _PUNCTUATION = frozenset("()[]{};,.+-*/|^?!=<>&")
 _TYPES = """
@@ -119,7 +117,7 @@ def _check(
 
 def _check_word(text: str, told: Sequence[re.Match[str]], place: int, token: re.Match[str]) -> None:
     word = token[0].upper()
-    if word in _UPDATES:
+    if word in UPDATES | {"USING", "INTO", "DATA"}:
         raise _refused(text, token, f"{word} belongs to an update, and this address only answers queries")
     if word not in _WORDS:
         raise _refused(text, token, f"{token[0]} is no word of SPARQL 1.1 queries")

@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import EmbeddedStore
 
 
@@ -38,7 +37,7 @@ class Snapshots:
         self._readers: Counter[Path] = Counter()
 
     @contextmanager
-    def current(self, store: Store) -> Iterator[dict[str, Any]]:
+    def current(self, store: EmbeddedStore) -> Iterator[dict[str, Any]]:
         """What a process needs to open the store as it is now; it is there for as long as the context lasts."""
         with self._lock:
             place = self._place(store)
@@ -50,12 +49,12 @@ class Snapshots:
                 self._readers[place] -= 1
                 self._tidy()
 
-    def _place(self, store: Store) -> Path:
+    def _place(self, store: EmbeddedStore) -> Path:
         """The latest state, made anew when something was written since."""
-        writes = store.writes if isinstance(store, EmbeddedStore) else -1
-        if self._latest is None or self._latest[0] != writes or writes < 0:
-            place = self._made(store) / str(next(self._numbers))
-            if isinstance(store, EmbeddedStore) and store.path is not None:
+        writes = store.writes
+        if self._latest is None or self._latest[0] != writes:
+            place = self._made(store.path) / str(next(self._numbers))
+            if store.path is not None:
                 with store.errors():
                     store.store.backup(str(place))
             else:
@@ -66,10 +65,9 @@ class Snapshots:
             self._tidy()
         return self._latest[1]
 
-    def _made(self, store: Store) -> Path:
+    def _made(self, path: Path | None) -> Path:
         """The folder of the states: beside the store, for links reach no further than a file system."""
         if self._folder is None:
-            path = store.path if isinstance(store, EmbeddedStore) else None
             if path is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="enrich-asked-"))
             else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
+from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.ontology.queries import Query, named_query, parse_query, query_names
 from enrich.ontology.terms import Names
 
@@ -30,6 +32,7 @@ class Example:
     text: str
 
 
+@cache
 def examples(names: Names) -> tuple[Example, ...]:
     """The examples over the graphs of one museum: first the short ones."""
     own = [
@@ -42,13 +45,8 @@ def examples(names: Names) -> tuple[Example, ...]:
 
 
 def _bound(query: Query, names: Names) -> Example:
-    text = query.bind(**names.graphs)
-    return Example(query.name.lstrip("0123456789-"), query.description, _without_hints(text))
-
-
-def _without_hints(text: str) -> str:
-    """The query without its head and without the lines that are for whoever asks by parameters."""
-    lines = text.splitlines()
-    while lines and lines[0].startswith("#"):
-        lines.pop(0)
-    return "\n".join(line for line in lines if line.strip() != "#PAGE#" and not line.strip().startswith("#?"))
+    """As it is asked: without its head, and the lines that are for whoever asks by parameters."""
+    lines = query.bind(**names.graphs).splitlines()
+    kept = (line for line in lines if not line.startswith("#"))
+    text = "\n".join(line for line in kept if not line.strip().startswith(("#?", PAGE_TOKEN)))
+    return Example(query.name.lstrip("0123456789-"), query.description, text)
