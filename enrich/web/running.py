@@ -110,8 +110,7 @@ def _held(settings: Settings, address: str) -> Iterator[EmbeddedStore | None]:
         where = f" at {place.pages}" if place.pages else ""
         raise InputError(f"enrich web shows this museum already{where} (process {place.pid})") from error
     forget_states(path)
-    with store, hosted(store) as place:
-        place.with_pages(path, address)
+    with store, hosted(store, address):
         yield store
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import IO, cast
@@ -29,13 +29,14 @@ MOST_BYTES = 1 << 28
 
 
 @contextmanager
-def hosted(store: EmbeddedStore) -> Iterator[Place]:
-    """Serve the store to other processes of this user for as long as the context lasts."""
+def hosted(store: EmbeddedStore, pages: str = "") -> Iterator[Place]:
+    """Serve the store to other processes of this user for as long as the context lasts. `pages` is where people look
+    at it."""
     assert store.path is not None
     server = _Server(store, secrets.token_urlsafe(32))
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="store", daemon=True)
     thread.start()
-    place = Place(f"http://127.0.0.1:{server.server_address[1]}", server.token, os.getpid())
+    place = Place(f"http://127.0.0.1:{server.server_address[1]}", server.token, os.getpid(), pages)
     place.write(store.path)
     try:
         yield place
@@ -77,17 +78,17 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is said of single requests."""
 
-    def _answer(self, routes: dict[str, object]) -> None:
+    def _answer(self, routes: dict[str, Callable[[bytes], None]]) -> None:
         """Carry a request out. What fails before the first byte has a status; later, the connection breaks."""
         self.sent = False
-        body = self._body()
-        if body is None or not self._known():
+        body = self._body() if self._known() else None
+        if body is None:
             return
         address = urlsplit(self.path)
         route = routes.get(address.path)
         self.asked = parse_qs(address.query, keep_blank_values=True)
         try:
-            if not callable(route):
+            if route is None:
                 self._end(404, b"no such address")
             else:
                 route(body)
@@ -110,6 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").encode("utf-8", "replace")
         if hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
             return True
+        self.close_connection = True  # whatever else a stranger sends is not read
         self._end(401, b"who asks?")
         return False
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 from urllib.request import Request
@@ -64,12 +64,6 @@ class Place:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return place if place.url.startswith("http://127.0.0.1:") else None
-
-    def with_pages(self, path: Path, pages: str) -> Place:
-        """The same, saying where the pages are as well."""
-        changed = replace(self, pages=pages)
-        changed.write(path)
-        return changed
 
 
 def place_of(path: Path) -> Place | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,6 +117,15 @@ def test_nobody_is_heard_without_the_token(held: EmbeddedStore, name: str) -> No
         send = httpx.post if name in ("query", "update") else httpx.get
         answer = send(f"{place.url}/{name}", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 401
+
+
+def test_what_a_stranger_sends_is_not_read(held: EmbeddedStore) -> None:
+    """Given a request without the token that says it is large, then its answer does not wait for the rest of it."""
+    place = Place.of(there(held))
+    assert place is not None
+    with socket.create_connection(("127.0.0.1", int(place.url.rpartition(":")[2])), timeout=30) as stranger:
+        stranger.sendall(b"POST /update HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\nupdate=")
+        assert stranger.recv(12) == b"HTTP/1.1 401"
 
 
 def test_an_address_where_nobody_answers_is_no_address(tmp_path: Path) -> None:
