@@ -15,7 +15,7 @@ from enrich.errors import InputError
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import OntologyError
 from enrich.show.named import printed, settable, term
-from enrich.web.index.asked import BANDS, FACETS, ORDERS, UNKNOWN, FacetValue, Filters, Held, Order
+from enrich.web.index.asked import BANDS, ORDERS, UNKNOWN, FacetValue, Filters, Held, Order
 from enrich.web.index.export import FORMS, export
 from enrich.web.index.facets import NAMED
 from enrich.web.rendering import Words, address, page, words_of
@@ -57,11 +57,10 @@ class Asked:
     def of(cls, request: Request) -> Asked:
         """Raises InputError for an order that there is none."""
         query = request.query_params
-        chosen = {facet: tuple(dict.fromkeys(query.getlist(facet))) for facet in FACETS if facet in query}
         order = query.get("order") or ORDERS[0]
         if order not in ORDERS:
             raise InputError(f"no order is called {order!r}; there are: {', '.join(ORDERS)}")
-        return cls(Filters(chosen, query.get("q", "")), order)
+        return cls(Filters.of(query.multi_items()), order)
 
     @property
     def query(self) -> dict[str, Any]:

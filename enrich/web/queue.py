@@ -12,7 +12,7 @@ from enrich.runs.reviewing import OBJECTIONS
 from enrich.web.cards import Shown, shown
 from enrich.web.desk import Card
 from enrich.web.drawing import Drawing
-from enrich.web.index.asked import FACETS, Filters
+from enrich.web.index.asked import Filters
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import address, language_of, page, rendered
 from enrich.web.site import Site
@@ -88,12 +88,8 @@ def values(request: Request, user: Curator, token: str = "", q: str = "") -> Res
 
 def asked(request: Request) -> Filters:
     """The filters of /browse in an address, without what the queue decides itself."""
-    given = {
-        name: tuple(request.query_params.getlist(name))
-        for name in FACETS
-        if name not in UNASKED and name in request.query_params
-    }
-    return Filters(given, request.query_params.get("q", "")[:QUESTION])
+    given = request.query_params.multi_items()
+    return Filters.of((name, value) for name, value in given if name not in UNASKED)
 
 
 def here(filters: Filters, path: str = "/queue") -> str:

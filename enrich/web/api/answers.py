@@ -12,41 +12,36 @@ from enrich.ontology.terms import named_node
 from enrich.runs.citation import cite
 from enrich.runs.finding import find, list_runs
 from enrich.show.record import show_record
-from enrich.web.index.asked import FacetValue, Filters, Order, Page
+from enrich.web.index.asked import FACETS, LONGEST_TEXT, FacetValue, Filters, Order, Page
 from enrich.web.who import Reader
 
 router = APIRouter(tags=["looking"])
-Many = Annotated[list[str] | None, Query()]
+FILTERS = {
+    "parameters": [
+        *(
+            {"name": name, "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
+            for name in FACETS
+        ),
+        {
+            "name": "q",
+            "in": "query",
+            "description": "Looked for in the names of records and values.",
+            "schema": {"type": "string", "maxLength": LONGEST_TEXT},
+        },
+    ]
+}
+"""How the API's description tells of `asked`."""
 
 
-def asked(
-    property: Many = None,
-    value: Many = None,
-    band: Many = None,
-    state: Many = None,
-    outcome: Many = None,
-    reason: Many = None,
-    regime: Many = None,
-    museum: Many = None,
-    run: Many = None,
-    model: Many = None,
-    agreement: Many = None,
-    q: Annotated[
-        str, Query(description="Looked for in the names of records and values.", max_length=500)
-    ] = "",
-) -> Filters:
+def asked(request: Request) -> Filters:
     """Which answers: of each facet named, those that have one of its values; an empty value means that there is none."""
-    given = {
-        "property": property, "value": value, "band": band, "state": state, "outcome": outcome, "reason": reason,
-        "regime": regime, "museum": museum, "run": run, "model": model, "agreement": agreement,
-    }  # fmt: skip
-    return Filters({name: tuple(values) for name, values in given.items() if values}, q)
+    return Filters.of(request.query_params.multi_items())
 
 
 Asked = Annotated[Filters, Depends(asked)]
 
 
-@router.get("/answers")
+@router.get("/answers", openapi_extra=FILTERS)
 def answers(
     request: Request,
     filters: Asked,
@@ -60,7 +55,7 @@ def answers(
     return page
 
 
-@router.get("/facets")
+@router.get("/facets", openapi_extra=FILTERS)
 def facets(request: Request, filters: Asked, _: Reader) -> dict[str, list[FacetValue]]:
     """The values of every facet with the number of answers; the counts of a facet leave out what was chosen of it."""
     found: dict[str, list[FacetValue]] = request.app.state.site.index.facets(filters)

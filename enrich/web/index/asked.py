@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from enrich.errors import InputError
 from enrich.runs import observed
 
 FACETS = (
@@ -35,6 +36,8 @@ PENDING = "Pending"
 """The state of a value that nobody has judged."""
 OF_IRI = "-"
 """The language of words that a term is found by, and not called."""
+LONGEST_TEXT = 500
+"""Characters of what names are looked through for."""
 
 Order = Literal["-confidence", "confidence", "record", "-time", "margin"]
 ORDERS: tuple[Order, ...] = ("-confidence", "confidence", "record", "-time", "margin")
@@ -52,6 +55,16 @@ class Filters:
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     text: str = ""
     exact: bool = False
+
+    @classmethod
+    def of(cls, parameters: Iterable[tuple[str, str]]) -> Filters:
+        """Those that the parameters of an address say, among others that it has. Raises InputError for too long a text."""
+        given = list(parameters)
+        chosen = {name: tuple(dict.fromkeys(v for n, v in given if n == name)) for name in FACETS}
+        text = next((value for name, value in reversed(given) if name == "q"), "")
+        if len(text) > LONGEST_TEXT:
+            raise InputError(f"q has at most {LONGEST_TEXT} characters")
+        return cls({name: values for name, values in chosen.items() if values}, text)
 
     @property
     def key(self) -> Hashable:
