@@ -213,8 +213,7 @@ def withdraw(site: Site, user: User, named: NamedNode) -> Reviewed:
         if not user.may("lead") and not _is_own(workspace, reviewer, named):
             raise HTTPException(403, "somebody else decided this: a lead may take it back")
         done = reviewer.withdraw(named, datetime.now(UTC))
-        gaps = _gaps_of(workspace, named)
-    tell_index(site, gaps)
+    tell_index_of(site, named)
     return done
 
 
@@ -230,6 +229,7 @@ def _is_own(workspace: Workspace, reviewer: Reviewer, named: NamedNode) -> bool:
 
 
 def _gaps_of(workspace: Workspace, named: NamedNode) -> list[tuple[str, str]]:
+    """Which values of which records a review or a batch speaks of."""
     query = (
         f"SELECT DISTINCT ?r ?n WHERE {{ GRAPH {workspace.names.reviews} {{ {_which(named)} "
         f"?review {ENR.about} ?r ; {ENR.propertyName} ?n }} }}"
@@ -241,6 +241,14 @@ def tell_index(site: Site, gaps: list[tuple[str, str]]) -> None:
     """Let lists and counts follow at once. They follow within seconds by themselves, so that a fault is none of the
     curator's."""
     with suppress(EnrichError):
+        site.index.judged(gaps)
+
+
+def tell_index_of(site: Site, named: NamedNode) -> None:
+    """The same for all that a review or a batch is about."""
+    with suppress(EnrichError):
+        with site.workspace() as workspace:
+            gaps = _gaps_of(workspace, named)
         site.index.judged(gaps)
 
 

@@ -103,8 +103,9 @@ def judge(request: Request, said: Judgements, user: Curator) -> Outcome:
         done = Reviewer(workspace, user.name).write(
             [one.judgement() for one in said.judgements], datetime.now(UTC), dry_run=said.dry_run
         )
-    site.index.refresh()
     request.state.audit = {"batch": done.batch.value, "reviews": len(done.written), "dry_run": said.dry_run}
+    if done.written and not said.dry_run:
+        judging.tell_index_of(site, done.batch)
     return _outcome(done)
 
 
