@@ -56,7 +56,8 @@ def serve(
 
     def ready(address: str) -> None:
         typer.echo(address)
-        say("open it in a browser; it opens the site once. Ctrl-C ends the site")
+        once = "; it opens the site once" if "token=" in address else ""
+        say(f"open it in a browser{once}. Ctrl-C ends the site")
         sys.stdout.flush()
         if browser and (sys.platform == "darwin" or os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
             webbrowser.open(address)

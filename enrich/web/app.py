@@ -70,9 +70,8 @@ def make_app(site: Site, doors: Doors | None = None) -> FastAPI:
     for area in AREAS:
         app.include_router(area.router)
     if prefix := urlsplit(site.settings.base).path.rstrip("/"):
-        app.include_router(
-            ours.router, prefix=prefix
-        )  # where a proxy passes the paths of our IRIs on as they are
+        # where a proxy passes the paths of our IRIs on as they are
+        app.include_router(ours.router, prefix=prefix)
     app.state.paths = {getattr(route, "path", "") for area in AREAS for route in area.router.routes}
     app.mount("/static", StaticFiles(directory=str(files("enrich.web").joinpath("static"))))
     return app

@@ -67,10 +67,8 @@ class Guards:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        if scope["method"] == "HEAD" and scope["path"] != "/sparql":
-            scope = {**scope, "method": "GET"}  # the server leaves the body out
-        status = 500
+        state, method, status = scope.setdefault("state", {}), scope["method"], 500
+        asked = {**scope, "method": "GET" if method == "HEAD" else method}  # the server leaves the body out
 
         async def guarded(message: Message) -> None:
             nonlocal status
@@ -84,11 +82,12 @@ class Guards:
 
         try:
             if self.doors.knows_host(Headers(scope=scope).get("host", "")):
-                await self.app(scope, receive, guarded)
+                await self.app(asked, receive, guarded)
             else:
                 answer = PlainTextResponse("this site is called localhost or 127.0.0.1\n", 400)
-                await answer(scope, receive, guarded)
+                await answer(asked, receive, guarded)
         finally:
+            scope.update(asked, method=method)  # by which route it was answered, for who counts
             user = state.get("user")
             if "changing" in state and isinstance(user, User):
                 self.audit.write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from typing import Any
@@ -23,6 +24,7 @@ from enrich.web.site import Site
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 router = APIRouter()
+_log = logging.getLogger(__name__)
 
 
 def _age(site: Site) -> float:
@@ -50,7 +52,8 @@ class Metrics:
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request by the pattern of its route, never by its address or method: those are anybody's to choose."""
-        route = getattr(scope.get("route"), "path", "none")
+        found = getattr(scope.get("route"), "path", None)
+        route = "none" if found is None else scope.get("root_path", "") + found
         method = scope["method"] if scope["method"] in METHODS else "other"
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
@@ -83,15 +86,19 @@ class Measured:
 
 @router.get("/health")
 def health(request: Request) -> JSONResponse:
-    """Whether the store can be read and written and the index is there: 200 when it is so, otherwise 503."""
+    """Whether the store can be read and written: 200 when it is so, otherwise 503. What is wrong with it, its address
+    perhaps among it, is for the log; anybody may look here."""
     site: Site = request.app.state.site
     store, age = site.health(), _age(site)
+    if store.problem:
+        _log.warning("/health: %s", store.problem)
+    wrong = {"read": store.readable, "written": store.writable}
     found: dict[str, Any] = {
         "ok": store.readable and store.writable,
         "store_readable": store.readable,
         "store_writable": store.writable,
         "index_age_seconds": None if math.isinf(age) else round(age, 1),
-        "problems": [store.problem] if store.problem else [],
+        "problems": [f"the store cannot be {what}" for what, well in wrong.items() if not well],
     }
     return JSONResponse(found, 200 if found["ok"] else 503, {"Cache-Control": "no-store"})
 

@@ -33,7 +33,7 @@ _MEDIA = {"text/html": "html", **{media: form for form, (_, media) in FORMS.item
 router = APIRouter(dependencies=[Depends(reader)])
 
 
-@router.api_route("/graph/run/{rest:path}", methods=["GET", "HEAD"])
+@router.get("/graph/run/{rest:path}")
 def graph(request: Request, rest: str) -> Response:
     """A graph of a run, or all of them as the dataset that is cited: served with its run."""
     run_id = rest.partition("/")[0]
@@ -44,7 +44,7 @@ def graph(request: Request, rest: str) -> Response:
     return RedirectResponse(f"{request.url.path.partition('/graph/run/')[0]}/run/{run_id}", 303)
 
 
-@router.api_route("/model", methods=["GET", "HEAD"])
+@router.get("/model")
 def model(request: Request, iri: str) -> Response:
     """A model by its IRI, wherever that is."""
     return _model(request, named_node(iri), "html")
@@ -71,7 +71,7 @@ def _add(kind: str) -> None:
     def route(request: Request, rest: str) -> Response:
         return _ours(request, kind, rest)
 
-    router.add_api_route(f"/{kind}/{{rest:path}}", route, methods=["GET", "HEAD"], name=kind)
+    router.add_api_route(f"/{kind}/{{rest:path}}", route, name=kind)
 
 
 for _kind in KINDS:

@@ -24,6 +24,8 @@ from enrich.workspace import Workspace
 
 WORKSPACES = 8
 """Workspaces that are kept for the next request."""
+HEALTH_SECONDS = 3.0
+"""How long a look at whether a server is well waits for it."""
 PAGE_SECONDS, PAGE_TRIES = 20.0, 2
 """How long a page waits for a server, and how often it asks."""
 
@@ -60,12 +62,12 @@ class Site:
         """The folder of the pictures that explanations draw."""
         return self.settings.locate(self.settings.web.index).with_name("explanations")
 
-    def health(self, seconds: float = 3.0) -> Health:
-        """How the store is, asked once and for so many seconds."""
+    def health(self) -> Health:
+        """How the store is, asked once and not for long."""
         if self._store is not None:
             return self._store.health()
         try:
-            with store_of(self.settings, timeout=seconds, retries=0) as store:
+            with store_of(self.settings, timeout=HEALTH_SECONDS, retries=0) as store:
                 return store.health()
         except StoreError as error:
             return Health(False, False, "", str(error))

@@ -15,16 +15,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 
 from enrich.errors import EnrichError, InputError, QueryRefused, StoreError
 from enrich.ontology.errors import OntologyError
+from enrich.ontology.terms import Names
 from enrich.web.faults import PROBLEM, status_of
 from enrich.web.gate.description import as_json_ld, description
 from enrich.web.gate.evaluating import Answered, Busy
 from enrich.web.gate.examples import examples
 from enrich.web.gate.guard import MOST_CHARACTERS, Passed, Refused
-from enrich.web.index.asked import Filters
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import page
 from enrich.web.site import Site
-from enrich.web.who import doors_of, reader
+from enrich.web.who import SAFE, doors_of, reader
 
 router = APIRouter()
 MOST_BYTES = 4 * MOST_CHARACTERS
@@ -70,7 +70,7 @@ class Asked:
     """The format by its name, where the request says it so."""
 
 
-@router.api_route("/sparql", methods=["GET", "HEAD", "POST"], dependencies=[Depends(reader)])
+@router.api_route("/sparql", methods=["GET", "POST"], dependencies=[Depends(reader)])
 async def sparql(request: Request) -> Response:
     """Answer a query, or say what can be asked."""
     body = b""
@@ -96,7 +96,7 @@ def _for_others(request: Request, response: Response) -> Response:
     must not read what is not published."""
     if doors_of(request).local or request.app.state.site.settings.web.reading != "open":
         return response
-    if request.method in ("GET", "HEAD", "OPTIONS"):
+    if request.method in SAFE:
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
         response.headers["Access-Control-Expose-Headers"] = "X-Enrich-Cut, Retry-After"
@@ -149,7 +149,7 @@ def _respond(request: Request, asked: Asked) -> Response:
     except (EnrichError, OntologyError, Busy) as error:
         status, detail = _said(error)
         return _problem(status, detail, {"Retry-After": RETRY_AFTER} if status == 503 else {})
-    return _answer(request, site, found, media, form if asked.form else "")
+    return _answer(site, found, media, form if asked.form else "")
 
 
 def _format(query_form: str, named: str, accept: str | None) -> tuple[str, str]:
@@ -164,7 +164,7 @@ def _format(query_form: str, named: str, accept: str | None) -> tuple[str, str]:
     return media, offered[media]
 
 
-def _answer(request: Request, site: Site, found: Answered, media: str, download: str) -> Response:
+def _answer(site: Site, found: Answered, media: str, download: str) -> Response:
     text = media.startswith("text/")
     headers = {
         "Content-Type": f"{media}; charset=utf-8" if text else media,
@@ -175,9 +175,6 @@ def _answer(request: Request, site: Site, found: Answered, media: str, download:
         headers["X-Enrich-Cut"] = _cut(site, found.cut)
     if download:
         headers["Content-Disposition"] = f'attachment; filename="answer.{download}"'
-    if request.method == "HEAD":
-        found.file.close()
-        return Response(headers=headers)
     return StreamingResponse(_pieces(found.file), headers=headers)
 
 
@@ -218,28 +215,16 @@ def _described(request: Request, site: Site, accept: str | None) -> Response:
         return _page(request, site, None)
     if media is None:
         raise _Wrong(406, f"the description is there as {', '.join(DESCRIPTIONS)}")
-    turtle = description(site.settings, _endpoint(request, site), _answers(site))
+    held = site.index.held()
+    endpoint = f"{doors_of(request).origin(request)}/sparql"
+    turtle = description(site.settings, endpoint, held.answers if held.complete else None)
     text = turtle if media == "text/turtle" else as_json_ld(turtle)
     return PlainTextResponse(text, media_type=media, headers={"Vary": "Accept"})
 
 
-def _endpoint(request: Request, site: Site) -> str:
-    address = site.settings.web.address
-    return f"{address.rstrip('/')}/sparql" if address else str(request.url.replace(query=""))
-
-
-def _answers(site: Site) -> int | None:
-    """How many current answers the index has; None where it cannot tell."""
-    try:
-        return site.index.page(Filters(), limit=1).total
-    except (EnrichError, OSError):
-        return None
-
-
 def _page(request: Request, site: Site, asked: Asked | None) -> Response:
     """The page: a text to ask with, what it answered, or what was wrong beside it."""
-    with site.workspace() as workspace:
-        shown = examples(workspace.names)
+    shown = examples(Names(site.settings.base))
     said: dict[str, Any] = {
         "query": asked.query if asked and asked.query else shown[0].text,
         "examples": shown,

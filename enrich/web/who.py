@@ -159,8 +159,11 @@ class Doors:
         if site := request.headers.get("sec-fetch-site"):
             return site == "same-origin"
         origin = request.headers.get("origin", "").lower()
-        own = self.address or f"{request.url.scheme}://{request.headers.get('host', '').lower()}"
-        return bool(origin) and origin == own
+        return bool(origin) and origin == self.origin(request)
+
+    def origin(self, request: Request) -> str:
+        """Where browsers reach the site: what the settings say, otherwise where a request came to."""
+        return self.address or f"{request.url.scheme}://{request.headers.get('host', '').lower()}"
 
 
 def doors_of(request: Request) -> Doors:

@@ -11,6 +11,7 @@ import yaml
 
 from enrich.settings.loading import Settings
 from enrich.settings.models import WorkersSettings
+from enrich.web.who import Doors
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -83,8 +84,6 @@ def test_the_explorer_believes_a_proxy_alone(
     compose: dict[str, Any], example: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Given the settings of the container, then it starts, reading is open, and a name counts from the proxy's network."""
-    from enrich.web.who import Doors
-
     monkeypatch.chdir(tmp_path)
     for name, value in compose["services"]["web"]["environment"].items():
         monkeypatch.setenv(name, value.replace("${ENRICH_PROXIES:-172.16.0.0/12}", "172.16.0.0/12"))

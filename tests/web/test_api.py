@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from enrich.errors import StoreUnavailable
+from enrich.settings.loading import Settings
+from enrich.web.index.asked import FACETS
 from enrich.web.site import Site
 from enrich.web.who import Doors
+from tests.servers import free_port
 from tests.web.serving import client, site
 
 V1 = "/api/v1"
@@ -59,6 +63,12 @@ def test_a_list_goes_on_where_it_stopped_until_all_is_told(asking: TestClient) -
     assert len(seen) == len(set(seen)) == first["total"] > 7
 
 
+def test_every_facet_is_described(asking: TestClient) -> None:
+    paths = got(asking, "openapi.json")["paths"]
+    for path in ("/answers", "/facets"):
+        assert {one["name"] for one in paths[path]["get"]["parameters"]} >= {*FACETS, "q"}
+
+
 def test_the_counts_of_a_facet_are_what_is_listed(asking: TestClient) -> None:
     for facet in got(asking, "facets")["property"]:
         assert got(asking, "answers", property=facet["value"])["total"] == facet["count"]
@@ -93,6 +103,23 @@ def test_a_judgement_is_written_once_seen_at_once_and_taken_back(
     assert predicted(asking, state="Accepted") == []
 
 
+def test_what_was_written_is_told_though_the_lists_follow_later(
+    asking: TestClient, here: Site, bearer: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a store that goes away when the review has been written, then the answer is that it was."""
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("the store is away")
+
+    said = {"judgements": [{"prediction": predicted(asking)[0]["prediction"], "decision": "Rejected"}]}
+    with monkeypatch.context() as patch:
+        patch.setattr(here.index, "refresh", away)
+        patch.setattr(here.index, "judged", away)
+        done = asking.post(f"{V1}/reviews", json=said, headers=bearer)
+    assert done.status_code == 201, done.text
+    asking.post(f"{V1}/reviews/withdrawals", json={"named": done.json()["batch"]}, headers=bearer)
+
+
 def test_what_cannot_be_judged_is_refused_by_name_and_costs_no_other(
     asking: TestClient, bearer: dict[str, str]
 ) -> None:
@@ -124,6 +151,7 @@ def test_a_fault_is_a_problem_that_says_what_to_do(asking: TestClient) -> None:
     assert "IRI" in answer.json()["detail"]
     assert asking.get(f"{V1}/runs/nonesuch").status_code == 404
     assert asking.get(f"{V1}/answers", params={"limit": 0}).status_code == 400
+    assert asking.get(f"{V1}/answers", params={"q": 501 * "a"}).status_code == 400
     assert asking.get(f"{V1}/nothing").headers["content-type"] == "application/problem+json"
 
 
@@ -174,10 +202,37 @@ def test_predictions_are_annotations_of_the_pictures(asking: TestClient) -> None
         }
 
 
+def test_behind_a_proxy_addresses_are_those_that_browsers_know(here: Site, asking: TestClient) -> None:
+    record, own = predicted(asking)[0]["record"], "https://silk.museum.example"
+    said = {"address": f"{own}/", "user_header": "X-User", "trusted_proxies": ("10.0.0.0/8",)}
+    settings = here.settings.model_copy(update={"web": here.settings.web.model_copy(update=said)})
+    with client(here, Doors(settings)) as behind:
+        manifest = got(behind, "reconcile")
+        page = got(behind, "annotations", record=record)
+    assert manifest["suggest"]["entity"]["service_url"] == f"{own}{V1}/reconcile"
+    assert manifest["view"]["url"].startswith(f"{own}/value")
+    assert page["id"].startswith(f"{own}{V1}/annotations?record=")
+
+
 def test_health_and_metrics(asking: TestClient) -> None:
     well = asking.get("/health")
     assert (well.status_code, well.json()["ok"]) == (200, True)
     asking.get(f"{V1}/runs/anybody-may-ask-this")
+    asking.head("/health")
     told = asking.get("/metrics").text
+    assert 'enrich_web_requests_total{method="HEAD",route="/health",status="200"} 1.0' in told
+    assert 'route="/api/v1/runs/{name}",status="404"}' in told
     assert 'enrich_web_requests_total{method="GET",route="/health",status="200"} 1.0' in told
     assert "anybody-may-ask-this" not in told
+
+
+def test_health_does_not_tell_strangers_where_the_store_is(tmp_path: Path) -> None:
+    port = free_port()
+    store = {"query_url": f"http://127.0.0.1:{port}/query"}
+    down = Site(Settings(store=store, web={"index": str(tmp_path / "index.sqlite")}))  # type: ignore[arg-type]
+    with client(down) as asking:
+        found = asking.get("/health")
+    down.close()
+    assert found.status_code == 503
+    assert found.json()["problems"] == ["the store cannot be read", "the store cannot be written"]
+    assert str(port) not in found.text

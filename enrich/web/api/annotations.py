@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from enrich.ontology.terms import ENR, is_iri, named_node
 from enrich.show.record import show_record
-from enrich.web.who import Reader
+from enrich.web.who import Reader, doors_of
 
 CONTEXT = ["http://iiif.io/api/presentation/3/context.json", {"enr": str(ENR)}]
 MEDIA_TYPE = 'application/ld+json;profile="http://www.w3.org/ns/anno.jsonld"'
@@ -32,7 +33,7 @@ def page(
         shown = show_record(workspace, named_node(record))
     page = {
         "@context": CONTEXT,
-        "id": str(request.url),
+        "id": f"{doors_of(request).origin(request)}{request.url.path}?{urlencode({'record': record})}",
         "type": "AnnotationPage",
         "items": list(_annotations(shown)),
     }

@@ -13,7 +13,7 @@ from enrich.errors import InputError
 from enrich.ontology.terms import is_iri
 from enrich.web.index.asked import RECORD, Named, Row
 from enrich.web.site import Site
-from enrich.web.who import Reader
+from enrich.web.who import Reader, doors_of
 
 MOST_QUERIES, MOST_ROWS = 100, 500
 SHOWN = ("confidence", "state")
@@ -22,7 +22,7 @@ SHOWN = ("confidence", "state")
 router = APIRouter(prefix="/reconcile", tags=["reconciliation"])
 
 
-class Asked(BaseModel):
+class Question(BaseModel):
     """One query of a batch; what else a client says of it does not matter here."""
 
     model_config = ConfigDict(extra="ignore")
@@ -49,7 +49,7 @@ class Extension(BaseModel):
     properties: list[Property] = Field(max_length=50)
 
 
-Batch = TypeAdapter(Annotated[dict[str, Asked], Field(max_length=MOST_QUERIES)])
+Batch = TypeAdapter(Annotated[dict[str, Question], Field(max_length=MOST_QUERIES)])
 
 
 @router.get("")
@@ -92,8 +92,8 @@ def _read(kind: TypeAdapter[Any], text: str, name: str) -> Any:
 
 
 def _manifest(request: Request, site: Site) -> dict[str, Any]:
-    where = str(request.url_for("service")).rstrip("/")
-    root = f"{request.url.scheme}://{request.url.netloc}"
+    origin = doors_of(request).origin(request)
+    where = origin + request.url.path.rstrip("/")
     base = site.settings.base
     return {
         "versions": ["0.2"],
@@ -101,7 +101,7 @@ def _manifest(request: Request, site: Site) -> dict[str, Any]:
         "identifierSpace": base,
         "schemaSpace": base,
         "defaultTypes": [{"id": RECORD, "name": RECORD}],
-        "view": {"url": f"{root}/value?iri={{{{id}}}}"},
+        "view": {"url": f"{origin}/value?iri={{{{id}}}}"},
         "suggest": {
             "entity": {"service_url": where, "service_path": "/suggest/entity"},
             "property": {"service_url": where, "service_path": "/suggest/property"},
@@ -143,23 +143,16 @@ def suggest_type(
     wanted = prefix.casefold()
     return {
         "result": [
-            {"id": t, "name": t}
-            for t in (RECORD, *_properties(request.app.state.site))
-            if wanted in t.casefold()
+            {"id": t, "name": t} for t in (RECORD, *request.app.state.site.called) if wanted in t.casefold()
         ]
     }
 
 
-def _properties(site: Site) -> list[str]:
-    with site.workspace() as workspace:
-        return [p.name for p in workspace.profile.properties]
-
-
 def _columns(site: Site) -> list[str]:
-    return [column for name in _properties(site) for column in (name, *(f"{name}.{said}" for said in SHOWN))]
+    return [column for name in site.called for column in (name, *(f"{name}.{said}" for said in SHOWN))]
 
 
-def _matches(site: Site, asked: Asked) -> list[dict[str, Any]]:
+def _matches(site: Site, asked: Question) -> list[dict[str, Any]]:
     kinds = (asked.type,) if isinstance(asked.type, str) else tuple(asked.type or ())
     found = site.index.named(asked.query, kinds=kinds, limit=asked.limit)
     said = asked.query.casefold().strip()
