@@ -32,6 +32,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     ),
     "observed": ("--objects", "1000", "--seeds", "4", "--cards", "60", "--text-only"),
     "promise": ("--sets", "silk", "--kinds", "group", "split", "--records", "400", "--least", "30", "--plain"),
+    "review_import": ("--rows", "10", "40", "--rounds", "1"),
     "tabular": ("--records", "200", "--tries", "1", "--out", "out.json"),
     "validation": ("--records", "20"),
     "workers": ("gaps", "--gaps", "200", "--processes", "1"),

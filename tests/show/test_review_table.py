@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from enrich.answering import run as pipeline
 from enrich.errors import InputError
 from enrich.ontology.terms import ENR, Term
+from enrich.runs import verdicts as runs_verdicts
 from enrich.runs.reviewing import Reviewer
 from enrich.show.review_table import read_table, write_table
-from tests.museums import dummy_model, museum
+from enrich.workspace import Workspace
+from tests.museums import THRESHOLDS, dummy_model, museum
 from tests.runs.judging import judged, now, predictions
 
 
@@ -67,3 +70,40 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("record,verdict\n")
     with pytest.raises(InputError, match="has no column 'prediction'"):
         read_table(museum(10), tmp_path / "t.csv")
+
+
+def test_what_a_row_costs_does_not_grow_with_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given tables of a few rows, of a hundred more and of five hundred more, when each is imported, and once more where
+    it adds nothing, then five times the rows take at most five times the calls, and a fifth of that.
+
+    `benchmarks/review_import.py` measures the time, of a hundred times the rows.
+    """
+    monkeypatch.setattr(runs_verdicts, "AT_ONCE", 20)
+    workspace = museum(250, decision={"thresholds": dict.fromkeys(THRESHOLDS, 0.0)})
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    write_table(workspace, tmp_path / "all.csv", {"state": ENR.Pending})
+    with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    least, few, many = (calls(workspace, tmp_path / "t.csv", rows[:size]) for size in (20, 120, 520))
+    for start, less, more in zip(least, few, many, strict=True):
+        assert more - start <= 1.2 * 5 * (less - start)
+
+
+def calls(workspace: Workspace, table: Path, rows: list[dict[str, str]]) -> list[int]:
+    """How many functions are called while these rows are imported, and once more, by one who has reviewed nothing before."""
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows({**row, "decision": "ax?"[n % 3]} for n, row in enumerate(rows))
+    for graph in (workspace.names.reviews, workspace.names.verdicts, workspace.names.accepted):
+        workspace.store.drop(graph)
+    counted = []
+    for written in (len(rows), 0):
+        with cProfile.Profile() as profile:
+            judgements, _ = read_table(workspace, table)
+            done = Reviewer(workspace, "Ana Ruiz").write(judgements, now())
+        assert len(done.written) == written
+        counted.append(sum(entry.callcount for entry in profile.getstats()))
+    return counted
