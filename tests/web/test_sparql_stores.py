@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,17 +40,18 @@ def test_a_server_behind_is_asked_with_the_same_limits(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
     endpoint = request.getfixturevalue(f"{kind}_server")
-    store = open_store(query_url=endpoint.query_url)
     web = {"index": str(tmp_path / "i.sqlite"), "query_rows": 50}
-    found = Site(Settings(web=web), store)  # type: ignore[arg-type]
     values = " ".join(map(str, range(60)))
-    with client(found) as ask:
+    with (
+        open_store(query_url=endpoint.query_url) as store,
+        closing(Site(Settings(web=web), store)) as found,  # type: ignore[arg-type]
+        client(found) as ask,
+    ):
         whole = ask.get("/sparql", params={"query": f"SELECT ?a FROM <{E}g> {{ VALUES ?a {{ 1 2 3 }} }}"})
         assert len(whole.json()["results"]["bindings"]) == 3
         cut = ask.get("/sparql", params={"query": f"SELECT ?a FROM <{E}g> {{ VALUES ?a {{ {values} }} }}"})
         assert len(cut.json()["results"]["bindings"]) == 50
         assert cut.headers["x-enrich-cut"] == "rows=50"
-    found.close()
 
 
 @pytest.mark.parametrize(
@@ -68,19 +70,20 @@ def test_a_server_behind_is_asked_with_the_same_limits(
 )
 def test_a_store_that_fails_is_never_an_empty_answer(tmp_path: Path, answer: Answer, status: int) -> None:
     seconds = 30 if answer.wait is None else 3
-    with hostile_server(lambda _: answer) as server:
-        store = open_store(query_url=server.url, retries=0)
-        web = {"index": str(tmp_path / "i.sqlite"), "query_seconds": seconds}
-        found = Site(Settings(web=web), store)  # type: ignore[arg-type]
-        with client(found) as ask:
-            for media in ("application/sparql-results+json", "text/html"):
-                for graphs in (f"FROM <{E}g>", ""):
-                    query = f"SELECT ?s {graphs} {{ ?s ?p ?o }}"
-                    began = time.monotonic()
-                    given = ask.get("/sparql", params={"query": query}, headers={"Accept": media})
-                    assert given.status_code in (status, 502), given.text
-                    assert time.monotonic() - began < seconds + 1
-                    assert server.url not in given.text, "where the store is, is nobody's business"
-        found.close()
+    web = {"index": str(tmp_path / "i.sqlite"), "query_seconds": seconds}
+    with (
+        hostile_server(lambda _: answer) as server,
+        open_store(query_url=server.url, retries=0) as store,
+        closing(Site(Settings(web=web), store)) as found,  # type: ignore[arg-type]
+        client(found) as ask,
+    ):
+        for media in ("application/sparql-results+json", "text/html"):
+            for graphs in (f"FROM <{E}g>", ""):
+                query = f"SELECT ?s {graphs} {{ ?s ?p ?o }}"
+                began = time.monotonic()
+                given = ask.get("/sparql", params={"query": query}, headers={"Accept": media})
+                assert given.status_code in (status, 502), given.text
+                assert time.monotonic() - began < seconds + 1
+                assert server.url not in given.text, "where the store is, is nobody's business"
         if answer.wait is not None:
             answer.wait.set()
