@@ -182,6 +182,47 @@ def test_a_key_pressed_twice_is_one_review(browser: Browser, tmp_path: Path) -> 
         assert made.prediction == about
 
 
+def test_a_button_clicked_twice_is_one_review(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, 40) as (page, where, _):
+        ahead(page, 3)
+        page.wait_for_timeout(400)
+        about = prediction(page)
+        page.locator("article.card:visible [data-key='a']").dblclick()
+        page.wait_for_timeout(400)
+        (made,) = settled(page, where, 1)
+        assert made.prediction == about
+
+
+def test_keys_pressed_as_fast_as_can_be_are_each_heeded(browser: Browser, tmp_path: Path) -> None:
+    """Given keys one after another without a pause, each another than the one before; then each does what the legend says
+    of it, a number that the card has no candidate of does nothing, and the last decision is undone."""
+    keys = {"a": "Accepted", "x": "Rejected", " ": "Undecided", "2": "Corrected"}
+    with opened(browser, tmp_path, 60) as (page, where, _):
+        page.evaluate("document.getElementById('help').open = true")
+        legend = page.locator("#help dt").all_inner_texts()
+        assert [*legend[:2], legend[4]] == ["a", "x", page.locator("[data-key=' '] kbd").first.inner_text()]
+        ahead(page, 8)
+        told: dict[str, str] = {}
+        for key in ("a", "x", "a", "2", " ", "x", "7", " "):
+            card = page.locator("article.card:visible")
+            button = card.locator(f"[data-key='{key}']")
+            if button.count():
+                its_own = (
+                    key == "2"
+                    and button.locator(".guessed").inner_text() == card.locator(".card-value").inner_text()
+                )
+                told[prediction(page)] = "Accepted" if its_own else keys[key]
+            if key == " ":
+                card.locator(".card-name a").focus()
+            page.keyboard.press(key)
+        page.keyboard.press("u")
+        expect(page.locator("#recent li")).to_have_count(len(told) - 1)
+        assert told.pop(prediction(page)) == "Undecided"
+        found = settled(page, where, len(told))
+        assert {r.prediction: r.decision for r in found} == told
+        assert Counter(told.values()) >= Counter(Accepted=2, Rejected=2)
+
+
 def test_a_reload_goes_on_with_the_same_card(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, 40) as (page, where, _):
         ahead(page, 3)

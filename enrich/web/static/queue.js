@@ -5,12 +5,13 @@ const said = document.getElementById("said");
 const words = queue.dataset;
 const OUTBOX = `enrich-outbox ${words.user}`;
 const SENT = `enrich-sent ${words.user}`; // the last that arrived: a page that was made meanwhile may have their cards
-const TOO_SOON = 300; // milliseconds for which a card that has just come takes no key: a key pressed twice is one decision
+const TOO_SOON = 300; // milliseconds for which a card that has just come takes no click, nor the key pressed last: twice is one decision
 const FEW = 6, RECENT = 10;
 
 let outbox = load();
 let sending = false, fetching = false, ended = false, wait = 1000, retry = 0;
 let shownAt = 0, before = null; // since when which card is before the curator
+let lastKey = "";
 const gone = new Map(); // token -> card, for those decided here and not sent yet
 
 function load(name = OUTBOX) {
@@ -83,7 +84,6 @@ function add(one, first = false) {
 }
 
 function decide(card, name, value, label) {
-  if (performance.now() - shownAt < TOO_SOON) return;
   const form = Object.fromEntries(new FormData(card.querySelector("form.card-judge")));
   delete form.next;
   form[name] = value;
@@ -200,9 +200,11 @@ queue.addEventListener("submit", event => {
     search(card);
   } else if (event.submitter?.name) {
     event.preventDefault();
-    press(card, event.submitter);
+    click(card, event.submitter);
   }
 });
+function soon() { return performance.now() - shownAt < TOO_SOON; }
+function click(card, button) { if (!soon()) press(card, button); }
 function press(card, button) {
   const label = button.name === "correct" ? `${words.corrected}: ${button.querySelector(".guessed")?.textContent || button.textContent}`
     : `${words[button.value.toLowerCase()]}: ${card.dataset.value}`;
@@ -235,7 +237,7 @@ async function search(card) {
     button.name = "correct";
     button.value = value.value;
     button.textContent = value.name;
-    button.addEventListener("click", () => press(card, button));
+    button.addEventListener("click", () => click(card, button));
     line.append(button);
     return line;
   }));
@@ -256,7 +258,9 @@ document.addEventListener("keydown", event => {
     if (event.key === "Escape") { field.blur(); card?.focus({ preventScroll: true }); }
     return;
   }
-  if (event.key === " " && event.target.closest("button, summary, a")) return; // it presses what has the focus
+  const twice = event.repeat || (event.key === lastKey && soon());
+  lastKey = event.key;
+  if (event.key === " " && event.target.closest("button, summary")) return; // it presses what has the focus
   if (event.key === "?") {
     const help = document.getElementById("help");
     help.open = !help.open;
@@ -273,7 +277,7 @@ document.addEventListener("keydown", event => {
     const button = [...card.querySelectorAll("[data-key]")].find(each => each.dataset.key === event.key);
     if (!button) return;
     event.preventDefault();
-    if (event.repeat) return;
+    if (twice) return;
     if (button.matches("a")) button.click(); else press(card, button);
   }
 });
