@@ -131,6 +131,13 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
         "`enrich review backup": (
             "runs/test_review_backup.test_what_was_backed_up_comes_back_once_and_with_what_follows_from_it",
         ),
+        "It may run while others judge": (
+            "runs/test_verdicts.test_whoever_writes_while_all_is_made_anew_is_not_lost",
+            "runs/test_review_backup.test_what_is_restored_while_a_run_is_under_way_is_heeded_by_it",
+        ),
+        "Of a file that was cut short": (
+            "runs/test_review_backup.test_a_file_that_is_no_backup_adds_nothing",
+        ),
     },
     "Several museums on one Redis": {
         "Queues, locks": ("test_broker.test_what_is_shared_is_named_for_its_target",),
