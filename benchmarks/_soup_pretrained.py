@@ -81,22 +81,27 @@ class Plan:
 
 def pretrained(plan: Plan, figures: Path) -> None:
     """Train what is not there yet, compare, and print the tables."""
+    figures.mkdir(parents=True, exist_ok=True)
     for size in plan.sizes:
-        trainings = plan.along(size) + [one for seed in plan.seeds for one in plan.pool(size, seed)]
         began = time.monotonic()
-        _train(plan, size, trainings)
-        print(f"\n# {size} pixels: {len(trainings)} trainings, {time.monotonic() - began:.0f} s", flush=True)
-        split = _split(plan.data, size, plan.pictures)
-        along = {"restarts": [folder for folder, *_ in plan.along(size)]}
-        apart = {"apart": [[folder for folder, *_ in plan.pool(size, seed)] for seed in plan.seeds]}
-        for name, folders, last in (("restarts", along, False), ("apart", apart, True)):
-            found = compare(folders, split, methods=METHODS, last=last)
-            report = plan.work / "reports" / f"pretrained-{size}-{name}"
-            write_comparison(found, report)
-            figures.mkdir(parents=True, exist_ok=True)
-            shutil.copy(report / "comparison.png", figures / f"soup-pretrained-{size}-{name}.png")
-            print(f"\n## {plan.backbone}, {size} pixels, {name}")
-            _print(found)
+        trainings = plan.along(size) + [one for seed in plan.seeds for one in plan.pool(size, seed)]
+        along = [folder for folder, *_ in plan.along(size)]
+        apart = [[folder for folder, *_ in plan.pool(size, seed)] for seed in plan.seeds]
+        with _processes(plan, size) as processes:
+            for training in [processes.submit(_trained, *training) for training in trainings]:
+                training.result()
+            seconds = time.monotonic() - began
+            print(f"\n# {size} pixels: {len(trainings)} trainings, {seconds:.0f} s", flush=True)
+            compared = {
+                "restarts": processes.submit(_compared, {"restarts": along}, last=False),
+                "apart": processes.submit(_compared, {"apart": apart}, last=True),
+            }
+            for name, found in compared.items():
+                report = plan.work / "reports" / f"pretrained-{size}-{name}"
+                write_comparison(found.result(), report)
+                shutil.copy(report / "comparison.png", figures / f"soup-pretrained-{size}-{name}.png")
+                print(f"\n## {plan.backbone}, {size} pixels, {name}")
+                _print(found.result())
 
 
 def _split(data: Path, size: int, most: int) -> PictureSplit:
@@ -107,18 +112,10 @@ def _split(data: Path, size: int, most: int) -> PictureSplit:
     return PictureSplit(sets["train"], *sets["dev"].divide(0))
 
 
-def _train(plan: Plan, size: int, trainings: Sequence[tuple[Path, TrajectorySettings, int]]) -> None:
-    """Train, several side by side where there are jobs for it: longest first."""
-    if plan.jobs == 1:
-        split = _split(plan.data, size, plan.pictures)
-        for folder, settings, seed in trainings:
-            _one(split, folder, settings, seed)
-        return
-    with ProcessPoolExecutor(
-        plan.jobs, multiprocessing.get_context("spawn"), _begin, (plan.data, size, plan.pictures)
-    ) as processes:
-        for done in [processes.submit(_trained, *training) for training in trainings]:
-            done.result()
+def _processes(plan: Plan, size: int) -> ProcessPoolExecutor:
+    """So many as there are jobs, each with the pictures."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(plan.jobs, context, _begin, (plan.data, size, plan.pictures))
 
 
 _held: list[PictureSplit] = []
@@ -129,11 +126,12 @@ def _begin(data: Path, size: int, most: int) -> None:
     _held[:] = [_split(data, size, most)]
 
 
+def _compared(folders: Mapping[str, Sequence[Any]], *, last: bool) -> dict[str, Any]:
+    return compare(folders, _held[0], methods=METHODS, last=last)
+
+
 def _trained(folder: Path, settings: TrajectorySettings, seed: int) -> None:
-    _one(_held[0], folder, settings, seed)
-
-
-def _one(split: PictureSplit, folder: Path, settings: TrajectorySettings, seed: int) -> None:
+    split = _held[0]
     about = train_trajectory(folder, split.learn, split.selection, settings, seed=seed)
     best = max(e["held_out"]["score"] for e in about["epochs"])
     print(
