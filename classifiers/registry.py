@@ -13,6 +13,7 @@ CLASSIFIERS: dict[str, str] = {
     "dummy": "enrich.classifiers.dummy:DummyClassifier",
     "tabular": "enrich.classifiers.tabular.classifier:TabularClassifier",
     "tfidf": "enrich.classifiers.tfidf.classifier:TfidfClassifier",
+    "sentences": "enrich.classifiers.tfidf.classifier:SentenceClassifier",
     "image": "enrich.classifiers.neural.image:ImageClassifier",
     "soup": "enrich.classifiers.soup.classifier:SoupClassifier",
     "text": "enrich.classifiers.neural.text:TextClassifier",

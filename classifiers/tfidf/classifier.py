@@ -26,11 +26,14 @@ from enrich.classifiers.base import (
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
 from enrich.classifiers.settings import Positive
-from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings
+from enrich.classifiers.tfidf.features import MEANING, TextFeatures, TextFeatureSettings, TextField
 from enrich.classifiers.tfidf.linear import Linear, fit_linear, linear_probabilities
+from enrich.classifiers.tfidf.meaning import weights_digest
 
 WEIGHTS = "linear.safetensors"
 _BATCH = 4096
+WHOLE = "(the text as a whole)"
+"""What is said to have contributed where the meaning is read: no single word."""
 _WORD = re.compile(r"\w\w+")
 
 
@@ -135,6 +138,27 @@ class TfidfClassifier(Classifier):
             self.linear[prop.name] = read_linear(arrays, str(i), len(self.features), prop, folder)
 
 
+class SentenceSettings(TfidfSettings):
+    """What texts mean, in 16 languages, and a linear machine."""
+
+    fields: tuple[TextField, ...] = (MEANING,)
+    meaning_weight: Positive = 3.0
+
+
+class SentenceClassifier(TfidfClassifier):
+    """The same on the meaning of the texts alone: what it learns in one language holds in another."""
+
+    name = "sentences"
+    settings_class = SentenceSettings
+    settings: SentenceSettings
+
+    @classmethod
+    def affordable(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same; ClassifierError where the encoder is not installed."""
+        weights_digest()
+        return settings
+
+
 def read_linear(arrays: Mapping[str, Any], key: str, columns: int, prop: Property, folder: Path) -> Linear:
     """A machine from the arrays of a folder. Raises ClassifierError when it has another size."""
     weights, bias = arrays.get(f"{key}.weights"), arrays.get(f"{key}.bias")
@@ -149,16 +173,23 @@ def read_linear(arrays: Mapping[str, Any], key: str, columns: int, prop: Propert
 def word_contributions(terms: Iterable[tuple[str, str, float]], record: Record) -> list[Contribution]:
     """What each word added to a score, the largest first, from what each term (field, term, weight) added.
 
-    A pair of words, or a group of letters that several words share, counts in equal parts for each.
+    A pair of words, or a group of letters that several words share, counts in equal parts for each; the meaning is the
+    text's as a whole.
     """
     words, holders = _words_of(record)
     found: dict[str, float] = defaultdict(float)
+    meaning = 0.0
     for name, term, weight in sorted(terms, key=lambda t: -abs(t[2])):
+        if name == MEANING:
+            meaning += weight
+            continue
         shared = _with_letters(term, holders) if name == "letters" else term.split(" ")
         known = [w for w in shared if w in words]
         for word in known:
             found[word] += weight / len(known)
     by_word = [Contribution(words[word], weight) for word, weight in found.items()]
+    if meaning:
+        by_word.append(Contribution(WHOLE, meaning))
     return sorted(by_word, key=lambda c: (-abs(c.weight), c.name))
 
 

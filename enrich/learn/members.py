@@ -61,7 +61,7 @@ def _member(workspace: Workspace, asked: str) -> MemberSpec:
     if options:
         raise SettingsError(
             f'train.options.text.{min(options)}: with back_end = "auto" say it under '
-            "[train.options.text.tfidf] or [train.options.text.transformer]"
+            "[train.options.text.tfidf], [train.options.text.sentences] or [train.options.text.transformer]"
         )
     return MemberSpec(AUTO, {}, folds)
 
@@ -102,7 +102,7 @@ def _refuse_idle(workspace: Workspace, names: set[str]) -> None:
     back_ends = {_choice(workspace, name)[0] for name in sorted(names)}
     kinds = [
         classifier_class(BACK_ENDS.get(b, b))
-        for b in sorted(back_ends - {AUTO} | ({"transformer"} if AUTO in back_ends else set()))
+        for b in sorted(back_ends - {AUTO} | ({"sentences", "transformer"} if AUTO in back_ends else set()))
     ]
     for key in given:
         if not any(key in kind.shared for kind in kinds):

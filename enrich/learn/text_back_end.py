@@ -16,6 +16,9 @@ from enrich.classifiers.model.metrics import macro_f1
 from enrich.classifiers.model.out_of_fold import MemberSpec, held_out_predictions
 from enrich.classifiers.registry import classifier_class
 
+OTHERS = ("sentences", "transformer")
+"""What is tried beside TF-IDF."""
+
 
 def choose_back_end(
     member_of: Callable[[str], MemberSpec],
@@ -28,19 +31,21 @@ def choose_back_end(
 ) -> tuple[MemberSpec, dict[str, Any]]:
     """The back end with the best mean macro-F1 out of fold on the training records, and an account of it.
 
-    `member_of` gives the member of a back end. Of equals TF-IDF wins, which is the cheaper one; alone it
-    needs no comparison. An encoder that cannot be had is left out, with the reason in the account. Its folds
+    `member_of` gives the member of a back end. Of equals TF-IDF wins, which is the cheapest; alone it
+    needs no comparison. One that cannot be had is left out, with the reason in the account. The folds
     are found again in `resume` when the model is trained.
     """
     candidates = {"tfidf": member_of("tfidf")}
     account: dict[str, Any] = {"chosen": "tfidf", "mean_macro_f1": {}}
-    try:
-        member = member_of("transformer")
-        settings = classifier_class(member.classifier).affordable(member.settings)
-    except ClassifierError as error:
-        account["without transformer"] = str(error)
+    for name in OTHERS:
+        try:
+            member = member_of(name)
+            settings = classifier_class(member.classifier).affordable(member.settings)
+            candidates[name] = replace(member, settings=settings)
+        except ClassifierError as error:
+            account[f"without {name}"] = str(error)
+    if len(candidates) == 1:
         return candidates["tfidf"], account
-    candidates["transformer"] = replace(member, settings=settings)
     for name, candidate in candidates.items():
         fold = fold_of(len(dataset), candidate.folds or folds, seed)
         found = held_out_predictions(dataset, candidate, fold, seed=seed, progress=progress, resume=resume)

