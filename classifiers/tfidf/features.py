@@ -94,7 +94,8 @@ class TextFeatures:
         Their texts are cut into words only once. A field in which nothing is left is left out.
         """
         settings = settings or TextFeatureSettings()
-        found, parts = {}, {}
+        found: dict[str, Any] = {}
+        parts: dict[str, Any] = {}
         for name in filter(settings.fields.__contains__, FIELDS):
             vectorizer = _vectorizer(name, settings)
             minimum = settings.min_letters if name == "letters" else settings.min_words
@@ -159,7 +160,7 @@ class TextFeatures:
         weights = read_arrays(folder / WEIGHTS)
         if not isinstance(terms, dict) or not set(terms) <= set(FIELDS):
             raise ClassifierError(f"{folder}: {VOCABULARY} has other fields than {', '.join(FIELDS)}")
-        found = {}
+        found: dict[str, Any] = {}
         for name in FIELDS:
             if name in terms:
                 found[name] = _restored(name, terms[name], weights.get(name), settings, folder)
