@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -180,7 +181,7 @@ def test_a_fact_filled_in_meanwhile_is_not_answered(tmp_path: Path, redis_url: s
     assert (done.records, (done.predicted or 0) + (done.abstained or 0)) == (GAPS - 2, GAPS - 2)
     shards = {g.value for g in store.graphs() if g.value.startswith(f"{service.names.graph_prefix}run/")}
     assert shards == service.register.shards(job)
-    assert any("/again-" in shard for shard in shards)
+    assert any(re.search(r"-p[0-9a-f]{8}$", shard) for shard in shards)
     service.let_go_of_runs()
 
 
