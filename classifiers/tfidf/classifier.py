@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 from safetensors.numpy import save_file
 
 from enrich.classifiers.arrays import read_arrays
@@ -141,8 +142,10 @@ class TfidfClassifier(Classifier):
 class SentenceSettings(TfidfSettings):
     """What texts mean, in 16 languages, and a linear machine."""
 
-    fields: tuple[TextField, ...] = (MEANING,)
+    fields: tuple[TextField, ...] = Field(default=(MEANING,), min_length=1)
+    """What is read: the meaning alone, or words, letters and heading beside it."""
     meaning_weight: Positive = 3.0
+    """Weight of the meaning: beside nothing else the machine wants longer rows."""
 
 
 class SentenceClassifier(TfidfClassifier):
