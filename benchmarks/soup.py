@@ -218,7 +218,8 @@ def contest(
     print_variance(found)
 
 
-def main() -> None:
+def asked() -> argparse.Namespace:
+    """The arguments."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -235,28 +236,17 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--apart-epochs", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = a = asked()
     data = data_or_skip("architecture/images.tar").parent
     torch.set_num_threads(1)
-    if "pretrained" in arguments.parts:
-        a = arguments
-        epochs = a.epochs or 50
-        pretrained(
-            Plan(
-                data,
-                a.work,
-                a.backbone,
-                a.weights,
-                a.sizes,
-                epochs,
-                a.apart_epochs,
-                a.seeds,
-                a.jobs,
-                a.pictures,
-            ),
-            a.figures,
-        )
-    if arguments.parts == ["pretrained"]:
+    if "pretrained" in a.parts:
+        seen = (data, a.work, a.backbone, a.weights, a.sizes)
+        pretrained(Plan(*seen, a.epochs or 50, a.apart_epochs, a.seeds, a.jobs, a.pictures), a.figures)
+    if a.parts == ["pretrained"]:
         return
     arguments.epochs = arguments.epochs or 21
     sets = {

@@ -104,9 +104,8 @@ class TrajectoryTask:
         self.settings, self.learn, self.selection = settings, learn, selection
         self.device = pick_device(settings.device)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(
-                seed if settings.weights == "none" else 0
-            )  # members of several seeds begin alike
+            # from given weights all seeds begin alike, with one head, so that what they train can be averaged
+            torch.manual_seed(seed if settings.weights == "none" else 0)
             built, self.size = build(settings, learn.properties)
         if learn.side != settings.side(self.size):
             raise ClassifierError(

@@ -10,6 +10,7 @@ from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.classifiers.registry import BACK_ENDS, DEFAULTS, classifier_class, classifier_names
 from enrich.classifiers.settings import merged
 from enrich.errors import SettingsError
+from enrich.learn.text_back_end import OTHERS
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
@@ -102,7 +103,7 @@ def _refuse_idle(workspace: Workspace, names: set[str]) -> None:
     back_ends = {_choice(workspace, name)[0] for name in sorted(names)}
     kinds = [
         classifier_class(BACK_ENDS.get(b, b))
-        for b in sorted(back_ends - {AUTO} | ({"sentences", "transformer"} if AUTO in back_ends else set()))
+        for b in sorted(back_ends - {AUTO} | (set(OTHERS) if AUTO in back_ends else set()))
     ]
     for key in given:
         if not any(key in kind.shared for kind in kinds):

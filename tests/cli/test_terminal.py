@@ -16,6 +16,7 @@ from rich.cells import cell_len
 
 from enrich.cli import main
 from enrich.ontology.queries import query_names
+from tests.cli.conftest import Enrich
 
 WIDTHS = (60, 80, 160)
 Screen = Callable[..., str]
@@ -29,20 +30,12 @@ def folder(folder: Path) -> Path:
 
 
 @pytest.fixture
-def screen(
-    folder: Path,  # noqa: ARG001
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Screen:
+def screen(enrich: Enrich, monkeypatch: pytest.MonkeyPatch) -> Screen:
     """What a verb that succeeds writes to a terminal of so many columns."""
 
     def shown(*arguments: str, width: int = 80) -> str:
         monkeypatch.setenv("COLUMNS", str(width))
-        capsys.readouterr()
-        code = main(list(arguments))
-        said = capsys.readouterr()
-        assert code == 0, said.err
-        return said.out
+        return enrich(*arguments)
 
     return shown
 
