@@ -32,6 +32,9 @@ SMALL: dict[str, tuple[str, ...]] = {
     ),
     "observed": ("--objects", "1000", "--seeds", "4", "--cards", "60", "--text-only"),
     "promise": ("--sets", "silk", "--kinds", "group", "split", "--records", "400", "--least", "30", "--plain"),
+    "pretraining": (
+        "--work", "work", "--size", "24", "--pictures", "60", "--pretrain", "1", "--few", "1", "--all", "1", "--seeds", "0",
+    ),
     "review_import": ("--rows", "10", "40", "--rounds", "1"),
     "tabular": ("--records", "200", "--tries", "1", "--out", "out.json"),
     "validation": ("--records", "20"),

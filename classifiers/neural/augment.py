@@ -25,6 +25,8 @@ class AugmentSettings(ClassifierSettings):
     """Whether half of the pictures are mirrored."""
     colour: Share = 0.1
     """Largest change of brightness and of contrast, as a share."""
+    grey: Share = 0.0
+    """Share of the pictures that lose their colours."""
     cutmix: float = Field(default=0.0, ge=0, le=100)
     """α of CutMix's Beta distribution; 0 for off."""
     mixup: float = Field(default=0.0, ge=0, le=100)
@@ -68,12 +70,15 @@ def random_crop(picture: Tensor, size: int, settings: AugmentSettings, generator
 
 
 def change_colours(pixels: Tensor, settings: AugmentSettings, generator: Generator) -> Tensor:
-    """Brightness and contrast of each picture of a batch (n, 3, H, W), values 0 to 1, changed at random."""
-    if not settings.colour:
-        return pixels
-    draws = 1 + settings.colour * (2 * torch.rand(2, len(pixels), 1, 1, 1, generator=generator) - 1)
-    middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    return ((pixels - middle) * draws[0] + middle * draws[1]).clamp(0, 1)
+    """Brightness and contrast of each picture of a batch (n, 3, H, W), values 0 to 1, changed at random; some turn grey."""
+    if settings.colour:
+        draws = 1 + settings.colour * (2 * torch.rand(2, len(pixels), 1, 1, 1, generator=generator) - 1)
+        middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
+        pixels = ((pixels - middle) * draws[0] + middle * draws[1]).clamp(0, 1)
+    if settings.grey:
+        chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < settings.grey
+        pixels = torch.where(chosen, pixels.mean(dim=1, keepdim=True), pixels)
+    return pixels
 
 
 def mix(

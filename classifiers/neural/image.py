@@ -20,7 +20,7 @@ from enrich.classifiers.explain.explanation import MemberExplanation, PictureExp
 from enrich.classifiers.neural import augment
 from enrich.classifiers.neural.augment import AugmentSettings
 from enrich.classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
-from enrich.classifiers.neural.decoding import DecodedPictures
+from enrich.classifiers.neural.decoding import DecodedPictures, decode
 from enrich.classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
 from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
 from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs
@@ -38,8 +38,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class PictureSettings(ClassifierSettings):
-    """A network over pictures and how it is trained."""
+class BackboneSettings(ClassifierSettings):
+    """A backbone and what it looks at."""
 
     backbone: str = "resnet50"
     """A name of timm."""
@@ -52,6 +52,22 @@ class PictureSettings(ClassifierSettings):
     """Share of a picture's shorter side that is looked at."""
     device: str = "auto"
     """Where it runs: auto, cpu or cuda."""
+
+    @field_validator("size")
+    @classmethod
+    def _large_enough(cls, size: int) -> int:
+        if 0 < size < 16:
+            raise ValueError("size is 0 or from 16 to 1024 pixels")
+        return size
+
+    def side(self, size: int) -> int:
+        """Width of the decoded pictures for a network that looks at `size` pixels."""
+        return round(size / self.crop)
+
+
+class PictureSettings(BackboneSettings):
+    """A network over pictures and how it is trained."""
+
     heads: HeadSettings = HeadSettings()
     """Shape of the heads."""
     loss: LossSettings = LossSettings()
@@ -60,13 +76,6 @@ class PictureSettings(ClassifierSettings):
     """What is changed at random in training."""
     training: TrainingSettings = TrainingSettings(head_rate=3.0)
     """The training run."""
-
-    @field_validator("size")
-    @classmethod
-    def _large_enough(cls, size: int) -> int:
-        if 0 < size < 16:
-            raise ValueError("size is 0 or from 16 to 1024 pixels")
-        return size
 
 
 class ImageSettings(PictureSettings):
@@ -113,7 +122,7 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
     @property
     def decode_size(self) -> int:
         """Shorter side that pictures are decoded to; models with the same one share the decoding."""
-        return round(self.size / self.settings.crop)
+        return self.settings.side(self.size)
 
     def finished(self) -> dict[str, Any]:
         """How many pictures did not decode."""
@@ -242,6 +251,11 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
             self._broken.add(str(path))
             return None
         return torch.from_numpy(np.array(array)).permute(2, 0, 1)
+
+
+def square(data: bytes, side: int) -> Tensor:
+    """The middle square of a picture, uint8 (3, side, side). ClassifierError when it does not decode."""
+    return augment.centre_crop(torch.from_numpy(decode(data, side)).permute(2, 0, 1), side)
 
 
 def _paths(record: Record, most: int) -> list[Path]:

@@ -59,6 +59,13 @@ class MultitaskNetwork(nn.Module):
         return [p for p in self.parameters() if id(p) not in below]
 
 
+def pixel_statistics(body: nn.Module) -> dict[str, Tensor]:
+    """Mean and deviation (`std`) of the pixels, from 0 to 1, that a backbone was trained to see, (3, 1, 1) each."""
+    config = getattr(body, "pretrained_cfg", None) or {}
+    usual = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    return {name: torch.tensor(config.get(name) or default).view(3, 1, 1) for name, default in usual.items()}
+
+
 class ImageNetwork(MultitaskNetwork):
     """A timm backbone under the heads; takes pixels (m, 3, size, size) from 0 to 1 and normalises them."""
 
@@ -74,9 +81,8 @@ class ImageNetwork(MultitaskNetwork):
         aggregate: Aggregate,
     ) -> None:
         super().__init__(body, width, properties, heads, aggregate)
-        config = getattr(body, "pretrained_cfg", None) or {}
-        for name, default in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
-            self.register_buffer(name, torch.tensor(config.get(name) or default).view(3, 1, 1))
+        for name, value in pixel_statistics(body).items():
+            self.register_buffer(name, value)
 
     def features(self, *inputs: Tensor) -> Tensor:
         found: Tensor = self.body(self.normalised(inputs[0]))

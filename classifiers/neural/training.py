@@ -44,7 +44,7 @@ class Task(Protocol):
         """Loss of a batch, a scalar."""
 
     def evaluate(self) -> dict[str, float]:
-        """`score` (higher is better) and `loss` on held-out records; empty where there are none."""
+        """`score` (higher is better) and `loss` on held-out records; without them the last epoch is the best."""
 
 
 def train(
@@ -110,7 +110,7 @@ class _Run:
 
     def _quality(self, epoch: int) -> float:
         held = self.history[epoch]["held_out"]
-        if not held:
+        if self.settings.monitor not in held:
             return float(epoch)
         return float(held["score"]) if self.settings.monitor == "score" else -float(held["loss"])
 

@@ -10,10 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from enrich.classifiers.digest import file_digest
 from enrich.classifiers.errors import ClassifierError, one_line
 from enrich.classifiers.neural.packages import package_of
 
 FILE = "model.safetensors"
+CARD = "pretraining.json"
 
 
 def load_body(body: nn.Module, path: Path) -> None:
@@ -98,4 +100,31 @@ def weights_taken(source: str, body: nn.Module) -> dict[str, Any]:
     tensors = len(body.state_dict())
     said = {"from": source, "tensors": f"{tensors} of {tensors}"}
     package = package_of(source)
-    return {"weights": said | ({"sha256": package.sha256, "licence": package.licence} if package else {})}
+    origin = {"sha256": package.sha256, "licence": package.licence} if package else _origin(Path(source))
+    return {"weights": said | origin}
+
+
+def _origin(path: Path) -> dict[str, str]:
+    """What is known of local weights: their digest, and from what they were pretrained."""
+    file = path / FILE if path.is_dir() else path
+    card = read_card(file)
+    if card is None:
+        return {"sha256": file_digest(file)} if file.is_file() else {}
+    pictures, began = card["pictures"], card.get("weights", {})
+    found = {
+        "sha256": card["sha256"],
+        "pretrained_by": f"{card['method']} on {pictures['count']} pictures without labels",
+        "pictures_sha256": pictures["sha256"],
+    }
+    if began:
+        found["pretrained_from"] = f"{began['from']}, {began.get('sha256', 'without a digest')}"
+    return found | ({"licence": began["licence"]} if "licence" in began else {})
+
+
+def read_card(file: Path) -> dict[str, Any] | None:
+    """The card of a pretraining beside its weights; None where there is none, or where it is of other weights."""
+    try:
+        card: dict[str, Any] = json.loads((file.parent / CARD).read_text(encoding="utf-8"))
+        return card if card["sha256"] == file_digest(file) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

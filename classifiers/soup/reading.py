@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import numpy as np
@@ -14,19 +15,14 @@ from torch import Tensor
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property
-from enrich.classifiers.neural.augment import centre_crop
-from enrich.classifiers.neural.decoding import decode
+from enrich.classifiers.neural.decoding import MAX_BYTES
 from enrich.classifiers.neural.heads import targets
+from enrich.classifiers.neural.image import square
 from enrich.classifiers.soup.pictures import PictureSet
 
 LABELS = "labels.csv"
 LABEL_BASE = "urn:label:"
 """What a label that is not an IRI is written behind: a class of a model folder is an absolute IRI."""
-
-
-def square(data: bytes, side: int) -> Tensor:
-    """The middle square of a picture, uint8 (3, side, side). ClassifierError when it does not decode."""
-    return centre_crop(torch.from_numpy(decode(data, side)).permute(2, 0, 1), side)
 
 
 def read_folder(
@@ -63,6 +59,43 @@ def read_folder(
     whole = PictureSet((prop,), tuple(file for file, _, _ in rows), tuple(digests), pixels, target, named)
     splits = np.array([split for _, _, split in rows])
     return {split: whole.subset(np.flatnonzero(splits == split)) for split in dict.fromkeys(splits.tolist())}
+
+
+def read_unlabelled(place: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of all files of a folder and of the tar archives in it, or of one archive, in the order of their names.
+
+    What labels.csv, where there is one, puts into another split than train is left out, and so are hidden files. Raises
+    ClassifierError where nothing is there, or an archive cannot be read.
+    """
+    if not place.exists():
+        raise ClassifierError(f"{place} is not there; name a folder of pictures, or a tar archive")
+    labelled = place.is_dir() and any(_files(place, {LABELS: 0}))
+    held = {file for file, _, split in _labels(place) if split != "train"} if labelled else set()
+    for name, data in _all_files(place):
+        if name not in held and name != LABELS:
+            yield name, data
+
+
+def _all_files(place: Path) -> Iterator[tuple[str, bytes]]:
+    files = [place] if place.is_file() else sorted(p for p in place.rglob("[!.]*") if p.is_file())
+    for file in files:
+        if file.suffix != ".tar":
+            with file.open("rb") as stream:
+                yield file.relative_to(place).as_posix(), _start_of(stream, file.stat().st_size)
+            continue
+        try:
+            with tarfile.open(file) as tar:
+                for member in tar:
+                    inner = tar.extractfile(member) if member.isfile() else None
+                    if inner is not None and not Path(member.name).name.startswith("."):
+                        yield member.name, _start_of(inner, member.size)
+        except tarfile.TarError as error:
+            raise ClassifierError(f"{file} cannot be read as a tar archive: {error}") from error
+
+
+def _start_of(stream: IO[bytes], size: int) -> bytes:
+    """The whole, or of what is larger than a picture may be one byte more than that."""
+    return stream.read(min(size, MAX_BYTES + 1))
 
 
 def from_records(dataset: Dataset, side: int, progress: Progress = no_progress) -> PictureSet:

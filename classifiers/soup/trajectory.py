@@ -57,10 +57,6 @@ class TrajectorySettings(PictureSettings):
             raise ValueError("training.keep is all: a soup needs every checkpoint")
         return training
 
-    def side(self, size: int) -> int:
-        """Width of the decoded pictures for a network that looks at `size` pixels."""
-        return round(size / self.crop)
-
 
 def register_densenet() -> None:
     """Let timm know `test_densenet`, a narrow DenseNet beside its small CoAtNets, ResNets and ViTs for two cores.

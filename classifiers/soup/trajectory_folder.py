@@ -18,6 +18,7 @@ from enrich.classifiers.neural import checkpoints
 from enrich.classifiers.neural.checkpoints import STATE, folder_of
 from enrich.classifiers.neural.networks import parameter_count
 from enrich.classifiers.neural.training import train
+from enrich.classifiers.neural.weights import weights_taken
 from enrich.classifiers.soup.pictures import PictureSet
 from enrich.classifiers.soup.trajectory import TrajectorySettings, TrajectoryTask
 
@@ -74,6 +75,7 @@ def train_trajectory(
         "peak_memory_mib": peak_memory(),
         "dropped_for_disk": keeper.dropped(len(history["epochs"])),
         "resumed_from": history["resumed_from"],
+        **weights_taken(settings.weights, task.image_network.body),
     }
     write_json(folder / ABOUT, about)
     write_json(folder / SEEN, seen(learn))

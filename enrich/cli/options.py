@@ -26,6 +26,12 @@ RecordsFile = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")]
 Iris = Annotated[bool, typer.Option("--iris", help="In a table IRIs as they are, instead of names.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+Backbone = Annotated[str, typer.Option("--backbone", help="A name of timm.")]
+Weights = Annotated[
+    str, typer.Option("--weights", help="none, hub, package:NAME, or a local safetensors file or folder.")
+]
+Size = Annotated[int, typer.Option("--size", help="Width of picture in pixels; 0 is the network's own.")]
+Batch = Annotated[int, typer.Option("--batch", help="Pictures in a step.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 LOOK_FIRST = "say --yes, or look first with --dry-run"
 """What to do instead where there is nobody to ask."""

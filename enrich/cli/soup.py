@@ -18,6 +18,7 @@ from enrich.classifiers.soup.report import numbers_json, write_analysis, write_c
 from enrich.classifiers.soup.scores import Metric, score
 from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
 from enrich.soup import Source, open_evaluation, recipe_settings, side_of, train_seeds
 
@@ -47,12 +48,10 @@ DivideSeed = Annotated[
     typer.Option("--divide-seed", help="Divides held-out pictures into those that select and that score."),
 ]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="One trajectory per seed; may be repeated.")]
-Size = Annotated[int, typer.Option("--size", help="Width of picture in pixels; 0 is the network's own.")]
 Crop = Annotated[float, typer.Option("--crop", help="Share of a picture's shorter side that is measured on.")]
 Epochs = Annotated[
     int, typer.Option("--epochs", help="Epochs, each with a checkpoint; more go on from there.")
 ]
-Batch = Annotated[int, typer.Option("--batch", help="Pictures in a step.")]
 Rate = Annotated[
     float, typer.Option("--learning-rate", help="At each restart; 1e-3 suits training from scratch.")
 ]
@@ -60,9 +59,6 @@ Gamma = Annotated[float, typer.Option("--gamma", help="Focus of the focal loss; 
 Schedule = Annotated[
     Literal["restarts", "cosine", "constant"],
     typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant."),
-]
-Weights = Annotated[
-    str, typer.Option("--weights", help="none, hub, package:NAME, or a local safetensors file.")
 ]
 Disk = Annotated[int, typer.Option("--disk", help="Cap on a trajectory's folder in MiB; the worst go first.")]
 Threads = Annotated[int, typer.Option("--threads", help="Processor threads; 0 leaves it to torch.")]
@@ -86,7 +82,7 @@ def train(
     pictures: Pictures = None,
     splits: Splits = None,
     prop: Property = None,
-    backbone: Annotated[str, typer.Option("--backbone", help="A name of timm.")] = FULL_NAMES[0],
+    backbone: Backbone = FULL_NAMES[0],
     weights: Weights = "none",
     size: Size = 0,
     crop: Crop = 1.0,

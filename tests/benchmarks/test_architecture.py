@@ -57,6 +57,37 @@ def test_the_study_of_soups_runs_to_its_end(data: Path, tmp_path: Path) -> None:
         assert list((tmp_path / "figures").glob(f"soup-{part}*.png"))
 
 
+def test_pretraining_is_compared_and_what_is_there_is_not_done_again(data: Path, tmp_path: Path) -> None:
+    small = [
+        "--backbone",
+        "test_resnet",
+        "--size",
+        24,
+        "--pretrain",
+        1,
+        "--few",
+        1,
+        "--all",
+        1,
+        "--seeds",
+        0,
+        1,
+    ]
+    told = ["--work", tmp_path, *small]
+    said = run("pretraining.py", data, *told)
+    assert "SimSiam from random weights: 66 pictures, 1 epochs" in said
+    table = [line.split(" | ") for line in said.splitlines() if line.startswith("| ")][1:]
+    assert [(row[0], row[1]) for row in table] == [
+        (f"| {name}", labels)
+        for labels in ("6", "66")
+        for name in ("random weights", "SimSiam from random weights")
+    ]
+    assert [" to " in row[2] for row in table] == [True, True, False, False]
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert run("pretraining.py", data, *told).splitlines()[-6:] == said.splitlines()[-6:]
+    assert kept == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+
+
 def test_the_image_classifier_is_trained_from_scratch(data: Path, tmp_path: Path) -> None:
     said = run("architecture.py", data, "--epochs", 1, "--figure", tmp_path / "a.png")
     assert "dev, 24 records: accuracy" in said

@@ -71,6 +71,7 @@ SERVED: list[tuple[str, tuple[str, ...]]] = [
 ELSEWHERE = {
     "review": "test_curator.py",
     "demo": "demo/test_tour.py",
+    "pretrain": "cli/test_pretrain.py",
     "soup": "cli/test_soup.py",
     "study": "cli/test_study.py",
 }

@@ -94,6 +94,7 @@ ELSEWHERE = {
     ("operating.md", "In containers"): "tests/docker/test_read_only_root.py",
     ("operating.md", "Behind a proxy"): "tests/web/test_who.py",
     ("python.md", None): "tests/test_museum.py",
+    ("neural.md", "Pretraining on your own pictures"): "tests/cli/test_pretrain.py",
     ("promise.md", "On your own objects"): "tests/cli/test_verbs.py",
     ("reviewing.md", "At a terminal"): "tests/test_curator.py",
     ("reviewing.md", "In the browser"): "tests/web/test_running.py",

@@ -20,10 +20,11 @@ from enrich.classifiers.model.manifest import write_manifest
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.classifiers.neural.decoding import decode
+from enrich.classifiers.neural.image import square
 from enrich.classifiers.soup.classifier import SoupClassifier, write_soup
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSet, PictureSplit
-from enrich.classifiers.soup.reading import from_records, square
+from enrich.classifiers.soup.reading import from_records
 from enrich.classifiers.soup.scores import probabilities
 from enrich.classifiers.soup.selection import make_soup
 from enrich.classifiers.soup.trajectory import TrajectorySettings
