@@ -31,6 +31,7 @@ SMALL: dict[str, tuple[str, ...]] = {
         "--pictures", "60", "--epochs", "3", "--seeds", "0", "--parts", "one", "--figures", "figures",
     ),
     "observed": ("--objects", "1000", "--seeds", "4", "--cards", "60", "--text-only"),
+    "peers": ("--problems", "silk", "--records", "150", "--tries", "1", "--rounds", "20"),
     "promise": ("--sets", "silk", "--kinds", "group", "split", "--records", "400", "--least", "30", "--plain"),
     "pretraining": (
         "--work", "work", "--size", "24", "--pictures", "60", "--pretrain", "1", "--few", "1", "--all", "1", "--seeds", "0",

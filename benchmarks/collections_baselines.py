@@ -6,7 +6,8 @@ One function per baseline: train and dev records, one property, and back come th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,13 @@ from enrich.classifiers.model.metrics import macro_f1
 
 GRID = tuple((cost, weight) for cost in (0.3, 1.0, 3.0) for weight in (0.5, 1.0))
 Arrays = NDArray[Any]
+Tokens = Callable[[Record], Iterable[str]]
+UNKNOWN = -10.0
+"""The score of a class that no training record names."""
+
+
+def _no_more(_record: Record) -> Iterable[str]:
+    return ()
 
 
 def words(train: Sequence[Record], dev: Sequence[Record], _prop: Property, target: Arrays) -> Arrays:
@@ -38,24 +46,35 @@ def letters(train: Sequence[Record], dev: Sequence[Record], prop: Property, targ
 PLAIN: dict[str, Callable[..., Arrays]] = {"words": words, "letters": letters}
 
 
+@dataclass(frozen=True)
+class Joint:
+    """Scores of the tuned linear machine: for the fifth of train that it was tuned on, by a machine of the rest, and for
+    dev (n, K), by one of all train; and what was chosen."""
+
+    held: Arrays
+    asked: Arrays
+    chosen: dict[str, float]
+
+
 def joint(
-    train: Sequence[Record], dev: Sequence[Record], prop: Property, target: Arrays
-) -> tuple[Arrays, dict[str, float]]:
-    """The same with one-hot context and known values, tuned on a fifth of train; also what was chosen."""
+    train: Sequence[Record], dev: Sequence[Record], prop: Property, target: Arrays, more: Tokens = _no_more
+) -> Joint:
+    """The same with one-hot context and known values, tuned on a fifth of train; `more` are other tokens of a record."""
     rows = np.random.default_rng(0).permutation(len(train))
     check, learn = rows[: len(rows) // 5], rows[len(rows) // 5 :]
     some, others = [train[i] for i in learn], [train[i] for i in check]
-    texts, values = _texts(some, others, letters=True), _values(some, others, prop.name)
-    best, chosen = -1.0, GRID[0]
+    texts, values = _texts(some, others, letters=True), _values(some, others, prop.name, more)
+    best, chosen, held = -1.0, GRID[0], np.zeros(0)
     for cost, weight in GRID:
         parts = [hstack([t, v * weight], format="csr") for t, v in zip(texts, values, strict=True)]
-        first = _answer(cost, prop, parts[0], target[learn], parts[1])
-        score = macro_f1(target[check], first, target.sum(axis=0))
+        scores = _scores(cost, prop, parts[0], target[learn], parts[1])
+        score = macro_f1(target[check], scores.argmax(axis=1), target.sum(axis=0))
         if score > best:
-            best, chosen = score, (cost, weight)
-    texts, values = _texts(train, dev, letters=True), _values(train, dev, prop.name)
+            best, chosen, held = score, (cost, weight), scores
+    texts, values = _texts(train, dev, letters=True), _values(train, dev, prop.name, more)
     parts = [hstack([t, v * chosen[1]], format="csr") for t, v in zip(texts, values, strict=True)]
-    return _answer(chosen[0], prop, parts[0], target, parts[1]), {"C": chosen[0], "one-hot": chosen[1]}
+    asked = _scores(chosen[0], prop, parts[0], target, parts[1])
+    return Joint(held, asked, {"C": chosen[0], "one-hot": chosen[1]})
 
 
 def _machine(cost: float, balanced: bool) -> Any:
@@ -63,16 +82,23 @@ def _machine(cost: float, balanced: bool) -> Any:
 
 
 def _answer(cost: float, prop: Property, learn: Any, target: Arrays, ask: Any) -> Arrays:
-    """First candidates: one against the rest; with many values each class over all records."""
+    """First candidates."""
+    return np.asarray(_scores(cost, prop, learn, target, ask).argmax(axis=1))
+
+
+def _scores(cost: float, prop: Property, learn: Any, target: Arrays, ask: Any) -> Arrays:
+    """Scores (n, K): one against the rest; with many values each class over all records."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if prop.many:
-            machine = OneVsRestClassifier(_machine(cost, True)).fit(learn, target)
-            scores: Arrays = np.asarray(machine.decision_function(ask))
-            return np.asarray(scores.argmax(axis=1))
+            several = OneVsRestClassifier(_machine(cost, True)).fit(learn, target)
+            return np.asarray(several.decision_function(ask))
         rows, labels = np.nonzero(target)
-        found = _machine(cost, True).fit(learn[rows], labels)
-        return np.asarray(found.predict(ask))
+        machine = _machine(cost, True).fit(learn[rows], labels)
+    said = np.asarray(machine.decision_function(ask))
+    found = np.full((len(said), len(prop.classes)), UNKNOWN)
+    found[:, machine.classes_] = said if said.ndim == 2 else np.column_stack([-said, said])
+    return found
 
 
 def _texts(train: Sequence[Record], dev: Sequence[Record], letters: bool) -> tuple[Any, Any]:
@@ -85,12 +111,13 @@ def _texts(train: Sequence[Record], dev: Sequence[Record], letters: bool) -> tup
     return learn, ask
 
 
-def _values(train: Sequence[Record], dev: Sequence[Record], hidden: str) -> tuple[Any, Any]:
+def _values(train: Sequence[Record], dev: Sequence[Record], hidden: str, more: Tokens) -> tuple[Any, Any]:
     def tokens(record: Record) -> Iterator[str]:
         for kind, said in (("known", record.known), ("context", record.context)):
             for name, values in said.items():
                 if (kind, name) != ("known", hidden):
                     yield from (f"{kind} {name} {value}" for value in values)
+        yield from more(record)
 
     columns = CountVectorizer(analyzer=lambda record: list(tokens(record)), binary=True)
     learn, ask = columns.fit_transform(train), columns.transform(dev)

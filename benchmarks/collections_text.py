@@ -25,6 +25,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+import _records
 import collections_baselines as made
 import numpy as np
 from _data import FOLDER, data_or_skip
@@ -40,28 +41,10 @@ from enrich.classifiers.neural.text import TextClassifier
 from enrich.classifiers.registry import build_classifier
 from enrich.classifiers.tfidf.classifier import SentenceClassifier, TfidfClassifier
 from enrich.classifiers.tfidf.features import FIELDS, MEANING
-from enrich.graph.loading import load_file
-from enrich.graph.reading import Reader
-from enrich.graph.record_files import read_splits
-from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.learn.training_set import TrainingSet, training_set
-from enrich.ontology.profile_files import load_profile
-from enrich.ontology.terms import Names
+from enrich.learn.training_set import TrainingSet
 
 COMMON = 50
 """Figures are also given over the classes with at least this many training values."""
-
-
-def data(folder: Path, most: int | None = None) -> tuple[TrainingSet, list[Record]]:
-    """Train with its classes, and the records of dev."""
-    profile = load_profile("linked-art")
-    with EmbeddedStore() as store:
-        load_file(store, folder / "records.nq.gz")
-        load_file(store, folder / "vocabulary.nq.gz")
-        reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
-        splits = read_splits(folder / "splits.tsv.gz")
-        found = {s: [x.record for x in reader.read_all(splits[s][:most])] for s in ("train", "dev")}
-    return training_set(found["train"], profile), found["dev"]
 
 
 def figures(scores: Any, target: Any, frequency: Any) -> dict[str, float]:
@@ -90,7 +73,8 @@ def baselines(taught: TrainingSet, dev: Sequence[Record]) -> dict[str, Any]:
             began = time.monotonic()
             chosen: dict[str, float] = {}
             if name == "joint":
-                first, chosen = made.joint(train, shown, prop, target[named])
+                said = made.joint(train, shown, prop, target[named])
+                first, chosen = said.asked.argmax(axis=1), said.chosen
             else:
                 first = made.PLAIN[name](train, shown, prop, target[named])
             scores = np.eye(len(prop.classes))[first]
@@ -246,7 +230,8 @@ def main() -> None:
     parser.add_argument("--encoders", type=int, default=0, metavar="N")
     parser.add_argument("--elsewhere", action="store_true")
     asked = parser.parse_args()
-    taught, dev = data(data_or_skip("collections", asked.data), asked.records)
+    found = _records.collections(data_or_skip("collections", asked.data), asked.records)
+    taught, dev = found.taught(), found.dev
     properties = [p.name for p in taught.dataset.properties]
     rows = {} if asked.no_baselines else baselines(taught, dev)
     if asked.encoders:

@@ -24,12 +24,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from _data import FOLDER, data_or_skip
+from _records import NAMES, TABULAR, TEXT, read_sets, some
 from sklearn.linear_model import LogisticRegression
 
 from enrich.classifiers.base import FloatArray
@@ -45,23 +46,18 @@ from enrich.classifiers.tabular.features import FeatureMap
 from enrich.demo.museum import write_museum
 from enrich.graph.loading import load_files
 from enrich.graph.reading import Reader
-from enrich.graph.record_files import read_splits
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.hiding import Hidden, Trained, check, hidden_blocks, hidden_groups, train_without
 from enrich.learn.plots import Panel, Point, panels_figure, save
 from enrich.learn.training_set import training_set
-from enrich.ontology.profile_files import load_profile, parse_profile
+from enrich.ontology.profile_files import parse_profile
 from enrich.ontology.profiles import Profile
-from enrich.ontology.terms import Names
 
 try:
     from crepes import ConformalClassifier
 except ImportError:  # an optional comparison
     ConformalClassifier = None
 
-T = TypeVar("T")
-TABULAR = MemberSpec("tabular", {"museum": "museum"}, fold_settings={"refit": False})
-TEXT = MemberSpec("tfidf", {})
 DMA = """
 title = "Dallas Museum of Art: CIDOC-CRM of the American Art Collaborative"
 record_class = "crm:E22_Man-Made_Object"
@@ -119,29 +115,17 @@ def _museum(
     members: tuple[MemberSpec, ...],
     most: int | None,
 ) -> Museum:
-    profile, splits = load_profile(profile_name), read_splits(folder / splits_file)
-    with EmbeddedStore() as store:
-        load_files(store, [folder / file for file in files])
-        reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
-        train, dev = ([x.record for x in reader.read_all(_some(splits[s], most))] for s in ("train", "dev"))
-    spec = ModelSpec(members, groups=profile.grouped_by)
-    return Museum(profile, train, dev, spec, profile.grouped_by)
-
-
-def _some(records: Sequence[T], most: int | None) -> Sequence[T]:
-    """At most so many, drawn at random; in their order."""
-    if most is None or len(records) <= most:
-        return records
-    drawn = np.random.default_rng(0).choice(len(records), most, replace=False)
-    return [records[int(i)] for i in np.sort(drawn)]
+    found = read_sets(folder, profile_name, files, most, splits_file)
+    groups = found.profile.grouped_by
+    return Museum(found.profile, found.train, found.dev, ModelSpec(members, groups=groups), groups)
 
 
 def _dma(data: Path, most: int | None) -> Museum:
     profile = parse_profile(DMA, "dma", "benchmarks/promise.py")
     with EmbeddedStore() as store:
         load_files(store, [data / "foreign" / "dma" / "consolidated_data.n3.zip"])
-        reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
-        records = [x.record for x in _some(list(reader.read_all()), most)]
+        reader = Reader(store, profile, NAMES)
+        records = [x.record for x in some(list(reader.read_all()), most)]
     drawn = np.random.default_rng(0).permutation(len(records))
     cut = len(records) // 4
     parts = [[records[int(i)] for i in np.sort(rows)] for rows in (drawn[cut:], drawn[:cut])]

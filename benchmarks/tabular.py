@@ -23,6 +23,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import _records
 import numpy as np
 import tabular_baselines as baselines
 from _data import FOLDER, data_or_skip
@@ -34,14 +35,7 @@ from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.classifiers.tabular.classifier import TabularClassifier
 from enrich.classifiers.tabular.features import FeatureMap
-from enrich.graph.loading import load_file
-from enrich.graph.reading import Reader
-from enrich.graph.record_files import read_splits
-from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.learn.measures import measure
-from enrich.learn.training_set import training_set
-from enrich.ontology.profile_files import load_profile
-from enrich.ontology.terms import Names
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {"tabular": "museum", "tabular, no numerals": None}
@@ -57,15 +51,9 @@ def _tries(method: str) -> int:
 @cache
 def data(folder: Path) -> tuple[Dataset, list[Record]]:
     """Train as a dataset, and the records of dev."""
-    profile = load_profile("silknow")
-    with EmbeddedStore() as store:
-        load_file(store, folder / "records.nq.gz")
-        load_file(store, folder / "thesaurus.ttl.gz")
-        reader = Reader(store, profile, Names("https://data.example.org/enrich/"))
-        splits = read_splits(folder / "splits.tsv.gz")
-        most = int(os.environ[_RECORDS]) if _RECORDS in os.environ else None
-        found = {s: [x.record for x in reader.read_all(splits[s][:most])] for s in ("train", "dev")}
-    return training_set(found["train"], profile).dataset, found["dev"]
+    most = int(os.environ[_RECORDS]) if _RECORDS in os.environ else None
+    found = _records.silk(folder, most)
+    return found.taught().dataset, found.dev
 
 
 def baseline(folder: Path, method: str, name: str) -> dict[str, Any]:
@@ -81,14 +69,15 @@ def baseline(folder: Path, method: str, name: str) -> dict[str, Any]:
     dev = [dev_records[i] for i in np.flatnonzero(named_dev)]
     truth = target[named].argmax(axis=1)
     if method == "published":
-        first, best = baselines.published(train, dev, truth, name, names, _tries(method))
+        tuned = baselines.published(train, dev, truth, name, names, _tries(method))
     else:
-        kind, positions = method.split(",")[0], "numerals" in method
-        first, best = baselines.linear(kind, train, dev, truth, name, names, _tries(method), positions)
+        kind, numerals = method.split(",")[0], "numerals" in method
+        tuned = baselines.linear(kind, train, dev, truth, name, names, _tries(method), numerals)
+    first = tuned.first()
     return {
         "macro_f1": metrics.macro_f1(target_dev[named_dev], first),
         "accuracy": metrics.accuracy(target_dev[named_dev], first),
-        "settings": best,
+        "settings": tuned.settings,
         "seconds": time.monotonic() - began,
     }
 

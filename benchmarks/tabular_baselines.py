@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,44 @@ def best_of(
     return max(settings, key=value)
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A method with the settings that cross-validation chose: what it makes, its tables of train and dev, the truth (n,)."""
+
+    settings: dict[str, Any]
+    made: Callable[[np.ndarray], Any]
+    table: Any
+    asked: Any
+    truth: np.ndarray
+
+    def fit(self, rows: np.ndarray) -> tuple[Any, np.ndarray]:
+        """The machine that learnt from these rows of train, and the classes that it knows."""
+        classes, codes = np.unique(self.truth[rows], return_inverse=True)
+        return self.made(codes).fit(self.table[rows], codes), classes
+
+    def first(self) -> np.ndarray:
+        """The first candidates for dev of a machine that learnt from all of train."""
+        machine, classes = self.fit(np.arange(len(self.truth)))
+        return np.asarray(classes[np.asarray(machine.predict(self.asked), dtype=int)])
+
+
+def tuned(
+    grid: Mapping[str, Sequence[Any]],
+    tries: int,
+    seed: int,
+    truth: np.ndarray,
+    with_setting: Callable[[dict[str, Any]], Tuned],
+) -> Tuned:
+    """The best of some settings of a grid."""
+
+    def fit_predict(setting: dict[str, Any], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        some = with_setting(setting)
+        machine, classes = some.fit(a)
+        return np.asarray(classes[np.asarray(machine.predict(some.table[b]), dtype=int)])
+
+    return with_setting(best_of(draw(grid, tries, seed), truth, fit_predict))
+
+
 def published(
     train: Sequence[Record],
     dev: Sequence[Record],
@@ -83,20 +122,19 @@ def published(
     hidden: str,
     names: Sequence[str],
     tries: int,
-) -> tuple[np.ndarray, dict[str, Any]]:
+) -> Tuned:
     """Rei et al. 2022: ordinal codes of museum and values, plain softmax XGBoost."""
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     x = encoder.fit_transform([list(fields(r, hidden, names, False).values()) for r in train])
     x_dev = encoder.transform([list(fields(r, hidden, names, False).values()) for r in dev])
 
-    def made(setting: dict[str, Any]) -> XGBClassifier:
-        return XGBClassifier(objective="multi:softprob", n_jobs=1, tree_method="hist", **setting)
+    def with_setting(setting: dict[str, Any]) -> Tuned:
+        def made(_codes: np.ndarray) -> Any:
+            return XGBClassifier(objective="multi:softprob", n_jobs=1, tree_method="hist", **setting)
 
-    def fit_predict(setting: dict[str, Any], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray(made(setting).fit(x[a], truth[a]).predict(x[b]))
+        return Tuned(setting, made, x, x_dev, truth)
 
-    best = best_of(draw(PAPER_GRID, tries, 0), truth, fit_predict)
-    return np.asarray(made(best).fit(x, truth).predict(x_dev)), best
+    return tuned(PAPER_GRID, tries, 0, truth, with_setting)
 
 
 def interactions(
@@ -118,15 +156,17 @@ def interactions(
     return csr_matrix((np.ones(len(where)), (at[0], at[1])), shape=(len(rows), len(index)))
 
 
-def with_positions(records: Sequence[Record], features: FeatureMap, rows: list[dict[str, str]]) -> None:
-    """Add where each record's accession number lies within its museum, binned at three widths."""
+def positions(records: Sequence[Record], features: FeatureMap) -> list[dict[str, str]]:
+    """Where each record's accession number lies within its museum, binned at three widths."""
+    found: list[dict[str, str]] = [{} for _ in records]
     table = features.matrix(records)
     dense = np.asarray(table[:, len(features.columns) :].todense())
     for name, column in zip(features.numeric, dense.T, strict=True):
         if name.endswith("position"):
-            for row, value in zip(rows, column, strict=True):
+            for row, value in zip(found, column, strict=True):
                 for bins in POSITION_BINS if value else ():
                     row[f"position {name} {bins}"] = str(int((value - 1.0) * bins / 1.2))
+    return found
 
 
 def linear(
@@ -137,33 +177,29 @@ def linear(
     hidden: str,
     names: Sequence[str],
     tries: int,
-    positions: bool = False,
-) -> tuple[np.ndarray, dict[str, Any]]:
+    numerals: bool = False,
+) -> Tuned:
     """Logistic regression ('logistic') or a linear SVM ('svm') on one-hot columns with interactions."""
     rows = [fields(r, hidden, names) for r in train]
     rows_dev = [fields(r, hidden, names) for r in dev]
-    if positions:
+    if numerals:
         features = FeatureMap.learn(train, "museum")
-        with_positions(train, features, rows)
-        with_positions(dev, features, rows_dev)
+        rows = [r | p for r, p in zip(rows, positions(train, features), strict=True)]
+        rows_dev = [r | p for r, p in zip(rows_dev, positions(dev, features), strict=True)]
     tables: dict[int, tuple[csr_matrix, csr_matrix]] = {}
     for degree in LINEAR_GRID["degree"]:
         index: dict[str, int] = {}
         learnt = interactions(rows, degree, index, True)
         tables[degree] = (learnt, interactions(rows_dev, degree, index, False))
 
-    def fitted(setting: dict[str, Any], a: np.ndarray) -> Any:
-        counts = np.bincount(truth[a], minlength=truth.max() + 1).astype(float)
-        weight = dict(enumerate((counts.sum() / len(counts) / np.maximum(counts, 1)) ** setting["power"]))
-        model = (
-            LogisticRegression(C=setting["C"], class_weight=weight, max_iter=150)
-            if kind == "logistic"
-            else LinearSVC(C=setting["C"] / 3, class_weight=weight, max_iter=2000)
-        )
-        return model.fit(tables[setting["degree"]][0][a], truth[a])
+    def with_setting(setting: dict[str, Any]) -> Tuned:
+        def made(codes: np.ndarray) -> Any:
+            counts = np.bincount(codes).astype(float)
+            weight = dict(enumerate((counts.sum() / len(counts) / counts) ** setting["power"]))
+            if kind == "logistic":
+                return LogisticRegression(C=setting["C"], class_weight=weight, max_iter=150)
+            return LinearSVC(C=setting["C"] / 3, class_weight=weight, max_iter=2000)
 
-    def fit_predict(setting: dict[str, Any], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray(fitted(setting, a).predict(tables[setting["degree"]][0][b]))
+        return Tuned(setting, made, *tables[setting["degree"]], truth)
 
-    best = best_of(draw(LINEAR_GRID, tries, 1), truth, fit_predict)
-    return np.asarray(fitted(best, np.arange(len(truth))).predict(tables[best["degree"]][1])), best
+    return tuned(LINEAR_GRID, tries, 1, truth, with_setting)
