@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags, hstack
 
-from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.base import ClassifierError, FloatArray
 from enrich.classifiers.data import Record
+from enrich.classifiers.fusion.shelf import NOWHERE, museums_of, positions
 from enrich.classifiers.one_hot import one_hot
 from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings
 
@@ -47,14 +48,15 @@ def pairs(found: Sequence[Token]) -> Iterator[tuple[Token, Token]]:
 
 @dataclass(frozen=True)
 class Columns:
-    """The matrices of some records: `text` (n, F) and `token` (n, T), CSR float32."""
+    """The matrices of some records: `text` (n, F) and `token` (n, T), CSR float32; `shelf` (n, 2), their positions."""
 
     text: Any
     token: Any
+    shelf: FloatArray
 
     def take(self, rows: NDArray[np.intp]) -> Columns:
         """The same for some of the records."""
-        return Columns(self.text[rows], self.token[rows])
+        return Columns(self.text[rows], self.token[rows], self.shelf[rows])
 
     def both(self, visible: NDArray[np.bool_], weight: float) -> Any:
         """CSR (n, F + T): texts, and the visible tokens times `weight`; the others are zero."""
@@ -63,11 +65,21 @@ class Columns:
 
 
 class RecordColumns:
-    """Learnt columns; `vocabulary` holds each token column as one token or a pair."""
+    """Learnt columns; `vocabulary` holds each token column as one token or a pair.
 
-    def __init__(self, text: TextFeatures, vocabulary: Sequence[tuple[Token, ...]]) -> None:
+    `museum` is the context that accession numbers belong to (None: they are not looked at), `museums` those known.
+    """
+
+    def __init__(
+        self,
+        text: TextFeatures,
+        vocabulary: Sequence[tuple[Token, ...]],
+        museum: str | None = None,
+        museums: Sequence[str] = (),
+    ) -> None:
         self.text = text
         self.vocabulary = tuple(vocabulary)
+        self.museum, self.museums = museum, tuple(museums)
         self._index = {column: i for i, column in enumerate(self.vocabulary)}
 
     @classmethod
@@ -75,6 +87,7 @@ class RecordColumns:
         cls,
         records: Sequence[Record],
         settings: TextFeatureSettings | None = None,
+        museum: str | None = None,
         minimum: int = 2,
         limit: int = 50_000,
     ) -> tuple[Self, Columns]:
@@ -86,15 +99,19 @@ class RecordColumns:
             seen.update(pairs(found))
         kept = sorted(column for column, n in seen.most_common(limit) if n >= minimum)
         text, matrix = TextFeatures.learn(records, settings)
-        made = cls(text, kept)
-        return made, Columns(matrix, made.token_matrix(records))
+        made = cls(text, kept, museum, museums_of(records, museum))
+        return made, Columns(matrix, made.token_matrix(records), made.positions(records))
 
     def __len__(self) -> int:
         return len(self.text) + len(self.vocabulary)
 
     def matrices(self, records: Sequence[Record]) -> Columns:
         """The columns of some records; pairs count a little less than single tokens."""
-        return Columns(self.text.matrix(records), self.token_matrix(records))
+        return Columns(self.text.matrix(records), self.token_matrix(records), self.positions(records))
+
+    def positions(self, records: Sequence[Record]) -> FloatArray:
+        """Where the records stand on the shelf of their museum, (n, 2)."""
+        return positions(records, self.museum, self.museums)
 
     def token_matrix(self, records: Sequence[Record]) -> Any:
         """CSR float32 (n, T)."""
@@ -132,7 +149,13 @@ class RecordColumns:
         (folder / TOKENS).write_text(json.dumps(self.vocabulary), encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path, settings: TextFeatureSettings) -> Self:
+    def read(
+        cls,
+        folder: Path,
+        settings: TextFeatureSettings,
+        museum: str | None = None,
+        museums: Sequence[str] = (),
+    ) -> Self:
         """Raises ClassifierError for anything that is not what `write` left."""
         try:
             listed = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
@@ -141,7 +164,7 @@ class RecordColumns:
             raise ClassifierError(f"{folder}: {TOKENS} cannot be read: {error}") from error
         if len(set(vocabulary)) != len(vocabulary) or not all(1 <= len(c) <= 2 for c in vocabulary):
             raise ClassifierError(f"{folder}: {TOKENS} repeats itself or has columns of more than two tokens")
-        return cls(TextFeatures.read(folder, settings), vocabulary)
+        return cls(TextFeatures.read(folder, settings), vocabulary, museum, museums)
 
 
 def _token(parts: Any) -> Token:
@@ -154,4 +177,5 @@ def gated(columns: Columns, text: NDArray[np.bool_], token: NDArray[np.bool_]) -
     return Columns(
         columns.text if text.all() else diags(text.astype(np.float32), format="csr") @ columns.text,
         columns.token if token.all() else diags(token.astype(np.float32), format="csr") @ columns.token,
+        np.where(token[:, None], columns.shelf, NOWHERE),
     )

@@ -13,12 +13,15 @@ from enrich.classifiers.fusion.base import ByModality
 from enrich.classifiers.fusion.columns import Columns, RecordColumns, gated
 from enrich.classifiers.fusion.joint import JointModel
 from enrich.classifiers.fusion.rows import present_in
+from enrich.classifiers.fusion.shelf import NOWHERE
 from enrich.classifiers.tfidf.features import TextFeatureSettings
 
 JointModels = dict[str, JointModel]
 """One per property, by its name."""
 ByProperty = dict[str, dict[str, FloatArray]]
 """Property → kind of evidence → (n, K)."""
+_OFF_SHELF = 1 / 3
+"""Share of the copies that lose their place on the shelf: some records have no number."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def pool_evidence(
     by: ByModality,
     fold: NDArray[np.intp],
     features: TextFeatureSettings | None,
+    museum: str | None,
     hide_known: float,
     cost: float,
     seed: int,
@@ -48,7 +52,7 @@ def pool_evidence(
 ) -> tuple[RecordColumns | None, Evidence]:
     """Learn the columns, and the evidence on every record by joint models that did not see it.
 
-    Without `features` there is no joint model and no evidence.
+    Without `features` there is no joint model and no evidence, without `museum` no votes from the shelf.
     """
     rng = np.random.default_rng(seed)
     rows = np.flatnonzero(rng.random(len(dataset)) < hide_known)
@@ -56,10 +60,10 @@ def pool_evidence(
     ablated: ByProperty = {p.name: {} for p in dataset.properties}
     if features is None:
         return None, Evidence(seen, ablated, rows, None)
-    layout, columns = RecordColumns.learn(dataset.records, features)
-    copies = Columns(
-        columns.text[rows], layout.token_matrix([_ablated(dataset.records[int(i)], rng) for i in rows])
-    )
+    layout, columns = RecordColumns.learn(dataset.records, features, museum)
+    ablated_tokens = layout.token_matrix([_ablated(dataset.records[int(i)], rng) for i in rows])
+    off_shelf = rng.random((len(rows), 1)) < _OFF_SHELF
+    copies = Columns(columns.text[rows], ablated_tokens, np.where(off_shelf, NOWHERE, columns.shelf[rows]))
     folds = fold_count(fold)
     for k in range(folds):
         models = fit_joint_models(dataset, layout, columns, np.flatnonzero(fold != k), cost, seed + k + 1)

@@ -20,9 +20,11 @@ from sklearn.preprocessing import normalize
 from enrich.classifiers.base import ClassifierError, FloatArray
 from enrich.classifiers.data import Property
 from enrich.classifiers.fusion.columns import KNOWN, Columns, RecordColumns
+from enrich.classifiers.fusion.shelf import NOWHERE
+from enrich.classifiers.fusion.shelf import votes as shelf_votes
 from enrich.classifiers.tfidf.linear import Linear, fit_linear
 
-LINEAR, NEIGHBOURS = "linear", "neighbours"
+LINEAR, NEIGHBOURS, SHELF = "linear", "neighbours", "shelf"
 TOKEN_WEIGHT, NEIGHBOUR_TOKEN_WEIGHT = 0.5, 0.35
 _NEAREST, _SHARPNESS, _SMOOTHING = 15, 4, 3.0
 _MOST_NEIGHBOURS = 40_000
@@ -33,8 +35,8 @@ _ROWS_AT_ONCE = 2_000
 class JointModel:
     """Fitted on one property. `gain` (T, K) has rows of zero for pairs and hidden tokens.
 
-    `near` (m, words + T) are the training records that vote, rows of length one; `votes` (m, K) their
-    targets.
+    `near` (m, words + T) are the training records that vote, rows of length one; `shelf` (m, 2) are their positions,
+    `votes` (m, K) their targets.
     """
 
     property: Property
@@ -42,6 +44,7 @@ class JointModel:
     linear: Linear
     gain: NDArray[np.float32]
     near: Any
+    shelf: FloatArray
     votes: NDArray[np.float32]
 
     @cached_property
@@ -80,10 +83,10 @@ class JointModel:
         if len(kept) > _MOST_NEIGHBOURS:
             kept = np.sort(np.random.default_rng(seed).choice(kept, _MOST_NEIGHBOURS, replace=False))
         near = _for_comparison(columns.take(kept), layout.words(), shown)
-        return cls(prop, layout, linear, gain, near, target[kept].astype(np.float32))
+        return cls(prop, layout, linear, gain, near, columns.shelf[kept], target[kept].astype(np.float32))
 
     def evidence(self, columns: Columns) -> dict[str, FloatArray]:
-        """(n, K) of each kind: `linear` scores, `neighbours` votes (0 to 1), and a gain per source.
+        """(n, K) of each kind: `linear` scores, votes (0 to 1) of `neighbours` and of the `shelf`, and a gain per source.
 
         NaN rows where there was nothing to compare by.
         """
@@ -91,6 +94,8 @@ class JointModel:
             LINEAR: self.linear.scores(columns.both(self.visible, TOKEN_WEIGHT)),
             NEIGHBOURS: self._vote(_for_comparison(columns, *self.compared)),
         }
+        if self.layout.museum is not None:
+            found[SHELF] = shelf_votes(columns.shelf, self.shelf, self.votes)
         for (kind, name), rows in self.sources.items():
             has = columns.token[:, rows]
             count = np.asarray(has.sum(axis=1)).ravel()
@@ -125,6 +130,7 @@ class JointModel:
             "near_indices": self.near.indices.astype(np.int32),
             "near_indptr": self.near.indptr.astype(np.int64),
             "votes": self.votes.astype(np.float16),
+            "shelf": self.shelf,
         }
 
     @classmethod
@@ -138,6 +144,7 @@ class JointModel:
             linear = Linear(arrays["weights"], arrays["bias"])
             gain = arrays["lift"].astype(np.float32)
             votes = arrays["votes"].astype(np.float32)
+            shelf = arrays.get("shelf", np.full((len(votes), 2), NOWHERE))
             near = csr_matrix(
                 (arrays["near_data"].astype(np.float32), arrays["near_indices"], arrays["near_indptr"]),
                 shape=(len(votes), width),
@@ -148,7 +155,7 @@ class JointModel:
         shapes = (linear.weights.shape, linear.bias.shape, gain.shape, votes.shape[1:])
         if shapes != ((len(layout), classes), (classes,), (tokens, classes), (classes,)):
             raise ClassifierError(f"{folder}: the fusion of {prop.name} is of another size than its labels")
-        return cls(prop, layout, linear, gain, near, votes)
+        return cls(prop, layout, linear, gain, near, shelf, votes)
 
 
 def _gain(token: Any, target: FloatArray) -> FloatArray:
@@ -164,7 +171,7 @@ def _gain(token: Any, target: FloatArray) -> FloatArray:
 
 def _for_comparison(columns: Columns, words: NDArray[np.bool_], tokens: NDArray[np.bool_]) -> Any:
     """CSR (n, words + T) with rows of length one; rounded to half precision, as it is stored."""
-    chosen = Columns(columns.text[:, np.flatnonzero(words)], columns.token)
+    chosen = Columns(columns.text[:, np.flatnonzero(words)], columns.token, columns.shelf)
     rows = chosen.both(tokens, NEIGHBOUR_TOKEN_WEIGHT)
     if rows.shape[0]:
         rows = normalize(rows)

@@ -3,7 +3,7 @@
 Rei et al. 2022 (section 4.5) boost trees over the modalities' class probabilities. Here the trees also
 see presence masks, the known values of the other properties (hidden at random in training, because at
 night the neighbours are missing too), a linear machine over words, context and values together, and the
-votes of the most similar records. All that is learnt from is out-of-fold (Wolpert 1992).
+votes of the most similar records and of those with neighbouring accession numbers. All that is learnt from is out-of-fold (Wolpert 1992).
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +42,8 @@ from enrich.classifiers.tfidf.features import TextFeatureSettings
 from enrich.classifiers.tfidf.linear import linear_probabilities
 
 JOINT = "whole.safetensors"
+SHELF_CONTEXT = "museum"
+"""The setting that lets a fusion look at accession numbers."""
 
 
 class LateFusionSettings(Boosting):
@@ -53,6 +55,9 @@ class LateFusionSettings(Boosting):
     """Whether the joint model takes part: a linear machine, neighbours and gains over the whole record."""
     cost: Positive = 1.0
     """C of the joint model's linear machine."""
+    museum: str | None = None
+    """The context that accession numbers belong to, for the votes of records with neighbouring ones; not given,
+    that of the tabular classifier, where it reads them."""
     folds: int = Field(default=5, ge=2)
     """How many times the joint model is fitted for its out-of-fold scores."""
     records: Count = 60_000
@@ -137,7 +142,7 @@ class LateFusion(Fuser):
         joint = s.whole_record and bool({"text", "tabular"} & set(by))
         features = s.features if joint else None
         self.layout, evidence = pool_evidence(
-            dataset, by, fold, features, s.hide_known, s.cost, seed, progress
+            dataset, by, fold, features, s.museum, s.hide_known, s.cost, seed, progress
         )
         self._pooled = (dataset, evidence)
         return evidence
@@ -234,7 +239,7 @@ class LateFusion(Fuser):
         """Each modality's share in the log-odds of class k (SHAP).
 
         `joint model` is the linear machine over everything, which is also where the trees start;
-        `neighbours` the votes of similar records; `known: …` and `context: …` what a value alone tells.
+        `neighbours` the votes of similar records, `shelf` those of records with neighbouring accession numbers; `known: …` and `context: …` what a value alone tells.
         """
         booster = self.boosters[prop]
         if booster is None:
@@ -271,6 +276,7 @@ class LateFusion(Fuser):
             "settings": self.settings.to_json(),
             "modalities": list(self.modalities),
             "whole_record": self.layout is not None,
+            "museums": [] if self.layout is None else list(self.layout.museums),
             "starts": {name: c.to_json() for name, c in self.starts.items()},
             "priors": {name: p.tolist() for name, p in self.priors.items()},
             "boosted": [name for _, name in boosted],
@@ -283,7 +289,8 @@ class LateFusion(Fuser):
             self.priors[prop.name] = read_priors(config["priors"], prop, folder)
             self.starts[prop.name] = read_calibrator(config["starts"][prop.name], len(prop.classes))
         if config["whole_record"]:
-            self.layout = RecordColumns.read(folder, self.settings.features)
+            known = tuple(map(str, config.get("museums", ())))
+            self.layout = RecordColumns.read(folder, self.settings.features, self.settings.museum, known)
             arrays = read_arrays(folder / JOINT)
             for i, prop in enumerate(self.properties):
                 own = {name.partition(".")[2]: a for name, a in arrays.items() if name.startswith(f"{i}.")}

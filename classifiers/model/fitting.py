@@ -27,6 +27,7 @@ from enrich.classifiers.base import (
 from enrich.classifiers.data import MODALITIES, Dataset, Property
 from enrich.classifiers.folds import Rows, fold_count, fold_of, out_of_fold
 from enrich.classifiers.fusion.base import Fuser, PassThrough
+from enrich.classifiers.fusion.late import SHELF_CONTEXT
 from enrich.classifiers.fusion.rows import take
 from enrich.classifiers.model.calibration import fit_calibrator
 from enrich.classifiers.model.calibrator import Calibrator
@@ -40,7 +41,7 @@ from enrich.classifiers.model.promises import decide_by, promise_table
 from enrich.classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds
 from enrich.classifiers.model.steps import Steps
 from enrich.classifiers.model.thresholds import Promise, Unit
-from enrich.classifiers.registry import build_fuser, classifier_class
+from enrich.classifiers.registry import build_fuser, classifier_class, fuser_class
 
 By = dict[str, dict[str, Distribution]]
 
@@ -115,7 +116,8 @@ def fit_model(
 
 def views(dataset: Dataset, spec: ModelSpec, experience: Experience) -> list[View]:
     """The regimes that the records can teach, "seen" first: blocks need numbers, groups another group."""
-    plain = replace(spec, members=tuple(_without_numerals(m) for m in spec.members))
+    fusion = {k: v for k, v in spec.fusion_settings.items() if k != SHELF_CONTEXT}
+    plain = replace(spec, members=tuple(map(_without_numerals, spec.members)), fusion_settings=fusion)
     places = experience.places(dataset.records)
     names, groups, blocks = list(places.groups), places.by_group(), places.by_block()
     with_blocks = "unseen block" in spec.regimes and bool(experience.knots)
@@ -272,13 +274,14 @@ def _fuse(
 ) -> tuple[Fuser, dict[str, Distribution], dict[str, Calibrator], Mapping[str, Any]]:
     """The fuser of all records, and calibrated answers of fusers that did not see the record."""
     name = spec.fusion or ("late" if len(by) > 1 else PassThrough.name)
-    fuser = build_fuser(name, spec.fusion_settings)
+    settings = _fusion_settings(name, spec)
+    fuser = build_fuser(name, settings)
     if name == PassThrough.name:
         history = fuser.fit(dataset, by, seed=seed, progress=progress)
         return fuser, fuser.predict(dataset.records, by), {}, history
 
     def predictor(k: int, inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, Distribution]:
-        part = build_fuser(name, spec.fusion_settings)
+        part = build_fuser(name, settings)
         part.fit(dataset.subset(outside), take(by, outside), seed=seed + k + 1)
         progress("fusion", k + 1, fold_count(fold))
         return part.predict(dataset.subset(inside).records, take(by, inside))
@@ -289,6 +292,25 @@ def _fuse(
     calibrators, fused = _calibrate(dataset, predictions, fold, FUSION, seed, progress)
     history = fuser.fit(dataset, by, seed=seed, progress=progress)
     return fuser, fused, calibrators, history
+
+
+def _fusion_settings(name: str, spec: ModelSpec) -> Mapping[str, Any]:
+    """Those that are given; the fusion looks at the accession numbers that a member reads, unless told otherwise."""
+    if SHELF_CONTEXT not in fuser_class(name).settings_class.model_fields:
+        return spec.fusion_settings
+    return {SHELF_CONTEXT: _museum_read(spec.members), **spec.fusion_settings}
+
+
+def _museum_read(members: Sequence[MemberSpec]) -> str | None:
+    """The context that accession numbers belong to, where a member reads them."""
+    for member in members:
+        kind = classifier_class(member.classifier)
+        own = kind.shared.get("museum")
+        if own is not None:
+            settings = kind.settings_class.read(member.settings, kind.name)
+            museum: str | None = getattr(settings, own) if getattr(settings, "numerals", True) else None
+            return museum
+    return None
 
 
 def _decide(

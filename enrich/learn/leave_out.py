@@ -39,6 +39,7 @@ def spec_of(model: Model) -> ModelSpec:
     return ModelSpec(
         members,
         fusion=model.fuser.name,
+        fusion_settings=model.fuser.settings.to_json(),
         folds=FOLDS,
         target_precision=model.target_precision,
         coverage=None,

@@ -22,7 +22,7 @@ BY = said_by(DATA, {"text": 1.5, "tabular": 1.0}, absent=0.3)
 
 def test_every_record_has_evidence_and_some_a_second_time_with_values_hidden() -> None:
     fold = fold_of(len(DATA), 3, 0)
-    layout, evidence = pool_evidence(DATA, BY, fold, FEATURES, 0.4, 1.0, 0, no_progress)
+    layout, evidence = pool_evidence(DATA, BY, fold, FEATURES, None, 0.4, 1.0, 0, no_progress)
     assert layout is not None
     assert evidence.columns is not None
     assert 0.25 < len(evidence.rows) / len(DATA) < 0.55
@@ -40,14 +40,14 @@ def test_no_model_sees_the_record_that_it_gives_evidence_on() -> None:
     records = [Record(f"r{i}", {"place": (PLACE.classes[rng.integers(3)],)}) for i in range(150)]
     told = Dataset([Record(r.id, r.known, {"own": (r.id,)}) for r in records], (PLACE,))
     noise = said_by(told, {"tabular": 0.0})
-    _, evidence = pool_evidence(told, noise, fold_of(150, 3, 0), FEATURES, 0.0, 1.0, 0, no_progress)
+    _, evidence = pool_evidence(told, noise, fold_of(150, 3, 0), FEATURES, None, 0.0, 1.0, 0, no_progress)
     target, _ = told.targets(PLACE)
     scores = evidence.seen["place"][LINEAR]
     assert (scores.argmax(axis=1) == target.argmax(axis=1)).mean() < 0.5
 
 
 def test_without_a_joint_model_there_is_no_evidence() -> None:
-    layout, evidence = pool_evidence(DATA, BY, fold_of(len(DATA), 3, 0), None, 0.3, 1.0, 0, no_progress)
+    layout, evidence = pool_evidence(DATA, BY, fold_of(len(DATA), 3, 0), None, None, 0.3, 1.0, 0, no_progress)
     assert (layout, evidence.columns) == (None, None)
     assert evidence.of(PLACE, np.arange(3)) == {}
 
@@ -90,5 +90,7 @@ def test_rows_of_modalities_are_taken_together() -> None:
 @pytest.mark.parametrize("modality", ["text", "tabular"])
 def test_a_joint_model_stands_on_one_modality_too(modality: str) -> None:
     alone = {modality: BY[modality]}
-    _, evidence = pool_evidence(DATA, alone, fold_of(len(DATA), 2, 0), FEATURES, 0.3, 1.0, 0, no_progress)
+    _, evidence = pool_evidence(
+        DATA, alone, fold_of(len(DATA), 2, 0), FEATURES, None, 0.3, 1.0, 0, no_progress
+    )
     assert np.isfinite(evidence.seen["place"][LINEAR]).all()
