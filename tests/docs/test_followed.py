@@ -95,6 +95,7 @@ ELSEWHERE = {
     ("operating.md", "Behind a proxy"): "tests/web/test_who.py",
     ("python.md", None): "tests/test_museum.py",
     ("neural.md", "Pretraining on your own pictures"): "tests/cli/test_pretrain.py",
+    ("peers.md", None): "tests/benchmarks/test_peers.py",
     ("promise.md", "On your own objects"): "tests/cli/test_verbs.py",
     ("reviewing.md", "At a terminal"): "tests/test_curator.py",
     ("reviewing.md", "In the browser"): "tests/web/test_running.py",
