@@ -21,6 +21,9 @@ SMALL: dict[str, tuple[str, ...]] = {
     "months": ("--nights", "2", "--models", "2"),
     "architecture": ("--pictures", "40", "--epochs", "1", "--backbone", "test_resnet", "--figure", "out.png"),
     "collections_text": ("--records", "300"),
+    "end_to_end": (
+        "--objects", "130", "--rounds", "1", "--drawn", "4", "--size", "320", "240", "--backbone", "test_resnet",
+    ),
     "explorer": ("--sizes", "400", "800", "--straight", "400", "--sparql", "400", "--rounds", "3"),
     "full_run": ("--objects", "200", "--stores", "memory", "disk"),
     "graph_side": ("--sizes", "300", "--write", "50", "--naive", "300", "--stores", "embedded"),

@@ -152,6 +152,11 @@ class Classifier(Configured, ABC):
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         """One distribution per property, rows in the order of `records`."""
 
+    @property
+    def decode_size(self) -> int:
+        """Shorter side that pictures are decoded to, in pixels; 0 where it looks at none."""
+        return 0
+
     @abstractmethod
     def write(self, folder: Path) -> Mapping[str, Any]:
         """Write the weights into `folder` and return the settings for config.json (JSON values only)."""

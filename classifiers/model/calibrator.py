@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError, Distribution, FloatArray
 from enrich.classifiers.probability import log_odds, probabilities_of, sigmoid
 from enrich.classifiers.stored import Stored
 
@@ -92,3 +93,21 @@ def read_calibrator(data: Any, classes: int) -> Calibrator:
     if read.classes not in (None, classes):
         raise ClassifierError(f"a calibration of {read.classes} classes where the property has {classes}")
     return read
+
+
+def sane(raw: Distribution, modality: str) -> tuple[Distribution, dict[int, str]]:
+    """The distribution with rows that are not finite made absent, and the reason by row."""
+    bad = raw.present & ~np.isfinite(raw.probabilities).all(axis=1)
+    present = raw.present & ~bad
+    probabilities = np.where(present[:, None], raw.probabilities, np.nan)
+    reason = f"the {modality} classifier gave values that are not numbers"
+    return Distribution(raw.classes, probabilities, present, raw.many), {
+        int(i): reason for i in np.flatnonzero(bad)
+    }
+
+
+def calibrated(raw: Distribution, calibrator: Calibrator | None) -> Distribution:
+    """The distribution after calibration; as it is without one."""
+    if calibrator is None:
+        return raw
+    return replace(raw, probabilities=calibrator.apply(raw.probabilities))

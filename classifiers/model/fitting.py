@@ -30,12 +30,12 @@ from enrich.classifiers.fusion.base import Fuser, PassThrough
 from enrich.classifiers.fusion.late import SHELF_CONTEXT
 from enrich.classifiers.fusion.rows import take
 from enrich.classifiers.model.calibration import fit_calibrator
-from enrich.classifiers.model.calibrator import Calibrator
+from enrich.classifiers.model.calibrator import Calibrator, sane
 from enrich.classifiers.model.config import FUSION, Threshold
 from enrich.classifiers.model.conformal import ConformalSets
 from enrich.classifiers.model.decision_rule import order_candidates, tune_offsets
 from enrich.classifiers.model.metrics import score
-from enrich.classifiers.model.model import Member, Model, sane
+from enrich.classifiers.model.model import Member, Model
 from enrich.classifiers.model.out_of_fold import MemberSpec, Trained, train_member
 from enrich.classifiers.model.promises import decide_by, promise_table
 from enrich.classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds

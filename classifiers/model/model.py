@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers.base import Classifier, ClassifierError, Distribution, FloatArray
 from enrich.classifiers.data import Property, Record
 from enrich.classifiers.digest import file_digest
+from enrich.classifiers.folds import Rows
 from enrich.classifiers.fusion.base import Fuser
-from enrich.classifiers.model.calibrator import Calibrator
+from enrich.classifiers.model.calibrator import Calibrator, calibrated, sane
 from enrich.classifiers.model.card import model_card
 from enrich.classifiers.model.config import (
     FUSION,
@@ -35,6 +35,9 @@ from enrich.classifiers.model.regimes import REGIMES, Experience, Placed, Regime
 from enrich.classifiers.model.thresholds import Promise
 from enrich.classifiers.model.verified import VerifiedFolder, load_verified
 from enrich.classifiers.registry import fuser_class
+
+Said = Mapping[str, Distribution]
+"""What a classifier says of records, by property."""
 
 
 @dataclass(frozen=True)
@@ -119,25 +122,39 @@ class Model:
         A member whose numbers are not finite counts as absent for that record, with a reason; a record
         that no member could look at is absent from the fused prediction.
         """
-        placed = self.placed(records)
-        found: dict[str, list[tuple[NDArray[np.intp], Prediction]]] = {name: [] for name in placed}
+        placed, parts = self.placed(records), self.parts()
+        asked: dict[Regime, Rows] = {}
         for number, regime in enumerate(REGIMES):
-            rows = {name: np.flatnonzero(at.models == number) for name, at in placed.items()}
-            asked = np.unique(np.concatenate([np.zeros(0, np.intp), *rows.values()]))
-            if not len(asked) and (number or len(records)):
-                continue
-            answers = self.parts()[regime].answer([records[int(i)] for i in asked])
-            for name, own in rows.items():
-                answer = answers[name].take(np.searchsorted(asked, own))
-                found[name].append((own, answer.of(placed[name].regimes[own], number)))
+            rows = [np.flatnonzero(at.models == number) for at in placed.values()]
+            if len(every := np.unique(np.concatenate([np.zeros(0, np.intp), *rows]))) or not records:
+                asked[regime] = every
+        found: dict[str, list[tuple[Rows, Prediction]]] = {name: [] for name in placed}
+        for regime, said in _looked(parts, records, asked).items():
+            number = REGIMES.index(regime)
+            answers = parts[regime]._answer([records[int(i)] for i in asked[regime]], said)
+            for name, at in placed.items():
+                own = np.flatnonzero(at.models == number)
+                answer = answers[name].take(np.searchsorted(asked[regime], own))
+                found[name].append((own, answer.of(at.regimes[own], number)))
         return {name: joined(parts) for name, parts in found.items()}
 
     def answer(self, records: Sequence[Record]) -> dict[str, Prediction]:
         """The predictions of this regime's model, whatever regime the records belong to."""
-        shown = [r.without_contexts(self.hides) for r in records] if self.hides else records
+        shown = self._shown(records)
+        return self._answer(
+            records, {m: member.classifier.predict(shown) for m, member in self.members.items()}
+        )
+
+    def _shown(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The records as this regime sees them."""
+        return [r.without_contexts(self.hides) for r in records] if self.hides else records
+
+    def _answer(self, records: Sequence[Record], said: Mapping[str, Said]) -> dict[str, Prediction]:
+        """The predictions from what each member says of the records."""
+        shown = self._shown(records)
         reasons: dict[str, dict[str, dict[int, str]]] = {}
         by = {
-            modality: self._cleaned(member.classifier.predict(shown), modality, member.calibrators, reasons)
+            modality: self._cleaned(said[modality], modality, member.calibrators, reasons)
             for modality, member in self.members.items()
         }
         fused = self._cleaned(self.fuser.predict(shown, by), FUSION, self.fusion_calibrators, reasons)
@@ -340,22 +357,26 @@ def _read_member(
     )
 
 
-def sane(raw: Distribution, modality: str) -> tuple[Distribution, dict[int, str]]:
-    """The distribution with rows that are not finite made absent, and the reason by row."""
-    bad = raw.present & ~np.isfinite(raw.probabilities).all(axis=1)
-    present = raw.present & ~bad
-    probabilities = np.where(present[:, None], raw.probabilities, np.nan)
-    reason = f"the {modality} classifier gave values that are not numbers"
-    return Distribution(raw.classes, probabilities, present, raw.many), {
-        int(i): reason for i in np.flatnonzero(bad)
-    }
+def _looked(
+    parts: Mapping[Regime, Model], records: Sequence[Record], asked: Mapping[Regime, Rows]
+) -> dict[Regime, dict[str, Said]]:
+    """What each member says of the records that are `asked` of each regime, by their rows.
 
-
-def calibrated(raw: Distribution, calibrator: Calibrator | None) -> Distribution:
-    """The distribution after calibration; as it is without one."""
-    if calibrator is None:
-        return raw
-    return replace(raw, probabilities=calibrator.apply(raw.probabilities))
+    A classifier that several regimes share looks at texts or pictures alone, which no regime hides: at each record once.
+    """
+    found: dict[Regime, dict[str, Said]] = {regime: {} for regime in asked}
+    for modality in parts["seen"].members:
+        sharing: dict[int, list[Regime]] = {}
+        for regime in asked:
+            sharing.setdefault(id(parts[regime].members[modality].classifier), []).append(regime)
+        for regimes in sharing.values():
+            part = parts[regimes[0]]
+            rows = np.unique(np.concatenate([asked[regime] for regime in regimes]))
+            said = part.members[modality].classifier.predict(part._shown([records[int(i)] for i in rows]))
+            for regime in regimes:
+                own = np.searchsorted(rows, asked[regime])
+                found[regime][modality] = {name: of.take(own) for name, of in said.items()}
+    return found
 
 
 def _thresholds(thresholds: Mapping[str, Any]) -> dict[str, Threshold]:

@@ -11,6 +11,7 @@ import os
 import struct
 import warnings
 import zlib
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -100,6 +101,12 @@ class DecodedPictures(ArrayCache):
         key = (str(path), state.st_mtime_ns, state.st_size, size)
         known = self.get(key)
         return known if known is not None else self.put(key, decode(path, size, max_pixels=max_pixels))
+
+
+@cache
+def shared_pictures() -> DecodedPictures:
+    """The decoded pictures that all image classifiers of this process share, 128 MiB of them."""
+    return DecodedPictures(128 * 1024 * 1024)
 
 
 def _content(data: Path | bytes, max_bytes: int) -> bytes:

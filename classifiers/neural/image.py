@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -20,7 +19,7 @@ from enrich.classifiers.explain.explanation import MemberExplanation, PictureExp
 from enrich.classifiers.neural import augment
 from enrich.classifiers.neural.augment import AugmentSettings
 from enrich.classifiers.neural.classifier import Batch, LabelledRecords, NeuralClassifier, Runtime
-from enrich.classifiers.neural.decoding import DecodedPictures, decode
+from enrich.classifiers.neural.decoding import DecodedPictures, decode, shared_pictures
 from enrich.classifiers.neural.heads import Aggregate, HeadSettings, LossSettings
 from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
 from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs
@@ -95,12 +94,6 @@ class ImageSettings(PictureSettings):
     """What answers: ONNX Runtime or torch; `bfloat16` is for processors with AMX, about 1e-2 off."""
 
 
-@cache
-def shared_pictures() -> DecodedPictures:
-    """The decoded pictures that all image classifiers of this process share, 128 MiB of them."""
-    return DecodedPictures(128 * 1024 * 1024)
-
-
 class ImageClassifier(NeuralClassifier[ImageNetwork]):
     """Items are a record's pictures that have a local file; one that does not decode costs only itself.
 
@@ -121,7 +114,7 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
 
     @property
     def decode_size(self) -> int:
-        """Shorter side that pictures are decoded to; models with the same one share the decoding."""
+        """See Classifier; models with the same one share the decoding."""
         return self.settings.side(self.size)
 
     def finished(self) -> dict[str, Any]:
@@ -224,19 +217,15 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
     def outputs(self, records: Sequence[Record]) -> Iterator[tuple[list[int], Outputs]]:
         """Pictures in batches across records: memory does not grow with the pictures of one."""
         items = ((row, path) for row, r in enumerate(records) for path in _paths(r, self.settings.most))
-        for chunk in _ahead(self._look, _batched(items, self.settings.predict_batch)):
-            if chunk:
-                pixels = _pixels([crop for _, crop in chunk])
-                yield [row for row, _ in chunk], self.runner.run(pixels.numpy())
+        for rows, pixels in _ahead(self._look, _batched(items, self.settings.predict_batch)):
+            if rows:
+                yield rows, self.runner.run(pixels.numpy())
 
-    def _look(self, items: Sequence[tuple[int, Path]]) -> list[tuple[int, Tensor]]:
-        """The middle of every picture that decodes, uint8 (3, size, size), with its record's row."""
-        found = []
-        for row, path in items:
-            picture = self._decode(path, self.pictures)
-            if picture is not None:
-                found.append((row, self.look(picture)))
-        return found
+    def _look(self, items: Sequence[tuple[int, Path]]) -> tuple[list[int], Tensor]:
+        """The rows of the records whose picture decodes, and the middles of those, float32 (m, 3, size, size)."""
+        found = [(row, self._decode(path, self.pictures)) for row, path in items]
+        crops = [(row, self.look(picture)) for row, picture in found if picture is not None]
+        return [row for row, _ in crops], _pixels([crop for _, crop in crops])
 
     def look(self, picture: Tensor) -> Tensor:
         """The part of a decoded picture (3, H, W) that the network looks at, uint8 (3, size, size)."""
@@ -263,8 +252,8 @@ def _paths(record: Record, most: int) -> list[Path]:
 
 
 def _pixels(crops: Sequence[Tensor]) -> Tensor:
-    """uint8 crops to float32 (m, 3, size, size) from 0 to 1."""
-    return torch.stack(list(crops)).float() / 255.0
+    """uint8 crops to float32 (m, 3, size, size) from 0 to 1; nothing (0,) of none."""
+    return torch.stack(list(crops)).float() / 255.0 if crops else torch.zeros(0)
 
 
 def _batched(items: Iterable[A], size: int) -> Iterator[list[A]]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 PIECE = 64
 """Records predicted at a time, while pictures of the next are fetched and answers before them are written."""
+FIRST = 8
+"""Records predicted first where pictures are looked at: those of the first pieces are waited for, and each piece is
+half as large again as the one before, so that a network waits for few of them."""
 _SYSTEMATIC = 8
 """A batch of at least this many records that all fail is the model's fault, not the records'."""
 
@@ -120,8 +123,10 @@ class Batcher:
         Raises ModelError at the end when every record broke it: what was given until then is no answer.
         """
         asked, broken = 0, []
+        size = PIECE if self._source is None else min(FIRST, PIECE)
         with closing(self._with_pictures(questions)) as pictured:
-            while piece := list(islice(pictured, PIECE)):
+            while piece := list(islice(pictured, size)):
+                size = min(PIECE, size + size // 2)
                 sound = [q for q in piece if q.subject.problem is None]
                 outcomes = dict(
                     zip(
@@ -135,6 +140,11 @@ class Batcher:
                 yield [a for q in piece for a in self._answered(q, outcomes.get(q.subject.iri.value))]
         if len(broken) == asked >= _SYSTEMATIC:
             raise ModelError(f"the model failed on all {asked} records of a batch: {broken[0]}")
+
+    @property
+    def _source(self) -> PictureSource | None:
+        """Where the pictures come from; None where none is looked at."""
+        return self.pictures if "image" in self.model.members else None
 
     def _answered(self, question: Question, outcome: Outcome | None) -> Iterator[Answered]:
         """The answers to one record's gaps; `outcome` is None when the record could not be read."""
@@ -152,10 +162,11 @@ class Batcher:
     def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
         """The questions with their pictures, fetched ahead when a classifier looks at pictures; without
         the gaps whose answers still await the same pictures."""
-        if self.pictures is None or "image" not in self.model.members:
+        source = self._source
+        if source is None:
             yield from questions
             return
-        fetched = prefetch((q.subject for q in questions), self.pictures)
+        fetched = prefetch((q.subject for q in questions), source)
         for question, subject in zip(questions, fetched, strict=True):
             seen = seen_digest(subject.record)
             changed = tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from pyoxigraph import NamedNode
 
@@ -114,17 +115,19 @@ class _BatchWork:
         answered = 0
         with ShardWriter(self.context.store, shard, observer) as write:
             for piece in observer.each("predict", batcher.answer(questions), _records):
-                triples, some = self._describe(batcher, piece)
-                write(triples, _records(piece))
+                write(partial(self._describe, batcher, piece, counts), _records(piece))
                 answered += _records(piece)
-                counts += some
                 failures += [a.decision for a in piece if a.decision.outcome == ENR.Failed]
         return self._commit(shard if answered else None, answered, counts, failures)
 
-    def _describe(self, batcher: Batcher, answered: Sequence[Answered]) -> tuple[bytes, Counter[str]]:
+    def _describe(self, batcher: Batcher, answered: Sequence[Answered], counts: Counter[str]) -> bytes:
+        """The answers as N-Triples, counted by outcome."""
         with self.context.observer.timed("describe") as counted:
             counted(_records(answered))
-            return batcher.describe(self.context.run_context(self.run, batcher.model), answered)
+            run_context = self.context.run_context(self.run, batcher.model)
+            triples, some = batcher.describe(run_context, answered)
+            counts.update(some)
+            return triples
 
     def _commit(
         self, shard: NamedNode | None, records: int, counts: Counter[str], failures: Sequence[Decision]
@@ -153,9 +156,9 @@ class _BatchWork:
             return self._commit(None, 0, Counter(), [])
         shard = self.plan.shard(batch.name, self._begin().token)
         answered = _failed(questions, reason)
-        triples, counts = self._describe(batcher, answered)
+        counts: Counter[str] = Counter()
         with ShardWriter(self.context.store, shard, observer) as write:
-            write(triples, 1)
+            write(partial(self._describe, batcher, answered, counts), 1)
         observer.isolated(halved=False)
         done = self._commit(shard, 1, counts, [a.decision for a in answered])
         return ISOLATED if done == DONE else done

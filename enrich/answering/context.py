@@ -151,7 +151,10 @@ class Context:
         if work.pictures is None and "image" in model.members:
             observer = self.observer
             work.pictures = PictureSource(
-                self.settings.located_media, observe=observer.picture, opened=observer.circuit_opened
+                self.settings.located_media,
+                decode_size=model.members["image"].classifier.decode_size,
+                observe=observer.picture,
+                opened=observer.circuit_opened,
             )
         return Batcher(
             work.workspace,

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import Distribution, FloatArray
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.calibrator import calibrated, sane
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
-from enrich.classifiers.model.model import Model, calibrated, sane
+from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.intervals import ROUNDS, Interval, Scored, mean_over, resamples
 from enrich.learn.member_predictions import MemberPrediction

@@ -1,6 +1,8 @@
 """Where one picture comes from: a mirror, the cache, its server, or a IIIF service; checked before it is given."""
 
+import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +13,7 @@ from PIL import Image
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Picture
 from enrich.classifiers.digest import file_digest
-from enrich.classifiers.neural.decoding import FORMATS, decode, inspect
+from enrich.classifiers.neural.decoding import FORMATS, decode, inspect, shared_pictures
 from enrich.classifiers.neural.formats import MEDIA_TYPES
 from enrich.errors import SettingsError
 from enrich.media import iiif
@@ -28,20 +30,26 @@ MAX_INFO_BYTES = 1_000_000
 MAX_IIIF_TRIES = 20
 DECODERS = 2
 """Pictures decoded for checking at the same time: each takes up to `max_pixels` times three bytes."""
+BESIDE = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Pictures decoded at the same time for a network that looks at those before, and needs the other cores."""
 
 
 class PictureFinder:
-    """Gets pictures, each time it is asked; safe between threads."""
+    """Gets pictures, each time it is asked; safe between threads.
 
-    def __init__(self, settings: MediaSettings, fetcher: Fetcher) -> None:
+    With a `decode_size` they are decoded for the classifier that looks at that many pixels, into `shared_pictures`.
+    """
+
+    def __init__(self, settings: MediaSettings, fetcher: Fetcher, decode_size: int = 0) -> None:
         self.settings = settings
         self.fetcher = fetcher
+        self.decode_size = decode_size
         self._mirrors = Mirrors(settings.mirrors)
         try:
             self._cache = Cache(settings.cache, settings.cache_bytes, max_age=settings.cache_age)
         except OSError as error:
             raise SettingsError(f"media.cache: {settings.cache} cannot be written: {error}") from error
-        self._decoders = threading.Semaphore(DECODERS)
+        self._decoders = threading.Semaphore(BESIDE if decode_size else DECODERS)
 
     def still_there(self, path: Path) -> bool:
         """Whether a file that was given before can be given again; the cache keeps it for a while then."""
@@ -53,12 +61,13 @@ class PictureFinder:
         url = trimmed(picture.url)
         local = self._mirrors.find(url)
         if local is not None:
-            return "mirror", _had(picture, local, file_digest(local), self._check(local))
+            return "mirror", _had(picture, local, file_digest(local), self._check(local, self.decode_size))
         request = iiif.recognise(url)
         sized = f"{url}#{self.settings.size}"
         for key in (sized,) if request else (url, sized):
             if (cached := self._cache.find(key)) is not None:
                 path, entry = cached
+                self._decode_ahead(path)
                 return "cache", _had(picture, path, entry.sha256, entry.format)
         if request is not None:
             return "server", self._from_service(picture, request, self._info(request), sized)
@@ -82,7 +91,9 @@ class PictureFinder:
             part.flush()
             path = Path(part.name)
             format, sha256 = self._check(path), file_digest(path)
-            return _had(picture, self._cache.keep(path, key, sha256, format), sha256, format)
+            kept = self._cache.keep(path, key, sha256, format)
+        self._decode_ahead(kept)
+        return _had(picture, kept, sha256, format)
 
     def _from_service(
         self, picture: Picture, request: iiif.ImageRequest, info: ImageInfo | None, key: str
@@ -128,16 +139,28 @@ class PictureFinder:
         except (Refusal, ValueError):
             return None
 
-    def _check(self, path: Path) -> str:
-        """The format, once the whole picture was read, so that a damaged one is refused here. Raises Refusal."""
+    def _check(self, path: Path, size: int = 0) -> str:
+        """The format, once the whole picture was read, so that a damaged one is refused here. Raises Refusal.
+
+        Decoded to a `size` it is kept in memory for who looks at it next; a file is not read twice for that.
+        """
         limits = {"max_pixels": self.settings.max_pixels, "max_bytes": self.settings.max_bytes}
         try:
             found = inspect(path, **limits)
             with self._decoders:
-                decode(path, 1, **limits)
+                if size:
+                    shared_pictures().decode(path, size, max_pixels=self.settings.max_pixels)
+                else:
+                    decode(path, 1, **limits)
         except ClassifierError as error:
             raise Refusal(str(error), Kind.CONTENT) from error
         return found
+
+    def _decode_ahead(self, path: Path) -> None:
+        """Decode a picture that was checked for who looks at it next; who does says what is wrong with it."""
+        if self.decode_size:
+            with self._decoders, suppress(ClassifierError):
+                shared_pictures().decode(path, self.decode_size, max_pixels=self.settings.max_pixels)
 
 
 def _had(picture: Picture, path: Path, sha256: str, format: str) -> Picture:

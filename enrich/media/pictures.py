@@ -55,7 +55,7 @@ class PictureSource:
     """Gives pictures for one run; safe between threads.
 
     What was had or refused for good is remembered for the run; what may come is asked for again after a
-    while. `observe` is told of each result: 'had', 'may come' or 'refused', and where from or which kind;
+    while. With a `decode_size` they are decoded as well, for the classifier that looks at that many pixels. `observe` is told of each result: 'had', 'may come' or 'refused', and where from or which kind;
     `opened` of each host whose circuit opens, and why.
     """
 
@@ -63,6 +63,7 @@ class PictureSource:
         self,
         settings: MediaSettings,
         *,
+        decode_size: int = 0,
         fetcher: Fetcher | None = None,
         observe: Callable[[str, str], None] = lambda _outcome, _kind: None,
         opened: Callable[[str, str], None] = lambda _host, _why: None,
@@ -73,7 +74,7 @@ class PictureSource:
         self.fetcher: Fetcher = fetcher or fetch.Fetcher(settings, opened=opened)
         self.counts: Counter[str] = Counter()
         """Pictures by where they come from ('mirror', 'cache', 'server') or by the kind of refusal."""
-        self._finder: PictureFinder = finder.PictureFinder(settings, self.fetcher)
+        self._finder: PictureFinder = finder.PictureFinder(settings, self.fetcher, decode_size)
         self._observe = observe
         self._results: dict[str, Future[_Result]] = {}
         self._lock = threading.Lock()

@@ -89,3 +89,15 @@ def test_a_model_that_breaks_on_all_of_a_batch_is_at_fault_itself() -> None:
     assert [len(next(pieces)) for _ in range(3)] == [3, 3, 3]
     with pytest.raises(ModelError, match="all 9 records"):
         next(pieces)
+
+
+def test_where_pictures_are_looked_at_the_first_pieces_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is predicted until the pictures of a whole piece are there."""
+    monkeypatch.setattr(batches, "PIECE", 20)
+    asked = [question(n) for n in range(7)]
+    pictured = list(batcher(Breaking(), Pictures()).answer(asked))
+    monkeypatch.setattr(batches, "FIRST", 2)
+    grown = list(batcher(Breaking(), Pictures()).answer(asked))
+    monkeypatch.setattr(Breaking, "members", {})
+    blind = list(batcher(Breaking(), Pictures()).answer(asked))
+    assert [[len(piece) for piece in pieces] for pieces in (pictured, grown, blind)] == [[7], [2, 3, 2], [7]]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from enrich.classifiers.data import Picture
+from enrich.classifiers.neural import decoding
 from enrich.errors import SettingsError
 from enrich.media.cache import Cache
 from enrich.media.circuits import HALF_OPEN_AFTER
@@ -233,6 +234,55 @@ def test_a_mirror_is_asked_instead_of_the_network(tmp_path: Path, settings: Medi
         missing = source.get(Picture("https://images.example.org/none.jpg")).failure
         assert missing == "the mirror has no file 'none.jpg'"
         assert source.counts == {"mirror": 1, "missing": 1, "not accepted": 1}
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes that pictures are decoded to, one after the other; none was decoded before."""
+    decode, sizes = decoding.decode, []
+
+    def counted(path: Path, size: int, **limits: int) -> decoding.UInt8Array:
+        sizes.append(size)
+        return decode(path, size, **limits)
+
+    monkeypatch.setattr(decoding, "decode", counted)
+    decoding.shared_pictures.cache_clear()
+    return sizes
+
+
+def test_a_mirrored_picture_is_decoded_once_for_the_check_and_for_who_looks_at_it(
+    tmp_path: Path, settings: MediaSettings, decoded: list[int]
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(picture())
+    (tmp_path / "cut.jpg").write_bytes(picture()[:-200])
+    mirrored = settings.model_copy(update={"mirrors": {"https://images.example.org/": tmp_path}})
+    with PictureSource(mirrored, decode_size=24) as source:
+        found = source.get(Picture("https://images.example.org/a.jpg"))
+        cut = source.get(Picture("https://images.example.org/cut.jpg"))
+
+    assert found.path is not None
+    assert decoding.shared_pictures().decode(found.path, 24).shape == (24, 36, 3)
+    assert decoded == [24, 24]
+    assert cut.path is None
+    assert "cannot be decoded" in (cut.failure or "")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_fetched_picture_is_decoded_before_it_is_looked_at(
+    again: bool, web: HttpServer, settings: MediaSettings, decoded: list[int]
+) -> None:
+    web.gives("/a.jpg", picture())
+    if again:
+        with PictureSource(settings) as source:
+            source.get(Picture(web.url("/a.jpg")))
+    with PictureSource(settings, decode_size=24) as source:
+        found = source.get(Picture(web.url("/a.jpg")))
+        assert source.counts == {"cache" if again else "server": 1}
+
+    assert found.path is not None
+    assert decoded == [24]
+    decoding.shared_pictures().decode(found.path, 24)
+    assert decoded == [24], "it was in memory"
 
 
 def test_a_cache_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path, settings: MediaSettings) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.data import Dataset, Property, Record, Text
 from enrich.classifiers.dummy import DummyClassifier
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.model import Model
@@ -223,3 +223,31 @@ def test_a_costly_member_shares_its_folds_between_seen_and_unseen_block(
         assert {id(part.members["text"].classifier) for part in model.parts().values()} == {
             id(model.members["text"].classifier)
         }
+
+
+def test_a_classifier_that_regimes_share_looks_at_each_record_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a museum without a place the place is asked of one regime and the colour of another; both read the texts by
+    one classifier, and what they answer is what each says of its own."""
+    colour = Property("colour", (f"{BASE}red", f"{BASE}blue"))
+    words = ("crimson samite", "indigo twill")
+    told = [
+        replace(r, known={**r.known, "colour": (colour.classes[n % 2],)}, texts=(Text(words[n % 2], "en"),))
+        for n, r in enumerate(museums(hidden=4))
+    ]
+    spec = ModelSpec((FAST, MemberSpec("tfidf")), folds=3, groups=("museum",))
+    model = fit_model(Dataset(told, (PLACE, colour)), spec)
+    asked = [replace(r, known={}) for r in told[-40:]]
+    reader, looked = model.members["text"].classifier, []
+    says = type(reader).predict
+    monkeypatch.setattr(
+        type(reader), "predict", lambda self, records: looked.append(len(records)) or says(self, records)
+    )
+
+    answers = model.predict(asked)
+
+    assert looked == [40]
+    assert {REGIMES[i] for i in answers["place"].models} == {"unseen group"}
+    assert {REGIMES[i] for i in answers["colour"].models} == {"seen"}
+    for name, regime in (("place", "unseen group"), ("colour", "seen")):
+        alone = model.parts()[regime].answer(asked)[name]  # type: ignore[index]
+        assert np.allclose(answers[name].fused.probabilities, alone.fused.probabilities)
