@@ -22,7 +22,8 @@ SMALL: dict[str, tuple[str, ...]] = {
     "architecture": ("--pictures", "40", "--epochs", "1", "--backbone", "test_resnet", "--figure", "out.png"),
     "collections_text": ("--records", "300"),
     "end_to_end": (
-        "--objects", "130", "--rounds", "1", "--drawn", "4", "--size", "320", "240", "--backbone", "test_resnet",
+        "--objects", "130", "--rounds", "1", "--drawn", "4", "--size", "320", "240", "--members", "image",
+        "--backbone", "test_resnet",
     ),
     "explorer": ("--sizes", "400", "800", "--straight", "400", "--sparql", "400", "--rounds", "3"),
     "full_run": ("--objects", "200", "--stores", "memory", "disk"),
