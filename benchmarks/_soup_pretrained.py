@@ -28,7 +28,7 @@ from enrich.classifiers.soup.selection import Method
 from enrich.classifiers.soup.trajectory import TrajectorySettings
 from enrich.classifiers.soup.trajectory_folder import train_trajectory
 
-RATES = (1e-4, 3e-4, 6e-4)
+RATES = (3e-4, 6e-4)
 ORDERS = 2
 """Members of a pool: each rate with so many orders of the pictures."""
 METHODS: tuple[Method, ...] = ("uniform", "greedy", "window")
@@ -84,7 +84,7 @@ def pretrained(plan: Plan, figures: Path) -> None:
     figures.mkdir(parents=True, exist_ok=True)
     for size in plan.sizes:
         began = time.monotonic()
-        trainings = plan.along(size) + [one for seed in plan.seeds for one in plan.pool(size, seed)]
+        trainings = [one for seed in plan.seeds for one in plan.pool(size, seed)] + plan.along(size)
         along = [folder for folder, *_ in plan.along(size)]
         apart = [[folder for folder, *_ in plan.pool(size, seed)] for seed in plan.seeds]
         with _processes(plan, size) as processes:
