@@ -1,7 +1,8 @@
 """Soups of fine-tuned networks: trajectories from pretrained weights, and members fine-tuned apart from the same weights.
 
 The first are the paper's (Tran et al. 2026): one training with restarts, its checkpoints averaged. The second are those
-of Wortsman et al. 2022: trainings of several orders of the pictures and learning rates, the end of each averaged.
+of Wortsman et al. 2022: trainings of several orders of the pictures and learning rates, the end of each averaged. Between
+them stands the checkpoints of one of the second: a training whose rate falls once.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ class Plan:
 
     def along(self, size: int) -> list[tuple[Path, TrajectorySettings, int]]:
         """The trainings with restarts: folder, settings and seed of each."""
-        settings = self.settings(size, 1e-4, "restarts", self.epochs)
-        return [(self.work / f"{size}-restarts" / f"seed-{seed}", settings, seed) for seed in self.seeds]
+        settings = self.settings(size, 1e-4, "restarts", self.epochs or 1)
+        seeds = self.seeds if self.epochs else ()
+        return [(self.work / f"{size}-restarts" / f"seed-{seed}", settings, seed) for seed in seeds]
 
     def pool(self, size: int, seed: int) -> list[tuple[Path, TrajectorySettings, int]]:
         """The trainings apart from each other whose ends are one pool."""
@@ -85,16 +87,19 @@ def pretrained(plan: Plan, figures: Path) -> None:
     for size in plan.sizes:
         began = time.monotonic()
         trainings = [one for seed in plan.seeds for one in plan.pool(size, seed)] + plan.along(size)
-        along = [folder for folder, *_ in plan.along(size)]
+        restarts = [folder for folder, *_ in plan.along(size)]
         apart = [[folder for folder, *_ in plan.pool(size, seed)] for seed in plan.seeds]
+        once = [pool[-ORDERS] for pool in apart]
+        sides = {"restarts": restarts, "once": once, "apart": apart}
         with _processes(plan, size) as processes:
             for training in [processes.submit(_trained, *training) for training in trainings]:
                 training.result()
             seconds = time.monotonic() - began
             print(f"\n# {size} pixels: {len(trainings)} trainings, {seconds:.0f} s", flush=True)
             compared = {
-                "restarts": processes.submit(_compared, {"restarts": along}, last=False),
-                "apart": processes.submit(_compared, {"apart": apart}, last=True),
+                name: processes.submit(_compared, {name: folders})
+                for name, folders in sides.items()
+                if folders
             }
             for name, found in compared.items():
                 report = plan.work / "reports" / f"pretrained-{size}-{name}"
@@ -126,8 +131,8 @@ def _begin(data: Path, size: int, most: int) -> None:
     _held[:] = [_split(data, size, most)]
 
 
-def _compared(folders: Mapping[str, Sequence[Any]], *, last: bool) -> dict[str, Any]:
-    return compare(folders, _held[0], methods=METHODS, last=last)
+def _compared(folders: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return compare(folders, _held[0], methods=METHODS)
 
 
 def _trained(folder: Path, settings: TrajectorySettings, seed: int) -> None:

@@ -224,7 +224,9 @@ def asked() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, default=Path("soup-study"))
-    parser.add_argument("--epochs", type=int, help="of a trajectory; 21, or 50 from pretrained weights")
+    parser.add_argument(
+        "--epochs", type=int, help="of a trajectory; 21, or 50 from pretrained weights (0: without restarts)"
+    )
     parser.add_argument("--constant-epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--pictures", type=int, default=100_000, help="of each split, at most")
@@ -245,7 +247,10 @@ def main() -> None:
     torch.set_num_threads(1)
     if "pretrained" in a.parts:
         seen = (data, a.work, a.backbone, a.weights, a.sizes)
-        pretrained(Plan(*seen, a.epochs or 50, a.apart_epochs, a.seeds, a.jobs, a.pictures), a.figures)
+        pretrained(
+            Plan(*seen, 50 if a.epochs is None else a.epochs, a.apart_epochs, a.seeds, a.jobs, a.pictures),
+            a.figures,
+        )
     if a.parts == ["pretrained"]:
         return
     arguments.epochs = arguments.epochs or 21

@@ -1,10 +1,10 @@
 """Soups: pictures of a folder or of the graph, trajectories trained on them, and what was trained opened again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from enrich.classifiers.base import Progress
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit
-from enrich.classifiers.soup.pool import find_trajectories, pool_members, read_trajectory
+from enrich.classifiers.soup.pool import Taken, find_trajectories, pool_members, read_trajectory, take
 from enrich.classifiers.soup.reading import from_records, read_folder
 from enrich.classifiers.soup.trajectory import TrajectorySettings, picture_size
 from enrich.classifiers.soup.trajectory_folder import train_trajectory
@@ -25,6 +25,28 @@ from enrich.workspace import Workspace
 LEARN_SHARE = 0.8
 """Share of the graph's train split that trajectories learn from; the rest selects, and calibrates the soup."""
 OpenWorkspace = Callable[[], AbstractContextManager[Workspace]]
+Schedule = Literal["restarts", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long, at which learning rates and in which orders of the pictures trajectories are trained."""
+
+    epochs: int
+    schedule: Schedule
+    rates: Sequence[float]
+    seeds: Sequence[int]
+
+
+APART = Recipe(8, "cosine", (3e-4, 6e-4), (0, 1))
+"""From given weights: trainings apart from each other, whose ends are averaged (Wortsman et al. 2022)."""
+ALONG = Recipe(50, "restarts", (1e-3,), (0,))
+"""From nothing: one long training (Tran et al. 2026), at the rate that this wants."""
+
+
+def usual_recipe(weights: str) -> Recipe:
+    """What docs/soups.md found best for these weights."""
+    return ALONG if weights == "none" else APART
 
 
 @dataclass(frozen=True)
@@ -101,14 +123,21 @@ def side_of(settings: TrajectorySettings) -> int:
     return settings.side(picture_size(settings))
 
 
-def train_seeds(
-    out: Path, settings: TrajectorySettings, seeds: Sequence[int], split: PictureSplit, progress: Progress
+def train_all(
+    out: Path,
+    settings: TrajectorySettings,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    split: PictureSplit,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
-    """One trajectory per seed in out/seed-N, or what is there already; what came of each."""
+    """One trajectory per seed and learning rate in a folder of `out`, or what is there already; what came of each.
+
+    The folders are called seed-N, with several rates seed-N-rate-R.
+    """
     found = []
-    for seed in seeds:
-        folder = out / f"seed-{seed}"
-        about = train_trajectory(folder, split.learn, split.selection, settings, seed=seed, progress=progress)
+    for folder, own, seed in list(_trainings(out, settings, rates, seeds)):
+        about = train_trajectory(folder, split.learn, split.selection, own, seed=seed, progress=progress)
         best = max(about["epochs"], key=lambda e: e["held_out"].get("score", 0.0))
         found.append(
             {
@@ -124,11 +153,25 @@ def train_seeds(
     return found
 
 
+def _trainings(
+    out: Path, settings: TrajectorySettings, rates: Sequence[float], seeds: Sequence[int]
+) -> Iterator[tuple[Path, TrajectorySettings, int]]:
+    for seed in seeds:
+        for rate in rates:
+            name = f"seed-{seed}" if len(rates) == 1 else f"seed-{seed}-rate-{rate:g}"
+            training = settings.training.replace(learning_rate=rate)
+            yield out / name, settings.replace(training=training), seed
+
+
 def open_evaluation(
-    folders: Sequence[Path], source: Source, workspace: OpenWorkspace, progress: Progress
+    folders: Sequence[Path],
+    source: Source,
+    workspace: OpenWorkspace,
+    progress: Progress,
+    taken: Taken = "auto",
 ) -> tuple[PictureSplit, Evaluator]:
     """The pictures and the pool; what was trained on other pictures is refused."""
-    pool = pool_members([read_trajectory(f) for f in find_trajectories(folders)])
+    pool = pool_members(take([read_trajectory(f) for f in find_trajectories(folders)], taken))
     split = source.read(side_of(pool.settings), workspace, progress)
     pool.check(split.learn)
     return split, Evaluator(pool, split.learn)

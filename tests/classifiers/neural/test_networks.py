@@ -60,7 +60,7 @@ def test_weights_of_the_hub_that_cannot_be_had_say_what_to_do(monkeypatch: pytes
         build_backbone("test_resnet", 32, weights="hub")
 
 
-@pytest.fixture()
+@pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the hub as its client leaves it, and no network."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))

@@ -194,7 +194,7 @@ def test_the_ends_of_several_trainings_are_one_pool(runs: Path, split: PictureSp
     """Given trainings from several seeds, when their ends are compared as one pool, then it has one member of each, and
     took the time of all."""
     pool = [runs / "seed-0", runs / "seed-1"]
-    found = compare({"apart": [pool]}, split, methods=("uniform",), last=True)["networks"]["apart"]
+    found = compare({"apart": [pool]}, split, methods=("uniform",), taken="last")["networks"]["apart"]
     assert found["checkpoints"] == [2]
     assert found["candidates"]["uniform"]["members"] == [2]
     alone = compare({"one": pool}, split, methods=("uniform",))["networks"]["one"]
