@@ -11,10 +11,10 @@ from torch.optim.swa_utils import update_bn
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.neural.networks import ImageNetwork
 from enrich.classifiers.soup.pictures import PictureSet
-from enrich.classifiers.soup.trajectory import TrajectorySettings, crops
 
 STATISTICS_PICTURES = 1024
 """Training pictures from which batch norm's statistics are taken anew."""
+_BATCH = 128
 
 
 def average(members: Iterable[tuple[Mapping[str, Tensor], float]]) -> dict[str, Tensor]:
@@ -49,22 +49,18 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 def renew_statistics(
-    network: ImageNetwork,
-    learn: PictureSet,
-    size: int,
-    settings: TrajectorySettings,
-    *,
-    most: int = STATISTICS_PICTURES,
+    network: ImageNetwork, learn: PictureSet, size: int, *, most: int = STATISTICS_PICTURES
 ) -> None:
     """Take the running mean and variance of every batch norm anew, from training pictures, in place.
 
-    The statistics of averaged weights are not the average of the statistics (Izmailov et al. 2018,
-    section 3.3). Pictures are cropped as in training; the same ones every time, so that soups compare.
+    The statistics of averaged weights are not the average of the statistics (Izmailov et al. 2018, section 3.3).
+    Pictures are seen as they are when a soup answers (Touvron et al. 2019); the same ones every time, so that soups
+    compare. Their order is drawn: the variance within batches is that of the pictures only where a batch has
+    pictures of every kind, and folders are often sorted by class.
     """
     if not batch_norms(network):
         return
-    rows = np.sort(np.random.default_rng(0).permutation(len(learn))[:most])
-    generator = torch.Generator().manual_seed(0)
-    parts = map(torch.from_numpy, np.array_split(rows, max(1, len(rows) // 128)))
-    batches = (crops(learn, part, size, settings.augment, generator) for part in parts)
+    rows = np.random.default_rng(0).permutation(len(learn))[:most]
+    parts = np.array_split(rows, max(1, len(rows) // _BATCH))
+    batches = (learn.middle(torch.from_numpy(part), size) for part in parts)
     update_bn(batches, network, next(network.parameters()).device)

@@ -50,7 +50,7 @@ class Evaluator:
         if len({m.sha256 for m, _ in weighed}) == 1:
             return dict(self.weights(weighed[0][0]))
         self.network.load_state_dict(average((self.weights(m), share) for m, share in weighed))
-        renew_statistics(self.network, self.learn, self.pool.size, self.pool.settings)
+        renew_statistics(self.network, self.learn, self.pool.size)
         return {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
 
     def run(self, weights: Mapping[str, Tensor], pictures: PictureSet) -> Tensor:

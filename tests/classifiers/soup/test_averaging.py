@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,9 +66,24 @@ def test_statistics_are_taken_anew_and_the_same_every_time(evaluator: Evaluator,
     network.load_state_dict(evaluator.weights(pool.members[0]))
     layer = batch_norms(network)[0]
     layer.running_mean += 50.0  # type: ignore[operator]
-    renew_statistics(network, split.learn, pool.size, pool.settings)
+    renew_statistics(network, split.learn, pool.size)
     first = layer.running_mean.clone()  # type: ignore[union-attr, operator]
     assert float(first.abs().max()) < 10  # type: ignore[operator]
-    renew_statistics(network, split.learn, pool.size, pool.settings)
+    renew_statistics(network, split.learn, pool.size)
     assert torch.equal(layer.running_mean, first)  # type: ignore[arg-type]
     assert layer.momentum is not None
+
+
+def test_pictures_sorted_by_class_give_the_variance_of_all(evaluator: Evaluator, split: PictureSplit) -> None:
+    dark, light = split.learn.pixels[:1] // 4, 255 - split.learn.pixels[1:2] // 4
+    sorted_ones = replace(
+        split.learn, names=tuple(map(str, range(512))), pixels=torch.cat([dark] * 256 + [light] * 256)
+    )
+    network, layer = evaluator.network, batch_norms(evaluator.network)[0]
+    layer.reset_running_stats()
+    layer.momentum = None
+    network.train()
+    network.features(sorted_ones.middle(slice(None), evaluator.pool.size))
+    of_all = layer.running_var.clone()  # type: ignore[union-attr, operator]
+    renew_statistics(network, sorted_ones, evaluator.pool.size)
+    assert torch.allclose(layer.running_var, of_all, rtol=0.05)  # type: ignore[arg-type]
