@@ -12,8 +12,16 @@ from enrich.classifiers.base import Progress
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit
-from enrich.classifiers.soup.pool import Taken, find_trajectories, pool_members, read_trajectory, take
+from enrich.classifiers.soup.pool import (
+    CheckpointPool,
+    Taken,
+    find_trajectories,
+    pool_members,
+    read_trajectory,
+    take,
+)
 from enrich.classifiers.soup.reading import from_records, read_folder
+from enrich.classifiers.soup.selection import Method
 from enrich.classifiers.soup.trajectory import TrajectorySettings, picture_size
 from enrich.classifiers.soup.trajectory_folder import train_trajectory
 from enrich.errors import InputError, SettingsError
@@ -47,6 +55,13 @@ ALONG = Recipe(50, "restarts", (1e-3,), (0,))
 def usual_recipe(weights: str) -> Recipe:
     """What docs/soups.md found best for these weights."""
     return ALONG if weights == "none" else APART
+
+
+def usual_method(pool: CheckpointPool) -> Method:
+    """The soup that docs/soups.md found best of these members: uniform of the ends of several trainings, else greedy."""
+    schedules = [t.settings.training.schedule for t in pool.trajectories]
+    apart = len(schedules) > 1 and set(schedules) == {"cosine"} and len(pool.members) == len(schedules)
+    return "uniform" if apart else "greedy"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,16 @@ from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
-from enrich.soup import Schedule, Source, open_evaluation, recipe_settings, side_of, train_all, usual_recipe
+from enrich.soup import (
+    Schedule,
+    Source,
+    open_evaluation,
+    recipe_settings,
+    side_of,
+    train_all,
+    usual_method,
+    usual_recipe,
+)
 
 FULL_NAMES = ("coatnet_0_rw_224.sw_in1k", "resnet50", "densenet121", "vit_base_patch16_224")
 
@@ -145,8 +154,12 @@ def cook(
     splits: Splits = None,
     prop: Property = None,
     method: Annotated[
-        Method, typer.Option("--method", help="uniform, greedy, pruned, window or learned.")
-    ] = "greedy",
+        Method | None,
+        typer.Option(
+            "--method",
+            help="Uniform for the ends of several trainings, else greedy; pruned, window, learned.",
+        ),
+    ] = None,
     checkpoints: Checkpoints = "auto",
     metric: By = "macro_f1",
     divide_seed: DivideSeed = 0,
@@ -160,6 +173,7 @@ def cook(
     """
     source = Source(pictures, splits, prop, divide_seed)
     with _opened("averaging", trajectories, source, threads, checkpoints) as (split, evaluator, bars):
+        method = method or usual_method(evaluator.pool)
         made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)
         logits = {
             "soup": evaluator.run(made.weights, split.scoring),

@@ -105,10 +105,15 @@ def test_from_given_weights_several_are_trained_apart_and_their_ends_averaged(
     told = {f.parent.name: json.loads(f.read_text()) for f in runs.glob("*/trajectory.json")}
     assert sorted(told) == [f"seed-{n}-rate-{r}" for n in (0, 1) for r in ("0.0003", "0.0006")]
     assert {a["settings"]["training"]["schedule"] for a in told.values()} == {"cosine"}
-    cook = ["soup", "cook", tmp_path / "soup", "--from", runs, *shown, "--method", "uniform", "--json"]
+    cook = ["soup", "cook", tmp_path / "soup", "--from", runs, *shown, "--json"]
     ends = {file_digest(f) for f in runs.glob("*/epoch-0001/network.safetensors")}
-    assert {i["sha256"] for i in json.loads(enrich(*cook))["ingredients"]} == ends
-    assert len(json.loads(enrich(*cook, "--checkpoints", "all"))["ingredients"]) == 8
+    cooked = json.loads(enrich(*cook))
+    assert cooked["method"] == "uniform"
+    assert {i["sha256"] for i in cooked["ingredients"]} == ends
+    of_all = json.loads(enrich(*cook, "--checkpoints", "all"))
+    assert of_all["method"] == "greedy"
+    many = json.loads(enrich(*cook, "--checkpoints", "all", "--method", "uniform"))
+    assert len(many["ingredients"]) == 8
 
 
 def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Path) -> None:
