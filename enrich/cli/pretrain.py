@@ -36,7 +36,7 @@ def pretrain(
         typer.Option(
             "--splits",
             metavar="FILE",
-            help="Table of the columns record and split: of the graph, what is elsewhere than in train is left out.",
+            help="Table of the columns record and split; what is elsewhere than in train is left out.",
         ),
     ] = None,
     backbone: Backbone = DEFAULT.backbone,

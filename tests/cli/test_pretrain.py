@@ -131,6 +131,8 @@ def test_trajectories_of_a_soup_begin_with_them(enrich: Enrich, plates: Path, tm
         "1",
         "--batch",
         "6",
+        "--learning-rate",
+        "0.001",
     )
     about = json.loads((tmp_path / "runs" / "seed-0" / "trajectory.json").read_text())
     assert about["weights"]["sha256"] == card["sha256"]
