@@ -126,7 +126,8 @@ class Model:
         asked: dict[Regime, Rows] = {}
         for number, regime in enumerate(REGIMES):
             rows = [np.flatnonzero(at.models == number) for at in placed.values()]
-            if len(every := np.unique(np.concatenate([np.zeros(0, np.intp), *rows]))) or not records:
+            every = np.unique(np.concatenate([np.zeros(0, np.intp), *rows]))
+            if len(every) or (regime == "seen" and not records):
                 asked[regime] = every
         found: dict[str, list[tuple[Rows, Prediction]]] = {name: [] for name in placed}
         for regime, said in _looked(parts, records, asked).items():
