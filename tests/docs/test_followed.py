@@ -27,7 +27,7 @@ QUICK = {
     "OMP_NUM_THREADS": "1",
 }
 """So that it takes seconds; and so few objects answer by thresholds set by hand."""
-SMALL = " --size 32 --epochs 2 --batch 24 --learning-rate 0.005 --gamma 0"
+SMALL = " --weights none --size 32 --epochs 2 --batch 24 --learning-rate 0.005 --gamma 0"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ WAYS = (
         "soups.md",
         ("From pictures to predictions",),
         smaller=(
-            (" --backbone coatnet_0_rw_224 --epochs 50", " --backbone test_resnet" + SMALL),
+            (
+                "train runs --pictures pictures",
+                f"train runs --pictures pictures --backbone test_resnet{SMALL}",
+            ),
             ("analyse report", "analyse report --replicates 2 --method greedy"),
             (
                 "compare study",
