@@ -46,7 +46,7 @@ class Recipe:
     seeds: Sequence[int]
 
 
-APART = Recipe(8, "cosine", (3e-4, 6e-4), (0, 1))
+APART = Recipe(6, "cosine", (3e-4, 6e-4), (0, 1))
 """From given weights: trainings apart from each other, whose ends are averaged (Wortsman et al. 2022)."""
 ALONG = Recipe(50, "restarts", (1e-3,), (0,))
 """From nothing: one long training (Tran et al. 2026), at the rate that this wants."""

@@ -112,7 +112,7 @@ def train(
 ) -> None:
     """Train trajectories: one checkpoint per epoch, with its metrics.
 
-    From given weights unless told otherwise: eight epochs by cosine at two rates in two orders of the pictures, whose
+    From given weights unless told otherwise: six epochs by cosine at two rates in two orders of the pictures, whose
     ends are averaged. From nothing (--weights none): 50 epochs with restarts at 1e-3.
     What was killed goes on from its last epoch when the command is given again.
     """
@@ -296,12 +296,11 @@ def compare(
         if len(sides) > 1:
             raise SettingsError("the networks look at pictures of different sizes; give one with --size")
         split = source.read(sides.pop(), open_workspace, bars)
-        folders = {
-            name: [
-                Path(t["folder"]) for t in train_all(runs / name, s, [rate], seeds or [0, 1, 2], split, bars)
-            ]
+        trained = {
+            name: train_all(runs / name, s, [rate], seeds or [0, 1, 2], split, bars)
             for name, s in networks.items()
         }
+        folders = {name: [Path(t["folder"]) for t in of_network] for name, of_network in trained.items()}
         found = measure_networks(folders, split, prop=prop, epochs=epochs, progress=bars, **chosen)
         page = write_comparison(found, report)
     if as_json:
