@@ -130,7 +130,7 @@ class JointModel:
             "near_indices": self.near.indices.astype(np.int32),
             "near_indptr": self.near.indptr.astype(np.int64),
             "votes": self.votes.astype(np.float16),
-            "shelf": self.shelf,
+            **({} if self.layout.museum is None else {"shelf": self.shelf}),
         }
 
     @classmethod
@@ -153,7 +153,8 @@ class JointModel:
         except (KeyError, ValueError, IndexError) as error:
             raise ClassifierError(f"{folder}: the fusion of {prop.name} cannot be read: {error}") from error
         shapes = (linear.weights.shape, linear.bias.shape, gain.shape, votes.shape[1:])
-        if shapes != ((len(layout), classes), (classes,), (tokens, classes), (classes,)):
+        wanted = ((len(layout), classes), (classes,), (tokens, classes), (classes,))
+        if shapes != wanted or shelf.shape != (len(votes), 2):
             raise ClassifierError(f"{folder}: the fusion of {prop.name} is of another size than its labels")
         return cls(prop, layout, linear, gain, near, shelf, votes)
 

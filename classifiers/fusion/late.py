@@ -3,7 +3,8 @@
 Rei et al. 2022 (section 4.5) boost trees over the modalities' class probabilities. Here the trees also
 see presence masks, the known values of the other properties (hidden at random in training, because at
 night the neighbours are missing too), a linear machine over words, context and values together, and the
-votes of the most similar records and of those with neighbouring accession numbers. All that is learnt from is out-of-fold (Wolpert 1992).
+votes of the most similar records and of those with neighbouring accession numbers. All that is learnt
+from is out-of-fold (Wolpert 1992).
 """
 
 from collections.abc import Mapping, Sequence
@@ -239,7 +240,8 @@ class LateFusion(Fuser):
         """Each modality's share in the log-odds of class k (SHAP).
 
         `joint model` is the linear machine over everything, which is also where the trees start;
-        `neighbours` the votes of similar records, `shelf` those of records with neighbouring accession numbers; `known: …` and `context: …` what a value alone tells.
+        `neighbours` the votes of similar records, `shelf` those of records with neighbouring accession numbers;
+        `known: …` and `context: …` what a value alone tells.
         """
         booster = self.boosters[prop]
         if booster is None:

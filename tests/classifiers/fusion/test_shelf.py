@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from safetensors.numpy import load_file, save_file
 
-from enrich.classifiers.base import Distribution
+from enrich.classifiers.base import ClassifierError, Distribution
 from enrich.classifiers.data import Dataset, Property, Record, Text
 from enrich.classifiers.fusion.late import LateFusion
 from enrich.classifiers.fusion.shelf import EACH_SIDE, NOWHERE, museums_of, positions, votes
@@ -101,6 +102,18 @@ def test_a_fusion_learns_from_the_shelf_and_keeps_it(tmp_path: Path) -> None:
     assert_allclose(again, kept.predict(asked.records, unsure(asked))["place"].probabilities, atol=2e-3)
     said = read.explain(asked.records[0], unsure(asked), "place", int(target[0].argmax()))
     assert max(said, key=lambda c: c.weight).name == "shelf"
+
+
+def test_positions_that_do_not_fit_the_votes_are_refused(tmp_path: Path) -> None:
+    fuser = LateFusion(**QUICK, museum="museum")
+    fuser.fit(lots(), unsure(lots()))
+    config = fuser.write(tmp_path)
+    arrays = load_file(tmp_path / "whole.safetensors")
+    save_file(
+        {k: v[1:] if k.endswith(".shelf") else v for k, v in arrays.items()}, tmp_path / "whole.safetensors"
+    )
+    with pytest.raises(ClassifierError, match="of another size"):
+        LateFusion.read(tmp_path, config, (LOT,))
 
 
 def test_the_shelf_is_not_asked_where_the_tabular_classifier_is_absent() -> None:
