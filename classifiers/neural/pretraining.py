@@ -31,7 +31,7 @@ from enrich.classifiers.neural.checkpoints import plain
 from enrich.classifiers.neural.image import BackboneSettings, square
 from enrich.classifiers.neural.networks import build_backbone, pixel_statistics
 from enrich.classifiers.neural.optimisation import TrainingSettings, pick_device
-from enrich.classifiers.neural.training import train
+from enrich.classifiers.neural.training import shuffled, steps_of, train
 from enrich.classifiers.neural.weights import CARD, FILE, read_card, weights_taken
 
 CHECKPOINTS = "checkpoints"
@@ -180,16 +180,12 @@ class SimSiamTask:
         return [list(self.model.body.parameters()), list(above)]
 
     def steps(self) -> int:
-        """Batches in an epoch; what is left over joins no batch."""
-        return max(1, len(self.pictures) // self.settings.training.batch)
+        return steps_of(len(self.pictures), self.settings.training.batch)
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Two views of shuffled pictures."""
-        order = torch.randperm(len(self.pictures), generator=generator)
-        size = min(self.settings.training.batch, len(self.pictures))
-        for step in range(self.steps()):
-            rows = order[step * size : (step + 1) * size].tolist()
-            yield self._views(rows, generator), self._views(rows, generator)
+        for rows in shuffled(len(self.pictures), self.settings.training.batch, generator):
+            yield self._views(rows.tolist(), generator), self._views(rows.tolist(), generator)
 
     def _views(self, rows: list[int], generator: torch.Generator) -> Tensor:
         s, pixels = self.settings.augment, self.pictures.pixels

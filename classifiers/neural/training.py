@@ -47,6 +47,18 @@ class Task(Protocol):
         """`score` (higher is better) and `loss` on held-out records; without them the last epoch is the best."""
 
 
+def steps_of(records: int, batch: int) -> int:
+    """Batches in an epoch of so many records; what is left over joins none."""
+    return max(1, records // batch)
+
+
+def shuffled(records: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """The rows of each batch of an epoch, in an order that is drawn."""
+    order = torch.randperm(records, generator=generator)
+    for step in range(steps_of(records, batch)):
+        yield order[step * batch : (step + 1) * batch]
+
+
 def train(
     task: Task,
     settings: TrainingSettings,

@@ -20,6 +20,7 @@ from enrich.classifiers.neural.heads import HeadSettings, LossSettings
 from enrich.classifiers.neural.image import PictureSettings
 from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
 from enrich.classifiers.neural.optimisation import TrainingSettings, pick_device
+from enrich.classifiers.neural.training import shuffled, steps_of
 from enrich.classifiers.settings import Count
 from enrich.classifiers.soup.pictures import PictureSet
 from enrich.classifiers.soup.scores import scores_of
@@ -117,15 +118,11 @@ class TrajectoryTask:
         return [list(self.image_network.body.parameters()), self.image_network.head_parameters()]
 
     def steps(self) -> int:
-        """Batches in an epoch; what is left over joins no batch."""
-        return max(1, len(self.learn) // self.settings.training.batch)
+        return steps_of(len(self.learn), self.settings.training.batch)
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Shuffled batches of cropped, flipped and mixed pictures."""
-        order = torch.randperm(len(self.learn), generator=generator)
-        size = min(self.settings.training.batch, len(self.learn))
-        for step in range(self.steps()):
-            rows = order[step * size : (step + 1) * size]
+        for rows in shuffled(len(self.learn), self.settings.training.batch, generator):
             pixels = crops(self.learn, rows, self.size, self.settings.augment, generator)
             yield augment.mix(
                 pixels, self.learn.target[rows], self.learn.named[rows], self.settings.augment, generator

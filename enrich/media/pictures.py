@@ -55,7 +55,8 @@ class PictureSource:
     """Gives pictures for one run; safe between threads.
 
     What was had or refused for good is remembered for the run; what may come is asked for again after a
-    while. With a `decode_size` they are decoded as well, for the classifier that looks at that many pixels. `observe` is told of each result: 'had', 'may come' or 'refused', and where from or which kind;
+    while. With a `decode_size` they are decoded as well, for the classifier that looks at that many pixels.
+    `observe` is told of each result: 'had', 'may come' or 'refused', and where from or which kind;
     `opened` of each host whose circuit opens, and why.
     """
 

@@ -39,17 +39,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def enrich(folder: Path, capsys: pytest.CaptureFixture[str]) -> Enrich:  # noqa: ARG001
+def succeeds(capsys: pytest.CaptureFixture[str]) -> Enrich:
     """Run a verb that succeeds; its stdout."""
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: object) -> str:
         capsys.readouterr()
-        code = main(list(arguments))
+        code = main(list(map(str, arguments)))
         said = capsys.readouterr()
         assert code == 0, said.err
         return said.out
 
     return run
+
+
+@pytest.fixture
+def enrich(folder: Path, succeeds: Enrich) -> Enrich:  # noqa: ARG001
+    """Run a verb that succeeds, in the museum; its stdout."""
+    return succeeds
 
 
 @pytest.fixture

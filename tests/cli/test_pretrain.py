@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +15,16 @@ from enrich.cli import main
 from enrich.demo.museum import IMAGES, write_museum
 from enrich.demo.objects import made_objects
 from enrich.demo.textures import write_pictures
+from tests.cli.conftest import Enrich
 
 NETWORK = ["--backbone", "test_resnet", "--size", "24"]
 QUICK = [*NETWORK, "--epochs", "2", "--batch", "8"]
-Enrich = Callable[..., str]
 
 
 @pytest.fixture
-def enrich(capsys: pytest.CaptureFixture[str]) -> Enrich:
+def enrich(succeeds: Enrich) -> Enrich:
     """Run a verb that succeeds; its stdout."""
-
-    def run(*arguments: object) -> str:
-        capsys.readouterr()
-        code = main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        assert code == 0, said.err
-        return said.out
-
-    return run
+    return succeeds
 
 
 def plate(number: int) -> bytes:

@@ -24,6 +24,7 @@ from enrich.demo.museum import IMAGES, write_museum
 from enrich.demo.objects import made_objects
 from enrich.demo.textures import write_pictures
 from tests.classifiers.soup.conftest import COLOURS, picture
+from tests.cli.conftest import Enrich
 
 RECIPE = [
     "--weights",
@@ -39,7 +40,6 @@ RECIPE = [
     "--batch",
     "24",
 ]
-Enrich = Callable[..., str]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,17 +65,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def enrich(capsys: pytest.CaptureFixture[str]) -> Enrich:
+def enrich(succeeds: Enrich) -> Enrich:
     """Run a verb that succeeds; its stdout."""
-
-    def run(*arguments: object) -> str:
-        capsys.readouterr()
-        code = main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        assert code == 0, said.err
-        return said.out
-
-    return run
+    return succeeds
 
 
 @pytest.fixture(scope="module")
