@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser
 
@@ -26,9 +27,12 @@ STORES = [
 ]
 
 
-os.environ.pop(
-    "COLUMNS", None
-)  # a process of several that test together is given 80, as if it had a terminal
+# A process of several that test together is given 80 columns, as if it had a terminal.
+os.environ.pop("COLUMNS", None)
+
+# How long an example takes says how busy the machine is; a test that hangs meets the time limit of all tests.
+hypothesis.settings.register_profile("enrich", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("enrich")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -94,14 +94,14 @@ LITERALS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LITERALS)
 def test_a_literal_is_called_as_n_triples_spell_it(literal: Literal) -> None:
     assert class_term(class_name(literal)) == literal
     assert class_name(NamedNode("https://a.example/b")) == "https://a.example/b"
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=12, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(places=st.lists(LITERALS, min_size=2, max_size=6, unique=True))
 def test_any_literal_survives_load_learn_predict_write_export_and_load(places: list[Literal]) -> None:
     """Given books of any places, when they are loaded, learnt, predicted for the book without one, exported and

@@ -138,7 +138,7 @@ def count(held: ox.Store, query: str) -> int:
     return int(number.value)  # type: ignore[union-attr]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CLOTHS)
 def test_gaps_are_those_that_a_query_written_by_hand_counts(
     tmp_path_factory: pytest.TempPathFactory, cloths: list[Cloth]

@@ -232,7 +232,7 @@ def test_no_statement_is_loaded_into_our_own_graphs(tmp_path: Path, name: str) -
     assert load_file(store, path, G).quads > 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), max_size=12), st.booleans())
 def test_any_rubbish_costs_its_own_lines_only(tmp_path: Path, rubbish: list[bytes], turtle: bool) -> None:
     good = [f'<{E}s{n}> <{E}p> "{n}" .'.encode() for n in range(5)]

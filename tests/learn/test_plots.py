@@ -49,7 +49,7 @@ def test_a_confusion_matrix_says_each_number_and_shades_by_row() -> None:
     assert len(large.texts) == 0
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(NAMES)
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.filterwarnings("ignore:.*missing from font")

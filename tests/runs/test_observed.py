@@ -82,7 +82,7 @@ def test_the_interval_holds_the_truth_where_the_uncertain_come_first_and_the_pla
     assert abs(bias) < 0.02
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0.0, 0.2, 0.6, 1.0]))
 def test_when_all_are_judged_the_truth_is_known(seed: int, count: int, drawn: float) -> None:
     chance = random.Random(seed)
@@ -96,7 +96,7 @@ def test_when_all_are_judged_the_truth_is_known(seed: int, count: int, drawn: fl
     assert told.enough
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 10_000), st.integers(0, 80))
 def test_what_is_known_for_certain_bounds_the_estimate(seed: int, cards: int) -> None:
     chance = random.Random(seed)

@@ -52,7 +52,7 @@ MADE = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(MADE, st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=4), st.integers(1, 2))
 def test_any_order_of_runs_retractions_and_prunings_leaves_each_gap_with_its_newest_unpruned_answers(
     runs: list[Any], steps: list[tuple[int, bool]], per_shard: int

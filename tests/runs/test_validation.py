@@ -65,7 +65,7 @@ _REPLACEMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_answer_gets_the_same_verdict_from_both(
     conforming: list[Quad], shacl: Graph, data: st.DataObject

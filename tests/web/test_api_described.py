@@ -49,7 +49,6 @@ def test_no_answer_fails_and_each_is_described(described: Any) -> None:
 
         @settings(
             max_examples=20,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

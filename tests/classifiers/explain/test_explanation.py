@@ -167,7 +167,7 @@ def tfidf() -> TfidfClassifier:
     return classifier
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=60), max_size=3))
 def test_any_text_can_be_explained_and_nothing_is_invented(tfidf: TfidfClassifier, texts: list[str]) -> None:
     record = Record("r", texts=tuple(Text(f"Lyon {t} brocade") for t in texts))

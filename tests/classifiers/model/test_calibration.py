@@ -85,7 +85,7 @@ def test_json_brings_back_the_same_answers(method: str, many: bool) -> None:
 
 
 @given(st.integers(0, 1000), st.booleans(), st.sampled_from(METHODS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_answers_are_probabilities_with_a_finite_log_loss(seed: int, many: bool, method: str) -> None:
     p, y = sample(n=120, seed=seed)
     fitted = fit_calibrator(p, y, many, methods=(method,))

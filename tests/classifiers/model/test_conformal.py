@@ -87,7 +87,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         ConformalSets.fit(probabilities * np.nan, target)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(10, 120), st.integers(0, 999), st.floats(0.5, 0.95))
 def test_the_records_it_was_fitted_on_are_covered(n: int, seed: int, coverage: float) -> None:
     probabilities, target = world(n, seed)

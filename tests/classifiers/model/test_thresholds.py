@@ -18,7 +18,6 @@ from enrich.classifiers.model.thresholds import (
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200), st.floats(0.05, 0.999))
 def test_the_bound_is_that_of_clopper_and_pearson(of: int, true: float) -> None:
     """Whatever the true share, the lower bound is above it in at most a tenth of all samples."""
@@ -26,7 +25,7 @@ def test_the_bound_is_that_of_clopper_and_pearson(of: int, true: float) -> None:
     assert binom.pmf(np.arange(of + 1), of, true)[lows > true].sum() <= 1 - CONFIDENCE + 1e-9
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.floats(0.6, 0.97))
 def test_at_the_threshold_and_above_it_the_bound_reaches_the_target(seed: int, target: float) -> None:
     rng = np.random.default_rng(seed)

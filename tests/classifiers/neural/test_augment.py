@@ -18,7 +18,7 @@ def noise(height: int, width: int) -> torch.Tensor:
     return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 99))
 def test_any_picture_gives_crops_of_the_size(height: int, width: int, seed: int) -> None:
     picture = noise(height, width)

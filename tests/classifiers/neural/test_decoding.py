@@ -200,7 +200,7 @@ def test_the_shorter_side_has_the_size_asked_and_nothing_is_enlarged(
     assert np.abs(np.subtract(shape[:2], expected)).max() <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 300), st.sampled_from(["JPEG", "PNG", "GIF"]))
 def test_any_size_is_bounded(width: int, height: int, size: int, format: str) -> None:
     array = decode(as_file(Image.new("RGB", (width, height), RED), format), size)
@@ -321,7 +321,7 @@ def test_a_size_below_one_is_the_callers_mistake() -> None:
         decode(as_file(corners(), "PNG"), 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from([as_file(corners(), format) for format in FORMATS]),
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=8),

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enrich.classifiers.data import Record, Text
@@ -65,7 +65,6 @@ def test_a_text_of_a_megabyte_is_cut_before_it_is_tokenised() -> None:
     assert time.perf_counter() - started < 1.0
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(), max_size=200), max_size=12), st.integers(8, 40), st.booleans())
 def test_any_texts_give_sequences_within_the_limit(texts: list[str], limit: int, joined: bool) -> None:
     made = tokens(limit)

@@ -23,7 +23,7 @@ def means(terms: Terms) -> dict[str, float]:
 
 
 @given(SHAPES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_zero_one_terms_add_up_to_the_loss(shape: tuple[int, int, int, int]) -> None:
     p, truth = drawn(*shape)
     answers = p.argmax(axis=2)
@@ -34,7 +34,7 @@ def test_zero_one_terms_add_up_to_the_loss(shape: tuple[int, int, int, int]) -> 
 
 
 @given(SHAPES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_cross_entropy_terms_add_up_to_the_loss(shape: tuple[int, int, int, int]) -> None:
     p, truth = drawn(*shape)
     parts = means(cross_entropy(p, truth))

@@ -22,7 +22,7 @@ def apart(points: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(3, 15), st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_planted_configuration_comes_back(points: int, seed: int) -> None:
     d = apart(np.random.default_rng(seed).normal(size=(points, 2)))
     for found in (classical_mds(d), smacof(d)):
@@ -59,7 +59,7 @@ def test_cross_entropy_holds_the_entropies_and_jensen_shannon_does_not() -> None
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_jensen_shannon_is_a_metric(seed: int) -> None:
     d = jensen_shannon(np.random.default_rng(seed).dirichlet(np.full(3, 0.3), (3, 15)))
     assert np.allclose(d, d.T)

@@ -84,7 +84,7 @@ class Whimsical(Evaluator):
     st.sampled_from(METRICS),
     st.sampled_from(("greedy", "pruned", "window")),
 )
-@examples(max_examples=150, deadline=None)
+@examples(max_examples=150)
 def test_whatever_members_and_mixtures_answer_choosing_never_ends_below_its_floor(
     number: int, seed: int, metric: Metric, method: str
 ) -> None:

@@ -81,7 +81,7 @@ def test_a_text_of_megabytes_costs_no_more_than_a_long_one(fitted: TfidfClassifi
     assert said["place"].probabilities[0].argmax() == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(max_size=60), max_size=4))
 def test_any_text_gives_a_distribution_or_is_absent(fitted: TfidfClassifier, texts: list[str]) -> None:
     said = fitted.predict([Record("x", texts=tuple(Text(t) for t in texts))])["place"]

@@ -29,7 +29,6 @@ def iri(local: str) -> NamedNode | None:
 IRIS = TEXTS.map(iri).filter(lambda found: found is not None)
 HOSTILE = settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
 
