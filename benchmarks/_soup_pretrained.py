@@ -63,13 +63,16 @@ class Plan:
         )
 
     def along(self, size: int) -> list[tuple[Path, TrajectorySettings, int]]:
-        """The trainings with restarts: folder, settings and seed of each."""
-        settings = self.settings(size, 1e-4, "restarts", self.epochs or 1)
-        seeds = self.seeds if self.epochs else ()
-        return [(self.work / f"{size}-restarts" / f"seed-{seed}", settings, seed) for seed in seeds]
+        """The trainings with restarts: folder, settings and seed of each; none without epochs."""
+        if not self.epochs:
+            return []
+        settings = self.settings(size, 1e-4, "restarts", self.epochs)
+        return [(self.work / f"{size}-restarts" / f"seed-{seed}", settings, seed) for seed in self.seeds]
 
     def pool(self, size: int, seed: int) -> list[tuple[Path, TrajectorySettings, int]]:
-        """The trainings apart from each other whose ends are one pool."""
+        """The trainings apart from each other whose ends are one pool; none without epochs."""
+        if not self.apart:
+            return []
         return [
             (
                 self.work / f"{size}-apart" / f"pool-{seed}" / f"rate-{rate:g}-{order}",
@@ -86,11 +89,13 @@ def pretrained(plan: Plan, figures: Path) -> None:
     figures.mkdir(parents=True, exist_ok=True)
     for size in plan.sizes:
         began = time.monotonic()
-        trainings = [one for seed in plan.seeds for one in plan.pool(size, seed)] + plan.along(size)
-        restarts = [folder for folder, *_ in plan.along(size)]
-        apart = [[folder for folder, *_ in plan.pool(size, seed)] for seed in plan.seeds]
-        once = [pool[-ORDERS] for pool in apart]
-        sides = {"restarts": restarts, "once": once, "apart": apart}
+        along, pools = plan.along(size), [pool for seed in plan.seeds if (pool := plan.pool(size, seed))]
+        trainings = [training for pool in pools for training in pool] + along
+        sides: dict[str, list[Any]] = {
+            "restarts": [folder for folder, *_ in along],
+            "once": [pool[-ORDERS][0] for pool in pools],
+            "apart": [[folder for folder, *_ in pool] for pool in pools],
+        }
         with _processes(plan, size) as processes:
             for training in [processes.submit(_trained, *training) for training in trainings]:
                 training.result()

