@@ -11,6 +11,8 @@ SHELL := /bin/bash
 .PHONY: help setup servers demo test lint bench docs clean
 
 PYTHON ?= python3
+# Compiled modules are kept whatever the surroundings say: a process that compiles its libraries anew takes seconds to start.
+export PYTHONDONTWRITEBYTECODE =
 BIN := .venv/bin
 STAMP := .venv/.installed
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray
-from enrich.classifiers.model.metrics import macro_f1, mean_f1, most_frequent_class
+from enrich.classifiers.model.metrics import Indices, macro_f1, most_frequent_class
 
 GRID = np.linspace(-2.0, 2.0, 33)
 _TINY = 1e-12
@@ -69,15 +69,39 @@ def _ascend(scores: FloatArray, target: FloatArray, frequency: FloatArray, round
             others = scores + offsets
             others[:, k] = -np.inf
             rival = others.argmax(axis=1)
-            height = others[rows, rival]
-            truth_k = np.where(target[:, k] > 0, k, missed)
-            truth_rival = np.where(target[rows, rival] > 0, rival, missed)
-            for value in GRID:
-                chosen = scores[:, k] + value > height
-                truth, first = np.where(chosen, truth_k, truth_rival), np.where(chosen, k, rival)
-                score = mean_f1(truth, first, classes)
+            since = np.searchsorted(GRID, others[rows, rival] - scores[:, k], side="right")
+            own, others_own = target[:, k] > 0, target[rows, rival] > 0
+            scored = _scored(
+                since, k, np.where(own, k, missed), rival, np.where(others_own, rival, missed), classes
+            )
+            for value, score in zip(GRID, scored, strict=True):
                 if score > best + 1e-9:
-                    best, offsets[k] = score, value
+                    best, offsets[k] = float(score), value
         if best - before < 1e-4:
             break
     return offsets
+
+
+def _scored(
+    since: Indices, k: int, truth_k: Indices, rival: Indices, truth_rival: Indices, classes: int
+) -> FloatArray:
+    """Mean F1 at each value of GRID, where record i answers k from the value `since[i]` on, and its rival before.
+
+    What is true of a record depends on the answer: the class answered, where it is one of the record's.
+    """
+    shape = (len(GRID) + 1, classes + 1)
+
+    def counted(of: Indices, at: Indices) -> NDArray[np.intp]:
+        return np.bincount(at * shape[1] + of, minlength=shape[0] * shape[1]).reshape(shape)
+
+    start, k_of = np.zeros_like(since), np.full_like(rival, k)
+    right_k, right_rival = truth_k == k, truth_rival == rival
+    right = counted(rival[right_rival], start[right_rival])
+    right += counted(k_of[right_k], since[right_k]) - counted(rival[right_rival], since[right_rival])
+    total = (
+        counted(rival, start) + counted(truth_rival, start) + counted(k_of, since) + counted(truth_k, since)
+    )
+    total -= counted(rival, since) + counted(truth_rival, since)
+    right, total = (counts.cumsum(axis=0)[:-1, :-1] for counts in (right, total))
+    f1: FloatArray = (2.0 * right / np.maximum(total, 1)).sum(axis=1) / (total > 0).sum(axis=1)
+    return f1
