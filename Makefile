@@ -51,9 +51,9 @@ demo: $(STAMP)
 	rm -rf $(DEMO)
 	$(BIN)/enrich demo $(DEMO)
 
-# As many processes as cores: more threads would only wait for one another.
+# As many processes as cores: more threads would only wait for one another. tests/conftest.py puts the files in order.
 test: $(STAMP) servers
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,12 @@ os.environ.pop("COLUMNS", None)
 # How long an example takes says how busy the machine is; a test that hangs meets the time limit of all tests.
 hypothesis.settings.register_profile("enrich", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("enrich")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process is still at one when the others have nothing left."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

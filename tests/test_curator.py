@@ -42,6 +42,7 @@ def states(folder: Path) -> dict[str, str]:
     return {row["prediction"]: row["state"].rpartition("#")[2] for row in rows}
 
 
+@pytest.mark.slow
 def test_the_page_on_reviewing_can_be_followed(folder: Path) -> None:
     """Given a museum with predictions, every command of the page works, in its order."""
     text = commands("reviewing.md")

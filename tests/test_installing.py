@@ -106,6 +106,7 @@ def clean() -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_core_is_small_and_answers_by_what_it_has(core: Path, tmp_path: Path) -> None:
     """Given the core alone, the demo learns from values and texts, and what is not there is said in a line."""
     libraries = core / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"

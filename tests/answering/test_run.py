@@ -309,6 +309,7 @@ def run_in_a_process(path: Path, model: Path, begun: Event) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_the_run_ends_whole(tmp_path: Path) -> None:
     from enrich.graph.stores import open_store
 

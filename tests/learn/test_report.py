@@ -204,6 +204,7 @@ def test_a_record_that_is_no_web_address_is_no_link(report: Path) -> None:
     assert all(link.startswith("#") for link in Page(page(data, {})).links)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_nothing_is_wider_than_the_screen_but_tables_that_show_that_they_scroll(
     report: Path, browser: Browser, width: int

@@ -191,6 +191,7 @@ def test_models_that_disagree_are_told_with_the_current_one_last(store: Store) -
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.virtuoso
 def test_what_is_asked_before_the_first_answer_does_not_slow_what_is_asked_later(tmp_path: Path) -> None:
     """Given a Virtuoso that was asked while it held no answer, by every named query, when three runs of 20,000 answers

@@ -212,6 +212,7 @@ def test_the_same_work_is_known_whatever_its_priority() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.virtuoso
 @pytest.mark.timeout(900)
 def test_a_plan_of_hundreds_of_batches_over_many_facts_is_committed_under_debians_settings(

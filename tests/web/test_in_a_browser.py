@@ -114,6 +114,7 @@ def test_a_head_that_is_squeezed_to_letters_is_noticed(browser: Browser) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_axe_finds_nothing_serious(browser: Browser, home: str, pages: dict[str, str]) -> None:
     for name, path in pages.items():
         with opened(browser, home + path, DESK) as page:
@@ -127,6 +128,7 @@ def test_axe_finds_nothing_serious(browser: Browser, home: str, pages: dict[str,
             assert serious == [], name
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_pages_are_complete_without_scripts(browser: Browser, home: str, pages: dict[str, str]) -> None:
     """Given every page; then without scripts it says what it says with them, and every form and link works."""
