@@ -7,13 +7,14 @@ from functools import partial
 from torch import Tensor
 
 from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.soup.averaging import batch_norms
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSet, PictureSplit
 from enrich.classifiers.soup.pool import Member, Weights
 from enrich.classifiers.soup.scores import Metric, probabilities, score
 from enrich.classifiers.soup.selection import METHODS, Method, Soup, make_soup, rank
 
-BEST, VOTE = "best member", "vote"
+BEST, RENEWED, VOTE = "best member", "best member, renewed", "vote"
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,17 @@ def candidates(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> list[Candidate]:
-    """The best member, a soup by each method, and the vote of all members, in this order."""
+    """The best member, a soup by each method, and the vote of all members, in this order.
+
+    A network with batch norm also has the best member with statistics taken anew, as every soup's are: what a soup has
+    over that, it has by averaging.
+    """
     best = rank(evaluator, split.selection, metric, progress)[0][0]
     weights = evaluator.weights(best)
     made = [_candidate(BEST, split, (best,), partial(evaluator.run, weights), weights)]
+    if batch_norms(evaluator.network):
+        weights = evaluator.renewed(weights)
+        made.append(_candidate(RENEWED, split, (best,), partial(evaluator.run, weights), weights))
     for method in methods:
         soup = make_soup(evaluator, split.selection, method, metric=metric, seed=seed, progress=progress)
         answer = partial(evaluator.run, soup.weights)

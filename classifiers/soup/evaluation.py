@@ -49,7 +49,11 @@ class Evaluator:
         weighed.sort(key=lambda pair: pair[0].sha256)
         if len({m.sha256 for m, _ in weighed}) == 1:
             return dict(self.weights(weighed[0][0]))
-        self.network.load_state_dict(average((self.weights(m), share) for m, share in weighed))
+        return self.renewed(average((self.weights(m), share) for m, share in weighed))
+
+    def renewed(self, weights: Mapping[str, Tensor]) -> Weights:
+        """The weights with batch norm's statistics taken anew."""
+        self.network.load_state_dict(dict(weights))
         renew_statistics(self.network, self.learn, self.pool.size)
         return {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from enrich.classifiers.plots import GREY, LIGHT, panels, save
 from enrich.classifiers.soup.analysis import Analysis
-from enrich.classifiers.soup.candidates import BEST, VOTE
+from enrich.classifiers.soup.candidates import BEST, RENEWED, VOTE
 from enrich.classifiers.soup.distances import Map
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     BEST: "#444444",
+    RENEWED: "#8c8c8c",
     "uniform": "#c1440e",
     "greedy": "#1b7f5c",
     "pruned": "#2a5db0",
@@ -58,7 +59,7 @@ def _members(numbers: Numbers) -> Figure:
             axes.plot(epochs, values, marker=".", color=GREY, alpha=0.8, label=name)
         for said in numbers["candidates"]:
             name = said["name"]
-            style = "--" if name in (BEST, VOTE) else "-"
+            style = "--" if name in (BEST, RENEWED, VOTE) else "-"
             axes.axhline(said["scoring"][key], color=COLOURS[name], linestyle=style, label=name)
         axes.set(xlabel="epoch", ylabel=UNITS[key])
     grid[0, 1].set_ylim(top=1.05 * max(m["scoring"]["loss"] for m in numbers["members"]))

@@ -8,7 +8,7 @@ from typing import Any
 from enrich.classifiers.model.folder import write_json
 from enrich.classifiers.page import render, share, today, within
 from enrich.classifiers.soup.analysis import Analysis
-from enrich.classifiers.soup.candidates import BEST, VOTE
+from enrich.classifiers.soup.candidates import BEST, RENEWED, VOTE
 from enrich.classifiers.soup.figures import save_comparison, save_figures
 
 COMMON = ("accuracy", "95 %", "macro-F1", "cross-entropy")
@@ -31,7 +31,9 @@ def analysis_verdict(numbers: Mapping[str, Any]) -> str:
     """Whether the soup that does best on the selecting pictures beats the best member on the others, in one sentence."""
     found = {c["name"]: c for c in numbers["candidates"]}
     best = f"the best member answers {share(found[BEST]['scoring']['accuracy'])} of the pictures right"
-    soups = [c for name, c in found.items() if name not in (BEST, VOTE)]
+    if RENEWED in found:
+        best += f" ({share(found[RENEWED]['scoring']['accuracy'])} with its batch norm renewed)"
+    soups = [c for name, c in found.items() if name not in (BEST, RENEWED, VOTE)]
     if not soups:
         return f"No soup was made; {best}."
     metric = numbers["metric"]
@@ -51,7 +53,7 @@ def comparison_verdict(numbers: Mapping[str, Any]) -> str:
         (s["against_best"]["difference"], f"{network}, {name}")
         for network, x in numbers["networks"].items()
         for name, s in x["candidates"].items()
-        if s["against_best"] and name != VOTE
+        if s["against_best"] and name not in (RENEWED, VOTE)
     ]
     if not gains:
         return "No soup was made, so there is nothing to compare."

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.soup.analysis import Analysis, analyse
-from enrich.classifiers.soup.candidates import BEST, VOTE
+from enrich.classifiers.soup.candidates import BEST, RENEWED, VOTE, candidates
 from enrich.classifiers.soup.comparison import compare
 from enrich.classifiers.soup.cost import inference_cost, operations
 from enrich.classifiers.soup.evaluation import Evaluator
@@ -22,6 +22,7 @@ from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
 from enrich.classifiers.soup.pool import pool_members, read_trajectory
 from enrich.classifiers.soup.report import write_analysis, write_comparison
 from tests.browser import DESK, PHONE, faults_at, faults_in_print
+from tests.classifiers.soup.conftest import tiny, trained
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +40,29 @@ def comparison(runs: Path, split: PictureSplit) -> dict[str, Any]:
 
 
 def test_every_candidate_is_there_and_greedy_keeps_its_promise(analysis: Analysis) -> None:
-    candidates = {d["name"]: d for d in analysis.numbers["candidates"]}
-    assert list(candidates) == [BEST, "uniform", "greedy", "pruned", "window", "learned", VOTE]
+    found = {d["name"]: d for d in analysis.numbers["candidates"]}
+    assert list(found) == [BEST, RENEWED, "uniform", "greedy", "pruned", "window", "learned", VOTE]
     metric = analysis.numbers["metric"]
     for name in ("greedy", "window"):
-        assert candidates[name]["selection"][metric] >= candidates[BEST]["selection"][metric]
-    assert candidates[VOTE]["inferences"] == len(analysis.numbers["members"]) == 6
-    assert all(candidates[n]["inferences"] == 1 for n in candidates if n != VOTE)
+        assert found[name]["selection"][metric] >= found[BEST]["selection"][metric]
+    assert found[VOTE]["inferences"] == len(analysis.numbers["members"]) == 6
+    assert all(found[n]["inferences"] == 1 for n in found if n != VOTE)
+
+
+def test_what_new_statistics_do_alone_is_told_where_there_is_batch_norm(
+    evaluator: Evaluator, split: PictureSplit, tmp_path: Path
+) -> None:
+    best, renewed, _ = candidates(evaluator, split, methods=())
+    assert (best.members, renewed.inferences) == (renewed.members, 1)
+    assert best.weights is not None
+    assert renewed.weights is not None
+    changed = {k.rpartition(".")[2] for k, v in renewed.weights.items() if not v.equal(best.weights[k])}
+    assert (
+        {"running_mean", "running_var"} <= changed <= {"running_mean", "running_var", "num_batches_tracked"}
+    )
+    trained(tmp_path / "vit", split, tiny(epochs=1, backbone="test_vit"))
+    plain = Evaluator(pool_members([read_trajectory(tmp_path / "vit")]), split.learn, device="cpu")
+    assert [c.name for c in candidates(plain, split, methods=())] == [BEST, VOTE]
 
 
 def test_terms_add_up_in_the_report(analysis: Analysis) -> None:
@@ -69,10 +86,10 @@ def test_the_mean_member_has_the_loss_of_the_decomposition(analysis: Analysis) -
 
 
 def test_maps_hold_members_soups_and_the_vote(analysis: Analysis) -> None:
-    assert len(analysis.names) == 6 + 6
+    assert len(analysis.names) == 6 + 7
     assert analysis.names[-1] == VOTE
     for classical, by_majorisation in analysis.maps.values():
-        assert classical.points.shape == by_majorisation.points.shape == (12, 2)
+        assert classical.points.shape == by_majorisation.points.shape == (13, 2)
 
 
 def test_lines_begin_and_end_at_members(analysis: Analysis) -> None:
@@ -155,7 +172,7 @@ def test_the_page_is_self_contained(analysis: Analysis, tmp_path: Path) -> None:
     for figure in page.parent.glob("*.png"):
         assert figure.stat().st_size < 100_000
     numbers = json.loads((page.parent / "numbers.json").read_text())
-    assert len(numbers["distances"]["Jensen–Shannon"]["matrix"]) == 12
+    assert len(numbers["distances"]["Jensen–Shannon"]["matrix"]) == 13
 
 
 def test_the_page_fits_a_phone_and_paper(analysis: Analysis, tmp_path: Path, browser: Browser) -> None:
