@@ -64,9 +64,13 @@ def _own_places(store: Store, names: Names) -> Iterator[tuple[NamedNode, str]]:
 
 
 def _places(names: Names, condition: str) -> str:
-    """The shards of active runs, each with a text by which runs sort from the oldest to the newest."""
+    """The shards of active runs, each with a text by which runs sort from the oldest to the newest.
+
+    Runs of the first versions have no order. UNION, for Virtuoso expects OPTIONAL to take for ever, and refuses.
+    """
+    active = f"GRAPH {names.runs} {{ ?run {ENR.graph} ?shard ; {ENR.runState} {ENR.Active} . {condition} "
     return (
         f'{{ SELECT ?shard (CONCAT(SUBSTR("{"0" * _DIGITS}", 1 + STRLEN(STR(?n))), STR(?n), STR(?run)) AS ?place) '
-        f"WHERE {{ GRAPH {names.runs} {{ ?run {ENR.graph} ?shard ; {ENR.runState} {ENR.Active} . {condition} "
-        f"OPTIONAL {{ ?run {ENR.order} ?order }} }} BIND(COALESCE(?order, 0) AS ?n) }} }}"
+        f"WHERE {{ {{ {active} ?run {ENR.order} ?n }} }} UNION "
+        f"{{ {active} FILTER NOT EXISTS {{ ?run {ENR.order} ?none }} }} BIND(0 AS ?n) }} }} }}"
     )

@@ -212,7 +212,10 @@ class Transport:
         if status == 413 or "memory exhausted" in said:
             return TooLarge(what)
         if virtuoso and not virtuoso[1].startswith(_VIRTUOSO_TRANSIENT):
-            return QueryRefused(what)
+            guessed = "estimated execution time" in said
+            return QueryRefused(
+                f"{what} See docs/virtuoso.md, MaxQueryCostEstimationTime" if guessed else what
+            )
         if status in _TURNED_AWAY:
             advice = {403: "; check the rights of store.user", 404: "; check the URLs of the store"}
             return NotCarriedOut(what + advice.get(status, ""))

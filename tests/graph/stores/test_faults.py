@@ -43,6 +43,14 @@ def test_a_refused_query_is_not_asked_again(status: int) -> None:
         assert len(server.requests) == 1
 
 
+def test_where_virtuoso_guesses_wrong_the_setting_is_named() -> None:
+    said = b"Virtuoso 42000 Error The estimated execution time 469 (sec) exceeds the limit of 400 (sec)."
+    with hostile_server(lambda _: Answer(500, said)) as server:
+        with pytest.raises(QueryRefused, match=r"469 \(sec\).*docs/virtuoso\.md, MaxQueryCostEstimationTime"):
+            store_at(server).select(SELECT)
+        assert len(server.requests) == 1
+
+
 def test_wrong_credentials_are_said_at_once() -> None:
     with hostile_server(lambda _: Answer(401)) as server:
         with pytest.raises(StoreError, match=r"store\.auth"):
