@@ -20,8 +20,6 @@ def stay_single_threaded(concurrency: int, cores: int | None = None) -> int:
     threads = int(said) if said.isdecimal() and int(said) else share
     _set_variables(1)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Idle threads leave the cores to others, such as the store.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return threads
 
 

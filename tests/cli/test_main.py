@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -269,3 +270,20 @@ class TestPlugins:
         assert "Not available" in out
         assert main(["absent"]) == 2
         assert "no_such_package" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"), [({}, "1000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")]
+)
+def test_threads_that_wait_leave_the_cores_to_others(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], waits: str | None
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(["--version"]) == 0
+
+    assert os.environ.get("GOMP_SPINCOUNT") == waits
