@@ -53,10 +53,11 @@ class Reconciled:
 
 def reconcile(context: WorkerContext, sender: Sender) -> Reconciled:
     """Grant the lease to the run that should have it, and see to it that it goes on."""
+    # The lease first: whoever opens a run after the runs were read has got the lease since, and keeps it.
+    before = current_lease(context.store, context.names)
     open_ = context.register.runs(OPEN)
     known = [k for k in requested_runs(open_) if k.request.kind != RUN]
     _keep_alive(context, known)
-    before = current_lease(context.store, context.names)
     other = in_process(context, open_, before)
     if other is not None:
         return Reconciled(len(known), other.run)

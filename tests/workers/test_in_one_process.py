@@ -18,7 +18,7 @@ from enrich.ontology.terms import ENR
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import cancel, describe, find_job, find_open_job, last_success, list_jobs
 from enrich.runs.lease import current_lease, grant_lease
-from enrich.runs.register import RETRACTED
+from enrich.runs.register import OPEN, RETRACTED, Run
 from enrich.runs.request import RUN, make_request, open_run
 from enrich.workers.context import WorkerContext
 from enrich.workers.reconcile import next_run, planner_lock
@@ -234,6 +234,24 @@ def test_a_run_whose_own_process_died_is_not_waited_for(service: WorkerContext, 
     here = Attempt.here(service.register.clock())
     begun_elsewhere(service, Attempt("dead", here.host, 4_000_000, "1", here.at))
     assert queue.reconcile() == run.value
+
+
+def test_a_run_begun_while_the_runs_are_read_keeps_its_lease(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[NamedNode] = []
+    read = service.register.runs
+
+    def slowly(known: str | None = None) -> list[Run]:
+        found = read(known)
+        if known == OPEN and not begun:
+            begun.append(begun_elsewhere(service, Attempt.here(service.register.clock())))
+        return found
+
+    monkeypatch.setattr(service.register, "runs", slowly)
+    queue.reconcile()
+
+    assert current_lease(service.store, service.names).run == begun[0]
 
 
 def begun_elsewhere(service: WorkerContext, holder: Attempt) -> NamedNode:
