@@ -37,6 +37,9 @@ _TURNED_AWAY = frozenset({403, 404, 410, 429, 503})
 """Statuses with which a request was not carried out, and may be once the server or proxy is well again."""
 _VIRTUOSO_ERROR = re.compile(r"(?:Virtuoso |<h3>Error )(\w{5})")
 _VIRTUOSO_TRANSIENT = ("40", "08", "S1T", "HT")  # deadlock, connection, time-out
+_GUESSED = (
+    "; a guess, and often wrong: leave MaxQueryCostEstimationTime out of virtuoso.ini (docs/virtuoso.md)"
+)
 _PARTIAL = ("X-SQL-State", "X-SQL-Message")
 """Headers with which Virtuoso says that it ran out of time and gives a part of the answer."""
 
@@ -212,10 +215,7 @@ class Transport:
         if status == 413 or "memory exhausted" in said:
             return TooLarge(what)
         if virtuoso and not virtuoso[1].startswith(_VIRTUOSO_TRANSIENT):
-            guessed = "estimated execution time" in said
-            return QueryRefused(
-                f"{what} See docs/virtuoso.md, MaxQueryCostEstimationTime" if guessed else what
-            )
+            return QueryRefused(what + (_GUESSED if "estimated execution time" in said else ""))
         if status in _TURNED_AWAY:
             advice = {403: "; check the rights of store.user", 404: "; check the URLs of the store"}
             return NotCarriedOut(what + advice.get(status, ""))
