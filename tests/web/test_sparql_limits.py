@@ -21,6 +21,7 @@ from enrich.settings.loading import Settings
 from enrich.web.gate.evaluating import Evaluators
 from enrich.web.site import Site
 from tests.museums import museum
+from tests.servers import PATIENCE
 from tests.web.serving import limited, served
 from tests.web.test_guard import ELSEWHERE, REFUSED
 from tests.web.test_sparql import ROWS
@@ -76,12 +77,12 @@ def test_nothing_reaches_another_server(web: TestClient) -> None:
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_a_query_without_end_is_ended(tmp_path: Path, name: str) -> None:
-    """Given two seconds, then the answer is 504 within three, and nothing goes on working."""
+    """Given two seconds, then the answer is 504 within three on idle cores, and nothing goes on working."""
     with limited(tmp_path, query_seconds=2) as ask:
         before = set(psutil.Process().children())
         began = time.monotonic()
         given = ask.get("/sparql", params={"query": ENDLESS[name]})
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 2 + PATIENCE
         assert given.status_code == 504
         said = given.json()["detail"]
         assert "longer than 2 seconds" in said or "more memory than it may" in said
@@ -144,7 +145,9 @@ def test_twenty_at_once_are_answered_or_told_to_come_back(tmp_path: Path) -> Non
         query, began = {"query": ENDLESS["counted"]}, time.monotonic()
         asked = [pool.submit(asking.get, f"{address}/sparql", params=query) for _ in range(20)]
         answers = [future.result() for future in asked]
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 2 + 4 * PATIENCE, (
+            "six on idle cores; forty if they were answered in turn"
+        )
         assert {answer.status_code for answer in answers} == {503, 504}
         assert all(a.headers["retry-after"].isdigit() for a in answers if a.status_code == 503)
         assert sum(a.status_code == 504 for a in answers) <= 4

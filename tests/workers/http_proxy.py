@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,10 @@ _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
 
 
 class StoreProxy(ThreadingHTTPServer):
-    """Passes requests on; `mode` says what is done with every `every`-th that may write."""
+    """Passes requests on; `mode` says what is done with every `every`-th that may write.
+
+    Where several write at once, chance may meddle with each try of one request: it is let through after two.
+    """
 
     daemon_threads = True
 
@@ -24,17 +28,19 @@ class StoreProxy(ThreadingHTTPServer):
         self.every = 3
         self.meddled = 0
         self.writes = 0
+        self.tries: Counter[bytes] = Counter()
         self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
-    def treatment(self, method: str, path: str) -> str:
+    def treatment(self, method: str, path: str, body: bytes) -> str:
         """What to do with a request."""
         if method == "GET" or path.startswith("/query"):
             return PASS
         with self.lock:
             self.writes += 1
-            if self.mode == PASS or self.writes % self.every:
+            if self.mode == PASS or self.writes % self.every or self.tries[body] == 2:
                 return PASS
+            self.tries[body] += 1
             self.meddled += 1
             return self.mode
 
@@ -50,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self._body()
-        how = self.server.treatment(self.command, self.path)
+        how = self.server.treatment(self.command, self.path, body)
         status, headers, answer = self._ask(body)
         if how == TWICE:
             status, headers, answer = self._ask(body)

@@ -27,12 +27,11 @@ from enrich.ontology.terms import CRM, ENR
 from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from tests import servers
+from tests.servers import PATIENCE
 
 PROGRAMS = {"POISON": "tests.workers.poisoned", "CLOCK_SHIFT": "tests.workers.shifted"}
 """What runs as `enrich` when such a variable is in its environment."""
 BASE = "https://data.example.org/enrich/"
-PATIENCE = 4
-"""A machine that does much else is not a fault: each wait ends as soon as what it waits for is there."""
 
 
 @dataclass

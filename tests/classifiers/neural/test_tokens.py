@@ -58,11 +58,11 @@ def test_preferred_languages_come_first_and_repeats_are_dropped() -> None:
 
 def test_a_text_of_a_megabyte_is_cut_before_it_is_tokenised() -> None:
     made = tokens(24)
-    started = time.perf_counter()
+    started = time.process_time()
     texts = made.texts(record("silk " * 1_000_000))
     made.sequences([record("silk " * 1_000_000)] * 20, joined=True)
     assert len(texts[0]) <= 24 * CHARACTERS_PER_TOKEN
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 @given(st.lists(st.text(st.characters(), max_size=200), max_size=12), st.integers(8, 40), st.booleans())
