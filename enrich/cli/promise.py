@@ -84,7 +84,7 @@ def show_kept(found: dict[str, Any]) -> None:
             k["property"],
             found["names"][k["group"]],
             k["asked"],
-            k["first_right"] / k["asked"],
+            k["first_right"],
             k["answered"] / k["asked"],
             k["right"] / k["asserted"] if k["asserted"] else None,
             promised(k["promised"]),

@@ -43,8 +43,9 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of hidden values: `asked` records, of whose first candidates `first_right` are right; the records
-    that were answered, the values asserted and those of them that are right, and the mean confidence of these.
+    """What became of hidden values: `asked` records, and the share of their first candidates that is right
+    (`first_right`); the records that were answered, the values asserted and those of them that are right, and the mean
+    confidence of these.
 
     `macro_f1` and `ece` are those of the first candidates. `covered` is the share of the `with_sets` records with a
     promise on their candidate set whose set holds the truth. `promised` is None where the regime promises nothing;

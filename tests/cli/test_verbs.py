@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pyoxigraph as ox
 import pytest
 
+from enrich.classifiers.model.manifest import write_manifest
 from enrich.cli import main
+from enrich.cli.promise import show_kept
 from enrich.demo.museum import BASE
 from enrich.demo.objects import PROPERTIES
+from enrich.learn.hiding import Kept
 from tests.cli.conftest import MISSING, RECORDS, Enrich, table
 
 PREDICTIONS = ["record", "node", "property", "predicate", "value", "confidence", "state", "run", "prediction"]
@@ -82,6 +87,17 @@ def test_check_promise_compares_what_was_hidden(enrich: Enrich, folder: Path) ->
     assert set(said["summary"]) == {"group"}
     assert (folder / "promise" / "promise.png").read_bytes().startswith(b"\x89PNG")
     assert "material" in enrich(*asked)
+
+
+def test_the_accuracy_of_what_was_hidden_is_shown_as_it_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Given four records asked, of which three are right at first, two are answered and one value in two is right."""
+    kept = Kept("group", "urn:loom", "fibre", 4, 0.75, 0.7, 0.1, 2, 2, 1, 0.8, None, 0, None, {})
+    rows: list[tuple[object, ...]] = []
+    monkeypatch.setattr("enrich.cli.promise.write_table", lambda _, found, **__: rows.extend(found))
+    show_kept({"hidden": [asdict(kept)], "names": {"urn:loom": "Loom"}, "summary": {}})
+    assert rows[0][:7] == ("group", "fibre", "Loom", 4, 0.75, 0.5, 0.5)
 
 
 def test_check_promise_without_a_group_says_what_to_do(
@@ -178,6 +194,22 @@ def test_an_update_in_a_query_file_is_refused(enrich: Enrich, capsys: pytest.Cap
     assert main(["query", "evil.rq"]) == 2
     assert "only reads" in capsys.readouterr().err
     assert json.loads(enrich("gaps", "--json"))["records"] == RECORDS
+
+
+@pytest.mark.parametrize("config", ['{"kind": "model", "members": ["loom"]}', "[1]", '{"members": {"a": 3}}'])
+def test_a_folder_of_nonsense_hides_no_other_model(enrich: Enrich, folder: Path, config: str) -> None:
+    """Given a folder whose MANIFEST fits and whose configuration says nothing, then all others are listed."""
+    strange = folder / "strange"
+    strange.mkdir()
+    try:
+        (strange / "config.json").write_text(config)
+        write_manifest(strange)
+        found = {Path(m["folder"]).name: m for m in json.loads(enrich("models", ".", "--json"))["models"]}
+        assert found["model"]["state"] == "whole"
+        assert found["strange"]["classifiers"] == [""]
+        assert (found["strange"]["state"] == "whole") == ("kind" not in config)
+    finally:
+        shutil.rmtree(strange)
 
 
 def test_models_are_listed_and_altered_ones_told(enrich: Enrich, folder: Path) -> None:
