@@ -30,9 +30,8 @@ WRONG = 10
 def hidden(record: Record, hide_known: bool, without: Sequence[str]) -> Record:
     """The record without what an evaluation hides."""
     return replace(
-        record,
+        record.without_contexts(without),
         known={} if hide_known else record.known,
-        context={k: v for k, v in record.context.items() if k not in without},
         pictures=() if "pictures" in without else record.pictures,
         texts=() if "texts" in without else record.texts,
     )

@@ -109,6 +109,12 @@ def test_texts_and_pictures_can_be_withheld() -> None:
     assert hidden(record, False, ("museum",)).context == {}
 
 
+def test_a_context_that_is_a_number_can_be_withheld() -> None:
+    record = Record("urn:bell", {}, {"foundry": ("urn:f",)}, numbers={"weight": (12.5,), "height": (3.0,)})
+    shown = hidden(record, False, ("weight",))
+    assert (shown.numbers, shown.context) == ({"height": (3.0,)}, record.context)
+
+
 def test_values_outside_the_models_classes_are_errors(model: Path) -> None:
     records = [
         *museum(50, seed=2),
