@@ -196,8 +196,6 @@ def fit_view(
             )
         modality = trained.classifier.modality
         found[modality] = trained
-        if modality in members:
-            raise ClassifierError(f"two members of the modality {modality}; a model has one of each")
         calibrators, by[modality] = _calibrate(dataset, trained.predictions, fold, modality, seed, progress)
         decided = _decide(view, by[modality], seed)
         members[modality] = Member(trained.classifier, "", calibrators, trained.history, *decided[:2])
@@ -232,8 +230,13 @@ def fit_view(
 def _check(dataset: Dataset, spec: ModelSpec) -> None:
     if not spec.members:
         raise ClassifierError("a model needs at least one member: say which modalities to learn from")
-    if len(dataset) < 2 * spec.folds:
-        raise ClassifierError(f"{len(dataset)} training records are too few for {spec.folds} folds")
+    modalities = [classifier_class(member.classifier).modality for member in spec.members]
+    for modality in modalities:
+        if modalities.count(modality) > 1:
+            raise ClassifierError(f"two members of the modality {modality}; a model has one of each")
+    folds = max(spec.folds, *(member.folds or 0 for member in spec.members))
+    if len(dataset) < 2 * folds:
+        raise ClassifierError(f"{len(dataset)} training records are too few for {folds} folds")
     if not any(p.classes for p in dataset.properties):
         raise ClassifierError("no property has a class with enough training values")
     for prop in dataset.properties:

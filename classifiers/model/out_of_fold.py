@@ -6,10 +6,12 @@ and no one learns from predictions on its own training data (Wolpert 1992, Stack
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,16 +150,19 @@ def _keep_fold(kept: Path | None, k: int, dataset: Dataset, found: Mapping[str, 
 
 
 def _kept_fold(kept: Path | None, k: int, dataset: Dataset, n: int) -> dict[str, Distribution] | None:
-    """The finished fold of an earlier training, or None."""
-    if kept is None or not (kept / f"fold-{k}.npz").is_file():
-        return None
+    """The finished fold of an earlier training; None where there is none, or it was cut and has to be fitted again."""
     found = {}
-    with np.load(kept / f"fold-{k}.npz", allow_pickle=False) as arrays:
-        for i, prop in enumerate(dataset.properties):
-            probabilities, present = arrays[f"{i}-probabilities"], arrays[f"{i}-present"]
-            if probabilities.shape != (n, len(prop.classes)):
-                return None
-            found[prop.name] = Distribution(prop.classes, probabilities, present, prop.many)
+    try:
+        if kept is None:
+            return None
+        with (kept / f"fold-{k}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            for i, prop in enumerate(dataset.properties):
+                probabilities, present = arrays[f"{i}-probabilities"], arrays[f"{i}-present"]
+                if probabilities.shape != (n, len(prop.classes)) or present.shape != (n,):
+                    return None
+                found[prop.name] = Distribution(prop.classes, probabilities, present, prop.many)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
+        return None
     return found
 
 

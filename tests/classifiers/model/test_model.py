@@ -173,6 +173,21 @@ def test_a_killed_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(Sometimes.seen) == 4  # other records: nothing of it is used
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
+def test_a_kept_fold_that_was_cut_is_fitted_again(tmp_path: Path, share: float) -> None:
+    data, fold, spec = dataset(60), fold_of(60, 3, 0), MemberSpec("sometimes")
+    whole = train_member(data, spec, fold, seed=0, progress=lambda *_: None, resume=tmp_path)
+    (kept,) = tmp_path.glob("*/fold-0.npz")
+    said = kept.read_bytes()
+    kept.write_bytes(said[: int(len(said) * share)])
+    Sometimes.seen = []
+    again = train_member(data, spec, fold, seed=0, progress=lambda *_: None, resume=tmp_path)
+    assert len(Sometimes.seen) == 1
+    for name, found in whole.predictions.items():
+        assert np.array_equal(found.probabilities, again.predictions[name].probabilities, equal_nan=True)
+    assert kept.read_bytes() == said
+
+
 def test_several_members_are_fused_and_absence_is_told(tmp_path: Path) -> None:
     fitted = fit_model(
         dataset(300), ModelSpec((FAST, MemberSpec("sometimes")), fusion="mean", folds=3, coverage=None)
@@ -207,9 +222,14 @@ def test_two_members_of_one_modality_and_other_nonsense_are_refused() -> None:
             "takes one member",
         ),
         (ModelSpec((MemberSpec("dummy"),), folds=50), "too few"),
+        (ModelSpec((MemberSpec("dummy", folds=50),), folds=2), "records are too few for 50 folds"),
     ):
         with pytest.raises(ClassifierError, match=sentence):
             fit_model(data, spec)
+    Sometimes.seen = []
+    with pytest.raises(ClassifierError, match="two members of the modality text"):
+        fit_model(data, ModelSpec((MemberSpec("sometimes"), MemberSpec("sometimes", folds=2))))
+    assert Sometimes.seen == []  # neither was trained before
     with pytest.raises(ClassifierError, match="no property has a class"):
         fit_model(Dataset(data.records, ()), ModelSpec((MemberSpec("dummy"),)))
 
