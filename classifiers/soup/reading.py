@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import io
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -69,8 +71,8 @@ def read_unlabelled(place: Path) -> Iterator[tuple[str, bytes]]:
     """
     if not place.exists():
         raise ClassifierError(f"{place} is not there; name a folder of pictures, or a tar archive")
-    labelled = place.is_dir() and any(_files(place, {LABELS: 0}))
-    held = {file for file, _, split in _labels(place) if split != "train"} if labelled else set()
+    labelled = any(_files(place, {LABELS: 0}))
+    held = {_plain(file) for file, _, split in _labels(place) if split != "train"} if labelled else set()
     for name, data in _all_files(place):
         if name not in held and name != LABELS:
             yield name, data
@@ -83,14 +85,27 @@ def _all_files(place: Path) -> Iterator[tuple[str, bytes]]:
             with file.open("rb") as stream:
                 yield file.relative_to(place).as_posix(), _start_of(stream, file.stat().st_size)
             continue
-        try:
-            with tarfile.open(file) as tar:
-                for member in tar:
-                    inner = tar.extractfile(member) if member.isfile() else None
-                    if inner is not None and not Path(member.name).name.startswith("."):
-                        yield member.name, _start_of(inner, member.size)
-        except tarfile.TarError as error:
-            raise ClassifierError(f"{file} cannot be read as a tar archive: {error}") from error
+        for name, inner, size in _held(file):
+            if not Path(name).name.startswith("."):
+                yield name, _start_of(inner, size)
+
+
+def _held(archive: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+    """The name of each file in a tar archive, without a leading `./`, its content and its size. Raises
+    ClassifierError."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                inner = tar.extractfile(member) if member.isfile() else None
+                if inner is not None:
+                    yield _plain(member.name), inner, member.size
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise ClassifierError(f"{archive} cannot be read as a tar archive: {error}") from error
+
+
+def _plain(name: str) -> str:
+    """A file's name without `./` in front, as every tar archive of `.` has it."""
+    return name.removeprefix("./")
 
 
 def _start_of(stream: IO[bytes], size: int) -> bytes:
@@ -152,17 +167,15 @@ def _iri(label: str) -> str:
 
 
 def _files(folder: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the wanted files, from the folder itself and from the archives in it, each once."""
-    left = dict(wanted)
-    for archive in sorted(folder.glob("*.tar")):
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                inner = tar.extractfile(member) if member.isfile() and member.name in left else None
-                if inner is not None:
-                    del left[member.name]
-                    yield member.name, inner.read()
+    """(name, bytes) of the wanted files, from the folder itself and from the archives in it, or from one archive, each
+    once. Raises ClassifierError for an archive that cannot be read."""
+    left = {_plain(name): name for name in wanted}
+    for archive in [folder] if folder.suffix == ".tar" and folder.is_file() else sorted(folder.glob("*.tar")):
+        for name, inner, _ in _held(archive):
+            if name in left:
+                yield left.pop(name), inner.read()
     root = folder.resolve()
-    for file in left:
+    for file in left.values():
         path = (folder / file).resolve()
         if path.is_relative_to(root) and path.is_file():
             yield file, path.read_bytes()

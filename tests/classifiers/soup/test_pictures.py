@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Dataset, Picture, Property, Record
 from enrich.classifiers.digest import file_digest
 from enrich.classifiers.soup.pictures import PictureSplit
-from enrich.classifiers.soup.reading import from_records, read_folder
+from enrich.classifiers.soup.reading import LABELS, from_records, read_folder, read_unlabelled
 from tests.classifiers.soup.conftest import COLOURS, SIDE, picture, small
 
 
@@ -107,3 +110,56 @@ def test_a_file_is_on_one_side_only(split: PictureSplit) -> None:
     assert len(mixed.scoring) == 0
     shared = PictureSplit.apart(small(split.learn, 3), small(split.learn, 10), split.scoring)
     assert len(shared.selection) == 7
+
+
+def packed(archive: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(archive, "w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("front", ["", "./"])
+@pytest.mark.parametrize("label_front", ["", "./"])
+@pytest.mark.parametrize("kind", ["archive", "folder with an archive", "labels beside an archive"])
+def test_what_labels_hold_back_is_not_learned_from_however_it_is_packed(
+    tmp_path: Path, front: str, label_front: str, kind: str
+) -> None:
+    names = ("bowl.png", "jug.png", "old/urn.png")
+    labels = "\n".join(["file,label,split", *(f"{label_front}{n},clay,dev" for n in names[1:])]).encode()
+    files = {f"{front}{n}": b"pixels" for n in names}
+    place = tmp_path / "shelf"
+    place.mkdir()
+    if kind == "labels beside an archive":
+        (place / LABELS).write_bytes(labels)
+    else:
+        files[f"{front}{LABELS}"] = labels
+    packed(place / "p.tar", files)
+    read = read_unlabelled(place / "p.tar" if kind == "archive" else place)
+    assert [name for name, _ in read] == ["bowl.png"]
+
+
+@pytest.mark.parametrize("front", ["", "./"])
+def test_labelled_pictures_are_found_in_an_archive_of_a_whole_folder(tmp_path: Path, front: str) -> None:
+    random = np.random.default_rng(1)
+    packed(
+        tmp_path / "p.tar",
+        {
+            f"{front}{LABELS}": b"file,label,split\na.png,clay,train\n./b.png,tin,train",
+            f"{front}a.png": picture(random, 0),
+            f"{front}b.png": picture(random, 1),
+        },
+    )
+    for place in (tmp_path, tmp_path / "p.tar"):
+        assert read_folder(place, SIDE)["train"].names == ("a.png", "./b.png")
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(bytes(4096))[:14]])
+def test_a_broken_archive_is_said(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "q.tar").write_bytes(data)
+    for place in (tmp_path, tmp_path / "q.tar"):
+        with pytest.raises(ClassifierError, match=r"q\.tar cannot be read as a tar archive"):
+            list(read_unlabelled(place))
+    with pytest.raises(ClassifierError, match=r"q\.tar cannot be read as a tar archive"):
+        read_folder(tmp_path, SIDE)
