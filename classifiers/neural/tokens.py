@@ -39,7 +39,7 @@ class Tokens:
         """The record's texts that say something, in order of preference, each cut early and encodable."""
         room = self.limit * CHARACTERS_PER_TOKEN
         ordered = sorted(record.texts, key=self._preference)
-        cut = (t.value[:room].encode("utf-8", "replace").decode("utf-8").strip() for t in ordered)
+        cut = (t.value.lstrip()[:room].encode("utf-8", "replace").decode("utf-8").strip() for t in ordered)
         return list(dict.fromkeys(t for t in cut if t))
 
     def _preference(self, text: Text) -> int:

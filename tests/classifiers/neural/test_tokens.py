@@ -65,6 +65,16 @@ def test_a_text_of_a_megabyte_is_cut_before_it_is_tokenised() -> None:
     assert time.process_time() - started < 1.0
 
 
+@pytest.mark.parametrize("blanks", [" ", "\n\t ", "\u3000"])
+def test_a_text_behind_many_blanks_is_read(blanks: str) -> None:
+    made = tokens(24)
+    far = record(blanks * 1_000_000 + "green wool")
+    started = time.process_time()
+    assert made.texts(far) == ["green wool"]
+    assert made.sequences([far], joined=True) == made.sequences([record("green wool")], joined=True)
+    assert time.process_time() - started < 1.0
+
+
 @given(st.lists(st.text(st.characters(), max_size=200), max_size=12), st.integers(8, 40), st.booleans())
 def test_any_texts_give_sequences_within_the_limit(texts: list[str], limit: int, joined: bool) -> None:
     made = tokens(limit)
