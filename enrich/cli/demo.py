@@ -10,6 +10,7 @@ from rich.console import Console
 from enrich.classifiers.extras import absent
 from enrich.cli.common import Bars, Json, say, write_json
 from enrich.demo.tour import tour
+from enrich.settings.models import MOST_SEED
 
 EXAMPLES = {"demo": "enrich demo /tmp/museum --size 500"}
 
@@ -19,7 +20,9 @@ def demo(
         "demo-museum"
     ),
     records: Annotated[int, typer.Option("--size", "--records", min=50, help="How many objects.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed makes another museum.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=MOST_SEED, help="Another seed makes another museum.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Fill a made museum's gaps, and compare with the truth."""

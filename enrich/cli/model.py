@@ -24,6 +24,7 @@ from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
 from enrich.learn.unfinished import parts, place_of
+from enrich.settings.models import MOST_SEED
 from enrich.show.tables import print_table
 
 Splits = Annotated[
@@ -61,7 +62,9 @@ def train(
             help="Learn from this only; may be repeated. Otherwise train.modalities, or all that there are.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Instead of train.seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=MOST_SEED, help="Instead of train.seed.")
+    ] = None,
     reviews: Annotated[
         bool,
         typer.Option(
@@ -182,7 +185,9 @@ def split(
     ] = "block",
     dev: Annotated[float, typer.Option("--dev", min=0, max=1, help="Share of the records.")] = 0.2,
     test: Annotated[float, typer.Option("--test", min=0, max=1, help="Share of the records.")] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn at random.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of what is drawn at random.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Write splits of the records: train, dev and test."""

@@ -10,6 +10,7 @@ from enrich.classifiers.neural.pretraining import pretrain as learn
 from enrich.cli.common import Bars, Json, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.pretraining import picture_files
+from enrich.settings.models import MOST_SEED
 
 DEFAULT = PretrainingSettings()
 EXAMPLES = {
@@ -49,7 +50,7 @@ def pretrain(
     rate: Annotated[
         float, typer.Option("--learning-rate", help="The highest; it rises at first, then falls.")
     ] = DEFAULT.training.learning_rate,
-    seed: Annotated[int, typer.Option("--seed", help="Draws what is random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Draws what is random.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Learn a backbone from pictures without labels. Its weights are for networks to begin with: weights = "FOLDER".

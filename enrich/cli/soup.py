@@ -21,6 +21,7 @@ from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
+from enrich.settings.models import MOST_SEED
 from enrich.soup import (
     Schedule,
     Source,
@@ -55,9 +56,17 @@ Property = Annotated[
 ]
 DivideSeed = Annotated[
     int,
-    typer.Option("--divide-seed", help="Divides held-out pictures into those that select and that score."),
+    typer.Option(
+        "--divide-seed",
+        min=0,
+        max=MOST_SEED,
+        help="Divides held-out pictures into those that select and that score.",
+    ),
 ]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", help="One trajectory per seed; may be repeated.")]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", min=0, max=MOST_SEED, help="One trajectory per seed; may be repeated."),
+]
 Crop = Annotated[float, typer.Option("--crop", help="Share of a picture's shorter side that is measured on.")]
 EPOCHS = typer.Option("--epochs", help="Epochs, each with a checkpoint; more go on from there.")
 RATE = "The highest; at each restart; 1e-3 suits training from nothing"

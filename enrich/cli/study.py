@@ -11,6 +11,7 @@ import typer
 from enrich.classifiers.extras import require
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.learn.training import model_spec
+from enrich.settings.models import MOST_SEED
 from enrich.show.tables import print_table
 from enrich.studies.fusion import fusion_study
 from enrich.studies.gamma import GAMMAS, gamma_study
@@ -32,7 +33,10 @@ Records = Annotated[
     typer.Option("--sample", min=20, help="Learn from this many records of train, drawn at random."),
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", help="Seed of the draw, the folds, the classifiers, the resamples.")
+    int,
+    typer.Option(
+        "--seed", min=0, max=MOST_SEED, help="Seed of the draw, the folds, the classifiers, the resamples."
+    ),
 ]
 
 study = typer.Typer(rich_markup_mode=None, help="Answer a question about what learns on your own records.")

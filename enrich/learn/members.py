@@ -33,6 +33,7 @@ def member_specs(workspace: Workspace, asked: Sequence[str]) -> tuple[MemberSpec
             raise SettingsError(f"train.options.{table} belongs to nothing that learns; there are: {there}")
     try:
         members = tuple(_member(workspace, name) for name in asked)
+        _refuse_twins(asked, members)
         _refuse_idle(workspace, {*asked, *workspace.settings.train.modalities} & set(known))
     except ClassifierError as error:
         raise SettingsError(str(error)) from error
@@ -46,7 +47,7 @@ def back_end_member(workspace: Workspace, asked: str, back_end: str) -> MemberSp
     that are of that one alone: so changing the back end changes one line.
     """
     _, options, tables = _choice(workspace, asked)
-    folds, where = options.pop("folds", None), f"train.options.{asked}"
+    folds, where = _folds(options, asked), f"train.options.{asked}"
     kind = _class_of(asked, back_end)
     settings = kind.training_settings(
         merged(options, tables.get(back_end, {})), _shared(workspace), workspace.settings.folder, where
@@ -58,13 +59,21 @@ def _member(workspace: Workspace, asked: str) -> MemberSpec:
     back_end, options, _ = _choice(workspace, asked)
     if back_end != AUTO or asked != "text":
         return back_end_member(workspace, asked, back_end)
-    folds = options.pop("folds", None)
+    folds = _folds(options, asked)
     if options:
         raise SettingsError(
             f'train.options.text.{min(options)}: with back_end = "auto" say it under '
             "[train.options.text.tfidf], [train.options.text.sentences] or [train.options.text.transformer]"
         )
     return MemberSpec(AUTO, {}, folds)
+
+
+def _folds(options: dict[str, Any], asked: str) -> int | None:
+    """A member's own number of folds, taken out of its options; None where they give none. Raises SettingsError."""
+    folds = options.pop("folds", None)
+    if folds is not None and (type(folds) is not int or folds < 2):
+        raise SettingsError(f"train.options.{asked}.folds is {folds!r}; it is a whole number from 2 on")
+    return folds
 
 
 def _choice(workspace: Workspace, asked: str) -> tuple[str, dict[str, Any], Mapping[str, Mapping[str, Any]]]:
@@ -93,6 +102,19 @@ def _class_of(asked: str, back_end: str) -> type[Classifier]:
 def _shared(workspace: Workspace) -> dict[str, Any]:
     train = workspace.settings.train
     return {name: getattr(train, name) for name in _SHARED} | {"museum": workspace.profile.museum or None}
+
+
+def _refuse_twins(asked: Sequence[str], members: Sequence[MemberSpec]) -> None:
+    """Two classifiers of one modality are a mistake: a model has one of each."""
+    named: dict[str, str] = {}
+    for name, member in zip(asked, members, strict=True):
+        modality = "text" if member.classifier == AUTO else classifier_class(member.classifier).modality
+        if modality in named:
+            raise SettingsError(
+                f"train.modalities names {named[modality]} and {name}, both of the modality {modality}; "
+                "a model has one of each"
+            )
+        named[modality] = name
 
 
 def _refuse_idle(workspace: Workspace, names: set[str]) -> None:

@@ -33,6 +33,8 @@ def _names(value: object) -> object:
 Iri = Annotated[str, AfterValidator(http_iri)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Share = Annotated[float, Field(ge=0, le=1)]
+MOST_SEED = 2**31 - 1
+"""The highest seed that all libraries take, the folds' counted on."""
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -86,7 +88,7 @@ class TrainSettings(Section):
 
     modalities: Names = ()
     """What to learn from: any of tabular, text and image, and dummy for tests; empty for all that there is."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     """Seed of everything that is drawn at random in training."""
     folds: int = Field(default=5, ge=2)
     """Folds of the out-of-fold predictions that calibrate and fuse."""

@@ -94,6 +94,15 @@ def test_auto_is_left_for_the_records_to_decide() -> None:
             {"options": {"image": {"soup": "gone", "size": 64}}},
             "train.options.image.size has no effect beside soup",
         ),
+        *(
+            (
+                "text",
+                {"options": {"text": {"folds": folds} | more}},
+                r"train.options.text.folds is .* from 2 on",
+            )
+            for folds in (1, 0, -3, 2.5, "3", True)
+            for more in ({}, {"back_end": AUTO})
+        ),
     ],
 )
 def test_a_key_that_is_wrong_or_does_nothing_is_named(
@@ -118,3 +127,13 @@ def test_a_soup_is_found_beside_enrich_toml_with_its_digest(
     assert (found.classifier, found.folds) == ("soup", 2)
     assert found.settings["folder"] == str(tmp_path / "mine")
     assert len(found.settings["digest"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("first", "back_end"), [("text", AUTO), ("text", "transformer"), ("sentences", "tfidf")]
+)
+def test_two_classifiers_of_one_modality_are_refused_before_anything_is_learnt(
+    first: str, back_end: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"names {first} and tfidf, both of the modality text"):
+        members(first, "tfidf", options={"text": {"back_end": back_end}})
