@@ -110,7 +110,7 @@ def read_json(path: Path) -> Any:
 def _json_of(data: bytes, where: Path) -> Any:
     try:
         return json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"{where} cannot be read: {error}") from error
 
 
@@ -166,8 +166,8 @@ def _tensor_pieces(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
     try:
         tensors = json.loads(header)
         tensors.pop("__metadata__", None)
-        ordered = sorted((*t["data_offsets"], t["dtype"], name) for name, t in tensors.items())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        ordered = sorted(_place(name, tensor) for name, tensor in tensors.items())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         yield b"", f" is not a safetensors file: {error}"
         ordered = []
     at = 0
@@ -183,6 +183,14 @@ def _tensor_pieces(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
     if ordered and at != ordered[-1][1]:
         yield b"", " is not a safetensors file: it is cut short"
     yield from _pieces(file, " is not a safetensors file: it goes on after its tensors")
+
+
+def _place(name: str, tensor: Mapping[str, Any]) -> tuple[int, int, str, str]:
+    """Where a tensor begins and ends, its type, and its name. Raises ValueError, KeyError or TypeError."""
+    start, end = tensor["data_offsets"]
+    if type(start) is not int or type(end) is not int:
+        raise ValueError(f"the tensor {name} is at no place")
+    return start, end, str(tensor["dtype"]), name
 
 
 def _finite(piece: bytes, dtype: str) -> bool:

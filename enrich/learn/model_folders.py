@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.digest import file_digest
+from enrich.classifiers.model.config import read_config
 from enrich.classifiers.model.manifest import MANIFEST
-from enrich.classifiers.model.verified import open_folder
+from enrich.classifiers.model.verified import open_folder, read_json
 from enrich.errors import InputError
 
 
@@ -43,16 +43,17 @@ def find_models(folder: Path) -> Iterator[FoundModel]:
 
 
 def _described(folder: Path) -> FoundModel:
+    config, members = json_file(folder / "config.json"), json_file(folder / "config.json", "members")
     try:
-        digest, state = open_folder(folder).digest, "whole"
+        opened = open_folder(folder)
+        if config.get("kind") == "model":
+            read_config(opened)
+        digest, state = opened.digest, "whole"
     except ClassifierError as error:
         digest, state = file_digest(folder / MANIFEST), str(error)
-    config, metrics = json_file(folder / "config.json"), json_file(folder / "metrics.json")
-    members = config.get("members", {})
-    names = [f"{m}: {said.get('classifier')}" for m, said in members.items()] or [
-        str(config.get("classifier", ""))
-    ]
-    mean = metrics.get("mean_macro_f1")
+    names = [f"{m}: {said['classifier']}" for m, said in members.items() if _names_one(said)]
+    names = names or [str(config.get("classifier", ""))]
+    mean = json_file(folder / "metrics.json").get("mean_macro_f1")
     if isinstance(mean, Mapping):
         mean = mean.get("fusion") or next((v for v in mean.values() if v is not None), None)
     return FoundModel(
@@ -65,10 +66,17 @@ def _described(folder: Path) -> FoundModel:
     )
 
 
-def json_file(path: Path) -> dict[str, Any]:
-    """A part of a model folder; empty where it is missing or broken, which `state` says already."""
+def _names_one(said: Any) -> bool:
+    return isinstance(said, Mapping) and "classifier" in said
+
+
+def json_file(path: Path, *within: str) -> dict[str, Any]:
+    """A part of a model folder, or what it holds `within`; empty where that is missing or broken, which `state` says
+    already."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = read_json(path)
+    except ClassifierError:
         return {}
+    for key in within:
+        data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
+from enrich import __version__
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest, json_digest
@@ -42,7 +43,7 @@ _ENOUGH = 200
 """Records from which some are kept for figures where no splits say which."""
 _FEW = 0.01
 """Share of the records that must have a modality for it to be learned from unasked."""
-_PACKAGES = ("enrich", "numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
+_PACKAGES = ("numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
 
 
 def train(
@@ -322,6 +323,7 @@ def _account(
             {"classifier": m.classifier, "settings": dict(m.settings), "folds": m.folds or spec.folds}
             for m in spec.members
         ],
+        "version of enrich": __version__,
         **{f"version of {name}": _version(name) for name in _PACKAGES},
     }
 

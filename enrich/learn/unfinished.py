@@ -51,7 +51,7 @@ def day_of(digest: str, model: Path) -> str:
     """The day on which the data of this digest were read first, by the model that is replaced or by the training that
     was stopped: training again on the same data gives the same model."""
     kept = place_of(model) / _SNAPSHOT
-    before = (json_file(model / "config.json").get("training", {}).get("snapshot", {}), json_file(kept))
+    before = (json_file(model / "config.json", "training", "snapshot"), json_file(kept))
     day = next((str(said["issued"]) for said in before if said.get("sha256") == digest), today())
     write_json(kept, {"sha256": digest, "issued": day})
     return day

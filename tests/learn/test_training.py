@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pyoxigraph import NamedNode
 
+from enrich import __version__
 from enrich.classifiers.data import Record, Text
 from enrich.classifiers.model.model import Model
 from enrich.errors import InputError, ModelError, SettingsError
@@ -127,6 +128,7 @@ def test_it_writes_a_model_that_loads_and_says_what_it_was_made_from(
     assert len(training["snapshot"]["sha256"]) == len(training["splits_sha256"]) == 64
     assert training["members"][0]["settings"]["museum"] == "museum"
     assert training["version of xgboost-cpu"] != "not installed"
+    assert training["version of enrich"] == __version__
     assert summary["mean_macro_f1"]["tabular"] == summary["mean_macro_f1"]["fusion"] > 0.4
 
 

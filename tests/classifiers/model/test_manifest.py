@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +156,15 @@ def test_bfloat16_tensors_are_checked_as_well(folder: Path) -> None:
 
 def test_a_file_that_only_calls_itself_safetensors_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"nonsense")
+    write_manifest(folder)
+    with pytest.raises(ModelFolderError, match="not a safetensors file"):
+        open_folder(folder)
+
+
+@pytest.mark.parametrize("offsets", [["a", "b"], [0], [0, 4, 8], 5, None, [0.0, 4.0], [True, False]])
+def test_tensors_that_are_at_no_place_are_refused(folder: Path, offsets: object) -> None:
+    header = json.dumps({"bell": {"dtype": "F32", "shape": [1], "data_offsets": offsets}}).encode()
+    (folder / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     write_manifest(folder)
     with pytest.raises(ModelFolderError, match="not a safetensors file"):
         open_folder(folder)
