@@ -64,7 +64,20 @@ def read(root: Path, epoch: int) -> Checkpoint:
         network, state = read_tensors(folder / NETWORK), read_tensors(folder / STATE)
         return Checkpoint(epoch, network, state, record(root, epoch))
     except (OSError, ValueError, ClassifierError) as error:
-        raise ClassifierError(f"checkpoint {folder} cannot be read ({error}); delete it to go on") from error
+        raise ClassifierError(
+            f"checkpoint {folder} cannot be read ({error}), nor one before it; delete {root} to train anew"
+        ) from error
+
+
+def last_readable(root: Path) -> Checkpoint:
+    """The last checkpoint that parses of a folder that has any; ClassifierError, of the last, when none does."""
+    done = epochs(root)
+    for epoch in reversed(done):
+        try:
+            return read(root, epoch)
+        except ClassifierError:
+            continue
+    return read(root, done[-1])
 
 
 def record(root: Path, epoch: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,8 +72,9 @@ def train(
     """Train `task.network` in place and leave it with the weights of its best epoch; returns the history.
 
     With a `folder`, every epoch ends in a checkpoint there, and a run with the same `fingerprint` (of data,
-    settings and seed) goes on from the last one to the same result; with another one it is refused. The
-    caller's random state is left as it was. Raises ClassifierError when the loss is not finite.
+    settings and seed) goes on from the last one to the same result; with another one it is refused. Where the last
+    cannot be read, it goes on from the one before. The caller's random state is left as it was. Raises
+    ClassifierError when the loss is not finite, and when no checkpoint can be read.
     """
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -97,8 +98,8 @@ class _Run:
         self.best_weights: dict[str, Tensor] = {}
 
     def go(self, progress: Progress, stage: str) -> dict[str, Any]:
-        resumed = self._restore()
         total = self.settings.epochs
+        resumed = self._restore(lambda told: progress(f"{stage}: {told}", len(self.history), total))
         while len(self.history) < total and not self._enough():
             epoch = len(self.history)
             self.history.append(self._epoch(epoch))
@@ -183,14 +184,14 @@ class _Run:
         }
         checkpoints.write(self.folder, Checkpoint(epoch, self.task.network.state_dict(), state, record))
         if self.settings.keep == "last":
-            checkpoints.prune(self.folder, {epoch, self.best})
+            checkpoints.prune(self.folder, {epoch - 1, epoch, self.best})
 
-    def _restore(self) -> int | None:
-        """Go back to the last checkpoint; returns its epoch, None where there is none."""
+    def _restore(self, tell: Callable[[str], None]) -> int | None:
+        """Go back to the last checkpoint that can be read; returns its epoch, None where there is none."""
         done = checkpoints.epochs(self.folder) if self.folder else []
         if not self.folder or not done:
             return None
-        last = checkpoints.read(self.folder, done[-1])
+        last = checkpoints.last_readable(self.folder)
         if last.record.get("fingerprint") != self.fingerprint:
             raise ClassifierError(
                 f"checkpoints in {self.folder} come from other data or settings; "
@@ -204,6 +205,9 @@ class _Run:
             torch.cuda.set_rng_state(last.state["random.cuda"], self.task.device)
         self.history = list(last.record["history"])
         self.step, self.best = int(last.record["step"]), int(last.record["best_epoch"])
+        if last.epoch != done[-1]:
+            checkpoints.prune(self.folder, {epoch for epoch in done if epoch <= last.epoch})
+            tell(f"the checkpoint of epoch {done[-1]} cannot be read, so it goes on after epoch {last.epoch}")
         return last.epoch
 
     def _load_best(self) -> None:

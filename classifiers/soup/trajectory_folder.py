@@ -88,8 +88,11 @@ def _finished(folder: Path, fingerprint: str, epochs: int) -> dict[str, Any] | N
     done = checkpoints.epochs(folder)
     if not done or not (folder / MANIFEST).is_file():
         return None
-    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    same = checkpoints.record(folder, done[-1]).get("fingerprint") == fingerprint
+    try:
+        about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        same = checkpoints.record(folder, done[-1]).get("fingerprint") == fingerprint
+    except (OSError, ValueError):
+        return None  # cut; what can be read of it is gone on with
     return about if same and len(about["epochs"]) >= epochs else None
 
 
@@ -109,7 +112,8 @@ def peak_memory() -> float:
 
 
 class _Keeper:
-    """After each epoch: the optimiser's state of earlier epochs goes, and the worst checkpoints beyond the cap."""
+    """After each epoch: the optimiser's state of all epochs but the last two goes, and beyond the cap that of the
+    last but one and the worst checkpoints."""
 
     def __init__(self, folder: Path, disk: int, progress: Progress) -> None:
         self.folder, self.disk, self.progress = folder, disk * 1024 * 1024, progress
@@ -117,14 +121,17 @@ class _Keeper:
     def __call__(self, stage: str, done: int, total: int) -> None:
         (self.folder / MANIFEST).unlink(missing_ok=True)
         epochs = checkpoints.epochs(self.folder)
-        for epoch in epochs[:-1]:
+        for epoch in epochs[:-2]:
             (folder_of(self.folder, epoch) / STATE).unlink(missing_ok=True)
         self._cap(epochs)
         self.progress(stage, done, total)
 
     def _cap(self, epochs: list[int]) -> None:
         """Delete the worst by selection score until the folder is below the cap; the best and the last stay."""
-        sizes = {e: sum(p.stat().st_size for p in folder_of(self.folder, e).iterdir()) for e in epochs}
+        if self._size(epochs) > self.disk:
+            for epoch in epochs[:-1]:
+                (folder_of(self.folder, epoch) / STATE).unlink(missing_ok=True)
+        sizes = {e: self._size([e]) for e in epochs}
         record = checkpoints.record(self.folder, epochs[-1])
         scores = {e: float(record["history"][e]["held_out"].get("score", e)) for e in epochs}
         spare = sorted(
@@ -133,6 +140,10 @@ class _Keeper:
         while spare and sum(sizes.values()) > self.disk:
             del sizes[spare.pop(0)]
             checkpoints.prune(self.folder, set(sizes))
+
+    def _size(self, epochs: list[int]) -> int:
+        """Bytes of their checkpoints."""
+        return sum(p.stat().st_size for e in epochs for p in folder_of(self.folder, e).iterdir())
 
     def dropped(self, total: int) -> list[int]:
         """Epochs whose checkpoint had to go."""

@@ -137,12 +137,12 @@ def test_checkpoints_of_other_data_are_refused(tmp_path: Path) -> None:
         train(Line(), TrainingSettings(epochs=1), seed=3, folder=tmp_path, fingerprint="b")
 
 
-def test_only_the_last_and_the_best_checkpoint_stay_unless_all_are_wanted(tmp_path: Path) -> None:
-    scores = [0.1, 0.9, 0.3, 0.2]
-    train(Line(scores), TrainingSettings(epochs=4, patience=0), seed=3, folder=tmp_path / "last")
-    assert checkpoints.epochs(tmp_path / "last") == [1, 3]
-    train(Line(scores), TrainingSettings(epochs=4, patience=0, keep="all"), seed=3, folder=tmp_path / "all")
-    assert checkpoints.epochs(tmp_path / "all") == [0, 1, 2, 3]
+def test_only_the_last_two_and_the_best_checkpoint_stay_unless_all_are_wanted(tmp_path: Path) -> None:
+    scores = [0.1, 0.9, 0.3, 0.2, 0.4]
+    train(Line(scores), TrainingSettings(epochs=5, patience=0), seed=3, folder=tmp_path / "last")
+    assert checkpoints.epochs(tmp_path / "last") == [1, 3, 4]
+    train(Line(scores), TrainingSettings(epochs=5, patience=0, keep="all"), seed=3, folder=tmp_path / "all")
+    assert checkpoints.epochs(tmp_path / "all") == [0, 1, 2, 3, 4]
     names = {p.suffix for p in (tmp_path / "all").rglob("*") if p.is_file()}
     assert names == {".safetensors", ".json"}
 
@@ -157,6 +157,22 @@ def test_a_half_written_checkpoint_is_not_seen(tmp_path: Path) -> None:
         ]
         == 0
     )
+
+
+@pytest.mark.parametrize("file", [checkpoints.NETWORK, checkpoints.STATE, checkpoints.RECORD])
+def test_where_the_last_checkpoint_was_cut_it_goes_on_from_the_one_before(file: str, tmp_path: Path) -> None:
+    whole, resumed, told = Line(), Line(), []
+    train(whole, SETTINGS, seed=3)
+    with pytest.raises(StopAfter.Killed):
+        train(Line(), SETTINGS, seed=3, folder=tmp_path, fingerprint="a", progress=StopAfter(4))
+    cut = checkpoints.folder_of(tmp_path, 3) / file
+    cut.write_bytes(cut.read_bytes()[:-9])
+    history = train(
+        resumed, SETTINGS, seed=3, folder=tmp_path, fingerprint="a", progress=lambda s, *_: told.append(s)
+    )
+    assert history["resumed_from"] == 2
+    assert told[0] == "training: the checkpoint of epoch 3 cannot be read, so it goes on after epoch 2"
+    assert torch.allclose(weights(resumed), weights(whole), atol=1e-6, rtol=0)
 
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:

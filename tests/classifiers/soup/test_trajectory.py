@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from enrich.classifiers.base import ClassifierError
-from enrich.classifiers.neural.checkpoints import NETWORK, STATE, epochs, folder_of
+from enrich.classifiers.neural.checkpoints import NETWORK, RECORD, STATE, epochs, folder_of
 from enrich.classifiers.neural.networks import build_backbone
 from enrich.classifiers.neural.optimisation import rate_factor
 from enrich.classifiers.soup.pictures import PictureSplit
@@ -44,9 +44,22 @@ def test_every_epoch_leaves_a_checkpoint_with_its_metrics(trajectory: Trajectory
     assert len({m.sha256 for m in trajectory.members}) == 3
 
 
-def test_only_the_last_epoch_keeps_the_optimisers_state(trajectory: Trajectory) -> None:
+def test_only_the_last_two_epochs_keep_the_optimisers_state(trajectory: Trajectory) -> None:
     kept = [(folder_of(trajectory.folder, e) / STATE).is_file() for e in range(3)]
-    assert kept == [False, False, True]
+    assert kept == [False, True, True]
+
+
+@pytest.mark.parametrize("file", [STATE, RECORD])
+def test_a_trajectory_whose_last_checkpoint_was_cut_goes_on_from_the_one_before(
+    tmp_path: Path, split: PictureSplit, trajectory: Trajectory, file: str
+) -> None:
+    place = tmp_path / "cut"
+    with pytest.raises(Killed):
+        train_trajectory(place, split.learn, split.selection, tiny(), seed=0, progress=kill_after(2))
+    (folder_of(place, 1) / file).write_bytes(b"")
+    about = train_trajectory(place, split.learn, split.selection, tiny(), seed=0)
+    assert about["resumed_from"] == 0
+    assert [m.sha256 for m in read_trajectory(place).members] == [m.sha256 for m in trajectory.members]
 
 
 def test_a_killed_trajectory_goes_on_to_the_same_weights(
