@@ -114,7 +114,7 @@ def replace_files(
     """Put what these hold in the place of what they held before (see `load_files`), in one step for readers.
 
     That are the graphs that they name now, and, without `manner.graph`, all graphs that came from the same paths.
-    InputError, and nothing is changed, when a document is refused, is cut, or when nothing is left of them all.
+    InputError, and nothing is changed, when a document is refused, is cut, or holds no statement.
     """
     with _opened(store, paths, manner or Manner(), progress) as load:
         return load.replace()
@@ -164,13 +164,12 @@ class _Load:
                 if one.cut:
                     why = "it ends in the middle of a statement, and nothing was replaced: fetch it anew"
                     self._refuse(name, given, InputError(f"{name} is cut short: {why}"))
-        origins = _origins(checked)
-        if not self._reports and not origins:
-            self._refuse(
-                "", checked[0][0], InputError("there is no statement in them, and nothing was replaced")
-            )
+                elif not one.quads:
+                    why = "nothing was replaced: fetch it anew, or leave it out where that is right"
+                    self._refuse(name, given, InputError(f"there is no statement in {name}, and {why}"))
         if self._reports:
             self._give_up()
+        origins = _origins(checked)
         graphs, others = self._replaced(origins)
         prefix = self._manner.reserved or "urn:enrich:"
         note = (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from os.path import normpath
+from os.path import normpath, realpath
 from pathlib import Path
 from typing import IO, BinaryIO
 from urllib.parse import quote
@@ -85,13 +85,17 @@ def graph_of(path: Path, home: Path | None = None) -> NamedNode:
     """The graph for triples that name none: `urn:enrich:loaded:` and the path, without .gz.
 
     It is the path from `home` (the folder of enrich.toml) for what lies there, otherwise the whole one, so that
-    two files of one name do not meet. All of a folder, or of an archive, goes into one graph.
+    two files of one name do not meet. All of a folder, or of an archive, goes into one graph. A way to that folder
+    through a link is the same; links in it keep their names, for they may point elsewhere tomorrow.
     """
     if path == STANDARD_INPUT:
         return NamedNode("urn:enrich:loaded:standard-input")
     whole, within = Path(normpath(path.absolute())), (home or Path.cwd()).resolve()
-    name = (whole.relative_to(within) if whole.is_relative_to(within) else whole).as_posix()
-    return NamedNode(f"urn:enrich:loaded:{quote(name.removesuffix('.gz'))}")
+    for outer in reversed([whole, *whole.parents]):
+        if (real := Path(realpath(outer))).is_relative_to(within):
+            whole = real.relative_to(within) / whole.relative_to(outer)
+            break
+    return NamedNode(f"urn:enrich:loaded:{quote(whole.as_posix().removesuffix('.gz'))}")
 
 
 @contextmanager

@@ -162,6 +162,38 @@ def test_an_export_that_is_not_whole_replaces_nothing(place: Path, text: str, wh
     assert values(store) == {("1", "wool"), ("2", "wool")}
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_one_export_without_a_statement_among_others_replaces_nothing(place: Path, folder: bool) -> None:
+    store, paths = open_store(), [place / "coins.nq", place / "prints.nq"]
+    for number, path in enumerate(paths):
+        path.write_text(told(number, "wool", (G, H)[number]))
+    given = [place] if folder else paths
+    load_files(store, given, manner(place))
+    paths[0].write_text(told(0, "silk"))
+    paths[1].write_text("# nothing\n")
+    with pytest.raises(InputError, match="no statement in .*prints.nq, and nothing was replaced"):
+        replace_files(store, given, manner(place))
+    assert (values(store), values(store, H)) == ({("0", "wool")}, {("1", "wool")})
+
+
+def test_a_way_through_a_link_is_the_same_path(place: Path) -> None:
+    """A link to the folder is the folder; one inside it, which points at each day's export in turn, is itself."""
+    store, linked = open_store(), place.parent / "linked"
+    linked.symlink_to(place)
+    today = place / "today"
+    for material in ("wool", "silk"):
+        (place / material).mkdir()
+        for name in ("coins", "prints"):
+            (place / material / f"{name}.nt").write_text(f'<{E}{name}> <{E}made_of> "{material}" .')
+        today.unlink(missing_ok=True)
+        today.symlink_to(place / material)
+        home = place if material == "wool" else linked
+        replace_files(store, [home / "today" / "coins.nt", today / "prints.nt"], manner(place))
+    graphs = [NamedNode(f"urn:enrich:loaded:today/{name}.nt") for name in ("coins", "prints")]
+    assert store.graphs(beside=OURS) == graphs
+    assert [values(store, graph) for graph in graphs] == [{("coins", "silk")}, {("prints", "silk")}]
+
+
 @pytest.mark.parametrize("kind", ["memory", *STORES[2:]])
 def test_a_reader_sees_the_old_or_the_new(request: pytest.FixtureRequest, place: Path, kind: str) -> None:
     """Two thousand things change their material while another asks again and again what all are made of."""
