@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TOKEN = re.compile(
-    r"""(?P<iri> <[^<>"{}|^`\\\x00-\x20]*>)
-      | (?P<string> \"\"\"(?:[^"\\]|\\.|\"(?!\"\"))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
-        | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
+    r"""(?P<iri> <[^<>"{}|^`\\\x00-\x20]*+>)
+      | (?P<string> \"\"\"(?:[^"\\]|\\.|\"(?!\"\"))*+\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*+'''
+        | "(?!"")(?:[^"\\\n\r]|\\.)*+" | '(?!'')(?:[^'\\\n\r]|\\.)*+')
+      | (?P<unended> ["'].*)
       | (?P<comment> \#[^\n\r]*)
       | (?P<variable> [?$]\w+)
-      | (?P<name> [\w.-]*:(?:[\w.:%-]|\\[_~.!$&'()*+,;=/?\#@%-])*)
+      | (?P<name> [\w.-]{0,100}+:(?:[\w.:%-]|\\[_~.!$&'()*+,;=/?\#@%-])*)
       | (?P<language> @[A-Za-z]+(?:-[A-Za-z0-9]+)*)
       | (?P<number> (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<word> [A-Za-z_]\w*)
@@ -20,18 +21,17 @@ TOKEN = re.compile(
       | (?P<other> .)""",
     re.VERBOSE | re.DOTALL,
 )
-"""SPARQL 1.1 §19.8, as far as it matters where a word stands."""
+"""SPARQL 1.1 §19.8, as far as it matters where a word stands. A string that does not end goes to the end of the text. No
+token is sought twice over a long way (prefixes have at most 100 characters): the time grows with the text, not its square."""
 
 UPDATES = frozenset(["INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD", "WITH"])
 """The words that an update begins with."""
 _FROM = re.compile(r"\bFROM\s+(?:NAMED\s+)?(?:<[^<>\s]*>|[\w.-]*:[\w.:%-]*)", re.IGNORECASE)
 _WHERE = re.compile(r"\bWHERE\s*$", re.IGNORECASE)
-_BETWEEN = r"(?:[\x20\t\r\n]|\#[^\r\n]*[\r\n])*"
-_SERVICE = re.compile(
-    rf"""(?<![:?$])service{_BETWEEN}(?:silent{_BETWEEN})?
-         (?:<(?P<iri>[^<>"{{}}|^`\\\x00-\x20]*)>|[?$][^\s{{]+|[^\s<>{{}}?$\#]*:[^\s{{}}\#]*){_BETWEEN}\{{""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_SERVICE = re.compile(r"(?<![:?$])service", re.IGNORECASE)
+_SILENT = re.compile("silent", re.IGNORECASE)
+_SPACE = "\x20\t\r\n"
+_IRI = re.compile(r"""<(?P<iri>[^<>"{}|^`\\\x00-\x20]*+)>""")
 _CODEPOINT = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
@@ -92,8 +92,42 @@ def services(query: str) -> Iterator[str | None]:
     what these are: a query that asks is always found, one that only looks like it may be.
     """
     for text in dict.fromkeys((query, unescaped(query))):
-        for found in _SERVICE.finditer(text):
-            yield found["iri"]
+        if found := [word.end() for word in _SERVICE.finditer(text)]:
+            yield from _asked(text, found)
+
+
+def _asked(text: str, found: list[int]) -> Iterator[str | None]:
+    """The addresses that are followed by a brace, of those that stand at or, after spaces and comments, behind `found`."""
+    behind, ends, named = _ahead(text)
+    starts = {behind[place] for place in found}
+    starts |= {behind[silent.end()] for place in starts if (silent := _SILENT.match(text, place))}
+    for start in sorted(starts):
+        iri = _IRI.match(text, start)
+        if not iri and not named[start] and text[start : start + 1] not in ("?", "$"):
+            continue
+        end = behind[iri.end() if iri else ends[start]]
+        if text[end : end + 1] == "{":
+            yield iri["iri"] if iri else None
+
+
+def _ahead(text: str) -> tuple[list[int], list[int], list[bool]]:
+    """For each place in a text: where its spaces and comments end; where a name or variable ends that begins there, and
+    whether it has a colon. Found in one pass, for a word can stand before a long way as often as the text is long."""
+    last = len(text)
+    behind, ends, named = list(range(last + 1)), list(range(last + 1)), [False] * (last + 1)
+    line = last
+    for place in reversed(range(last)):
+        one = text[place]
+        escaped = place and text[place - 1] == "\\"
+        if one in "\r\n":
+            line = place
+        if one in _SPACE:
+            behind[place] = behind[place + 1]
+        elif one == "#":
+            behind[place] = behind[min(line + 1, last)]
+        if one not in _SPACE and one not in "<>{}" and (one != "#" or escaped):
+            ends[place], named[place] = ends[place + 1], one == ":" or named[place + 1]
+    return behind, ends, named
 
 
 def unescaped(query: str) -> str:

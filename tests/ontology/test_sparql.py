@@ -73,15 +73,18 @@ def test_a_service_is_found_however_it_is_written(query: str) -> None:
     assert list(services(query)) == [ELSEWHERE]
 
 
-@pytest.mark.parametrize("endpoint", ["?where", "$where", "e:where", ":where"])
+@pytest.mark.parametrize("endpoint", ["?where", "$where", "e:where", "e:a\\#b", "e:a\u1680b"])
 def test_a_service_that_is_no_plain_iri_has_no_address(endpoint: str) -> None:
-    assert list(services(f"SELECT * {{ SERVICE {endpoint} {{ ?s ?p ?o }} }}")) == [None]
+    for word in ("SERVICE ", "SERVICE", "SERVICE SILENT # why\n", "SERVICE#\nSILENT"):
+        assert set(services(f"SELECT * {{ {word}{endpoint} {{ ?s ?p ?o }} }}")) == {None}
+        assert set(services(f"SELECT * {{ {word}{endpoint}#{{\n# x\n{{ ?s ?p ?o }} }}")) == {None}
 
 
 @pytest.mark.parametrize(
     "query",
     ["SELECT ?service { ?service a:service <urn:service> }", "SELECT * { GRAPH ?service { ?s ?p ?o } }",
-     "SELECT * { ?s ?p 'table service' } # service", "SELECT * { GRAPH s:service { ?s ?p ?o } }"],
+     "SELECT * { ?s ?p 'table service' } # service", "SELECT * { GRAPH s:service { ?s ?p ?o } }",
+     "SELECT * { GRAPH <http://service.m.example:80/a> { ?s ?p ?o } }", "ASK { ?s ?p 'service\n# none' }"],
 )  # fmt: skip
 def test_what_asks_nobody_is_let_through(query: str) -> None:
     assert list(services(query)) == []
@@ -89,14 +92,14 @@ def test_what_asks_nobody_is_let_through(query: str) -> None:
 
 PIECES = st.sampled_from(
     ["SERVICE", "service", " ", "\n", "<http://127.0.0.1:9/>", "{", "}", "?s", "'", '"""', "#", "<", ">", "?p ?o",
-     "1", "true", "\\u0053ERVICE", "FILTER(", ")", "&&", ".", "SILENT", "a:b", "GRAPH", "SELECT * {"]
+     "1", "true", "e:a", "\\#", "\\u0053ERVICE", "FILTER(", ")", "&&", ".", "SILENT", "a:b", "GRAPH", "SELECT * {"]
 )  # fmt: skip
 
 
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_no_service_that_the_store_would_ask_is_missed(body: str) -> None:
     """An address of the loopback at which nobody listens: asking it is an OSError."""
-    query = f"SELECT * {{ {body} }}"
+    query = f"PREFIX e: <{ELSEWHERE}/> SELECT * {{ {body} }}"
     if list(services(query)):
         return
     try:

@@ -39,13 +39,13 @@ _VENDORS = (
     "java:",
     "javascript:",
     "http://www.openlinksw.com/schemas/",
-    "http://jena.apache.org/ARQ/",
-    "http://jena.hpl.hp.com/ARQ/",
+    "http://jena.apache.org/arq/",
+    "http://jena.hpl.hp.com/arq/",
     "http://www.bigdata.com/",
     "http://www.ontotext.com/",
     "tag:stardog:",
 )
-"""Beginnings of IRIs that make a server do more than look up a triple."""
+"""Beginnings of IRIs that make a server do more than look up a triple, in small letters."""
 
 
 class Refused(InputError):
@@ -95,16 +95,15 @@ def _check(
 ) -> None:
     """Raises Refused for a token that is none of SPARQL's, or does more than ask."""
     kind, said = token.lastgroup, token[0]
+    if kind == "unended":
+        raise _refused(text, token, "a string that does not end")
     if kind == "other" and said not in _PUNCTUATION:
-        quoted = said in "\"'"
-        raise _refused(
-            text, token, "a string that does not end" if quoted else f"{said!r} has no meaning in SPARQL"
-        )
+        raise _refused(text, token, f"{said!r} has no meaning in SPARQL")
     if kind == "word":
         _check_word(text, told, place, token)
     if kind in ("iri", "name"):
         iri = _iri(said, prefixes)
-        if iri.lower().startswith(tuple(v.lower() for v in _VENDORS)):
+        if iri.lower().startswith(_VENDORS):
             raise _refused(text, token, f"{said} is an extension of one vendor's server")
         if place + 1 < len(told) and told[place + 1][0] == "(" and iri not in _CASTS:
             raise _refused(
