@@ -82,8 +82,7 @@ def decide(
     order = [int(k) for k in answer.order[row] if classes[int(k)] not in rejected]
     if not order:
         return Decision(ENR.Abstained, 0.0, reason=ENR.RejectedBefore, regime=regime)
-    needed = answer.thresholds[row] if threshold is None else np.full(len(classes), threshold)
-    needed = np.maximum(needed, floor)
+    needed = in_force(answer.thresholds[row], threshold, floor)
     broad = set(prop.broader.values())
     ranked = [
         Candidate(r, classes[k], _share(probabilities[k]), _reachable(needed[k]), classes[k] in broad)
@@ -105,6 +104,14 @@ def decide(
         regime=regime,
         promised=None if np.isnan(promised) or threshold is not None or not asserted else float(promised),
     )
+
+
+def in_force(
+    learnt: NDArray[np.float64], threshold: float | None, floor: float | None
+) -> NDArray[np.float64]:
+    """The probabilities to reach: those learnt, or the museum's own `threshold` instead, and never less than `floor`."""
+    own = learnt if threshold is None else np.full_like(learnt, threshold)
+    return np.maximum(own, floor or 0.0)
 
 
 def _why_not(

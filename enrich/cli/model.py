@@ -19,7 +19,7 @@ from enrich.cli.common import (
 )
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
-from enrich.learn.measures import evaluation_table, mean_line
+from enrich.learn.measures import OTHER_SPLITS, evaluation_table, mean_line
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
@@ -259,6 +259,8 @@ def show_evaluation(result: dict[str, Any]) -> None:
     print_table(evaluation_table(result))
     show_regimes(result["properties"])
     sys.stdout.write(f"mean macro-F1: {mean_line(result)}\n")
+    if result["other_splits"]:
+        say(OTHER_SPLITS)
 
 
 def show_regimes(properties: dict[str, Any]) -> None:

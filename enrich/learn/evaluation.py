@@ -16,6 +16,7 @@ from enrich.learn.leave_out import leave_one_out
 from enrich.learn.measures import measure
 from enrich.learn.report.page import account, write_report
 from enrich.learn.split_records import read_records_of
+from enrich.learn.training import splits_digest
 from enrich.runs.request import expect_fit
 from enrich.workspace import Workspace
 
@@ -42,7 +43,10 @@ def evaluate(
     modalities on the same records and the fusion without each; with `leave_out` also what becomes of each
     museum when the model is trained again without it.
 
-    Returns {"split", "properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
+    Thresholds and floors of the settings are in force, as in a run. `other_splits` says that the splits are not those
+    that the model was trained with, so that records measured on may have taught it.
+
+    Returns {"split", "other_splits", "properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
     Raises InputError for a split or context that there is not, ModelError for a model that does not load.
     """
     if report is not None:
@@ -67,9 +71,11 @@ def evaluate(
         without=without,
         detail=report is not None,
         compare=0 if report is None else ROUNDS,
+        decision=workspace.settings.decision,
         progress=progress,
     )
-    result = {"split": split, "model": loaded.digest, "skipped": skipped, **figures}
+    other = loaded.training.get("splits_sha256") != splits_digest(splits, known)
+    result = {"split": split, "model": loaded.digest, "skipped": skipped, "other_splits": other, **figures}
     if report is None:
         return result
     result |= account(loaded, workspace, records, hide_known, without)

@@ -15,6 +15,7 @@ from random import Random
 
 import numpy as np
 
+from enrich.answering.decision import in_force
 from enrich.answering.models import load_model
 from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Record
@@ -25,6 +26,7 @@ from enrich.classifiers.model.thresholds import Promise
 from enrich.errors import ModelError
 from enrich.graph.gaps import scan
 from enrich.runs.request import expect_fit
+from enrich.settings.models import DecisionSettings
 from enrich.workspace import Workspace
 
 _BATCH = 500
@@ -39,14 +41,15 @@ Key = tuple[str, str, Regime]
 class Forecast:
     """The gaps of one property in one group and regime, how many of them are expected to be answered, and the
     precision that is promised; None where nothing is: none is answered then, unless the museum's own threshold is
-    in force."""
+    in force. `answered` is None where nobody knows: a model that looks at pictures is not asked, and its held-out
+    records were answered by another threshold than the museum's."""
 
     group: str
     property: str
     regime: str
     labelled: int
     gaps: int
-    answered: int
+    answered: int | None
     promised: float | None
 
 
@@ -56,14 +59,17 @@ def forecast(workspace: Workspace, folder: Path, progress: Progress = no_progres
     expect_fit(workspace, model.properties, model.training)
     if model.experience is None:
         raise ModelError(f"{folder} was trained before regimes were known; train it again")
-    own = workspace.settings.decision.thresholds
+    decision = workspace.settings.decision
     counts, drawn = _counted(workspace, model, model.experience, progress)
-    shares = _held_out(model, drawn) if "image" in model.members else _asked(workspace, model, drawn)
+    shares = (
+        _held_out(model, drawn, decision) if "image" in model.members else _asked(workspace, model, drawn)
+    )
     found = []
     for (group, name, regime), gaps in sorted(counts.items()):
         labelled = model.experience.labelled.get(name, {}).get(group, 0)
-        answers = round(gaps * shares[group, name, regime])
-        kept = name not in own and _kept(model, regime, name) is not None
+        share = shares[group, name, regime]
+        answers = None if share is None else round(gaps * share)
+        kept = name not in decision.thresholds and _kept(model, regime, name) is not None
         target = model.target_precision if kept else None
         found.append(Forecast(group, name, regime, labelled, gaps, answers, target))
     return found
@@ -96,23 +102,31 @@ def _counted(
     return counts, drawn
 
 
-def _asked(workspace: Workspace, model: Model, drawn: Mapping[Key, Sequence[Record]]) -> dict[Key, float]:
+def _asked(
+    workspace: Workspace, model: Model, drawn: Mapping[Key, Sequence[Record]]
+) -> dict[Key, float | None]:
     """The share of the records drawn that a run would answer; each is predicted once, for all its properties."""
     own, floors = workspace.settings.decision.thresholds, workspace.settings.decision.floors
     records = {record.id: record for some in drawn.values() for record in some}
     rows = {iri: row for row, iri in enumerate(records)}
     given = {}
     for name, found in model.predict(list(records.values())).items():
-        reach = np.maximum(own.get(name, found.thresholds), floors.get(name, 0.0))
+        reach = in_force(found.thresholds, own.get(name), floors.get(name))
         p = np.nan_to_num(found.fused.probabilities)
         given[name] = answered(found.property, p, found.first(), reach)[0] & found.fused.present
     return {key: float(given[key[1]][[rows[r.id] for r in some]].mean()) for key, some in drawn.items()}
 
 
-def _held_out(model: Model, drawn: Iterable[Key]) -> dict[Key, float]:
-    """The share of held-out records that were answered, where anything is promised."""
-    kept = {key: _kept(model, key[2], key[1]) for key in drawn}
-    return {key: 0.0 if promise is None else promise.coverage for key, promise in kept.items()}
+def _held_out(model: Model, drawn: Iterable[Key], decision: DecisionSettings) -> dict[Key, float | None]:
+    """The share of held-out records that were answered, where anything is promised; None where the settings decide
+    otherwise than those were answered."""
+    shares: dict[Key, float | None] = {}
+    for key in drawn:
+        _, name, regime = key
+        promise = _kept(model, regime, name)
+        raised = promise is not None and decision.floors.get(name, 0.0) > promise.threshold
+        shares[key] = None if name in decision.thresholds or raised else promise.coverage if promise else 0.0
+    return shares
 
 
 def _kept(model: Model, regime: Regime, name: str) -> Promise | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from enrich.answering.decision import in_force
 from enrich.classifiers.base import FloatArray, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.model import metrics
@@ -21,8 +22,10 @@ from enrich.classifiers.tables import Table
 from enrich.learn.comparison import ablation, same_records
 from enrich.learn.intervals import intervals
 from enrich.learn.member_predictions import MemberPrediction, member_predictions
+from enrich.settings.models import DecisionSettings
 
 BATCH = 2000
+OTHER_SPLITS = "the model was not trained with these splits: some of the records may have taught it"
 WRONG = 10
 """Wrong answers of a property that a report lists."""
 
@@ -45,6 +48,7 @@ def measure(
     without: Sequence[str] = (),
     detail: bool = False,
     compare: int | None = None,
+    decision: DecisionSettings | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """The figures of a model on records in memory, by property and modality, the fusion last.
@@ -52,10 +56,12 @@ def measure(
     Of each property, the records that state a value are counted; where that lies outside the classes whatever is
     answered is wrong, and `outside` says how many those are. A modality is measured on the records it could look
     at (`records`). `compare` adds `same`, all of them on the same records; where it is more than none, so many rounds
-    of drawing give intervals, the fusion with each withheld is added, and `detail` lists wrong answers.
+    of drawing give intervals, the fusion with each withheld is added, and `detail` lists wrong answers. With `decision`
+    its thresholds and floors are in force as in a run; nothing is promised by a threshold of the museum's own.
     """
     shown = [hidden(r, hide_known, without) for r in records]
-    said = _predict(model, shown, progress)
+    decision = decision or DecisionSettings()
+    said = _predict(model, shown, decision, progress)
     truth = Dataset(records, model.properties)
     result: dict[str, Any] = {}
     for prop in model.properties:
@@ -69,7 +75,7 @@ def measure(
             "records": int(stated.sum()),
             "outside": int((stated & ~target.any(axis=1)).sum()),
             "by": by,
-            "regimes": _by_regime(model, prop, target, stated, said[prop.name][FUSION]),
+            "regimes": _by_regime(model, prop, target, stated, said[prop.name][FUSION], decision),
         }
         if detail and compare:
             result[prop.name]["wrong"] = _wrong(prop, records, target, stated, said[prop.name][FUSION])
@@ -82,13 +88,17 @@ def measure(
 
 
 def _predict(
-    model: Model, records: Sequence[Record], progress: Progress
+    model: Model, records: Sequence[Record], decision: DecisionSettings, progress: Progress
 ) -> dict[str, dict[str, MemberPrediction]]:
     """For each property and modality the predictions for all records, with what each is decided by alone."""
     parts: dict[str, dict[str, list[MemberPrediction]]] = {p.name: {} for p in model.properties}
     for start in range(0, max(len(records), 1), BATCH):
         for name, answer in model.predict(records[start : start + BATCH]).items():
+            reach = in_force(answer.thresholds, decision.thresholds.get(name), decision.floors.get(name))
+            answer = replace(answer, thresholds=reach)
             for modality, made in member_predictions(model, answer).items():
+                if len(model.members) == 1:  # its fusion is that modality
+                    made = replace(made, thresholds=reach)
                 parts[name].setdefault(modality, []).append(made)
         progress("predicting", min(start + BATCH, len(records)), len(records))
     return {
@@ -98,7 +108,12 @@ def _predict(
 
 
 def _by_regime(
-    model: Model, prop: Property, target: FloatArray, stated: Flags, made: MemberPrediction
+    model: Model,
+    prop: Property,
+    target: FloatArray,
+    stated: Flags,
+    made: MemberPrediction,
+    decision: DecisionSettings,
 ) -> dict[str, dict[str, Any]]:
     """What was promised beside what was kept; regimes without a record are left out."""
     found: dict[str, dict[str, Any]] = {}
@@ -110,7 +125,8 @@ def _by_regime(
         p = np.nan_to_num(own.distribution.probabilities)
         given, asserted = answered(prop, p, own.order[:, 0], own.thresholds)
         right = int((asserted & (target[rows] > 0)).sum())
-        kept = part is not None and part.promises_anything(prop.name)
+        learnt = prop.name not in decision.thresholds
+        kept = learnt and part is not None and part.promises_anything(prop.name)
         found[regime] = {
             "records": len(rows),
             "answered": int(given.sum()),

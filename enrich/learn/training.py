@@ -115,7 +115,7 @@ def _train(workspace: Workspace, asked: _Asked, resume: Path, progress: Progress
     figures = _dev_figures(fitted, dev, progress)
     training = {
         **_account(workspace, learned, spec, seed, len(records)),
-        "splits_sha256": _splits_digest(asked.splits, asked.records),
+        "splits_sha256": splits_digest(asked.splits, asked.records),
         "snapshot": taken,
         **choice,
     }
@@ -328,7 +328,7 @@ def _account(
     }
 
 
-def _splits_digest(splits: Path | None, wanted: Mapping[str, Sequence[NamedNode]]) -> str | None:
+def splits_digest(splits: Path | None, wanted: Mapping[str, Sequence[NamedNode]]) -> str | None:
     """Of the file, or of what was read of it where it can be read only once, such as standard input."""
     if splits is None:
         return None

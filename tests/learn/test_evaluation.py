@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from enrich.answering.decision import decide
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset, Picture, Record, Text
 from enrich.classifiers.dummy import DummyClassifier
@@ -18,9 +19,13 @@ from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.metrics import macro_f1
 from enrich.classifiers.model.model import Member, Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.cli.model import show_evaluation
 from enrich.errors import InputError, ModelError
 from enrich.learn.evaluation import evaluate
-from enrich.learn.measures import evaluation_table, hidden, measure
+from enrich.learn.measures import OTHER_SPLITS, evaluation_table, hidden, measure
+from enrich.learn.training import train
+from enrich.ontology.terms import ENR
+from enrich.settings.models import DecisionSettings
 from tests.classifiers.museum import BASE, PROPERTIES, dataset, museum
 from tests.learn.test_training import FAST, FakeWorkspace, write_splits
 
@@ -166,3 +171,52 @@ def test_what_cannot_be_measured_is_a_sentence(model: Path, splits: Path, tmp_pa
         evaluate(workspace, model, splits, without=("colour",))
     with pytest.raises(ModelError, match="no model folder"):
         evaluate(workspace, tmp_path / "nowhere", splits)
+
+
+@pytest.mark.parametrize("decision", [{"thresholds": {"place": 0.0}}, {"floors": {"place": 0.97}}])
+def test_thresholds_and_floors_of_the_settings_are_in_force_as_in_a_run(
+    model: Path, splits: Path, tmp_path: Path, decision: dict[str, Any]
+) -> None:
+    """Given a threshold or floor for the place, then what would be written of it is counted, and all else is as before."""
+    plain = run(model, splits)["properties"]
+    workspace: Any = FakeWorkspace(museum(200, seed=1))
+    workspace.settings = workspace.settings.model_copy(update={"decision": DecisionSettings(**decision)})
+    result = evaluate(workspace, model, splits, "dev", report=tmp_path / "report")
+    records = [r for r in museum(200, seed=1)[:150] if r.known.get("place")]
+    answer, own = Model.load(model).predict(records)["place"], decision.get("thresholds", {})
+    decided = [
+        decide(answer, i, own.get("place"), floor=decision.get("floors", {}).get("place", 0.0))
+        for i in range(len(records))
+    ]
+    given = sum(d.outcome == ENR.Predicted for d in decided)
+    place = result["properties"]["place"]
+    assert sum(r["answered"] for r in place["regimes"].values()) == given
+    assert given != sum(r["answered"] for r in plain["place"]["regimes"].values())
+    for by in ("tabular", "fusion"):
+        assert place["by"][by]["coverage"] == pytest.approx(given / len(records))
+        assert place["by"][by]["accuracy"] == plain["place"]["by"][by]["accuracy"]
+    promised = {name: r["promised"] for name, r in plain["place"]["regimes"].items()}
+    assert {n: r["promised"] for n, r in place["regimes"].items()} == (
+        dict.fromkeys(promised) if own else promised
+    )
+    assert result["properties"]["time"]["regimes"] == plain["time"]["regimes"]
+    told = (tmp_path / "report" / "report.html").read_text()
+    assert ("place 0<" if own else "place at least 0.97<") in told
+
+
+def test_splits_that_the_model_was_not_trained_with_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = museum(300, seed=6)
+    workspace: Any = FakeWorkspace(records)
+    own = write_splits(tmp_path, records, dev=60)
+    train(workspace, own, tmp_path / "with")
+    train(workspace, None, tmp_path / "without")
+    (tmp_path / "x").mkdir()
+    other = write_splits(tmp_path / "x", records, dev=90)
+    for name, splits, differ in (("with", own, False), ("with", other, True), ("without", own, True)):
+        result = evaluate(workspace, tmp_path / name, splits, report=tmp_path / "report")
+        assert result["other_splits"] is differ
+        show_evaluation(result)
+        for told in (capsys.readouterr().err, (tmp_path / "report" / "report.html").read_text()):
+            assert (OTHER_SPLITS in told) is differ

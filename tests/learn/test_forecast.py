@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from enrich.answering.run import run
 from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.thresholds import Promise
 from enrich.graph.gaps import count_gaps
-from enrich.learn.forecast import forecast
+from enrich.learn.forecast import Key, _held_out, forecast
+from enrich.settings.models import DecisionSettings
 from tests.museums import dummy_model, museum
 
 
@@ -53,3 +56,22 @@ def test_of_many_gaps_some_are_asked_any_as_likely_as_another(
     few = {(f.group, f.property, f.regime): f for f in forecast(workspace, model)}
     assert few.keys() == whole.keys()
     assert all(whole[key] == f.answered for key, f in few.items() if whole[key] in (0, f.gaps))
+
+
+@pytest.mark.parametrize(
+    ("decision", "share"),
+    [
+        (DecisionSettings(), 0.4),
+        (DecisionSettings(floors={"glaze": 0.6}), 0.4),
+        (DecisionSettings(floors={"glaze": 0.9}), None),
+        (DecisionSettings(thresholds={"glaze": 0.2}), None),
+    ],
+)
+def test_of_a_model_with_pictures_nobody_knows_what_the_settings_change(
+    monkeypatch: pytest.MonkeyPatch, decision: DecisionSettings, share: float | None
+) -> None:
+    """Given four in ten held-out records answered from .7 on, then that says nothing of another threshold."""
+    promise = Promise(threshold=0.7, target=0.9, coverage=0.4)
+    monkeypatch.setattr("enrich.learn.forecast._kept", lambda *_: promise)
+    key: Key = ("kiln", "glaze", "seen")
+    assert _held_out(cast("Model", None), [key], decision) == {key: share}

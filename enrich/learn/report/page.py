@@ -18,6 +18,7 @@ from enrich.classifiers.model.model import Model
 from enrich.classifiers.page import render, today
 from enrich.classifiers.tables import cell_text
 from enrich.graph.labels import class_names, group_names, record_names, told_apart
+from enrich.learn.measures import OTHER_SPLITS
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
 from enrich.learn.report.verdict import answers, right, verdict
 from enrich.ontology.terms import is_iri
@@ -39,7 +40,7 @@ def account(
     """What the figures were taken on, and which classes the model was not taught."""
     profile = workspace.profile
     labels = {p.name: p.label for p in profile.properties}
-    training = model.training
+    training, decision = model.training, workspace.settings.decision
     return {
         "made": today(),
         "software": __version__,
@@ -59,6 +60,10 @@ def account(
             "properties_left_out": training.get("properties_left_out", []),
         },
         "target_precision": model.target_precision,
+        "decision": {
+            key: {p.name: own[p.name] for p in model.properties if p.name in own}
+            for key, own in (("own", decision.thresholds), ("at_least", decision.floors))
+        },
         "fusion": {"name": model.fuser.name, "note": model.fusion_history.get("note", "")},
         "promises": model.metrics.get("regimes", {}),
     }
@@ -112,7 +117,9 @@ def page(result: Mapping[str, Any], names: Mapping[str, str] | None = None) -> s
 
 def _about(result: Mapping[str, Any]) -> dict[str, str]:
     """What the figures were taken with and on, for whoever cites them."""
-    training, fusion = result["training"], result["fusion"]
+    training, fusion, decision = result["training"], result["fusion"], result["decision"]
+    own = [f"{name} {value:g}" for name, value in decision["own"].items()]
+    own += [f"{name} at least {value:g}" for name, value in decision["at_least"].items()]
     skipped = f"; {result['skipped']:,} more could not be read" if result["skipped"] else ""
     return {
         "date": result["made"],
@@ -121,6 +128,8 @@ def _about(result: Mapping[str, Any]) -> dict[str, str]:
         "data": f"{result['records']:,} records of {result['split']}{skipped}, sha256 {result['data']}",
         "learnt from": f"{cell_text(training['records'])} records, seed {cell_text(training['seed'])}",
         "hidden from it": ", ".join(["the property asked for", *result["hidden"]]),
+        **({"thresholds of the settings": ", ".join(own)} if own else {}),
+        **({"splits": OTHER_SPLITS} if result["other_splits"] else {}),
         "fusion": fusion["name"] + (f": {fusion['note']}" if fusion["note"] else ""),
         "made by": f"enrich {result['software']}",
     }
