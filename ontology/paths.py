@@ -83,13 +83,16 @@ def condition_text(condition: Condition, said: Said = str) -> str:
     return ", ".join(parts)
 
 
-def path_pattern(start: str, path: Path, end: str) -> str:
+def path_pattern(start: str, path: Path, end: str, name: str = "") -> str:
     """A path as a graph pattern between two terms or variables: property paths, cut where a condition stands.
 
-    The variables between are `?v_1`, `?v_2`, … of an end `?v`. A path without steps puts its conditions on the end.
+    The variables between, and those of conditions, begin with `name`, by itself the end if that is a variable: `?v_1`,
+    `?v_2`, … of an end `?v`. Paths that stand in one query need different ones. A path without steps puts its
+    conditions on the end.
     """
+    name = name or (end if end.startswith("?") else "?reached")
     if not end.startswith("?") and path and isinstance(path[-1], Condition):
-        return f"{path_pattern(start, path, '?reached')} FILTER(?reached = {end})"
+        return f"{path_pattern(start, path, name)} FILTER({name} = {end})"
     patterns: list[str] = []
     run: list[Step] = []
     left = len(steps(path))
@@ -99,11 +102,11 @@ def path_pattern(start: str, path: Path, end: str) -> str:
             run.append(part)
             left -= 1
         if run and (isinstance(part, Condition) or number == len(path)):
-            there = f"{_variable(end)}_{number}" if left else end
+            there = f"{name}_{number}" if left else end
             patterns.append(f"{here} {_run_text(run)} {there} .")
             here, run = there, []
         if isinstance(part, Condition):
-            patterns.append(condition_pattern(part, here))
+            patterns.append(condition_pattern(part, here, f"{name}_{number}"))
     return " ".join(patterns)
 
 
@@ -125,9 +128,9 @@ def path_triples(start: str, path: Path, end: str) -> str:
         return path_pattern(f"?{start}", path, f"?{end}")
     patterns = []
     here, number, last = start, 0, len(steps(path))
-    for part in path:
+    for place, part in enumerate(path, 1):
         if isinstance(part, Condition):
-            patterns.append(condition_pattern(part, f"?{here}"))
+            patterns.append(condition_pattern(part, f"?{here}", f"?{end}_{place}"))
             continue
         number += 1
         there = end if number == last else f"{end}_{number}"
@@ -139,11 +142,11 @@ def path_triples(start: str, path: Path, end: str) -> str:
     return " ".join(patterns)
 
 
-def condition_pattern(condition: Condition, node: str) -> str:
-    """A condition as a graph pattern on a variable or a term."""
+def condition_pattern(condition: Condition, node: str, name: str) -> str:
+    """A condition as a graph pattern on a variable or a term; its own variables begin with `name`."""
     patterns = []
     for number, (step, values) in enumerate(condition.facts, 1):
-        patterns.append(_fact(node, step, values, f"{_variable(node)}_is{number}"))
+        patterns.append(_fact(node, step, values, f"{name}_is{number}"))
     if condition.languages:
         tests = (
             f"LANGMATCHES(LANG({node}), {Literal(tag)})" if tag else f'LANG({node}) = ""'
@@ -152,8 +155,8 @@ def condition_pattern(condition: Condition, node: str) -> str:
         patterns.append(f"FILTER(isLiteral({node}) && ({' || '.join(tests)}))")
     if condition.pattern:
         patterns.append(f"FILTER(REGEX(STR({node}), {Literal(condition.pattern)}))")
-    for fact in condition.excluded.facts if condition.excluded else ():
-        patterns.append(f"FILTER NOT EXISTS {{ {condition_pattern(Condition((fact,)), node)} }}")
+    for number, (step, values) in enumerate(condition.excluded.facts if condition.excluded else (), 1):
+        patterns.append(f"FILTER NOT EXISTS {{ {_fact(node, step, values, f'{name}_not{number}')} }}")
     return " ".join(patterns)
 
 
@@ -165,10 +168,6 @@ def _fact(node: str, step: Step, values: tuple[NamedNode | str, ...], found: str
     texts = ", ".join(str(Literal(value)) for value in values if isinstance(value, str))
     tests = [*([f"{found} IN ({iris})"] if iris else []), *([f"STR({found}) IN ({texts})"] if texts else [])]
     return f"{node} {_step_text(step)} {found} ." + (f" FILTER({' || '.join(tests)})" if tests else "")
-
-
-def _variable(term: str) -> str:
-    return term if term.startswith("?") else "?reached"
 
 
 def single_steps(path: Path) -> Iterator[tuple[Path, Step]]:

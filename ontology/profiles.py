@@ -293,20 +293,23 @@ class Profile:
         """The named graphs that say what is a record; empty when all facts may."""
         return self.record.graph if self.record is not None else ()
 
-    def is_record(self, subject: str = "?record", *, anywhere: bool = False) -> str:
-        """The graph pattern that a record matches; with `anywhere`, whatever the graph that says so.
+    def is_record(self, subject: str = "?record", *, anywhere: bool = False, name: str = "?said") -> str:
+        """The graph pattern that a record matches; with `anywhere`, whatever the graph that says so. Its variables
+        begin with `name`.
 
         A record matches it once for each graph and class that say so. Where `record_graphs` are given, the query
         must have them as FROM NAMED.
         """
         known = self.known_by
-        pattern = condition_pattern(known, subject) if known.facts else f"{subject} ?said_by ?said_of ."
+        pattern = (
+            condition_pattern(known, subject, name) if known.facts else f"{subject} {name}_by {name}_of ."
+        )
         if anywhere or not self.record_graphs:
             return pattern
         if len(self.record_graphs) == 1:
             return f"GRAPH {self.record_graphs[0]} {{ {pattern} }}"
         graphs = ", ".join(map(str, self.record_graphs))
-        return f"GRAPH ?said_in {{ {pattern} }} FILTER(?said_in IN ({graphs}))"
+        return f"GRAPH {name}_in {{ {pattern} }} FILTER({name}_in IN ({graphs}))"
 
     def record_text(self, said: Said = str) -> str:
         """What a record is, in short: `a crm:E22_Human-Made_Object`."""

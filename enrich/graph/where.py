@@ -8,6 +8,7 @@ from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
 from enrich.graph.reading import Reader
+from enrich.graph.records import Seen
 from enrich.graph.stores.base import PAGE_TOKEN
 from enrich.ontology.paths import path_pattern
 from enrich.ontology.profiles import ContextProfile
@@ -35,18 +36,20 @@ def parse_where(
 
 
 def records_where(reader: Reader, where: Sequence[str]) -> Iterator[NamedNode]:
-    """The records whose contexts have the values asked for, as `NAME=IRI` texts."""
+    """The records whose contexts have the values asked for, as `NAME=IRI` texts; once each."""
     patterns = []
-    for context, value in parse_where(where, reader.profile.contexts):
+    seen = Seen()
+    for number, (context, value) in enumerate(parse_where(where, reader.profile.contexts)):
+        name = f"?context{number}"
         if context.graph:
-            patterns.append(f"GRAPH {value} {{ {reader.profile.is_record(anywhere=True)} }}")
+            patterns.append(f"GRAPH {value} {{ {reader.profile.is_record(anywhere=True, name=name)} }}")
         else:
-            patterns.append(path_pattern("?record", context.path, str(value)))
+            patterns.append(path_pattern("?record", context.path, str(value), name))
     named = " ".join(f"FROM NAMED {graph}" for graph in reader.graphs)
     query = (
         f"SELECT ?record {reader.dataset} {named} WHERE {{ {reader.is_record} "
         f"{' '.join(patterns)} {PAGE_TOKEN}\n}}"
     )
     for (record,) in reader.store.select_by_key(query, "record"):
-        if isinstance(record, NamedNode):
+        if isinstance(record, NamedNode) and seen.add(record):
             yield record

@@ -171,7 +171,7 @@ def test_one_export_without_a_statement_among_others_replaces_nothing(place: Pat
     load_files(store, given, manner(place))
     paths[0].write_text(told(0, "silk"))
     paths[1].write_text("# nothing\n")
-    with pytest.raises(InputError, match="no statement in .*prints.nq, and nothing was replaced"):
+    with pytest.raises(InputError, match=r"no statement in .*prints\.nq, and nothing was replaced"):
         replace_files(store, given, manner(place))
     assert (values(store), values(store, H)) == ({("0", "wool")}, {("1", "wool")})
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from pyoxigraph import NamedNode, Quad, RdfFormat, parse
 
-from enrich.graph.gaps import count_gaps
+from enrich.graph.gaps import count_gaps, scan
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store
+from enrich.graph.where import records_where
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 
@@ -167,3 +168,54 @@ def test_what_is_stated_in_another_way_is_no_gap(store: Store, tmp_path: Path) -
     assert [n for n, s in read.items() if "medium" in s.missing] == ["4"]
     assert "medium" not in read["3"].record.known
     assert [p.records for p in report.patterns if p.kind == "stated"] == [2, 1]
+
+
+def test_conditions_that_stand_in_one_query_do_not_meet(store: Store, tmp_path: Path) -> None:
+    """Given conditions of two values on the record, in its class, on the way to a property and in contexts, when gaps
+    are looked for and records are asked for by two contexts, then each condition holds by itself."""
+    text = (
+        RICH
+        + """
+[properties.seat]
+node = [{ where = { "m:kind" = ["m:portrait", "m:bronze"] } }, "m:made"]
+predicate = "m:part|m:at"
+[contexts.called]
+path = ["m:named", { type = "m:title" }, "m:text"]
+[contexts.numbered]
+path = ["m:named", { type = "m:number" }, "m:text"]
+[contexts.plain]
+path = ["m:named", { type = ["m:title", "m:old"], not = { type = ["m:number", "m:secret"] } }, "m:text"]
+"""
+    )
+    workspace = filled(store, text, tmp_path)
+    workspace.reader.store.update(
+        "INSERT DATA { GRAPH <https://m.example/graph/facts> { "
+        "<https://m.example/n1> <http://www.cidoc-crm.org/cidoc-crm/P2_has_type> <https://m.example/secret> } }"
+    )
+    subjects = {s.iri.value[-1]: s for s in workspace.reader.read_all()}
+
+    assert known(workspace)["o1"]["seat"] == ["mk1a"]
+    assert known(workspace)["o2"]["seat"] == ["paris"]
+    assert {row.record.value[-1]: set(row.missing) for row in scan(workspace.reader)} == {
+        number: set(subject.missing) for number, subject in subjects.items() if subject.missing
+    }
+    where = ['called="The first"', 'numbered="inv. 1"']
+    assert [r.value[-1] for r in records_where(workspace.reader, where)] == ["1"]
+    assert "plain" not in subjects["1"].record.context
+
+
+def test_records_of_two_graphs_at_once(store: Store, tmp_path: Path) -> None:
+    """Each graph may say in its own way that it is a record."""
+    graphs = 'facts = ["https://m.example/graph/*"]\n'
+    text = (
+        RICH.replace('facts = ["https://m.example/graph/facts"]\n', graphs)
+        + "[contexts.source]\ngraph = true\n"
+    )
+    workspace = filled(store, text, tmp_path)
+    kind = NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+    store.insert(
+        [Quad(NamedNode("https://m.example/o1"), kind, NamedNode("https://m.example/Sculpture"), OTHER)]
+    )
+
+    where = [f"source={GRAPH.value}", f"source={OTHER.value}"]
+    assert [r.value[-1] for r in records_where(workspace.reader, where)] == ["1"]

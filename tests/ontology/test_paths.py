@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pyoxigraph import NamedNode, Store
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyoxigraph import NamedNode, Quad, Store
 
 from enrich.ontology.path_grammar import path_of
 from enrich.ontology.paths import (
@@ -193,6 +195,68 @@ def test_conditions_of_one_node_use_variables_of_their_own() -> None:
     (condition,) = read({"where": {"ex:a": "one", "ex:b": "two"}})
     assert isinstance(condition, Condition)
 
-    assert condition_pattern(condition, "?v") == (
+    assert condition_pattern(condition, "?v", "?v") == (
         f'?v {x("a")} ?v_is1 . FILTER(STR(?v_is1) IN ("one")) ?v {x("b")} ?v_is2 . FILTER(STR(?v_is2) IN ("two"))'
     )
+
+
+Triples = frozenset[tuple[str, str, str]]
+NODES = st.sampled_from("klmn")
+STEPS = st.sampled_from(["ex:a", "^ex:a", "ex:b"])
+FACTS = st.dictionaries(STEPS, st.lists(NODES.map("ex:{}".format), min_size=1, max_size=2), max_size=2)
+CONDITIONS = st.builds(lambda held, none: {"where": held, "not": {"where": none}}, FACTS, FACTS)
+PATHS = st.lists(st.one_of(STEPS, CONDITIONS), min_size=1, max_size=4).filter(
+    lambda path: any(isinstance(part, str) for part in path)
+)
+
+
+def reached(graph: Triples, nodes: set[str], path: Path) -> set[str]:
+    """Where a path leads from some nodes."""
+    for part in path:
+        if isinstance(part, Step):
+            name = part.predicate.value.removeprefix(EX["ex"])
+            ways = {(o, s) if part.inverse else (s, o) for s, p, o in graph if p == name}
+            nodes = {there for here, there in ways if here in nodes}
+        else:
+            nodes = {node for node in nodes if holds(graph, node, part)}
+    return nodes
+
+
+def holds(graph: Triples, node: str, condition: Condition) -> bool:
+    def has(fact: tuple[Step, tuple[NamedNode | str, ...]]) -> bool:
+        step, values = fact
+        return any(x(there) in values for there in reached(graph, {node}, (step,)))
+
+    none = condition.excluded.facts if condition.excluded else ()
+    return all(map(has, condition.facts)) and not any(map(has, none))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.frozensets(st.tuples(NODES, st.sampled_from("ab"), NODES), max_size=12),
+    CONDITIONS,
+    PATHS,
+    PATHS,
+    NODES,
+)
+def test_a_query_finds_what_reading_finds(
+    graph: Triples, known: dict[str, object], written: list[object], other: list[object], end: str
+) -> None:
+    """A record by a condition, one path from it to anywhere, another to a term: none sees what the others bind."""
+    store = Store()
+    store.extend(Quad(x(s), x(p), x(o)) for s, p, o in graph)
+    (condition,), path, second = read(known), read(*written), read(*other)
+    assert isinstance(condition, Condition)
+    head = f"?record ?any ?thing . {condition_pattern(condition, '?record', '?said')}"
+    onward = path_pattern("?record", second, str(x(end)), "?context")
+
+    expected = {
+        (s, there)
+        for s in {s for s, _, _ in graph}
+        if holds(graph, s, condition) and end in reached(graph, {s}, second)
+        for there in reached(graph, {s}, path)
+    }
+    for pattern in (path_pattern("?record", path, "?v"), path_triples("record", path, "v")):
+        rows = store.query(f"SELECT ?record ?v WHERE {{ {head} {onward} {pattern} }}")
+        found = {tuple(term.value.removeprefix(EX["ex"]) for term in row) for row in rows}  # type: ignore[union-attr]
+        assert found == expected, pattern
