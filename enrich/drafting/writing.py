@@ -16,6 +16,8 @@ from enrich.drafting.naming import about
 from enrich.drafting.prefixes import Prefixes
 from enrich.drafting.spellings import spelling_rules
 from enrich.drafting.walking import Walk, Way
+from enrich.graph.date_text import read_date
+from enrich.ontology.spans import SIZES, Span, most_of, regular
 
 _SHOWN = 5
 _ALTERNATIVES = 8
@@ -23,6 +25,8 @@ _ALTERNATIVES = 8
 _UNKNOWN = 20
 _CUT_SHORT = "# Time was up before every path had been followed: see --seconds."
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
+_TOO_MUCH = {"decade": 120, "half-century": 300}
+"""Years from which on a period is too short."""
 
 
 class Writer:
@@ -232,14 +236,30 @@ def _block(lines: Sequence[str], *, comment: bool) -> list[str]:
 
 
 def _period(f: Finding) -> str:
-    """Periods of which the values span at least three or so."""
-    texts = (t.value for t, n in f.facts.counts.items() if isinstance(t, Literal) for _ in range(n))
-    years = sorted(int(found[0]) for text in texts if (found := _YEAR.search(text)))
+    """Periods of which the values span at least three or so, and of which one holds most of a value's years."""
+    dates = [
+        span
+        for term, n in f.facts.counts.items()
+        if isinstance(term, Literal) and (span := _years(term.value))
+        for _ in range(n)
+    ]
+    years = [span.begin for span in dates if span.begin is not None]
     if len(years) < 2:
         return "century"
     cuts = quantiles(years, n=20)
-    span = cuts[-1] - cuts[0]
-    return "century" if span >= 300 else "half-century" if span >= 120 else "decade"
+    for name, most in _TOO_MUCH.items():
+        held = sum(most_of(span, regular(span, SIZES[name])) is not None for span in dates)
+        if cuts[-1] - cuts[0] < most and 2 * held > len(dates):
+            return name
+    return "century"
+
+
+def _years(text: str) -> Span | None:
+    """The years of a date, or the first year that stands in another text; None where it is open or has none."""
+    span = read_date(text)
+    if span is None and (found := _YEAR.search(text)):
+        return Span(int(found[0]), int(found[0]))
+    return None if span is None or span.begin is None or span.end is None else span
 
 
 def _bare(key: str) -> bool:

@@ -142,7 +142,8 @@ def _side(said: str, before: bool | None) -> Span | None:
         start = -100 * number if before else 100 * (number - 1)
         whole = Span(start, start + 99) if 0 < number <= 40 else None
     else:
-        whole = Span(int(found["decade"]), int(found["decade"]) + 9)
+        start = -int(found["decade"]) - 9 if before else int(found["decade"])
+        whole = Span(start, start + 9)
     return whole if whole is None or part is None else whole.part("HTQ".index(part[0]) + 2, int(part[1]))
 
 
@@ -200,6 +201,10 @@ def _centuries(said: str) -> str:
 
 
 def _decades(said: str) -> str:
+    """Decades; the English "1800s" is the century, unless another decade stands beside it."""
+    if not re.search(r"(?<!\d)\d\d[1-9]0\s?'?s(?!\w)", said):
+        hundreds = r"(?<!\d)(\d\d)00\s?'?s(?!\w)"
+        said = re.sub(hundreds, lambda m: f" C{int(m[1]) + 1} ", said)
     said = re.sub(r"(?<!\d)(\d{3}0)\s?'?(?:s|er|ers|er-jahre|er jahren?)(?!\w)", r" D\1 ", said)
     of = r"ann[eé]es|anni|años|jaren|d[eé]cada de|d[eé]cada|decennio|d[eé]cennie|decade"
     return re.sub(rf"(?<!\w)(?:{of})\s+(\d{{3}}0)(?!\d)", r" D\1 ", said)

@@ -13,10 +13,10 @@ from enrich.ontology.terms import XSD
 from enrich.ontology.units import factor
 
 _NUMBER = re.compile(
-    r"(?P<number>[-−+]?\d+(?:[ '\u00a0\u202f]\d{3})*(?:[.,]\d+)*)\s*(?P<unit>[^\W\d_]+\.?|\"|″|')?"
+    r"(?P<number>[-−+]?(?:\d+(?:[ '\u00a0\u202f]\d{3})*(?:[.,]\d+)*|(?<![\w.,])[.,]\d+))\s*(?P<unit>[^\W\d_]+\.?|\"|″|')?"
 )
 _DATES = {XSD.date, XSD.dateTime, XSD.gYear, XSD.gYearMonth}
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:\.\d{3}){2,}")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:(?:,\d{3})+(?:\.\d+)?|(?:\.\d{3}){2,})")
 _SCIENTIFIC = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d{1,3}")
 _LARGEST = 1e15
 
@@ -31,7 +31,7 @@ def read_number(value: Literal, unit: str | None = None) -> float | None:
     """The first number of a literal, in `unit` where one is asked for; of a date its year.
 
     A number without a unit is taken to be in the unit asked for; one with another unit of its kind is converted, and
-    one with a unit of no such kind is none. "1,5" is one and a half, "1,500" is fifteen hundred.
+    one with a unit of no such kind is none. "1,5" is one and a half, "1,500" is fifteen hundred, "0,500" a half.
     """
     if value.datatype in _DATES:
         year = re.match(r"-?\d{4}", value.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.drafting.draft import Draft
@@ -57,6 +58,28 @@ def test_years_are_dates_and_weights_numbers() -> None:
 
     assert kinds["fired"] == ("property", "date")
     assert kinds["weight"] == ("context", "number")
+
+
+@pytest.mark.parametrize(
+    ("dates", "by"),
+    [
+        (("1810", "1823", "1837", "1842"), "decade"),
+        (("1700", "1760", "1830", "1880"), "half-century"),
+        (("1700s", "1800s", "late 1700s", "1800s"), "century"),
+        (("first half of the 1800s", "1850-1899", "1842", "1801-1849"), "half-century"),
+    ],
+)
+def test_periods_are_no_shorter_than_most_dates(dates: tuple[str, ...], by: str) -> None:
+    fired = (
+        Quad(q.subject, q.predicate, Literal(dates[int(q.object.value) // 4 % 4]), GRAPH)
+        if q.predicate == term("fired") and isinstance(q.object, Literal)
+        else q
+        for q in literal_pots()
+    )
+
+    said = tomllib.loads(drafted(quads=fired).toml())["properties"]
+
+    assert [p["by"] for p in said.values() if p["predicate"].endswith(":fired")] == [by]
 
 
 def test_the_draft_counts_what_means_unknown_as_a_gap() -> None:
