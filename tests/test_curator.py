@@ -111,6 +111,28 @@ def test_every_verb_has_json(folder: Path) -> None:
     assert [states(folder)[p] for p in (first, second, third)] == ["Corrected", "Undecided", "Accepted"]
 
 
+def test_a_table_that_somebody_fills_in_is_not_written_over(folder: Path) -> None:
+    """Given a table half filled in, then an export to the same file leaves it as it is, --force or not where there is
+    nothing to judge; with --force a table that is there is written anew."""
+    said(folder, "review", "export", "winter.csv", "--property", "time")
+    heads, first, *rest = (folder / "winter.csv").read_text().splitlines()
+    filled = "\n".join([heads, first.removesuffix(",,,") + "reject,,,looked at it", *rest])
+    (folder / "winter.csv").write_text(filled)
+    nothing = ("--property", "material", "--above", "1")
+    for words, expected, why in (
+        ((), 2, "winter.csv is there already: name another file, or say --force"),
+        (nothing, 2, "winter.csv is there already"),
+        ((*nothing, "--force"), 1, "there are no predictions to judge: winter.csv was not written"),
+    ):
+        code, _, err = run(folder, "review", "export", "winter.csv", *words)
+        assert (code, why in err) == (expected, True), err
+        assert (folder / "winter.csv").read_text() == filled
+    assert run(folder, "review", "export", "none.csv", *nothing)[0] == 1
+    assert not (folder / "none.csv").exists()
+    said(folder, "review", "export", "winter.csv", "--force")
+    assert "looked at it" not in (folder / "winter.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

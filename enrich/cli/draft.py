@@ -11,11 +11,13 @@ import typer
 from pyoxigraph import NamedNode
 
 from enrich.cli.common import Bars, Json, open_workspace, say, write_json, write_table
+from enrich.cli.options import Force
 from enrich.drafting.draft import SAMPLE, SECONDS, Draft, draft_profile, find_classes
 from enrich.drafting.judging import Finding, chosen
 from enrich.drafting.prefixes import WELL_KNOWN
 from enrich.drafting.record_classes import ClassFound, words_of
 from enrich.errors import InputError
+from enrich.graph.files import expect_new
 from enrich.ontology.terms import PREFIXES, OntologyError, named_node
 
 ROLES = {"property": "properties", "text": "texts", "context": "contexts"}
@@ -36,7 +38,7 @@ def draft(
         float, typer.Option("--seconds", min=1, help="Stop following paths after so many seconds.")
     ] = SECONDS,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write FILE anew when there is one.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Look at the graph and write a first profile for it, with comments.
@@ -45,8 +47,7 @@ def draft(
     a property to predict, a text, a picture, a context, or a leak: a context that gives the answer away. Asks what to
     leave out where there is a terminal. With --json the findings go to stdout, and nothing is asked.
     """
-    if file.exists() and not force:
-        raise InputError(f"{file} is there already: name another file, or --force")
+    expect_new(file, force=force)
     asking = sys.stdin.isatty() and not yes and not as_json
     if not asking and not yes and not as_json:
         raise InputError("there is no terminal to ask at: --yes takes what is ranked best")

@@ -26,6 +26,7 @@ RecordsFile = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many records.")]
 Iris = Annotated[bool, typer.Option("--iris", help="In a table IRIs as they are, instead of names.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+Force = Annotated[bool, typer.Option("--force", help="Write FILE anew when there is one.")]
 Backbone = Annotated[str, typer.Option("--backbone", help="A name of timm.")]
 Weights = Annotated[
     str, typer.Option("--weights", help="none, hub, package:NAME, or a local safetensors file or folder.")

@@ -14,8 +14,9 @@ from pyoxigraph import Literal, NamedNode
 from enrich.cli.asked import minute
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json
 from enrich.cli.common import write_table as write_rows
-from enrich.cli.options import DryRun, Limit
+from enrich.cli.options import DryRun, Force, Limit
 from enrich.errors import InputError
+from enrich.graph.files import expect_new
 from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
 from enrich.runs.review_backup import back_up
 from enrich.runs.review_backup import restore as take_in
@@ -209,11 +210,13 @@ def export(
     ] = None,
     limit: Limit = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that have a verdict, too.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write current predictions as a table to fill in: decision, right_value, objection, note.
 
-    The exit code is 1 when there is none to judge."""
+    The exit code is 1 when there is none to judge; then no file is written."""
+    expect_new(target, force=force)
     asked = {"property": name, "confidence": None if above is None else f"{above:f}", "limit": limit}
     given = {key: term(key, str(value)) for key, value in asked.items() if value is not None}
     if not everything:
@@ -222,8 +225,10 @@ def export(
         count = write_table(workspace, target, given)
     if as_json:
         write_json({"file": str(target), "predictions": count})
-    else:
+    elif count:
         say(f"{count:,} predictions in {target}; fill in decision, then: enrich review import {target}")
+    else:
+        say(f"there are no predictions to judge: {target} was not written")
     if not count:
         raise typer.Exit(1)
 

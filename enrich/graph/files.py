@@ -96,6 +96,12 @@ def suffix_of(path: Path) -> str:
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
+def expect_new(target: Path, *, force: bool) -> None:
+    """Raises InputError where a file is there already that somebody may have filled in, unless by `force`."""
+    if not force and str(target) != "-" and target.exists():
+        raise InputError(f"{target} is there already: name another file, or say --force to write it anew")
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name only when it was written whole."""

@@ -42,12 +42,16 @@ class Unread:
 
 
 def write_table(workspace: Workspace, target: Path, given: Mapping[str, Term]) -> int:
-    """Write current predictions as CSV; returns their number. `given` are parameters of the query `predictions`."""
+    """Write current predictions as CSV; returns their number, and leaves the file as it is where there are none.
+    `given` are parameters of the query `predictions`."""
     answer = with_names(workspace, run_named(workspace, "predictions", given))
     places = [answer.variables.index(name) for name in TOLD]
     told = (["" if (term := row[place]) is None else _word(term) for place in places] for row in answer.rows)
+    first = next(told, None)
+    if first is None:
+        return 0
     with writing(target) as file:
-        return write_csv(file, [*TOLD, *ASKED], ([*row, *[""] * len(ASKED)] for row in told))
+        return write_csv(file, [*TOLD, *ASKED], ([*row, *[""] * len(ASKED)] for row in chain([first], told)))
 
 
 def _word(term: StoreTerm) -> str:
