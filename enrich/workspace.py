@@ -77,15 +77,21 @@ class Workspace:
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile that the settings name; a path is relative to enrich.toml. Raises SettingsError for a floor of a
-        property that it does not have: a floor that holds for nothing is not what was meant."""
+        """The profile that the settings name; a path is relative to enrich.toml. Raises SettingsError for a
+        setting of a property that it does not have: what holds for nothing is not what was meant."""
         name = self.settings.profile
         found = load_profile(self.settings.locate(name) if name.endswith(".toml") else name)
         known = [prop.name for prop in found.properties]
-        for asked in self.settings.decision.floors:
+        decision, workers = self.settings.decision, self.settings.workers
+        by_property = {
+            "decision.thresholds": decision.thresholds,
+            "decision.floors": decision.floors,
+            "workers.properties": workers.properties,
+        }
+        for key, asked in ((key, name) for key, names in by_property.items() for name in names):
             if asked not in known:
                 raise SettingsError(
-                    f"decision.floors names {asked!r}, and the profile {found.name} has no such property"
+                    f"{key} names {asked!r}, and the profile {found.name} has no such property"
                     f"{nearest(asked, known)}"
                 )
         return found

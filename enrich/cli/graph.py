@@ -30,7 +30,7 @@ from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.ontology.profile_files import load_profile, profile_names, profile_text
-from enrich.settings.loading import EXAMPLE_BASE, load_settings, write_initial
+from enrich.settings.loading import EXAMPLE_BASE, FILE_NAME, KEPT_NAME, load_settings, write_initial
 from enrich.show.tables import print_text
 
 EXAMPLES = {
@@ -52,7 +52,12 @@ def init(
             help="Start of every IRI that enrich makes: one that you own. Asked otherwise.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write enrich.toml anew when there is one.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Write enrich.toml anew when there is one, which is kept as enrich.toml.bak."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write DIR/enrich.toml for the embedded store."""
@@ -62,14 +67,23 @@ def init(
         base = str(
             typer.prompt("Start of every IRI that enrich makes, one that you own", default=EXAMPLE_BASE)
         )
-    named = profile if known else str(Path(profile).resolve())
+    named = profile if known else _path_from(folder, Path(profile))
+    anew = (folder / FILE_NAME).exists()
     written = write_initial(folder, named, base=base or EXAMPLE_BASE, force=force)
     settings = load_settings(written)
     if as_json:
         write_json({"settings": str(written), "profile": named, "base": settings.base})
     else:
-        say(f"wrote {written}; next, in {folder}: enrich load FILE…")
+        kept = f", and kept the old one as {folder / KEPT_NAME}" if anew else ""
+        say(f"wrote {written}{kept}; next, in {folder}: enrich load FILE…")
     warn_of_example(settings)
+
+
+def _path_from(folder: Path, profile: Path) -> str:
+    """A profile's path as the folder's settings name it: within the folder relative to it, so that it can be moved."""
+    path, home = profile.resolve(), folder.resolve()
+    inside = path.is_relative_to(home) and path.suffix == ".toml"
+    return path.relative_to(home).as_posix() if inside else str(path)
 
 
 def gaps(

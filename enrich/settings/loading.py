@@ -32,6 +32,8 @@ from enrich.settings.models import (
 )
 
 FILE_NAME = "enrich.toml"
+KEPT_NAME = f"{FILE_NAME}.bak"
+"""What was there when the settings were written anew."""
 EXAMPLE_BASE = "https://data.example.org/enrich/"
 EXAMPLE_ACTOR = "https://data.example.org/actor/museum"
 """The base and the actor of a museum that has not chosen its own."""
@@ -162,7 +164,8 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def write_initial(folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force: bool = False) -> Path:
-    """Write `folder`/enrich.toml for the embedded store and a profile; returns the file. Raises SettingsError."""
+    """Write `folder`/enrich.toml for the embedded store and a profile; returns the file. By `force` one that is there is
+    kept as enrich.toml.bak. Raises SettingsError."""
     try:
         base = base_iri(base)
     except ValueError as error:
@@ -171,6 +174,8 @@ def write_initial(folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force
     if target.exists() and not force:
         raise SettingsError(f"{target} exists already: edit it, or say --force to write it anew")
     folder.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.replace(folder / KEPT_NAME)
     actor = EXAMPLE_ACTOR if base == EXAMPLE_BASE else f"{base}actor/museum"
     said = {"PROFILE": profile, "BASE": base, "ACTOR": actor}
     said = {key: _toml_string(text) for key, text in said.items()}

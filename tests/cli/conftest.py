@@ -31,8 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.delenv("ENRICH_CONFIG", raising=False)
         patch.setenv("ENRICH_TRAIN__MODALITIES", "dummy")
-        patch.setenv("ENRICH_DECISION__THRESHOLDS", '{"place": 0.0, "material": 0.0}')
         assert main(["init", ".", "--profile", "linked-art"]) == 0
+        with (folder / "enrich.toml").open("a") as settings:
+            settings.write("thresholds = { place = 0.0, material = 0.0 }\n")
         assert main(["load", "records.nq", "vocabulary.nq"]) == 0
         assert main(["train", "--splits", "splits.tsv"]) == 0
         yield folder

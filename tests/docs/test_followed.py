@@ -44,7 +44,18 @@ WAYS = (
     Way("README.md", ("A first real use",), museum=False),
     Way("index.md", ("Try it",), museum=False),
     Way("index.md", ("Your own records", "Look at the answers", "How good is it?"), museum=False),
-    Way("your-graph.md", ("The way",), museum=False, smaller=(("draft my.toml", "draft my.toml --yes"),)),
+    Way(
+        "your-graph.md",
+        ("The way",),
+        museum=False,
+        smaller=(
+            ("draft my.toml", "draft my.toml --yes"),
+            (
+                '# in enrich.toml: profile = "my.toml"',
+                'sed -i \'/^profile/s/".*"/"my.toml"/\' enrich.toml; grep my.toml enrich.toml',
+            ),
+        ),
+    ),
     Way("reviewing.md", ("What to look at first",)),
     Way("sparql.md", ("Without writing SPARQL",)),
     Way(

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enrich.cli import main
 from enrich.errors import SettingsError
 from enrich.settings.loading import Settings, find_settings, load_settings, setting_rows, write_initial
+from enrich.workspace import Workspace
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +49,44 @@ def test_initial_file_is_not_written_over_another(tmp_path: Path) -> None:
     write_initial(tmp_path, "silknow")
     with pytest.raises(SettingsError, match="exists already"):
         write_initial(tmp_path, "linked-art")
+    (tmp_path / "enrich.toml").write_text("actor = 'https://lace.museum/keeper'")
     write_initial(tmp_path, "linked-art", force=True)
     assert load_settings(tmp_path).profile == "linked-art"
+    assert load_settings(tmp_path / "enrich.toml.bak").actor == "https://lace.museum/keeper", "it is kept"
+
+
+def test_init_says_what_it_kept_and_names_a_profile_so_that_the_folder_can_move(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given a profile in the museum's folder, at any depth, and one outside of it, then the first is still found when the
+    folder is somewhere else, and the second is named by its whole path."""
+    for name in ("lace/profiles/own.toml", "elsewhere.toml"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('extends = "edm"\n')
+    assert main(["init", "lace", "--profile", "lace/profiles/own.toml"]) == 0
+    assert "the old one" not in capsys.readouterr().err
+    (tmp_path / "lace").rename(tmp_path / "moved")
+    assert Workspace.open(tmp_path / "moved").profile.name == "own"
+    assert main(["init", "moved", "--profile", "elsewhere.toml", "--force"]) == 0
+    assert "kept the old one as moved/enrich.toml.bak" in capsys.readouterr().err.replace("\n", "")
+    assert load_settings(tmp_path / "moved").profile == str(tmp_path / "elsewhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[decision]\nthresholds = { timme = 0.4 }", "decision.thresholds"),
+        ("[decision]\nfloors = { timme = 0.4 }", "decision.floors"),
+        ("[workers]\nproperties = ['timme']", "workers.properties"),
+    ],
+)
+def test_a_property_that_the_profile_does_not_have_is_named_with_its_setting(
+    tmp_path: Path, text: str, key: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{key} names 'timme', and .* edm .*did you mean 'time'"):
+        _ = Workspace.open(written(tmp_path, f'profile = "edm"\n{text}')).profile
+    _ = Workspace.open(written(tmp_path, f'profile = "edm"\n{text}'.replace("timme", "time"))).profile
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1))
