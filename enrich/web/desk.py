@@ -108,11 +108,12 @@ class Desk:
             return [Card(*row) for row in rows]
 
     def taken(self) -> set[str]:
-        """The predictions that somebody has a card of, or decided of lately: the index may not have it yet."""
+        """The predictions that somebody has a card of, or decided of lately, or that could not be shown: the index may not
+        have it yet."""
         with self._db() as db:
             rows = db.execute(
-                "SELECT prediction FROM card WHERE NOT done AND until > ? UNION SELECT prediction FROM decision "
-                "WHERE NOT undone AND at > ?",
+                "SELECT prediction FROM card WHERE until > ? AND (NOT done OR token NOT IN (SELECT token FROM decision)) "
+                "UNION SELECT prediction FROM decision WHERE NOT undone AND at > ?",
                 (time.time(), (datetime.now(UTC) - SETTLED).isoformat()),
             )
             return {prediction for (prediction,) in rows}
@@ -209,12 +210,20 @@ class Desk:
                     self._tokens[token] = (lock, waiting - 1)
 
     def begin(self, token: str, curator: str, prediction: str, said: dict[str, Any]) -> Decision:
-        """Note that something was sent with a token; what was sent first stands."""
+        """Note that something was sent with a token. What was sent first stands, once something came of it: until then what
+        is sent otherwise is of this moment, and what a store may have of the first is before it."""
+        now = datetime.now(UTC).isoformat()
+        told = json.dumps(said)
         with self._db() as db:
             place = db.execute("SELECT coalesce(max(place), 0) + 1 FROM decision").fetchone()[0]
             db.execute(
                 "INSERT OR IGNORE INTO decision (token, curator, prediction, said, at, place) VALUES (?, ?, ?, ?, ?, ?)",
-                (token, curator, prediction, json.dumps(said), datetime.now(UTC).isoformat(), place),
+                (token, curator, prediction, told, now, place),
+            )
+            db.execute(
+                "UPDATE decision SET said = ?, at = ? WHERE (token, curator, prediction) = (?, ?, ?) "
+                "AND outcome IS NULL AND said <> ?",
+                (told, now, token, curator, prediction, told),
             )
             row = db.execute(f"SELECT {_DECISION} FROM decision WHERE token = ?", (token,)).fetchone()
         return _decision(row)
@@ -222,17 +231,24 @@ class Desk:
     def end(self, token: str, outcome: dict[str, Any]) -> None:
         """Note what came of it."""
         with self._db() as db:
-            fine = "refused" not in outcome
             db.execute(
-                "UPDATE decision SET outcome = ?, fine = ? WHERE token = ?",
-                (json.dumps(outcome), fine, token),
+                "UPDATE decision SET outcome = ?, fine = 1 WHERE token = ?", (json.dumps(outcome), token)
             )
             db.execute("UPDATE card SET done = 1 WHERE token = ?", (token,))
 
-    def undo(self, token: str) -> None:
-        """Note that a decision was taken back."""
+    def put_back(self, token: str) -> None:
+        """What was sent was refused: its card is there for another decision, behind the curator's others."""
         with self._db() as db:
-            db.execute("UPDATE decision SET undone = 1 WHERE token = ?", (token,))
+            db.execute("UPDATE card SET place = (SELECT max(place) + 1 FROM card) WHERE token = ?", (token,))
+
+    def undo(self, named: str) -> None:
+        """Note that a decision was taken back, by its token, or by its review or batch."""
+        with self._db() as db:
+            db.execute(
+                "UPDATE decision SET undone = 1 WHERE ? IN (token, json_extract(outcome, '$.review'), "
+                "json_extract(outcome, '$.batch'))",
+                (named,),
+            )
 
     def for_a_second(self, curator: str) -> list[Card]:
         """The cards of somebody else that are to be judged by two, and that nobody has judged or has a second time, the

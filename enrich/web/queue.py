@@ -103,13 +103,17 @@ def _next(request: Request, user: User, filters: Filters, count: int, have: set[
     drawing = Drawing(site.index, site.desk, user, filters, language_of(request))
     waiting = [card for card in site.desk.held(user.name, drawing.asked) if card.token not in have]
     found: list[Shown] = []
+    dropped = 0
     while len(found) < count:
         wanted, waiting = waiting[:count], []
-        wanted += drawing.give(count - len(found) - len(wanted))
+        more = max(count - len(found) - len(wanted), min(dropped, HELD))  # where many are gone, many at once
+        wanted += drawing.give(more)
         if not wanted:
             break
-        found += _shown(request, wanted)
-    return found
+        ready = _shown(request, wanted)
+        dropped += len(wanted) - len(ready)
+        found += ready
+    return found[:count]  # the curator has the others as well, for the next page
 
 
 def _shown(request: Request, cards: Sequence[Card]) -> list[Shown]:

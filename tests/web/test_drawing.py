@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import pytest
+from pyoxigraph import NamedNode
 
 from enrich.web import drawing
 from enrich.web.desk import LEASE
@@ -77,6 +78,31 @@ def test_every_waiting_answer_comes_once(museum: Site) -> None:
     total = museum.index.total(WAITING)
     given = Drawing(museum.index, museum.desk, User("Ana", "curator"), Filters(), "en").give(total + 10)
     assert len({card.prediction for card in given}) == len(given) == total
+
+
+def test_what_left_the_facts_is_passed_over(museum: Site) -> None:
+    """Given records that the facts lost since the index was made, then cards of all others come, at the first try, and then
+    none."""
+    waiting = list(museum.index.rows(WAITING))
+    kept = {row.record for row in waiting[:2]}
+    with museum.workspace() as workspace:
+        for record in {row.record for row in waiting} - kept:
+            there = NamedNode(record)
+            found = workspace.store.select(f"SELECT ?g WHERE {{ GRAPH ?g {{ {there} ?p ?o }} }}")
+            for (graph,) in found:
+                workspace.store.update(f"DELETE WHERE {{ GRAPH {graph} {{ {there} ?p ?o }} }}")
+    there = {row.prediction for row in waiting if row.record in kept}
+    with asking(museum, "Ana") as ana:
+        first = re.findall(r'name="prediction" value="([^"]*)"', ana.get("/queue").text)
+        assert set(first) <= there
+        assert len(set(first)) == 1
+        given: list[str] = []
+        while some := cards(ana.post("/queue/cards", data={"have": ",".join(given)})):
+            given += [card["token"] for card in some]
+        assert {museum.desk.card(token).prediction for token in given} == there  # type: ignore[union-attr]
+        held = len(museum.desk.last("Ana", 10_000))
+        assert cards(ana.post("/queue/cards", data={"have": ",".join(given)})) == []
+        assert len(museum.desk.last("Ana", 10_000)) == held, "what cannot be shown is not drawn at each try"
 
 
 def test_what_was_browsed_is_reviewed(museum: Site) -> None:
