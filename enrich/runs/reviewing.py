@@ -234,7 +234,7 @@ class Reviewer:
         now: datetime,
         batch: NamedNode,
     ) -> tuple[Review, list[Triple]] | None:
-        """The review and its triples; None when the value stands so already."""
+        """The review and its triples; None when the value stands so already, by another review than this one sent again."""
         about = predicted.get(judgement.prediction)
         if about is None:
             raise InputError("no run has this prediction, or it was taken back")
@@ -246,11 +246,13 @@ class Reviewer:
             raise InputError(f"{about.record.value}: {subject.problem}")
         value, instead = self._values(judgement, about, prop)
         gap = (about.record.value, about.property)
-        if not judgement.again and _stands(standing.get(gap, {}), judgement.decision, value, instead):
-            return None
         iri = self.names.mint(
             "review", judgement.prediction, judgement.decision, value, self.curator, now.isoformat()
         )
+        verdicts_of = standing.get(gap, {})
+        sent_again = value in verdicts_of and verdicts_of[value].review == iri.value
+        if not (judgement.again or sent_again) and _stands(verdicts_of, judgement.decision, value, instead):
+            return None
         statement = statement_of(self.names, str(iri), subject, prop, str(class_term(value)))
         states = ""
         if judgement.decision in ("Accepted", "Corrected"):

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pyoxigraph import NamedNode
 
 from enrich.errors import EnrichError, InputError
-from enrich.ontology.terms import CRM, ENR, class_name, class_term, named_node, values_block
+from enrich.ontology.terms import CRM, ENR, Term, class_name, class_term, named_node, values_block
 from enrich.runs.reviewing import DECISIONS, OBJECTIONS, Judgement, Reviewed, Reviewer
 from enrich.web.desk import AGAIN, Card, Decision
 from enrich.web.negotiation import preferred
@@ -30,12 +30,12 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A decision as a form sends it. `value` is the right one of a correction, as models call it; `took` are seconds; it
-    `settles` what two do not agree on."""
+    """A decision as a form sends it. `value` is the right one of a correction; `took` are seconds; it `settles` what two do
+    not agree on."""
 
-    prediction: str
+    prediction: NamedNode
     decision: str
-    value: str | None = None
+    value: Term | None = None
     objection: str | None = None
     note: str | None = None
     took: float | None = None
@@ -66,9 +66,9 @@ def judge(
         raise InputError(f"{objection!r} is no objection; there are: {', '.join(OBJECTIONS)}")
     kept = objection if decision != "Accepted" else ""
     said = Said(
-        prediction,
+        named_node(prediction),
         decision,
-        value or None,
+        class_term(value) if value else None,
         kept or None,
         note.strip() or None,
         took,
@@ -103,34 +103,32 @@ def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
     """Write the review that a token stands for; sent again, what came of it the first time."""
     desk = site.desk
     card = desk.card(token)
-    if card is not None and (card.curator != user.name or card.prediction != said.prediction):
+    prediction = said.prediction.value
+    if card is not None and (card.curator != user.name or card.prediction != prediction):
         raise HTTPException(
             403, f"this card was given to {card.curator}, for another answer or another person"
         )
+    value = None if said.value is None else class_name(said.value)
+    told = {"decision": said.decision, "value": value, "objection": said.objection, "note": said.note}
     with desk.deciding(token):
-        told = {
-            "decision": said.decision,
-            "value": said.value,
-            "objection": said.objection,
-            "note": said.note,
-        }
-        begun = desk.begin(token, user.name, said.prediction, told)
-        if begun.curator != user.name or begun.prediction != said.prediction:
+        begun = desk.begin(token, user.name, prediction, told)
+        if begun.curator != user.name or begun.prediction != prediction:
             raise HTTPException(403, "this token was used by somebody else, or for another answer")
         if begun.outcome is not None:
-            if begun.said != told and "refused" not in begun.outcome:
+            if begun.said != told:
                 raise HTTPException(409, "this card was judged before, otherwise: undo that first")
             return begun.outcome
         drawn = "Chosen" if card is None else card.drawn
-        if drawn not in ("Chosen", *AGAIN) and any(
-            who != user.name for who, _ in desk.decided(said.prediction)
-        ):
+        if drawn not in ("Chosen", *AGAIN) and any(who != user.name for who, _ in desk.decided(prediction)):
             drawn = "Second"
         with site.workspace() as workspace:
             judgement = _judgement(workspace, said, card, begun.at, drawn)
             done = Reviewer(workspace, user.name).write([judgement], begun.at)
-            gap = (card.record, card.property) if card else _gap(workspace, judgement.prediction)
+            gap = (card.record, card.property) if card else _gap(workspace, said.prediction)
         outcome = {"decision": judgement.decision, **_outcome(done)}
+        if "refused" in outcome:
+            desk.put_back(token)
+            return outcome
         desk.end(token, outcome)
     if gap is not None:
         tell_index(site, [gap])
@@ -139,9 +137,7 @@ def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
 
 def _judgement(workspace: Workspace, said: Said, card: Card | None, at: datetime, drawn: str) -> Judgement:
     """For the Reviewer. A correction with what was predicted accepts it."""
-    about = named_node(said.prediction)
-    decision, value = said.decision, None if said.value is None else class_term(said.value)
-    objection = said.objection
+    about, decision, value, objection = said.prediction, said.decision, said.value, said.objection
     if decision == "Corrected" and value is not None and class_name(value) == _predicted(workspace, about):
         decision, objection = "Accepted", None
     if decision != "Corrected":
@@ -183,7 +179,7 @@ def take_back(site: Site, user: User, token: str) -> dict[str, Any]:
     desk = site.desk
     with desk.deciding(token):
         made = desk.decision(token)
-        if made is None or made.outcome is None or "refused" in made.outcome:
+        if made is None or made.outcome is None:
             raise InputError(
                 "nothing was decided with this token, or it is not known yet: load the page again"
             )
@@ -213,6 +209,7 @@ def withdraw(site: Site, user: User, named: NamedNode) -> Reviewed:
         if not user.may("lead") and not _is_own(workspace, reviewer, named):
             raise HTTPException(403, "somebody else decided this: a lead may take it back")
         done = reviewer.withdraw(named, datetime.now(UTC))
+    site.desk.undo(named.value)
     tell_index_of(site, named)
     return done
 

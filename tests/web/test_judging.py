@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from enrich.errors import StoreUnavailable
+from enrich.runs.reviewing import Reviewer
 from enrich.web.site import Site
 from tests.web.curating import JSON, WAITING, asking, cards, reviews, sent
 
@@ -22,22 +27,87 @@ def test_a_decision_sent_twice_is_one_review(museum: Site) -> None:
     assert [r.decision for r in reviews(museum)] == ["Accepted"]
 
 
-def test_a_decision_whose_answer_was_lost_is_written_once(
-    museum: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Given a store that takes the review and then fails, when the page sends it again, then there is one review."""
+@contextmanager
+def losing(what: Any, name: str) -> Iterator[None]:
+    """What is called so does its work, and then the store is away."""
+    own = getattr(what, name)
+
+    def lost(*said: Any, **more: Any) -> None:
+        own(*said, **more)
+        raise StoreUnavailable("the store is away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(what, name, lost)
+        yield
+
+
+def recent(who: TestClient) -> list[str]:
+    """The tokens of the last decisions on the page."""
+    found = re.search(r'id="recent".*?</ol>', who.get("/queue").text, re.DOTALL)
+    assert found is not None
+    return re.findall(r'<li data-token="([^"]*)"', found[0])
+
+
+def test_a_decision_whose_answer_was_lost_is_written_once(museum: Site) -> None:
+    """Given a store that takes the review and then fails, when the page sends it again, then there is one review, which
+    can be taken back."""
     with asking(museum, "Ana") as ana:
         card, *_ = cards(ana.post("/queue/cards"))
-        end = museum.desk.end
+        with losing(Reviewer, "write"):
+            assert sent(ana, card).status_code == 502
+        again = sent(ana, card)
+        (made,) = reviews(museum)
+        assert again.json()["review"] == made.iri
+        ana.post("/undo", data={"token": card["token"]})
+    assert reviews(museum) == []
 
-        def lost(*_: object) -> None:
-            raise StoreUnavailable("the store is away")
 
-        monkeypatch.setattr(museum.desk, "end", lost)
-        assert sent(ana, card).status_code == 502
-        monkeypatch.setattr(museum.desk, "end", end)
-        assert sent(ana, card).status_code == 200
-    assert len(reviews(museum)) == 1
+def test_a_mind_changed_after_a_lost_answer_is_the_last_word(museum: Site) -> None:
+    """Given a store that takes the review and then fails, when another decision is sent, then that stands, and is later."""
+    with asking(museum, "Ana") as ana:
+        card, *_ = cards(ana.post("/queue/cards"))
+        with losing(Reviewer, "write"):
+            assert sent(ana, card, "Rejected").status_code == 502
+        assert sent(ana, card, "Undecided").status_code == 200
+        first, last = reviews(museum)
+        assert (first.decision, last.decision) == ("Rejected", "Undecided")
+        assert first.at < last.at
+        (row,) = [r for r in museum.index.about([first.record]) if r.prediction == card["prediction"]]
+        assert row.state == "Undecided"
+        assert recent(ana) == [card["token"]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"), [("a word that is no value", 400), ("https://m.example/nowhere", 409)]
+)
+def test_what_was_refused_is_sent_otherwise_with_the_same_card(museum: Site, wrong: str, status: int) -> None:
+    with asking(museum, "Ana") as ana:
+        card, *_ = cards(ana.post("/queue/cards"))
+        assert sent(ana, card, "", correct=wrong).status_code == status
+        assert recent(ana) == []
+        assert card["token"] in [c["token"] for c in cards(ana.post("/queue/cards"))]
+        made = sent(ana, card, "Undecided")
+        assert made.status_code == 200
+        assert sent(ana, card, "Undecided").json() == made.json()
+        assert sent(ana, card).status_code == 409
+        assert recent(ana) == [card["token"]]
+        (last,) = museum.desk.recent("Ana")
+        assert last.said["decision"] == "Undecided", "the list has what counts"
+    assert [r.decision for r in reviews(museum)] == ["Undecided"]
+
+
+@pytest.mark.parametrize("by", ["review", "batch"])
+@pytest.mark.parametrize("path", ["/undo", "/api/v1/reviews/withdrawals"])
+def test_what_was_undone_by_its_review_is_no_last_decision(museum: Site, path: str, by: str) -> None:
+    with asking(museum, "Ana") as ana:
+        first, second, *_ = cards(ana.post("/queue/cards"))
+        made = [sent(ana, card).json() for card in (first, second)]
+        assert recent(ana) == [second["token"], first["token"]]
+        said = {"named": made[1][by]}
+        given = ana.post(path, **({"data": said} if path == "/undo" else {"json": said}))
+        assert given.status_code < 400
+        assert recent(ana) == [first["token"]]
+        assert second["prediction"] not in museum.desk.taken()
 
 
 def test_undo_takes_the_review_back_and_brings_the_card_again(museum: Site) -> None:
