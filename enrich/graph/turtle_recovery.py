@@ -30,7 +30,11 @@ ENCODING = "not UTF-8"
 ENDLESS = "no full stop"
 TOO_LONG = "a literal of more than 16 MB"
 
-_DIRECTIVE = re.compile(r"\s*(?:@(?:prefix|base)\b.*\.|(?:PREFIX|BASE)\b[^<]*<[^<>]*>)\s*(?:#.*)?", re.I)
+_DIRECTIVE = re.compile(
+    r"\s*(?:@(?:prefix\s+[^\s:]*:|base)\s*<[^<>]*>\s*\.|(?:PREFIX\s+[^\s:]*:|BASE)\s*<[^<>]*>)", re.I
+)
+_NOTHING = re.compile(r"(?:\s|#[^\n]*(?:\n|\Z))*")
+_BROKEN = re.compile(r"\s*@(?:prefix|base)\b.*\.\s*(?:#.*)?", re.I)
 _DIRECTIVE_KEY = re.compile(r"\s*@?(prefix\s+[^\s:]*:|base)", re.I)
 _END = re.compile(r"\.\s*(?:#[^\"'<>]*)?$")
 _FRESH_START = re.compile(r"(?:<|_:|[A-Za-z][\w.-]*:|\[|@)")
@@ -106,7 +110,7 @@ class Salvage:
         batch: list[_Statement] = []
         for statement in _statements(self._lines(stream)):
             self._unended = 0 if statement.ended else statement.line
-            if _DIRECTIVE.fullmatch(statement.text):
+            if _DIRECTIVE.fullmatch(statement.text) or _BROKEN.fullmatch(statement.text):
                 if self._header.get(_directive_key(statement.text)) != statement.text:
                     yield from self._flush(batch)
                     self._direct(statement)
@@ -242,14 +246,31 @@ def _statements(lines: Iterator[str]) -> Iterator[_Statement]:
         buffer.append(line)
         size += len(line)
         quote = _long_quote(line, quote)
-        ended = quote is None and (
-            _END.search(stripped) is not None or (len(buffer) == 1 and _DIRECTIVE.fullmatch(line) is not None)
-        )
+        ended = quote is None and (_END.search(stripped) is not None or (len(buffer) == 1 and _directs(line)))
         if ended or size > LONGEST:
-            yield _Statement(start, "".join(buffer))
+            yield from _apart(_Statement(start, "".join(buffer)))
             buffer = []
     if buffer:
-        yield _Statement(start, "".join(buffer), ended=False)
+        yield from _apart(_Statement(start, "".join(buffer), ended=False))
+
+
+def _directs(line: str) -> bool:
+    """Whether a line is a directive and no more than a comment behind it."""
+    found = _DIRECTIVE.match(line)
+    return found is not None and _NOTHING.fullmatch(line, found.end()) is not None
+
+
+def _apart(statement: _Statement) -> Iterator[_Statement]:
+    """The directives that a statement begins with, each by itself, and what stands behind them."""
+    text, line = statement.text, statement.line
+    while found := _DIRECTIVE.match(text):
+        yield _Statement(line, found[0])
+        behind = _NOTHING.match(text, found.end())
+        end = behind.end() if behind else found.end()
+        line += text.count("\n", 0, end)
+        text = text[end:]
+    if text:
+        yield _Statement(line, text, statement.ended)
 
 
 def _long_quote(line: str, quote: str | None) -> str | None:

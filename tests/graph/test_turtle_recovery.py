@@ -114,6 +114,39 @@ def test_prefixes_may_be_declared_again_in_the_middle_and_anew() -> None:
     assert account.duplicates == 0
 
 
+@pytest.mark.parametrize("bad", ["a:bad a:p <rel> .\n", ""])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "@prefix b: <https://b.org/> . b:s b:p b:o .",
+        "PREFIX b: <https://b.org/> b:s b:p b:o . # the end",
+        "@prefix b:\n  <https://b.org/> . # not <yet>\nb:s b:p b:o .",
+        "PREFIX c: <https://c.org/> @prefix b: <https://b.org/> . b:s b:p\nc:o .",
+        "BASE <https://b.org/> @prefix b: <> . <s> b:p <o> .",
+    ],
+)
+@pytest.mark.parametrize("at_the_head", [True, False])
+def test_a_statement_on_the_line_of_a_prefix_is_one_of_its_own(
+    line: str, bad: str, at_the_head: bool
+) -> None:
+    body = f"{line}\n{bad}" if at_the_head else f"a:s a:p a:o .\n{bad}{line}\n"
+    filler = "".join(f"b:f{n} b:p {n} .\n" for n in range(2 * module.BATCH))
+
+    quads, account = read(PREFIX + body + filler)
+
+    found = {quad.subject.value for quad in quads}
+    assert {"https://b.org/s", f"https://b.org/f{2 * module.BATCH - 1}"} <= found
+    resolved = "BASE" in line and at_the_head
+    assert (account.lost_directives, account.dropped.total()) == (0, bool(bad) and not resolved)
+
+
+def test_a_bad_statement_on_the_line_of_a_prefix_costs_itself() -> None:
+    quads, account = read(PREFIX + "@prefix b: <https://b.org/> . b:s b:p <rel> .\nb:t b:p b:o .\n")
+
+    assert [quad.subject.value for quad in quads] == ["https://b.org/t"]
+    assert (account.lost_directives, dict(account.dropped)) == (0, {RELATIVE: 1})
+
+
 def test_a_statement_that_is_repeated_is_merged() -> None:
     quads, account = read(PREFIX + ("a:s a:p a:o .\n" + PREFIX) * 5 + "a:t a:p a:o .\n")
 
