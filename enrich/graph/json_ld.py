@@ -53,8 +53,8 @@ class Contexts:
     def inlined(self, document: bytes) -> bytes:
         """The document with every context in place of its address.
 
-        Of a context only the terms that the document uses are put in, and those that they need in turn: they are
-        often larger than the document. UnknownContext for an address, ValueError for what is no JSON.
+        Of a context only the terms that the document uses are put in, and those that they need in turn, in this
+        context or another: they are often larger than the document. UnknownContext for an address, ValueError for what is no JSON.
         """
         try:
             data = json.loads(document)
@@ -96,7 +96,17 @@ class _Inlining:
 
     @cached_property
     def _words(self) -> set[str]:
-        return set(_words(self._document))
+        """The words of the document, and those of its contexts' terms that stay: one context may build on another."""
+        words, known = set(_words(self._document)), 0
+        while known < len(words):
+            known, seen, todo = len(words), set[str](), list(_addresses(self._document))
+            while todo:
+                if (url := todo.pop()) not in seen:
+                    seen.add(url)
+                    context = _trimmed(self._contexts.get(url), words)
+                    words.update(_words(context))
+                    todo.extend(_addresses(context, named=True))
+        return words
 
     def put(self, node: Any) -> Any:
         """A part of a document, every `@context` in it resolved."""
@@ -140,6 +150,18 @@ def _words(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _words(value)
+
+
+def _addresses(node: Any, *, named: bool = False) -> Iterator[str]:
+    """The addresses of contexts in a piece of JSON, or in a context, when such may stand there."""
+    if isinstance(node, str) and named:
+        yield node
+    elif isinstance(node, list):
+        for item in node:
+            yield from _addresses(item, named=named)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _addresses(value, named=key in ("@context", "@import"))
 
 
 def _trimmed(context: Any, words: set[str]) -> Any:

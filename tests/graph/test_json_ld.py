@@ -196,6 +196,34 @@ def test_a_copy_of_a_context_is_used_wherever_it_is_named(
     assert [str(row[0]) for row in rows] == ["<urn:a>"]
 
 
+BASIC = {
+    "v": "https://voc.example/",
+    "shape": "v:shape",
+    "Vessel": {"@id": "v:Vessel", "@context": {"lid": "v:lid"}},
+}
+LISTS: dict[str, Any] = {
+    "a prefix": {"height": "v:height"},
+    "a term": {"height": "shape"},
+    "a datatype": {"height": {"@id": "urn:height", "@type": "v:cm"}},
+    "a term of a term": {"kiln": {"@id": "urn:kiln", "@context": {"height": "v:height"}}},
+    "by way of another address": ["https://c.example/units"],
+}
+
+
+@pytest.mark.parametrize("later", LISTS.values(), ids=LISTS)
+def test_a_context_may_build_on_one_before_it(tmp_path: Path, later: Any) -> None:
+    files = {"basic": BASIC, "later": later, "units": {"height": "v:height"}}
+    for name, terms in files.items():
+        (tmp_path / name).write_text(json.dumps({"@context": terms}))
+    contexts = Contexts.of([f"https://c.example/{name}={tmp_path / name}" for name in files])
+    said: dict[str, Any] = {"@id": "urn:pot", "height": "12", "kiln": {"height": "9"}}
+    given = {**said, "@context": ["https://c.example/basic", "https://c.example/later"]}
+    written = {**said, "@context": [BASIC, files["units"] if isinstance(later, list) else later]}
+    found = read(given, contexts)
+    assert found == canonical(parse(json.dumps(written).encode(), RdfFormat.JSON_LD))
+    assert any("https://voc.example/" in quad for quad in found)
+
+
 def test_a_copy_goes_before_what_comes_with_us(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"_label": "urn:mine"}')
     contexts = Contexts.of([f"{LINKED_ART}={tmp_path / 'c.json'}"])
