@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import TypeGuard
 
 from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
@@ -202,6 +203,10 @@ class Names:
     def owns(self, iri: NamedNode | str) -> bool:
         """Whether an IRI (of a graph, say) is one of ours."""
         return (iri.value if isinstance(iri, NamedNode) else iri).startswith(self.base)
+
+    def stands_in(self, node: object) -> TypeGuard[NamedNode]:
+        """Whether a node is one of ours for what the facts lack: a production that is not there, a time-span."""
+        return isinstance(node, NamedNode) and node.value.startswith(self.base + "node/")
 
 
 def _checked_run_id(run_id: str) -> str:

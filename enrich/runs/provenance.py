@@ -205,7 +205,7 @@ def statement_of(
     node = str(subject.nodes.get(prop.name, subject.iri))
     if value is None:
         return Statement(node, None, ())
-    assigned, around = _object(names, iri, prop, value)
+    assigned, around = object_of(names, iri, prop, value)
     if prop.predicate.inverse:
         node, assigned = assigned, node
     if prop.name in subject.minted:
@@ -226,8 +226,9 @@ def _carrier(names: Names, subject: Subject, prop: PropertyProfile) -> Iterator[
         yield node, _TYPE, str(prop.node_class)
 
 
-def _object(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[str, list[Triple]]:
-    """The value itself, or a node of ours where the data model puts one between (a time-span), or for a date."""
+def object_of(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[str, list[Triple]]:
+    """What `iri` says of a record for a value, and what is said of it: the value itself, or a node of ours where the data
+    model puts one between (a time-span), or for a date."""
     if prop.kind == DATE and (span := _span(prop, value)) is not None:
         return _time_span(str(names.mint("node", iri, prop.name)), prop, span)
     if prop.between is None:

@@ -161,7 +161,7 @@ def narrowed(quads: Collection[Quad], kept: Collection[NamedNode], names: Names)
         for quad in pointing[node]:
             if not _ours(quad.subject, names):  # an inverse step from a value to a node of ours
                 found.add(quad)
-            elif quad.predicate == PROV.wasGeneratedBy:
+            elif quad.predicate == PROV.wasGeneratedBy or names.stands_in(quad.subject):
                 _reach(quad.subject, names, seen, pending)
     return [quad for quad in quads if quad in found]
 

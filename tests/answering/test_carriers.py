@@ -12,6 +12,7 @@ from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
 from enrich.ontology.terms import CRM, ENR
+from enrich.runs.part import Part, part_of, take_back
 from enrich.runs.shards import narrowed
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
@@ -29,6 +30,8 @@ predicate = "^m:of"
 [texts.title]
 path = ["rdfs:label"]
 """
+TWO_STEPS = PROFILE.replace("m:part*", "m:part")
+"""The way is said of a part of the making: where there is neither, a node of ours leads to another."""
 GRAPH = NamedNode("https://chairs.example/graph")
 NS = "https://chairs.example/ns/"
 
@@ -47,8 +50,8 @@ def lines() -> str:
     return f"PREFIX m: <{NS}>\nPREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>\n" + "\n".join(said)
 
 
-def workshop(store: Store, folder: Path) -> Workspace:
-    (folder / "chairs.toml").write_text(PROFILE, encoding="utf-8")
+def workshop(store: Store, folder: Path, profile: str = PROFILE) -> Workspace:
+    (folder / "chairs.toml").write_text(profile, encoding="utf-8")
     store.insert(Quad(q.subject, q.predicate, q.object, GRAPH) for q in parse(lines(), RdfFormat.TURTLE))
     values = {
         "profile": str(folder / "chairs.toml"),
@@ -125,3 +128,19 @@ def test_the_way_to_a_minted_node_is_kept_and_dropped_with_its_prediction(tmp_pa
     left = narrowed(list(workspace.store.construct(f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {shard} {{ ?s ?p ?o }} }}")), [kept], workspace.names)  # fmt: skip
 
     assert [q.subject for q in left if q.predicate == NamedNode(NS + "making")] == [record]
+
+
+def test_a_way_of_two_steps_stays_whole_when_another_answer_is_taken_back(tmp_path: Path) -> None:
+    workspace = workshop(open_store(), tmp_path, TWO_STEPS)
+    train(workspace, None, tmp_path / "m", modalities=("dummy",))
+    run = pipeline.run(workspace, tmp_path / "m").run
+    assert run is not None
+    query = (
+        f"SELECT ?record ?between ?node WHERE {{ GRAPH ?g {{ ?record <{NS}making> ?between . ?between <{NS}part> ?node . "
+        f"?p {CRM.P140_assigned_attribute_to} ?node ; {ENR.about} ?record }} }}"
+    )
+    ways = {tuple(map(str, row)) for row in workspace.store.select(query)}
+
+    assert take_back(workspace, part_of(workspace, NamedNode(run), Part("wood"))) == len(ways) == 2
+
+    assert {tuple(map(str, row)) for row in workspace.store.select(query)} == ways

@@ -19,14 +19,20 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.answering import run as pipeline
 from enrich.errors import InputError, StoreUnavailable
 from enrich.graph.stores import Store, open_store
+from enrich.learn.training import train
+from enrich.ontology.spans import EDTF
 from enrich.ontology.terms import CRM, ENR, RDFS, SKOS
 from enrich.runs.export import plain
 from enrich.runs.export.plain import Choice, Line, export_plain
+from enrich.runs.reviewing import Judgement
 from enrich.show.named import run_named
 from enrich.show.naming import with_names
 from enrich.workspace import Workspace
+from tests.answering import test_carriers as chairs
 from tests.answering.test_literal_answers import BOOK, answered
+from tests.graph.test_dates import PLAIN, coins, within
 from tests.museums import dummy_model, museum
+from tests.runs.judging import judged, predictions
 from tests.runs.made_reviews import Review, add_review
 
 CURATOR = NamedNode("https://museum.example.org/curator")
@@ -176,6 +182,60 @@ def test_what_curators_said_counts(tmp_path: Path) -> None:
         f"<{other}>",
         f"<{rows[2]['value']}>",
     }
+
+
+@pytest.mark.parametrize(
+    ("profile", "steps"), [(chairs.PROFILE, ("making",)), (chairs.TWO_STEPS, ("making", "part"))]
+)
+def test_a_record_leads_to_what_is_said_of_a_node_that_was_not_there(
+    tmp_path: Path, profile: str, steps: tuple[str, ...]
+) -> None:
+    """Given chairs without a making that has an IRI, when their ways are exported, then the museum's own path leads from
+    each chair to its way, over one node of ours or two, the last of the profile's class."""
+    held = chairs.workshop(open_store(), tmp_path, profile)
+    train(held, None, tmp_path / "m", modalities=("dummy",))
+    pipeline.run(held, tmp_path / "m")
+    graph = rdflib.Graph().parse(data=_exported(held, tmp_path, "way"), format="nt")
+    path = "/".join(f"<{chairs.NS}{step}>" for step in steps)
+    led = graph.query(f"SELECT ?c ?v {{ ?c {path} ?n . ?n <{chairs.NS}way> ?v ; a <{chairs.NS}Making> }}")
+    assert {str(row[0]) for row in led} == {f"{chairs.NS}c12", f"{chairs.NS}c13"}  # type: ignore[index]
+    assert len(graph) == 2 * (len(steps) + 2)
+
+
+def test_a_date_that_a_curator_put_in_has_its_own_years(tmp_path: Path) -> None:
+    said = [within(Literal(f"17{n}5")) for n in range(1, 9)]
+    held = coins(open_store(), tmp_path, PLAIN + 'by = "century"\n', *said, within(Literal("1822")), [])
+    train(held, None, tmp_path / "m", modalities=("dummy",))
+    pipeline.run(held, tmp_path / "m")
+    assert '"1700-01-01T' in _exported(held, tmp_path, "time")
+
+    _correct(held, "time", Literal("1800/1899", datatype=EDTF))
+
+    told = _exported(held, tmp_path, "time")
+    assert ('"1800-01-01T' in told, '"1899-12-31T' in told, '"17' in told) == (True, True, False)
+
+
+def test_a_value_put_in_that_leads_back_to_its_record_is_the_subject(tmp_path: Path) -> None:
+    held = chairs.workshop(open_store(), tmp_path)
+    train(held, None, tmp_path / "m", modalities=("dummy",))
+    pipeline.run(held, tmp_path / "m")
+    woods = {line.split()[0] for line in _exported(held, tmp_path, "wood").splitlines()}
+    (other,) = {f"<{chairs.NS}oak>", f"<{chairs.NS}beech>"} - woods
+
+    _correct(held, "wood", NamedNode(other[1:-1]))
+
+    assert {line.split()[0] for line in _exported(held, tmp_path, "wood").splitlines()} == {other}
+
+
+def _exported(workspace: Workspace, folder: Path, name: str) -> str:
+    export_plain(workspace, Choice(properties=(name,)), folder / "x.nt")
+    return (folder / "x.nt").read_text(encoding="utf-8")
+
+
+def _correct(workspace: Workspace, name: str, value: NamedNode | Literal) -> None:
+    """A curator puts a value in the place of each that is predicted."""
+    rows = predictions(workspace, name)
+    judged(workspace, *(Judgement(NamedNode(r["prediction"]), "Corrected", value) for r in rows))
 
 
 def test_literals_are_written_as_the_museum_has_them(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 """What was predicted as plain statements in the museum's own terms, and as a table with names: what a museum takes
 into its own system."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, fields, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, serialize
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse, serialize
 
 from enrich.classifiers.extras import require
 from enrich.errors import InputError
@@ -18,6 +18,7 @@ from enrich.graph.labels import labels, record_names
 from enrich.graph.stores.base import Row, Term
 from enrich.ontology.queries import named_query
 from enrich.ontology.terms import CRM, ENR, PREFIXES, values_block
+from enrich.runs.provenance import object_of
 from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 
@@ -215,34 +216,91 @@ def _put_in(workspace: Workspace, answers: list[Predicted]) -> dict[NamedNode, T
 
 
 _Triple = tuple[NamedNode, NamedNode, Term]
+_InShard = tuple[NamedNode, NamedNode]
 
 
 def _told(workspace: Workspace, batch: list[Predicted]) -> dict[NamedNode, list[_Triple]]:
-    """What each prediction would have the graph say: the statement first, then what is said of a node of ours in it."""
+    """What each prediction would have the graph say: the statement first, then what is said of nodes of ours in it."""
     if not batch:
         return {}
     query = (
-        f"SELECT ?p ?to ?predicate ?assigned ?q ?v WHERE {{ {values_block(['p'], ([a.prediction] for a in batch))} "
+        f"SELECT ?p ?g ?to ?predicate ?assigned WHERE {{ {values_block(['p'], ([a.prediction] for a in batch))} "
         f"GRAPH ?g {{ ?p {CRM.P140_assigned_attribute_to} ?to ; {CRM.P177_assigned_property_of_type} ?predicate ; "
-        f"{CRM.P141_assigned} ?assigned . OPTIONAL {{ ?assigned ?q ?v }} }} }}"
+        f"{CRM.P141_assigned} ?assigned }} }}"
     )
-    values = {a.prediction: (a.told, a.value) for a in batch}
-    found: dict[NamedNode, list[_Triple]] = {}
-    for p, to, predicate, assigned, q, v in workspace.store.select(query):
-        if not (isinstance(p, NamedNode) and isinstance(to, NamedNode) and isinstance(predicate, NamedNode)):
-            continue
-        told, value = values[p]
-        if assigned is not None:
-            first = (to, predicate, value if assigned == told else assigned)
-            found.setdefault(p, []).append(first)
-            if (
-                isinstance(assigned, NamedNode)
-                and assigned != told
-                and isinstance(q, NamedNode)
-                and v is not None
-            ):
-                found[p].append((assigned, q, value if v == told else v))
-    return {p: list(dict.fromkeys(triples)) for p, triples in found.items()}
+    first: dict[NamedNode, tuple[NamedNode, _Triple]] = {}
+    for p, graph, to, predicate, assigned in workspace.store.select(query):
+        if (
+            isinstance(p, NamedNode)
+            and isinstance(graph, NamedNode)
+            and isinstance(to, NamedNode)
+            and isinstance(predicate, NamedNode)
+            and assigned is not None
+        ):
+            first[p] = graph, (to, predicate, assigned)
+    named = ((graph, node) for graph, (to, _, assigned) in first.values() for node in (to, assigned))
+    around = _around(workspace, {(graph, node) for graph, node in named if workspace.names.stands_in(node)})
+    told = {p: _with_nodes(triple, graph, around) for p, (graph, triple) in first.items()}
+    return {a.prediction: _in_place(workspace, a, told[a.prediction]) for a in batch if a.prediction in told}
+
+
+def _around(workspace: Workspace, nodes: Collection[_InShard]) -> dict[_InShard, list[_Triple]]:
+    """What shards say of nodes of ours and how a record leads to them; the same of the nodes of ours on that way."""
+    names = workspace.names
+    found: dict[_InShard, list[_Triple]] = {}
+    while nodes:
+        found |= {at: [] for at in nodes}
+        further: set[_InShard] = set()
+        for place, variable in ((0, "s"), (2, "o")):
+            block = values_block([variable], ([node] for node in dict.fromkeys(node for _, node in nodes)))
+            query = f"SELECT ?g ?s ?p ?o WHERE {{ {block} GRAPH ?g {{ ?s ?p ?o }} }}"
+            for graph, s, p, o in workspace.store.select(query):
+                node = (s, p, o)[place]
+                if (
+                    isinstance(graph, NamedNode)
+                    and isinstance(s, NamedNode)
+                    and isinstance(p, NamedNode)
+                    and isinstance(node, NamedNode)
+                    and o is not None
+                    and (graph, node) in nodes
+                    and (names.stands_in(s) or not names.owns(s))
+                ):
+                    found[graph, node].append((s, p, o))
+                    further |= {(graph, each) for each in (s, o) if names.stands_in(each)}
+        nodes = further - found.keys()
+    return found
+
+
+def _with_nodes(first: _Triple, graph: NamedNode, around: Mapping[_InShard, list[_Triple]]) -> list[_Triple]:
+    """A statement, and all that is said around the nodes of ours that it leads to."""
+    told, pending = {first: None}, [first]
+    while pending:
+        subject, _, term = pending.pop(0)
+        led = (
+            triple
+            for node in (subject, term)
+            if isinstance(node, NamedNode)
+            for triple in around.get((graph, node), ())
+        )
+        new = [triple for triple in dict.fromkeys(led) if triple not in told]
+        told |= dict.fromkeys(new)
+        pending += new
+    return list(told)
+
+
+def _in_place(workspace: Workspace, answer: Predicted, triples: list[_Triple]) -> list[_Triple]:
+    """The same, told of the value that a curator put in, and of the node of ours that stands for it (a time-span)."""
+    prop = next((p for p in workspace.profile.properties if p.name == answer.property), None)
+    if prop is None or answer.value == answer.told:
+        return triples
+    (old, gone), (new, come) = (
+        object_of(workspace.names, str(answer.prediction), prop, str(v)) for v in (answer.told, answer.value)
+    )
+    said = ((str(s), str(p), str(o)) for s, p, o in triples)
+    kept = ((new if s == old else s, p, new if o == old else o) for s, p, o in said if (s, p, o) not in gone)
+    text = "".join(f"{s} {p} {o} .\n" for s, p, o in (*kept, *come))
+    quads = parse(text, RdfFormat.N_TRIPLES, lenient=True)
+    return [(q.subject, q.predicate, q.object) for q in quads if isinstance(q.subject, NamedNode)]
 
 
 def _statements(
