@@ -15,6 +15,7 @@ from enrich.answering.context import Context, RunWork
 from enrich.graph.gaps import GapRow, scan
 from enrich.graph.where import records_where
 from enrich.runs.existing_answers import ABSENT, CLOSED, AnsweredGaps
+from enrich.runs.part import taken_since
 from enrich.runs.request import requested_runs
 from enrich.runs.reviews import REVIEWERS_CLOCKS, moment
 
@@ -57,7 +58,7 @@ def open_gaps(
 
 def _changed(context: Context, work: RunWork, facts: str | None) -> Collection[str] | None:
     """The records that may have changed, or were reviewed, since an active run of the same model looked at every gap;
-    None when that is not known."""
+    None when that is not known, as after answers were taken back: older ones count again."""
     if facts is None:
         return None
     for before in dict.fromkeys([facts, *context.kept_facts.kept()]):
@@ -69,6 +70,8 @@ def _changed(context: Context, work: RunWork, facts: str | None) -> Collection[s
             and set(work.request.properties) <= set(known.request.properties)
         ]
         if began:
+            if taken_since(work.workspace.store, work.workspace.names, max(began)):
+                return None  # what is current now may not be what was compared then
             reader, reviews = work.workspace.reader, context.reviews(work)
             changed = () if before == facts else context.kept_facts.changed(reader, before, facts)
             if changed is None:

@@ -21,6 +21,7 @@ from enrich.ontology.terms import ENR, Term, class_term, is_iri, named_node
 from enrich.runs.review_backup import back_up
 from enrich.runs.review_backup import restore as take_in
 from enrich.runs.reviewing import OBJECTIONS, Judgement, Reviewed, Reviewer
+from enrich.runs.reviews import unsound_reviews
 from enrich.runs.verdicts import VerdictGraphs
 from enrich.show.named import run_named, term
 from enrich.show.naming import cells
@@ -284,10 +285,16 @@ def rebuild(as_json: Json = False) -> None:
     """Make the graphs `verdicts` and `accepted` anew from the reviews, such as after another tool wrote a review."""
     with open_workspace() as workspace, Bars("reviews") as bars:
         count = VerdictGraphs(workspace.store, workspace.names, workspace.profile.many_valued).rebuild(bars)
+        unsound = unsound_reviews(workspace.store, workspace.names)
     if as_json:
-        write_json({"reviews": count})
-    else:
-        say(f"verdicts and accepted follow from {count:,} reviews")
+        write_json({"reviews": count, "unsound": unsound})
+        return
+    say(f"verdicts and accepted follow from {count:,} reviews")
+    if unsound:
+        more = f" and {len(unsound) - 3:,} more" if len(unsound) > 3 else ""
+        say(
+            f"{len(unsound):,} count for nothing, as they state nothing sound: {', '.join(unsound[:3])}{more}"
+        )
 
 
 def _prediction(workspace: Workspace, text: str) -> NamedNode:

@@ -38,6 +38,7 @@ from enrich.runs.part import Part, part_of
 from enrich.runs.part import take_back as take_back_part
 from enrich.runs.register import retract as take_back
 from enrich.runs.request import Request
+from enrich.settings.models import MOST_DAYS
 
 EXAMPLES = {
     "run": "enrich run --model model\nenrich run --model model --property place --limit 100 --json",
@@ -337,7 +338,13 @@ def _written_to(target: Path, form: str, dry_run: bool) -> Iterator[Path]:
 def prune(
     days: Annotated[
         int | None,
-        typer.Option("--older-than", min=0, metavar="DAYS", help="Otherwise run.keep_days of the settings."),
+        typer.Option(
+            "--older-than",
+            min=0,
+            max=MOST_DAYS,
+            metavar="DAYS",
+            help="Otherwise run.keep_days of the settings.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,7 @@ def take_back(
         left = leave_out(store, names, found.run, graph, gone, taken_back=noted, counted=counted)
         taken += len(gone) if left is not None else 0
     _expect(workspace, register, found.run)
+    _ended(register, noted)
     return taken
 
 
@@ -187,6 +189,17 @@ def _note(register: Register, found: PartOfRun, by: NamedNode) -> NamedNode:
     return iri
 
 
+def _ended(register: Register, noted: NamedNode) -> None:
+    """Say that a part is taken back now, whenever that began: what looked at answers meanwhile may have seen the old."""
+    said = f"{noted} {PROV.endedAtTime}"
+    register.store.update(
+        f"DELETE {{ GRAPH {register.names.runs} {{ {said} ?old }} }} "
+        f"INSERT {{ GRAPH {register.names.runs} {{ {said} {timestamp(register.clock())} }} }} "
+        f"WHERE {{ GRAPH {register.names.runs} {{ {said} ?old }} }}",
+        idempotent=True,
+    )
+
+
 def _expect(workspace: Workspace, register: Register, run: NamedNode) -> None:
     """Say anew what is expected of the run's answers; nothing, where its model is not there to say it."""
     request = Request.parse(register.get(run).request)
@@ -216,6 +229,15 @@ def taken_back(store: Store, names: Names, run: NamedNode | None = None) -> list
         if iri is not None and isinstance(predicate, NamedNode) and value is not None:
             said.setdefault(iri.value, {})[predicate] = value.value
     return sorted((_taken(iri, told) for iri, told in said.items()), key=lambda t: (t.at, t.iri))
+
+
+def taken_since(store: Store, names: Names, moment: datetime) -> bool:
+    """Whether a run was retracted, or a part of one taken back, at this moment or later."""
+    parts = f"?part {ENR.takenFrom} ?run ; {PROV.endedAtTime} ?at"
+    return any(
+        store.ask(f"ASK {{ GRAPH {names.runs} {{ {what} FILTER(?at >= {timestamp(moment)}) }} }}")
+        for what in (f"?run {ENR.retractedAtTime} ?at", parts)
+    )
 
 
 def _taken(iri: str, told: Mapping[NamedNode, str]) -> TakenBack:

@@ -319,10 +319,10 @@ class Register:
 
     def states(self) -> dict[str, str]:
         """The state of every run."""
-        query = f"SELECT ?run ?state WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.runState} ?state }} }}"
+        query = f"SELECT ?run ?state WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.runState} ?state {PAGE_TOKEN}\n }} }}"
         return {
             run.value: state.value.removeprefix(str(ENR))
-            for run, state in self.store.select(query)
+            for run, state in self.store.select_by_key(query, "run")
             if run is not None and state is not None
         }
 
@@ -347,10 +347,10 @@ class Register:
     def _read(self, which: str) -> list[Run]:
         query = (
             f"SELECT ?run ?p ?o WHERE {{ GRAPH {self.names.runs} {{ {which} . ?run ?p ?o "
-            f"FILTER(?p != {ENR.graph}) }} }}"
+            f"FILTER(?p != {ENR.graph}) {PAGE_TOKEN}\n }} }}"
         )
         found: dict[str, dict[str, str]] = {}
-        for run, predicate, value in self.store.select(query):
+        for run, predicate, value in self.store.select_by_key(query, "run"):
             if run is not None and predicate is not None and value is not None:
                 found.setdefault(run.value, {})[predicate.value] = value.value
         return sorted((_run(iri, said) for iri, said in found.items()), key=lambda run: (run.order, run.run))

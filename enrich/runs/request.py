@@ -234,13 +234,13 @@ def last_nightly(register: Register) -> RequestedRun | None:
 
 def withdraw_empty(register: Register, like: str, but: NamedNode) -> None:
     """Take the active runs that answered nothing, and whose request has these words, out of the register, but for
-    one: it would hold one more for every night without a gap."""
+    one: it would hold one more for every night without a gap. One of which all was taken back did answer."""
     runs = register.names.runs
     register.store.update(
         f"DELETE {{ GRAPH {runs} {{ ?run ?p ?o }} }} WHERE {{ GRAPH {runs} {{ "
         f"?run {ENR.runState} {ENR.Active} ; {ENR.records} 0 ; {ENR.request} ?request ; ?p ?o "
         f"FILTER(?run != {but} && CONTAINS(?request, {Literal(like)})) "
-        f"FILTER NOT EXISTS {{ ?run {ENR.graph} ?shard }} }} }}",
+        f"FILTER NOT EXISTS {{ ?run {ENR.graph} ?shard }} FILTER NOT EXISTS {{ ?part {ENR.takenFrom} ?run }} }} }}",
         idempotent=True,
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import BlankNode, Literal, NamedNode, RdfFormat, parse
 
 from enrich.graph.stores.base import PAGE_TOKEN, Store
 from enrich.ontology.terms import CRM, ENR, PROV, Names, Term, class_name, values_block
@@ -88,6 +88,18 @@ class Verdict(NamedTuple):
 
 def read_reviews(store: Store, names: Names, records: Collection[NamedNode] | None = None) -> list[Review]:
     """The reviews of some records, or all: they grow with what people do, not with the collection."""
+    said = _said(store, names, records)
+    return [_review(iri, told) for iri, told in said.items() if _is_sound(told)]
+
+
+def unsound_reviews(store: Store, names: Names) -> list[str]:
+    """The reviews, of another tool, that count for nothing: they lack what a review says, or state what is no statement."""
+    return sorted(iri for iri, told in _said(store, names).items() if not _is_sound(told))
+
+
+def _said(
+    store: Store, names: Names, records: Collection[NamedNode] | None = None
+) -> dict[str, dict[object, Term]]:
     about = values_block(["record"], ([record] for record in records)) if records is not None else ""
     query = (
         f"SELECT ?review ?p ?o WHERE {{ {about} GRAPH {names.reviews} {{ ?review {ENR.about} ?record ; ?p ?o }} "
@@ -95,10 +107,19 @@ def read_reviews(store: Store, names: Names, records: Collection[NamedNode] | No
     )
     said: dict[str, dict[object, Term]] = {}
     for review, predicate, value in store.select_by_key(query, "review"):
-        if review is not None and isinstance(value, NamedNode | Literal):
+        if isinstance(review, NamedNode) and isinstance(value, NamedNode | Literal):
             said.setdefault(review.value, {})[predicate] = value
-    needed = (ENR.about, ENR.propertyName, ENR.decision)
-    return [_review(iri, told) for iri, told in said.items() if all(p in told for p in needed)]
+    return said
+
+
+def _is_sound(told: Mapping[object, Term]) -> bool:
+    if not isinstance(told.get(ENR.about), NamedNode) or not {ENR.propertyName, ENR.decision} <= told.keys():
+        return False
+    try:
+        stated = list(parse(_statement(told), RdfFormat.N_TRIPLES))
+    except (SyntaxError, ValueError):
+        return False
+    return not any(isinstance(node, BlankNode) for quad in stated for node in (quad.subject, quad.object))
 
 
 def _review(iri: str, told: Mapping[object, Term]) -> Review:

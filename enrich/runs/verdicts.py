@@ -6,14 +6,12 @@ Both are graphs of their own, written in one update with the reviews themselves,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
 
 from pyoxigraph import Literal, NamedNode
 
 from enrich.classifiers.base import Progress, no_progress
-from enrich.graph.stores.base import Store
-from enrich.ontology.terms import ENR, PROV, RDF, Names, class_term
+from enrich.graph.stores.base import PAGE_TOKEN, Store
+from enrich.ontology.terms import CRM, ENR, PROV, RDF, Names, class_term, values_block
 from enrich.runs.reviews import Gap, Review, Verdict, read_reviews, verdicts
 from enrich.runs.validation import Triple
 
@@ -36,34 +34,43 @@ class VerdictGraphs:
     def append(self, reviews: Sequence[Review], triples: Sequence[Triple]) -> None:
         """Append reviews of at most `at_once` records, of which `triples` say all, to the register, and bring what follows
         from it up to date. It is looked at again: of two who write at once the later one sees both."""
-        records = [NamedNode(record) for record in dict.fromkeys(review.record for review in reviews)]
-        if not records:
-            return
-        self._follow([*read_reviews(self.store, self.names, records), *reviews], records, triples)
+        if records := [NamedNode(record) for record in dict.fromkeys(review.record for review in reviews)]:
+            self._follow(records, reviews, triples)
 
     def rebuild(self, progress: Progress = no_progress) -> int:
         """Make `verdicts` and `accepted` anew from the register. Returns the number of reviews. Whoever writes one
         meanwhile is heeded: the graphs are dropped before the register is read, and each record is looked at again."""
         for graph in (self.names.verdicts, self.names.accepted):
             self.store.drop(graph)
-        made = sorted(read_reviews(self.store, self.names), key=attrgetter("record"))
-        by_record = [list(own) for _, own in groupby(made, key=attrgetter("record"))]
+        made = read_reviews(self.store, self.names)
+        records = [NamedNode(record) for record in sorted({review.record for review in made})]
         step = at_once(self.store)
-        for start in range(0, len(by_record), step):
-            progress("records", start, len(by_record))
-            some = by_record[start : start + step]
-            own = [review for reviews in some for review in reviews]
-            self._follow(own, [NamedNode(reviews[0].record) for reviews in some], [])
+        for start in range(0, len(records), step):
+            progress("records", start, len(records))
+            self._follow(records[start : start + step], [], [])
         return len(made)
 
     def _follow(
-        self, known: Sequence[Review], records: Sequence[NamedNode], appended: Sequence[Triple]
+        self, records: Sequence[NamedNode], reviews: Sequence[Review], appended: Sequence[Triple]
     ) -> None:
         """Append to the register, and restate some records until nothing came in between."""
+        records = self._with_rivals(records)
+        known = [*read_reviews(self.store, self.names, records), *reviews]
         self._restate(known, records, appended)
         while len(now := read_reviews(self.store, self.names, records)) > len(known):
             known = now
             self._restate(known, records, [])
+
+    def _with_rivals(self, records: Sequence[NamedNode]) -> list[NamedNode]:
+        """The records, and those with a review that states what one of theirs states: two objects of one production."""
+        values = values_block(["record"], ([record] for record in records))
+        same = f"{CRM.P140_assigned_attribute_to} ?node ; {CRM.P141_assigned} ?value"
+        query = (
+            f"SELECT DISTINCT ?other WHERE {{ {values} GRAPH {self.names.reviews} {{ "
+            f"?one {ENR.about} ?record ; {same} . ?two {same} ; {ENR.about} ?other {PAGE_TOKEN}\n }} }}"
+        )
+        others = (other for (other,) in self.store.select_by_key(query, "other"))
+        return list(dict.fromkeys([*records, *(o for o in others if isinstance(o, NamedNode))]))
 
     def _restate(
         self, reviews: Sequence[Review], records: Sequence[NamedNode], appended: Sequence[Triple]

@@ -35,7 +35,9 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Share = Annotated[float, Field(ge=0, le=1)]
 MOST_SEED = 2**31 - 1
 """The highest seed that all libraries take, the folds' counted on."""
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=1_000_000_000)]
+MOST_DAYS = 365_000
+"""For how many days at most something is kept: a thousand years, which a calendar has."""
 
 
 class Section(BaseModel):
@@ -127,7 +129,7 @@ class RunSettings(Section):
     kept_facts: Path = Path(".cache/facts")
     """Folder of the facts as the last runs found them, relative to enrich.toml: the next run finds by them which
     records have changed."""
-    keep_days: int = Field(default=90, ge=0)
+    keep_days: int = Field(default=90, ge=0, le=MOST_DAYS)
     """Days for which superseded answers and retracted runs are kept; then enrich prune drops them."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
+from enrich.answering import run as pipeline
 from enrich.answering.kept_facts import KEPT, KeptFacts
+from enrich.graph.gaps import scan
 from enrich.graph.reading import Reader
 from enrich.graph.records import input_digest
 from enrich.graph.stores import Store, open_store
 from enrich.ontology.profile_files import load_profile
 from enrich.ontology.terms import RDF, SKOS, Names
+from enrich.runs.existing_answers import ExistingAnswers
+from enrich.runs.part import Part, part_of, take_back
+from enrich.runs.register import retract
+from enrich.workspace import Workspace
+from tests.museums import THRESHOLDS, dummy_model, museum
 
 PROFILE = """
 record_class = "ex:Thing"
@@ -212,3 +219,42 @@ def test_the_facts_used_last_are_kept(tmp_path: Path, profile: Path) -> None:
     assert len(kept.kept()) == KEPT
     assert kept.kept()[0] == last
     assert first in kept.kept()
+
+
+@pytest.mark.parametrize("how", ["run", "part"])
+def test_what_counts_again_once_an_answer_was_taken_back_is_compared_with_its_inputs(
+    tmp_path: Path, how: str
+) -> None:
+    """Given a record that has changed since its first answer, and a run that answered it anew, when what that run said is
+    taken back after a later one had looked at everything, then the next run answers it once more."""
+    workspace = museum(60, run={"kept_facts": str(tmp_path / "kept")}, decision={"thresholds": dict.fromkeys(
+        THRESHOLDS, 0.0)})  # fmt: skip
+    model = dummy_model(workspace, tmp_path / "m")
+    pipeline.run(workspace, model)
+    first, second = (row.record for row in islice(scan(workspace.reader), 2))
+    retitle(workspace, first)
+    anew = pipeline.run(workspace, model)
+    retitle(workspace, second)
+    pipeline.run(workspace, model)
+    assert anew.run is not None
+
+    if how == "run":
+        retract(workspace, anew.run)
+    else:
+        take_back(workspace, part_of(workspace, NamedNode(anew.run), Part(below=1.0)))
+
+    subject = workspace.reader.read([first])[0]
+    assert pipeline.run(workspace, model).predicted == anew.predicted > 0
+    current = ExistingAnswers(workspace.store, workspace.names).current([first])
+    told = {name: found[0].digest for (_, name), found in current.items()}
+    assert told == {name: input_digest(subject.record, name, frozenset()) for name in told}
+    assert pipeline.run(workspace, model).records == 0
+
+
+def retitle(workspace: Workspace, record: NamedNode) -> None:
+    """Every text of a record says a word more."""
+    for text in {text.value for text in workspace.reader.read([record])[0].record.texts}:
+        workspace.store.update(
+            f"DELETE {{ GRAPH ?g {{ ?s ?p ?o }} }} INSERT {{ GRAPH ?g {{ ?s ?p ?n }} }} WHERE {{ GRAPH ?g {{ ?s ?p ?o "
+            f"FILTER(STR(?o) = {Literal(text)}) }} BIND(STRLANG(CONCAT(STR(?o), ' restored'), LANG(?o)) AS ?n) }}"
+        )

@@ -91,3 +91,7 @@ def test_what_is_dropped_is_what_was_agreed_to(
 @pytest.mark.usefixtures("museum")
 def test_what_is_younger_than_asked_stays(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0 answers dropped" in said(capsys, "--older-than", "100000")
+
+
+def test_more_days_than_a_calendar_has_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "less than or equal to 365000" in said(capsys, "--older-than", "5000000", code=2)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from pyoxigraph import Literal, NamedNode, Quad
@@ -15,7 +18,10 @@ from enrich.runs.finding import find
 from enrich.runs.register import ACTIVE, OPEN, RETRACTED, ModelEntity, Register, Snapshot, new_run_id, retract
 from enrich.runs.request import withdraw_empty
 from enrich.runs.shards import exchange_shard
+from enrich.show.answers import Answer as Told
 from enrich.workspace import Workspace
+from tests.graph.stores.made_answers import store_at
+from tests.hostile_http import Answer, hostile_server
 from tests.museums import museum
 
 NAMES = Names("https://data.example.org/enrich/")
@@ -78,6 +84,43 @@ def test_of_runs_like_it_that_answered_nothing_only_one_stays(store: Store) -> N
     withdraw_empty(register, '"limit": null', runs[2])
 
     assert [NamedNode(run.run) for run in register.runs()] == [runs[0], runs[2], runs[3]]
+
+
+def test_a_run_of_which_all_was_taken_back_stays_in_the_register(store: Store) -> None:
+    register = Register(store, NAMES)
+    told, empty, last = (opened(register, run_id=name) for name in ("told", "empty", "last"))
+    for run in (told, empty, last):
+        register.activate(run, {"records": 0, "predicted": 0, "abstained": 0, "failed": 0})
+    store.insert([Quad(NAMES.mint("taken-back", told), ENR.takenFrom, told, NAMES.runs)])
+
+    withdraw_empty(register, '"limit": null', last)
+
+    assert [NamedNode(run.run) for run in register.runs()] == [told, last]
+
+
+def test_a_register_longer_than_what_a_server_gives_at_once_is_listed_whole() -> None:
+    """Given a server that gives no more than 100 rows, when it holds 30 runs of some twenty statements each, then all are
+    listed, each with all that is said of it, and so are the states of 130."""
+    held = open_store()
+    register = Register(held, NAMES)
+    for number in range(30):
+        opened(register, run_id=f"n{number:02}")
+    whole = register.runs()
+
+    with hostile_server(lambda request: giving(held, request.text, 100)) as server:
+        capped = Register(store_at(server), NAMES)
+        assert capped.runs() == whole
+        held.insert(Quad(NAMES.run(f"o{n:03}"), ENR.runState, ENR.Open, NAMES.runs) for n in range(100))
+        assert len(capped.states()) == 130
+
+
+def giving(store: Store, query: str, most: int) -> Answer:
+    """What a store says, cut after so many rows without a word."""
+    if query.startswith("ASK"):
+        return Answer(body=json.dumps({"head": {}, "boolean": store.ask(query)}).encode())
+    rows, out = store.select(query), io.StringIO()
+    Told(rows.variables, islice(rows, most)).write(out, "json")
+    return Answer(body=out.getvalue().encode())
 
 
 def test_a_run_is_withdrawn_only_while_it_is_open_and_has_written_nothing(store: Store) -> None:

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
 from enrich.answering import run as pipeline
-from enrich.graph.stores import Store
+from enrich.graph.stores import Store, open_store
+from enrich.ontology.terms import CRM, ENR
+from enrich.runs import verdicts as verdict_graphs
 from enrich.runs.reviewing import Judgement, Reviewer
-from enrich.runs.reviews import Review, verdicts
+from enrich.runs.reviews import Review, unsound_reviews, verdicts
+from enrich.settings.loading import Settings
+from enrich.workspace import Workspace
 from tests.museums import dummy_model, museum
 from tests.runs.judging import PLACE, accepted, answered, judged, now, predictions, state
 
@@ -29,6 +33,81 @@ def test_nothing_of_what_was_taken_back_is_left_in_what_is_accepted(store: Store
     reviewer.withdraw(done.written[0], now())
     reviewer.withdraw(done.batch, now())
     assert accepted(workspace) == set()
+
+
+PAIRS = """
+record_class = "m:Jug"
+[prefixes]
+m = "https://jugs.example/"
+[properties.glaze]
+node = ["m:firing"]
+predicate = "m:glaze"
+minimum = 1
+[texts.title]
+path = ["rdfs:label"]
+"""
+
+
+@pytest.mark.parametrize("at_once", [500, 1])
+def test_what_two_objects_of_one_production_state_stands_until_both_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Given two jugs of one firing, whose glaze was accepted for both, when one review is taken back, and all is made
+    anew, then the statement stands; when the other is, it is gone."""
+    said = [
+        f'm:j{n} a m:Jug ; rdfs:label "jug {n}" ; m:firing m:f{n} . m:f{n} m:glaze m:g{n % 2} .'
+        for n in range(9)
+    ]
+    said += [f'm:j{n} a m:Jug ; rdfs:label "jug {n}" ; m:firing m:both .' for n in (10, 11)]
+    head = "PREFIX m: <https://jugs.example/> PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>\n"
+    (tmp_path / "jugs.toml").write_text(PAIRS, encoding="utf-8")
+    store, graph = open_store(), NamedNode("https://jugs.example/graph")
+    store.insert(Quad(*q.triple, graph) for q in parse(head + "\n".join(said), RdfFormat.TURTLE))
+    settings = {"profile": str(tmp_path / "jugs.toml"), "decision": {"thresholds": {"glaze": 0.0}}}
+    workspace = Workspace(Settings(**settings), store)  # type: ignore[arg-type]
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    monkeypatch.setattr(verdict_graphs, "AT_ONCE", at_once)
+    rows = predictions(workspace, "glaze")
+    done = judged(workspace, *(Judgement(NamedNode(r["prediction"]), "Accepted") for r in rows))
+    reviewer, stated = Reviewer(workspace, "Ana Ruiz"), accepted(workspace)
+    assert (len(done.written), len(stated)) == (2, 1)
+
+    for review, left in zip(done.written, (stated, set()), strict=True):
+        reviewer.withdraw(review, now())
+        assert accepted(workspace) == left
+        reviewer.graphs.rebuild()
+        assert accepted(workspace) == left
+
+
+@pytest.mark.parametrize("wrong", [
+    {ENR.about: Literal("a jug")},
+    {CRM.P140_assigned_attribute_to: Literal("jug 7")},
+    {ENR.states: Literal("<https://jugs.example/7> is blue")},
+    {ENR.states: Literal("_:b <https://jugs.example/p> _:b .")},
+])  # fmt: skip
+def test_a_review_of_another_tool_that_states_nothing_sound_costs_itself_alone(
+    tmp_path: Path, wrong: dict[NamedNode, Literal]
+) -> None:
+    store = open_store()
+    workspace = answered(store, tmp_path)
+    row, other = predictions(workspace)[:2]
+    judged(workspace, Judgement(NamedNode(row["prediction"]), "Accepted"))
+    before, iri = accepted(workspace), workspace.names.mint("review", "of another tool")
+    said: dict[NamedNode, NamedNode | Literal] = {
+        ENR.about: NamedNode(other["record"]), ENR.propertyName: Literal(PLACE), ENR.decision: ENR.Accepted,
+        ENR.answers: NamedNode(other["value"]), CRM.P140_assigned_attribute_to: NamedNode(other["node"]),
+        CRM.P177_assigned_property_of_type: NamedNode(other["predicate"]), CRM.P141_assigned: NamedNode(other["value"]),
+    }  # fmt: skip
+    store.insert(Quad(iri, p, o, workspace.names.reviews) for p, o in (said | wrong).items())
+
+    Reviewer(workspace, "Ana Ruiz").graphs.rebuild()
+
+    assert (accepted(workspace), state(workspace, row), state(workspace, other)) == (
+        before,
+        ["Accepted"],
+        ["Pending"],
+    )
+    assert unsound_reviews(store, workspace.names) == [iri.value]
 
 
 def test_of_two_who_write_at_once_neither_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,8 @@ def test_environment_wins_over_the_file(
         ),
         ("profil = 'silknow'", "'profil' is not a setting; did you mean 'profile'?"),
         ("[run]\nbatch = 0", "run.batch: .*greater than or equal to 1.*given: 0"),
+        ("[run]\nkeep_days = 5000000", "run.keep_days: .*less than or equal to 365000.*given: 5000000"),
+        ("[run]\nlease = 1e15", "run.lease: .*less than or equal to 1000000000"),
         ("[run]\nbatch = 'many'", "run.batch: must be a whole number .given: 'many'"),
         ("base = 'museum'", "base: must be an absolute http or https IRI"),
         ("base = 'http://a b/'", "base: must be an absolute http or https IRI without spaces"),
