@@ -198,7 +198,7 @@ def _nested(values: Sequence[FacetValue]) -> Iterator[tuple[int, FacetValue]]:
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", "")
-    return min(max(int(text), 1), MOST_ROWS) if text.isascii() and text.isdigit() else ROWS
+    return min(max(int(text[:9]), 1), MOST_ROWS) if text.isascii() and text.isdigit() else ROWS
 
 
 def _sparql(workspace: Workspace, filters: Filters) -> str:

@@ -11,7 +11,7 @@ import pyoxigraph as ox
 import pytest
 from starlette.testclient import TestClient
 
-from enrich.web.browse import _nested, band_name
+from enrich.web.browse import MOST_ROWS, ROWS, _nested, band_name
 from enrich.web.index.asked import FACETS, UNKNOWN, FacetValue, Filters
 from enrich.web.rendering import Words
 from enrich.web.site import Site
@@ -101,6 +101,18 @@ def test_nonsense_is_an_answer_and_no_markup(web: TestClient, query: str) -> Non
     assert "<script>" not in found.text
     assert "<img src=x" not in found.text
     assert 'href="javascript' not in found.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "rows"), [("3", 3), ("0", 1), ("8" * 5000, MOST_ROWS), ("-1", ROWS), ("²", ROWS), ("", ROWS)]
+)
+def test_however_long_a_list_is_asked_for_it_has_its_bounds(
+    shared: Site, web: TestClient, limit: str, rows: int
+) -> None:
+    found = web.get("/browse", params={"limit": limit}, headers=PAGE)
+    assert found.status_code == 200
+    total = shared.index.total(Filters())
+    assert found.text.count('<li class="item">') == min(rows, total)
 
 
 @pytest.mark.parametrize("query", ["order=none", "after=none", "after=%F0"])

@@ -3,6 +3,8 @@ and facts."""
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -242,6 +244,23 @@ def test_two_facets_against_each_other(index: Index, facts: list[Fact]) -> None:
 def test_an_address_that_is_not_whole_is_refused(index: Index, after: str) -> None:
     with pytest.raises(InputError):
         index.page(Filters(), after=after)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ["confidence", 10**30, 3],
+        ["margin", 4, 10**30],
+        ["confidence", True, 3],
+        ["record", "half a character \udc00", 2, 3],
+        ["-time", "2020", "\ud83d", 3],
+        ["-time", "2020", {"a": ["\ud83d"]}, 3],
+    ],
+)
+def test_a_place_that_the_index_never_names_is_refused(index: Index, key: list[Any]) -> None:
+    after = base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+    with pytest.raises(InputError):
+        index.page(Filters(), order=key[0], after=after)
 
 
 def test_what_is_no_facet_is_refused(index: Index) -> None:

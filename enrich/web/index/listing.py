@@ -199,6 +199,7 @@ def decoded(after: str | None, order: Order) -> Key | None:
     try:
         padded = after.encode("ascii") + b"=" * (-len(after) % 4)
         told, *key = json.loads(base64.urlsafe_b64decode(padded))
+        json.dumps(key, ensure_ascii=False).encode()  # a ValueError for half a character
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError("the address of this page is not whole: begin with the first page") from error
     if told != order or len(key) != len(kinds) or not all(map(_is, key, kinds)):
@@ -209,6 +210,4 @@ def decoded(after: str | None, order: Order) -> Key | None:
 def _is(part: object, kind: type) -> bool:
     if isinstance(part, bool):
         return False
-    if kind is int:
-        return isinstance(part, int) and -(2**63) <= part < 2**63
-    return isinstance(part, (int, float) if kind is float else kind)
+    return isinstance(part, kind) and (kind is not int or -(2**63) <= part < 2**63)  # type: ignore[operator]
