@@ -38,7 +38,7 @@ def groups(request: Request, user: Curator) -> HTMLResponse:  # noqa: ARG001
     site: Site = request.app.state.site
     filters = asked(request)
     found = [g for g in site.index.grouped(filters, LISTED, language_of(request)) if g.count >= SMALLEST]
-    return page(request, "groups.html", groups=found, filters=filters, called=called(site))
+    return page(request, "groups.html", groups=found, filters=filters, called=site.called)
 
 
 @router.get("/group")

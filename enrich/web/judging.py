@@ -74,8 +74,9 @@ def judge(
         took,
         settles == "yes" and user.may("lead"),
     )
+    request.state.audit = audit = {"prediction": prediction, "decision": decision}
     outcome = decide(request.app.state.site, user, token, said)
-    request.state.audit = {"prediction": prediction, "decision": decision, **outcome}
+    audit |= outcome
     if "refused" in outcome:
         raise HTTPException(409, outcome["refused"])
     return answered(request, outcome, next)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -118,9 +119,12 @@ def take_part_back(
     """Take a part of a model's runs back, and show the table again."""
     site: Site = request.app.state.site
     asked = Part(property, below, None, museum or None)
+    runs: list[str] = []
+    request.state.audit = {"model": model, **asdict(asked), "runs": runs}
     with site.workspace() as workspace:
         curator = Reviewer(workspace, user.name).curator
         for found in _parts(workspace, model, asked):
             take_back(workspace, found, curator)
+            runs.append(found.run.value)
     site.index.refresh()
     return RedirectResponse(address("/promise", museum=museum) + "#gone", 303)

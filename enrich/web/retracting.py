@@ -33,6 +33,7 @@ def look(request: Request, user: Lead, run: str) -> HTMLResponse:  # noqa: ARG00
 def take_back(request: Request, user: Lead, run: Annotated[str, Form()]) -> RedirectResponse:  # noqa: ARG001
     """Take the run back, for good, and show what the register says of it."""
     site: Site = request.app.state.site
+    request.state.audit = {"run": run}
     with site.workspace() as workspace:
         found = _active(workspace, run)
         request.state.audit = {"run": found.run}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -181,6 +182,27 @@ def test_a_lead_looks_first_and_then_takes_the_part_back(museum: Site, tmp_path:
             f"{workspace.names.base}curator/ida",
         )
         assert answer_gaps(workspace, tmp_path / "model").records > 0
+
+
+def test_the_audit_has_what_was_taken_back_and_what_should_have_been(museum: Site) -> None:
+    (model,) = {told.model for told in museum.index.promises().sizes}
+    with museum.workspace() as workspace:
+        (run,) = Register(workspace.store, workspace.names).runs()
+    with asking(museum, "Ida", "lead") as ida:
+        for said in ({"model": model, "below": "0.9"}, {"model": "none", "museum": "https://m.example/none"}):
+            ida.post("/promise/part", data={"property": "time", **said})
+        ida.post("/retract", data={"run": "no such run"})
+    lines = map(json.loads, museum.index.path.with_name("audit.jsonl").read_text().splitlines())
+    done, refused, retracting = lines
+    assert (done["outcome"], done["model"], done["property"], done["below"]) == (303, model, "time", 0.9)
+    assert done["runs"] == [run.run]
+    assert (refused["outcome"], refused["model"], refused["museum"]) == (
+        400,
+        "none",
+        "https://m.example/none",
+    )
+    assert refused["runs"] == []
+    assert (retracting["outcome"], retracting["run"]) == (404, "no such run")
 
 
 def test_only_a_lead_takes_back_and_only_from_our_own_page(museum: Site) -> None:

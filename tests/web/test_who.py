@@ -127,6 +127,16 @@ def test_a_name_that_points_to_this_computer_is_not_ours(tmp_path: Path) -> None
     assert client_of(app, base="http://evil.example:8765").get("/test/look").status_code == 400
     for own in (HERE, "http://localhost:8765", "http://[::1]:8765"):
         assert client_of(app, base=own).get("/test/look").status_code == 200
+    for name in ("[::1", "::1]", "[7.1]", "[::g]:80", "127.0.0.1@evil.example", ""):
+        assert client_of(app).get("/test/look", headers={"Host": name}).status_code == 400
+
+
+def test_a_token_that_nobody_knows_is_audited(tmp_path: Path) -> None:
+    answer = client_of(app_of(tmp_path)).post("/test/judge", headers={"Authorization": "Bearer guessed"})
+    assert answer.status_code == 401
+    (line,) = audited(tmp_path)
+    assert (line["who"], line["what"], line["outcome"]) == ("", "POST /test/judge", 401)
+    assert "guessed" not in str(line)
 
 
 def test_a_proxy_that_is_trusted_names_people_and_settings_give_them_roles(tmp_path: Path) -> None:

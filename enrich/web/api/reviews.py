@@ -112,8 +112,9 @@ def judge(request: Request, said: Judgements, user: Curator) -> Outcome:
 @router.post("/reviews/withdrawals", status_code=201)
 def withdraw(request: Request, said: Withdrawal, user: Curator) -> Outcome:
     """Take back a review or a batch: as if it had not been made. What somebody else decided is for a lead."""
+    request.state.audit = audit = {"undone": said.named, "reviews": 0}
     done = judging.withdraw(request.app.state.site, user, named_node(said.named))
-    request.state.audit = {"undone": said.named, "reviews": len(done.written)}
+    audit["reviews"] = len(done.written)
     return _outcome(done)
 
 
