@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import InputError, StoreTimeout
@@ -16,7 +16,7 @@ from enrich.ontology.terms import RDFS, SKOS, OntologyError, class_term, named_n
 from enrich.runs.register import number
 from enrich.web.browse import being_built
 from enrich.web.index.asked import Filters
-from enrich.web.rendering import linkable, page, words_of
+from enrich.web.rendering import address, linkable, page, words_of
 from enrich.web.site import Site
 from enrich.web.who import reader
 from enrich.workspace import Workspace
@@ -54,7 +54,7 @@ class Facts:
 
 @router.get("/value")
 def value(request: Request, iri: str = "", value: str = "") -> Response:
-    """A value by its IRI, or a literal as N-Triples spell it or by its text."""
+    """A value by its IRI, or a literal as N-Triples spell it or by its text; of a record its own page."""
     site: Site = request.app.state.site
     t = words_of(request)
     if bool(iri) == bool(value):
@@ -65,6 +65,8 @@ def value(request: Request, iri: str = "", value: str = "") -> Response:
     called = iri or _literal(site, value)
     found = site.index.facets(Filters({"value": (called,)}), 50, t.language)
     suggested = {choice.value: choice.count for choice in found["property"] if choice.count}
+    if not suggested and site.index.is_record(called):
+        return RedirectResponse(address("/record", iri=called), 303)
     concept, facts = Concept(), Facts()
     if iri:
         with site.workspace() as workspace:

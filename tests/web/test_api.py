@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -185,6 +186,17 @@ def test_openrefine_matches_values_and_fetches_what_was_predicted(asking: TestCl
     entities = got(asking, "reconcile/suggest/entity", prefix=prefix)["result"]
     assert any(e["type"][0]["id"] == "record" for e in entities)
     assert {"id": "place", "name": "place"} in got(asking, "reconcile/properties")["properties"]
+
+
+def test_what_was_matched_leads_to_its_own_page(asking: TestClient) -> None:
+    """Given a link by which OpenRefine shows what it matched, then that of a record leads to the record, of a value to it."""
+    row = predicted(asking, property="place")[0]
+    view = got(asking, "reconcile")["view"]["url"]
+    for found, path in ((row["record"], "/record"), (row["value"], "/value")):
+        shown = asking.get(view.replace("{{id}}", quote(found, safe="")), follow_redirects=True)
+        assert shown.status_code == 200
+        assert (shown.url.path, shown.url.params["iri"]) == (path, found)
+        assert shown.text.count("<h1") == 1
 
 
 def test_predictions_are_annotations_of_the_pictures(asking: TestClient) -> None:

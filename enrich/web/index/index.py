@@ -229,6 +229,12 @@ class Index:
         with self._counting(language) as counting:
             return named(counting, text, kinds, limit)
 
+    def is_record(self, iri: str) -> bool:
+        """Whether it is a record that was answered about."""
+        with self._counting("en") as counting:
+            query = "SELECT 1 FROM record WHERE iri = ?"
+            return counting.connection.execute(query, (iri,)).fetchone() is not None
+
     def about(self, records: Collection[str], language: str = "en") -> list[Row]:
         """The current answers about some records."""
         with self._counting(language) as counting:
