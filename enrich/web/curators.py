@@ -9,7 +9,6 @@ from enrich.graph.labels import labels
 from enrich.ontology.terms import is_iri
 from enrich.runs.reviews import read_reviews
 from enrich.web.agreement import agreements, conflicts, controlled, counts, pairs
-from enrich.web.queue import called
 from enrich.web.rendering import language_of, page
 from enrich.web.site import Site
 from enrich.web.who import Lead
@@ -41,5 +40,5 @@ def curators(request: Request, user: Lead) -> HTMLResponse:  # noqa: ARG001
         conflicts=some,
         waiting=len(waiting),
         names=names,
-        called=called(site),
+        called=site.called,
     )

@@ -17,7 +17,7 @@ from enrich.web.cards import shown
 from enrich.web.desk import Card, Decision
 from enrich.web.index.asked import Group, Row
 from enrich.web.judging import TOKEN, answered, tell_index
-from enrich.web.queue import asked, called
+from enrich.web.queue import asked
 from enrich.web.rendering import address, language_of, page
 from enrich.web.site import Site
 from enrich.web.who import Curator, User
@@ -58,7 +58,7 @@ def group(
     count = site.index.total(one.members())
     with site.workspace() as workspace:
         few = shown(workspace, [_as_card(row, user) for row in rows], language)
-    return page(request, "group.html", group=one, rows=rows, few=few, count=count, called=called(site))
+    return page(request, "group.html", group=one, rows=rows, few=few, count=count, called=site.called)
 
 
 @router.post("/groups")
@@ -80,13 +80,14 @@ def judge(
     looked, marked = set(seen or ()), set(wrong or ())
     if not marked <= looked:
         raise InputError("only members that were shown can be marked")
+    said = {"decision": "Accepted", "value": value, "property": property, "group": True}
+    request.state.audit = audit = {"group": address("/group", said)}
     with site.desk.deciding(token):
-        said = {"decision": "Accepted", "value": value, "property": property, "group": True}
         begun = site.desk.begin(token, user.name, "", said)
         if begun.curator != user.name or not begun.said.get("group"):
             raise HTTPException(403, "this token was used by somebody else, or for something else")
         outcome = begun.outcome or _write(site, user, begun, one, looked, marked, whole=which == "all")
-    request.state.audit = {"group": address("/group", said), **outcome}
+    audit |= outcome
     return answered(request, outcome, address("/group/done", token=token))
 
 

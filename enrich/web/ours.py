@@ -22,7 +22,7 @@ from enrich.web import faults
 from enrich.web.negotiation import preferred
 from enrich.web.rdf import FORMS, rdf
 from enrich.web.rendering import Words, page, words_of
-from enrich.web.site import Site
+from enrich.web.site import site_of
 from enrich.web.who import reader
 from enrich.workspace import Workspace
 
@@ -37,7 +37,7 @@ router = APIRouter(dependencies=[Depends(reader)])
 def graph(request: Request, rest: str) -> Response:
     """A graph of a run, or all of them as the dataset that is cited: served with its run."""
     run_id = rest.partition("/")[0]
-    with _site(request).workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         run = _run(workspace, run_id)
         if _dropped(workspace, run):
             return gone(request, run)
@@ -52,7 +52,7 @@ def model(request: Request, iri: str) -> Response:
 
 def _ours(request: Request, kind: str, rest: str) -> Response:
     """Something of ours by the end of its IRI; without a form, 303 to the one that the client would rather have."""
-    names = _site(request).settings.base
+    names = site_of(request).settings.base
     end, dot, form = rest.rpartition(".")
     if not dot or form not in _MEDIA.values():
         media = preferred(request.headers.get("accept"), tuple(_MEDIA))
@@ -90,7 +90,7 @@ def gone(request: Request, run: Run | None, reviews: list[tuple[str, str, str]] 
 
 def _prediction(request: Request, iri: NamedNode, form: str) -> Response:
     t = words_of(request)
-    with _site(request).workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         store, names = workspace.store, workspace.names
         found = thing(store, names, iri)
         about = found.first(ENR.about)
@@ -101,7 +101,7 @@ def _prediction(request: Request, iri: NamedNode, form: str) -> Response:
         answer = next((a for a in shown["predictions"] if a["prediction"] == iri.value), None)
         if answer is None:  # it stands in a graph that the register does not name any more
             return _lost(request, workspace, iri)
-        called = {p.name: p.label for p in workspace.profile.properties}
+        called = site_of(request).called
         if form != "html":
             label = Literal(title_of(Words("en"), answer, shown["labels"], called, about), language="en")
             return rdf([*record_statements(workspace, record, iri), Triple(iri, RDFS.label, label)], form)
@@ -152,7 +152,7 @@ def _dropped(workspace: Workspace, run: Run) -> bool:
 
 
 def _run_page(request: Request, iri: NamedNode, form: str) -> Response:
-    with _site(request).workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         store, names = workspace.store, workspace.names
         found = _run(workspace, iri.value.rpartition("/")[2])
         quads = register(store, names, iri)
@@ -175,7 +175,7 @@ def _run_page(request: Request, iri: NamedNode, form: str) -> Response:
 
 
 def _model(request: Request, iri: NamedNode, form: str) -> Response:
-    with _site(request).workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         store, names = workspace.store, workspace.names
         found = thing(store, names, iri)
         if not found.is_a(MLS.Model):
@@ -188,7 +188,7 @@ def _model(request: Request, iri: NamedNode, form: str) -> Response:
 
 
 def _thing(request: Request, iri: NamedNode, form: str) -> Response:
-    with _site(request).workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         found = thing(workspace.store, workspace.names, iri)
     if not found.said:
         raise HTTPException(404, f"there is no {iri.value}")
@@ -201,8 +201,3 @@ def _thing(request: Request, iri: NamedNode, form: str) -> Response:
 
 def _terms() -> dict[str, Any]:
     return {"DCT": DCT, "ENR": ENR, "local": local}
-
-
-def _site(request: Request) -> Site:
-    site: Site = request.app.state.site
-    return site

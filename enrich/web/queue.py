@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -40,7 +40,7 @@ def queue(request: Request, user: Curator) -> HTMLResponse:
         request,
         "queue.html",
         cards=cards,
-        called=called(site),
+        called=site.called,
         recent=_recent(site, user, language_of(request)),
         filters=filters,
         here=here(filters),
@@ -64,7 +64,7 @@ def more(
         cards = _shown(request, [c for c in [site.desk.card(want)] if c and c.curator == user.name])
     else:
         cards = [] if len(tokens) >= HELD else _next(request, user, filters, AHEAD, tokens)
-    said = {"called": called(site), "here": here(filters), "objections": OBJECTIONS}
+    said = {"called": site.called, "here": here(filters), "objections": OBJECTIONS}
     found = [
         {"token": one.card.token, "html": rendered(request, "card.html", one=one, **said)} for one in cards
     ]
@@ -83,7 +83,7 @@ def values(request: Request, user: Curator, token: str = "", q: str = "") -> Res
         found = site.values.find(workspace, card.property, q[:QUESTION], language_of(request))
     if preferred(request.headers.get("accept"), ("text/html", "application/json")) == "application/json":
         return JSONResponse({"values": [{"value": value, "name": name} for value, name in found]})
-    return page(request, "values.html", card=card, found=found, q=q, called=called(site))
+    return page(request, "values.html", card=card, found=found, q=q, called=site.called)
 
 
 def asked(request: Request) -> Filters:
@@ -124,12 +124,6 @@ def _shown(request: Request, cards: Sequence[Card]) -> list[Shown]:
     for token in {card.token for card in cards} - {one.card.token for one in ready}:
         site.desk.drop(token)
     return ready
-
-
-def called(site: Site) -> Mapping[str, str]:
-    """What properties are called."""
-    with site.workspace() as workspace:
-        return {prop.name: prop.label for prop in workspace.profile.properties}
 
 
 def _recent(site: Site, user: User, language: str) -> list[dict[str, Any]]:

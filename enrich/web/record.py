@@ -19,7 +19,7 @@ from enrich.show.named import printed
 from enrich.show.record import record_statements, show_record
 from enrich.web.rdf import FORMS, rdf
 from enrich.web.rendering import language_of, page, words_of
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import reader
 from enrich.workspace import Workspace
 
@@ -36,9 +36,10 @@ router = APIRouter(dependencies=[Depends(reader)])
 @router.get("/record")
 def record(request: Request, iri: str) -> HTMLResponse:
     """All that is known and suggested of one record."""
-    with _site(request).workspace() as workspace:
+    site = site_of(request)
+    with site.workspace() as workspace:
         shown = _shown(workspace, named_node(iri), language_of(request))
-        return page(request, "record.html", **_said(workspace, shown))
+        return page(request, "record.html", **_said(site, workspace, shown))
 
 
 @router.get("/record.{form}")
@@ -46,7 +47,7 @@ def record_file(request: Request, form: str, iri: str) -> Response:
     """The answers about a record, with all that they stand on, as RDF."""
     if form not in FORMS:
         raise HTTPException(404)
-    with _site(request).workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         found = record_statements(workspace, named_node(iri))
     if not found:
         raise HTTPException(404, f"no run has answered about {iri}")
@@ -56,7 +57,7 @@ def record_file(request: Request, form: str, iri: str) -> Response:
 @router.get("/why")
 def why(request: Request, iri: str, prediction: str) -> HTMLResponse:
     """Why one current answer about a record was given, asked of its model now."""
-    site, t = _site(request), words_of(request)
+    site, t = site_of(request), words_of(request)
     with site.workspace() as workspace:
         shown = _shown(workspace, named_node(iri), t.language)
         shown["predictions"] = [
@@ -65,7 +66,7 @@ def why(request: Request, iri: str, prediction: str) -> HTMLResponse:
         if not shown["predictions"]:
             raise HTTPException(404, f"there is no current answer {prediction} about {iri}")
         problem = _explain(site, workspace, shown)
-        said = _said(workspace, shown)
+        said = _said(site, workspace, shown)
     answer = shown["predictions"][0]
     found = answer.get("explanation")
     words = _words(found) if found else set()
@@ -76,15 +77,10 @@ def why(request: Request, iri: str, prediction: str) -> HTMLResponse:
 @router.get("/saliency/{name}")
 def saliency(request: Request, name: str) -> Response:
     """A picture with what mattered in it, as an explanation drew it."""
-    path = _site(request).explanations / name
+    path = site_of(request).explanations / name
     if not _SALIENCY.fullmatch(name) or not path.is_file():
         raise HTTPException(404)
     return FileResponse(path, media_type="image/png")
-
-
-def _site(request: Request) -> Site:
-    site: Site = request.app.state.site
-    return site
 
 
 def _shown(workspace: Workspace, iri: NamedNode, language: str) -> dict[str, Any]:
@@ -94,7 +90,7 @@ def _shown(workspace: Workspace, iri: NamedNode, language: str) -> dict[str, Any
         raise HTTPException(404, str(error)) from error
 
 
-def _said(workspace: Workspace, shown: Mapping[str, Any]) -> dict[str, Any]:
+def _said(site: Site, workspace: Workspace, shown: Mapping[str, Any]) -> dict[str, Any]:
     """What a page of a record says."""
     by_property: dict[str, list[Any]] = {}
     for answer in shown["predictions"]:
@@ -102,7 +98,7 @@ def _said(workspace: Workspace, shown: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "shown": shown,
         "name": shown["labels"].get(shown["record"], shown["record"]),
-        "called": {p.name: p.label for p in workspace.profile.properties},
+        "called": site.called,
         "current": {p: [a for a in found if a["current"]] for p, found in by_property.items()},
         "earlier": [a for a in shown["predictions"] if not a["current"]],
         "sparql": printed(workspace, "provenance", {"record": named_node(shown["record"])}),

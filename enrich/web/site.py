@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+from fastapi import Request
+
 from enrich.classifiers.data import Picture
 from enrich.errors import StoreError
 from enrich.graph.stores.base import Health, Store
@@ -129,3 +131,9 @@ class Site:
         self.index.close()
         self.desk.close()
         self.forget()
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request came to."""
+    site: Site = request.app.state.site
+    return site
