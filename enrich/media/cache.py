@@ -106,7 +106,7 @@ class Cache:
             if due:
                 self._written = 0
         if due:
-            self.evict()
+            self.evict(path)
         return path
 
     def object_path(self, sha256: str) -> Path:
@@ -115,27 +115,27 @@ class Cache:
             raise ValueError(f"not a SHA-256: {sha256!r}")
         return self.folder / "objects" / sha256[:2] / sha256
 
-    def evict(self) -> int:
+    def evict(self, kept: Path | None = None) -> int:
         """Once over its size, remove what was used longest ago down to nine tenths of it; returns the bytes removed.
 
-        What was used within KEPT_FOR seconds stays, unless the cache is over twice its size.
+        What was used within KEPT_FOR seconds stays, unless the cache is over twice its size; `kept` stays always.
         """
         try:
             with self._locked("lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-                removed = self._remove_oldest()
+                removed = self._remove_oldest(kept)
                 self._tidy(removed > 0)
                 return removed
         except BlockingIOError:
             return 0
 
-    def _remove_oldest(self) -> int:
+    def _remove_oldest(self, kept: Path | None) -> int:
         objects = sorted(_files(self.folder / "objects"))
         left = total = sum(size for _, size, _ in objects)
         now = self._clock()
         for used, size, path in objects if total > self.max_bytes else ():
             if left <= self.max_bytes * 9 // 10 or (now - used < KEPT_FOR and left <= 2 * self.max_bytes):
                 break
-            if self._remove(path, used):
+            if path != kept and self._remove(path, used):
                 left -= size
         return total - left
 

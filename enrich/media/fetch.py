@@ -32,10 +32,16 @@ _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass
-class _Budget:
-    """What one picture may still cost: seconds of requests, over all redirects and tries, and bytes."""
+class Budget:
+    """The seconds of requests that one picture may still cost, over all addresses, redirects and tries."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Ask:
+    accept: str
+    budget: Budget
     max_bytes: int
 
 
@@ -79,23 +85,38 @@ class Fetcher:
         """Close the connections that are kept open."""
         self._pool.close()
 
-    def get(self, url: str, sink: BinaryIO, *, accept: str = "*/*", max_bytes: int | None = None) -> None:
-        """Write the body that this URL gives into `sink`, from its start. Raises Refusal with the reason."""
-        budget = _Budget(self.settings.timeout, self.settings.max_bytes if max_bytes is None else max_bytes)
+    def budget(self) -> Budget:
+        """What a picture may cost."""
+        return Budget(self.settings.timeout)
+
+    def get(
+        self,
+        url: str,
+        sink: BinaryIO,
+        budget: Budget | None = None,
+        *,
+        accept: str = "*/*",
+        max_bytes: int | None = None,
+    ) -> None:
+        """Write the body that this URL gives into `sink`, from its start, within what is left of a budget.
+
+        Raises Refusal with the reason.
+        """
+        ask = _Ask(accept, budget or self.budget(), max_bytes or self.settings.max_bytes)
         location = parse(url)
         for _ in range(MAX_REDIRECTS + 1):
-            target = self._with_retries(location, sink, accept, budget)
+            target = self._with_retries(location, sink, ask)
             if target is None:
                 return
             location = location.join(target)
         raise Refusal(f"more than {MAX_REDIRECTS} redirects", Kind.MISSING)
 
-    def _with_retries(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> str | None:
+    def _with_retries(self, location: Location, sink: BinaryIO, ask: _Ask) -> str | None:
         host = location.origin
         for attempt in range(self.settings.retries + 1):
             self.circuits.admit(host)
             try:
-                target = self._once(location, sink, accept, budget)
+                target = self._once(location, sink, ask)
             except Refusal as refusal:
                 again = isinstance(refusal, ServerError) and attempt < self.settings.retries
                 self.circuits.refused(host, refusal, again=again)
@@ -108,25 +129,25 @@ class Fetcher:
                 return target
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _once(self, location: Location, sink: BinaryIO, accept: str, budget: _Budget) -> str | None:
+    def _once(self, location: Location, sink: BinaryIO, ask: _Ask) -> str | None:
         """One request within the time limits: its body goes into `sink`, or it tells where it redirects to."""
         start = self.clock()
-        self._backend.set_deadline(start + min(self.settings.header_timeout, budget.seconds))
+        self._backend.set_deadline(start + min(self.settings.header_timeout, ask.budget.seconds))
         url = httpcore2.URL(
             scheme=location.scheme, host=location.host, port=location.port, target=location.target
         )
         headers = [
             ("Host", location.origin),
             ("User-Agent", self.settings.user_agent),
-            ("Accept", accept),
+            ("Accept", ask.accept),
             ("Accept-Encoding", "identity"),
         ]
         limits = dict.fromkeys(("read", "write", "pool"), self.settings.timeout)
         limits["connect"] = self.settings.connect_timeout
         try:
             with self._pool.stream("GET", url, headers=headers, extensions={"timeout": limits}) as response:
-                self._backend.set_deadline(start + budget.seconds)
-                return self._body(location.origin, response, sink, budget.max_bytes)
+                self._backend.set_deadline(start + ask.budget.seconds)
+                return self._body(location.origin, response, sink, ask.max_bytes)
         except httpcore2.TimeoutException as error:
             raise NoAnswer(f"{location.origin} does not answer in time") from error
         except httpcore2.ConnectError as error:
@@ -134,7 +155,7 @@ class Fetcher:
         except (httpcore2.NetworkError, httpcore2.ProtocolError, UnicodeError) as error:
             raise ServerError(f"{location.origin} hung up or does not speak HTTP: {error}") from error
         finally:
-            budget.seconds -= self.clock() - start
+            ask.budget.seconds -= self.clock() - start
 
     def _body(self, host: str, response: httpcore2.Response, sink: BinaryIO, limit: int) -> str | None:
         status = response.status

@@ -18,7 +18,7 @@ from enrich.classifiers.neural.formats import MEDIA_TYPES
 from enrich.errors import SettingsError
 from enrich.media import iiif
 from enrich.media.cache import Cache
-from enrich.media.fetch import Fetcher
+from enrich.media.fetch import Budget, Fetcher
 from enrich.media.iiif_info import ImageInfo, read_info
 from enrich.media.locations import trimmed
 from enrich.media.mirrors import Mirrors
@@ -62,7 +62,7 @@ class PictureFinder:
         local = self._mirrors.find(url)
         if local is not None:
             return "mirror", _had(picture, local, file_digest(local), self._check(local, self.decode_size))
-        request = iiif.recognise(url)
+        request, budget = iiif.recognise(url), self.fetcher.budget()
         sized = f"{url}#{self.settings.size}"
         for key in (sized,) if request else (url, sized):
             if (cached := self._cache.find(key)) is not None:
@@ -70,24 +70,24 @@ class PictureFinder:
                 self._decode_ahead(path)
                 return "cache", _had(picture, path, entry.sha256, entry.format)
         if request is not None:
-            return "server", self._from_service(picture, request, self._info(request), sized)
+            return "server", self._from_service(picture, request, self._info(request, budget), sized, budget)
         try:
-            return "server", self._from_server(picture, url, url)
+            return "server", self._from_server(picture, url, url, budget)
         except Refusal as refusal:
             request = iiif.service(url)
             if request is None or refusal.kind not in (Kind.CONTENT, Kind.MISSING, Kind.LOGIN):
                 raise
-            if (info := self._info(request)) is None:
+            if (info := self._info(request, budget)) is None:
                 raise
-            return "server", self._from_service(picture, request, info, sized)
+            return "server", self._from_service(picture, request, info, sized, budget)
 
-    def _from_server(self, picture: Picture, what: str | iiif.Mosaic, key: str) -> Picture:
+    def _from_server(self, picture: Picture, what: str | iiif.Mosaic, key: str, budget: Budget) -> Picture:
         """Fetch, check and keep. Raises Refusal."""
         with self._cache.part() as part:
             if isinstance(what, str):
-                self.fetcher.get(what, part, accept=ACCEPT)
+                self.fetcher.get(what, part, budget, accept=ACCEPT)
             else:
-                self._put_together(what, part)
+                self._put_together(what, part, budget)
             part.flush()
             path = Path(part.name)
             format, sha256 = self._check(path), file_digest(path)
@@ -96,7 +96,12 @@ class PictureFinder:
         return _had(picture, kept, sha256, format)
 
     def _from_service(
-        self, picture: Picture, request: iiif.ImageRequest, info: ImageInfo | None, key: str
+        self,
+        picture: Picture,
+        request: iiif.ImageRequest,
+        info: ImageInfo | None,
+        key: str,
+        budget: Budget,
     ) -> Picture:
         """Try what the service offers until one answer is a picture.
 
@@ -105,21 +110,21 @@ class PictureFinder:
         refusal = Refusal("the image server offers no size", Kind.MISSING)
         for what in iiif.requests(request, info, self.settings.size)[:MAX_IIIF_TRIES]:
             try:
-                return self._from_server(picture, what, key)
+                return self._from_server(picture, what, key, budget)
             except NoAnswer:
                 raise
             except Refusal as error:
                 refusal = refusal if refusal.kind.may_come else error
         raise refusal
 
-    def _put_together(self, mosaic: iiif.Mosaic, part: BinaryIO) -> None:
+    def _put_together(self, mosaic: iiif.Mosaic, part: BinaryIO, budget: Budget) -> None:
         """Fetch the tiles of a picture and write it as PNG. Raises Refusal when one is missing."""
         if mosaic.width * mosaic.height > self.settings.max_pixels:
             raise Refusal(f"picture of {mosaic.width} × {mosaic.height} has too many pixels", Kind.SIZE)
         whole = Image.new("RGB", (mosaic.width, mosaic.height))
         for url, left, top in mosaic.tiles:
             sink = BytesIO()
-            self.fetcher.get(url, sink, accept=ACCEPT)
+            self.fetcher.get(url, sink, budget, accept=ACCEPT)
             try:
                 tile = decode(sink.getvalue(), max(whole.size), max_pixels=self.settings.max_pixels)
             except ClassifierError as error:
@@ -127,12 +132,12 @@ class PictureFinder:
             whole.paste(Image.fromarray(tile), (left, top))
         whole.save(part, "PNG", compress_level=1)
 
-    def _info(self, request: iiif.ImageRequest) -> ImageInfo | None:
+    def _info(self, request: iiif.ImageRequest, budget: Budget) -> ImageInfo | None:
         """What the server says about the picture; None when it says nothing that can be read."""
         sink = BytesIO()
         accept = "application/ld+json,application/json"
         try:
-            self.fetcher.get(request.info_url, sink, accept=accept, max_bytes=MAX_INFO_BYTES)
+            self.fetcher.get(request.info_url, sink, budget, accept=accept, max_bytes=MAX_INFO_BYTES)
             return read_info(sink.getvalue())
         except NoAnswer:
             raise

@@ -142,8 +142,8 @@ class MediaSettings(Section):
     """Hosts or networks (CIDR) to fetch from although their addresses are not public."""
     cache: Path = Path(".cache/media")
     """Folder of fetched pictures, relative to enrich.toml."""
-    cache_bytes: int = Field(default=10_000_000_000, ge=0)
-    """Size that the cache is kept under, in bytes."""
+    cache_bytes: int = Field(default=10_000_000_000, ge=1)
+    """Size that the cache is kept under, in bytes; one picture is kept whatever its size."""
     cache_age: Seconds = 90 * 86400.0
     """Seconds after which a picture of the cache is fetched again."""
     size: int = Field(default=448, ge=16, le=4096)
@@ -155,7 +155,7 @@ class MediaSettings(Section):
     max_pixels: int = Field(default=80_000_000, ge=1000)
     """Pixels of one picture before it is refused."""
     timeout: Seconds = 20.0
-    """Seconds for one picture, from the first byte asked to the last."""
+    """Seconds of requests for one picture, over all addresses, sizes, tiles and tries."""
     connect_timeout: Seconds = 5.0
     """Seconds for the address of a host, and for a connection to it."""
     header_timeout: Seconds = 10.0

@@ -111,6 +111,16 @@ def test_what_was_just_used_stays_until_twice_the_size(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in objects(tmp_path)) <= 2100
 
 
+@pytest.mark.parametrize("max_bytes", [1, 100])
+def test_what_was_just_kept_stays_whatever_its_size(tmp_path: Path, max_bytes: int) -> None:
+    clock = Clock(1e9)
+    cache = Cache(tmp_path, max_bytes, clock=clock)
+    for n in range(3):
+        path = put(cache, f"http://a.org/{n}", bytes([n]) * 300)
+        clock.now += 1
+        assert objects(tmp_path) == [path]
+
+
 def test_parts_left_by_a_killed_process_are_cleared(tmp_path: Path) -> None:
     clock = Clock(1e9)
     cache = Cache(tmp_path, 1000, clock=clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from io import BytesIO
 
@@ -162,3 +163,29 @@ def test_an_image_server_is_asked_per_size(web: HttpServer, settings: MediaSetti
     for size in (32, 64):
         with PictureSource(settings.model_copy(update={"size": size})) as source:
             assert size_of(source.get(Picture(url)))[0] == size * 3 // 2
+
+
+@pytest.mark.parametrize("tiles", [{}, {"tiles": [{"width": 100, "scaleFactors": [1]}]}])
+def test_the_seconds_of_a_picture_are_those_of_all_its_requests(
+    web: HttpServer, settings: MediaSettings, tiles: dict[str, object]
+) -> None:
+    """Given a server that is slow for each size and each tile, and a picture that is never had, then the time of one
+    picture ends it."""
+
+    def gives(what: str) -> bytes | int:
+        time.sleep(0.3)
+        return picture(100, 100) if not what.startswith("full") else b"no picture"
+
+    about = {"width": 400, "height": 400, "profile": ["http://iiif.io/api/image/2/level0.json"]}
+    url = image_server(
+        web, {**about, "sizes": [{"width": 100 + n, "height": 100 + n} for n in range(9)], **tiles}, gives
+    )
+    with PictureSource(settings.model_copy(update={"timeout": 1.0, "retries": 0})) as source:
+        began = time.monotonic()
+        found = source.get(Picture(url))
+        took = time.monotonic() - began
+
+    assert found.path is None
+    assert found.may_come
+    assert took < 2.5
+    assert len(web.seen) <= 6
