@@ -1,14 +1,14 @@
 """Soups: pictures of a folder or of the graph, trajectories trained on them, and what was trained opened again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from enrich.classifiers.base import Progress
+from enrich.classifiers.base import ClassifierError, Progress
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit
@@ -64,6 +64,15 @@ def usual_method(pool: CheckpointPool) -> Method:
     return "uniform" if apart else "greedy"
 
 
+@contextmanager
+def given() -> Iterator[None]:
+    """What is wrong with an option, or with pictures that were named, is an InputError; what is wrong with a model is not."""
+    try:
+        yield
+    except ClassifierError as error:
+        raise InputError(str(error)) from error
+
+
 @dataclass(frozen=True)
 class Source:
     """Where pictures come from: `pictures` a folder, or `splits` and `property` of the graph.
@@ -88,10 +97,11 @@ class Source:
     def read(self, side: int, open_workspace: OpenWorkspace, progress: Progress) -> PictureSplit:
         """The pictures that are learned from, that select and that score, `side` pixels wide.
 
-        Raises InputError where a split is missing, ClassifierError for pictures that cannot be used.
+        Raises InputError where a split is missing, and for pictures that cannot be used.
         """
         if self.pictures is not None:
-            return self._of_folder(self.pictures, side, progress)
+            with given():
+                return self._of_folder(self.pictures, side, progress)
         assert self.splits is not None
         with open_workspace() as workspace:
             return self._of_graph(workspace, self.splits, side, progress)
@@ -127,15 +137,17 @@ class Source:
 def recipe_settings(gamma: float, training: dict[str, Any], **others: Any) -> TrajectorySettings:
     """The settings of a trajectory by the paper's recipe, with these of its training and `others` changed.
 
-    Raises ClassifierError, which names a wrong one.
+    Raises InputError, which names a wrong one.
     """
     loss = {"gamma": gamma, "balance": 0.0}
-    return TrajectorySettings.read({"loss": loss, "training": training, **others}, "the recipe")
+    with given():
+        return TrajectorySettings.read({"loss": loss, "training": training, **others}, "the recipe")
 
 
 def side_of(settings: TrajectorySettings) -> int:
-    """Width of the decoded pictures for these settings."""
-    return settings.side(picture_size(settings))
+    """Width of the decoded pictures for these settings. Raises InputError for a backbone that there is not."""
+    with given():
+        return settings.side(picture_size(settings))
 
 
 def train_all(

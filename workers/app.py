@@ -69,9 +69,12 @@ class MuseumTask(Task):  # type: ignore[misc]
         return self.app.put_back(self, str(target))
 
 
-def make_app(settings: Settings, models: Models | None = None) -> MuseumApp:
-    """The app with its tasks. Raises SettingsError for settings that do not fit together."""
+def make_app(settings: Settings, models: Models | None = None, *, looking: bool = False) -> MuseumApp:
+    """The app with its tasks. Raises SettingsError for settings that do not fit together, and, unless for somebody who is
+    only `looking`, for a store on which several processes cannot work."""
     config.check(settings)
+    if not looking:
+        config.expect_shared_store(settings)
     windows(settings.workers)
     app = MuseumApp("enrich", set_as_current=False, task_cls=MuseumTask)
     app.conf.update(config.celery_settings(settings))

@@ -97,8 +97,9 @@ def health(
     """Say whether broker, store, workers and beat are well; for probes.
 
     The exit code is 0 when all is well, 7 without a broker, 3 without a store, else 1."""
-    settings = _settings()
-    found = look(make_app(settings), settings, need_worker=need_worker)
+    with open_workspace(new_store=True) as workspace:
+        settings = workspace.settings
+    found = look(make_app(settings, looking=True), settings, need_worker=need_worker)
     if as_json:
         write_json(found.as_dict())
     else:

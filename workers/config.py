@@ -16,11 +16,6 @@ CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
 def check(settings: Settings) -> None:
     """Raise SettingsError for settings with which work would be lost, done twice or not at all."""
     workers = settings.workers
-    if settings.store.query_url is None and place_of(settings.locate(settings.store.path)) is None:
-        raise SettingsError(
-            "workers need a store that several processes use: start enrich web, which serves the embedded store, or "
-            "set store.query_url (oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"
-        )
     connection(workers.broker)
     if workers.time_limit >= workers.visibility_timeout:
         raise SettingsError(
@@ -31,6 +26,15 @@ def check(settings: Settings) -> None:
         raise SettingsError(
             f"workers.soft_shutdown ({workers.soft_shutdown:g} s) must be below workers.visibility_timeout "
             f"({workers.visibility_timeout:g} s)"
+        )
+
+
+def expect_shared_store(settings: Settings) -> None:
+    """Raise SettingsError where the store is an embedded one that nobody serves: several processes cannot work on it."""
+    if settings.store.query_url is None and place_of(settings.locate(settings.store.path)) is None:
+        raise SettingsError(
+            "workers need a store that several processes use: start enrich web, which serves the embedded store, or "
+            "set store.query_url (oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"
         )
 
 

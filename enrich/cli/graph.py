@@ -136,7 +136,9 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-profile = typer.Typer(rich_markup_mode=None, help="Look at profiles, and compare one with the graph.")
+profile = typer.Typer(
+    add_completion=False, rich_markup_mode=None, help="Look at profiles, and compare one with the graph."
+)
 
 
 @profile.command("list", epilog=example("enrich profile list"))
@@ -174,7 +176,7 @@ def profile_check(
 ) -> None:
     """Compare a profile with the graph.
 
-    Says what matches how often, what matches nothing, and what to change."""
+    Says what matches how often, what matches nothing, and what to change. The exit code is 2 when it does not fit."""
     with open_workspace(reading=True) as workspace, Bars("comparing"):
         chosen = load_profile(name) if name is not None else workspace.profile
         report = check_profile(workspace.store, chosen, workspace.names)

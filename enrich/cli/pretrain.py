@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from enrich.classifiers.neural.pretraining import PretrainingSettings
+from enrich.classifiers.neural.pretraining import CollapsedError, PretrainingSettings
 from enrich.classifiers.neural.pretraining import pretrain as learn
 from enrich.cli.common import Bars, Json, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
+from enrich.errors import ModelError
 from enrich.pretraining import picture_files
 from enrich.settings.models import MOST_SEED
+from enrich.soup import given
 
 DEFAULT = PretrainingSettings()
 EXAMPLES = {
@@ -60,10 +62,13 @@ def pretrain(
     """
     training = {"epochs": epochs, "batch": batch, "learning_rate": rate}
     network = {"backbone": backbone, "weights": weights, "size": size}
-    settings = PretrainingSettings.read({**network, "training": training}, "the pretraining")
-    files = picture_files(pictures, splits, open_workspace)
-    with Bars("reading pictures") as bars:
-        card = learn(folder, files, settings, seed=seed, progress=bars)
+    with given(), Bars("reading pictures") as bars:
+        settings = PretrainingSettings.read({**network, "training": training}, "the pretraining")
+        files = picture_files(pictures, splits, open_workspace)
+        try:
+            card = learn(folder, files, settings, seed=seed, progress=bars)
+        except CollapsedError as error:
+            raise ModelError(str(error)) from error
     found = card["pictures"]
     for name, reason in list(found["such_as"].items())[:1]:
         say(f"{found['broken']:,} pictures cannot be used, such as {name}: {reason}")

@@ -168,8 +168,8 @@ def _exit_codes() -> Iterator[str]:
         "What goes wrong is said in one line on stderr; with `--json` that line is an object, such as "
         '`{"error": {"message": "no run is called …", "exit_code": 6, "kind": "RunError"}}`, and stdout is empty. 0 is '
         "success, also when whoever read the output has gone (`enrich query … | head`); 130 an interruption. `run`, `load`, "
-        "`health`, `profile check` and `job --follow` answer in full and still end with a code of their own where their help "
-        "says so. Otherwise:"
+        "`health`, `profile check`, `job --follow`, and `review export|import|accept|reject|correct|undecided|undo` answer "
+        "in full and still end with a code of their own where their help says so. Otherwise:"
     )
     yield ""
     yield "```"

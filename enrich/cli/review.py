@@ -30,7 +30,9 @@ from enrich.show.review_table import WORDS, read_table, write_table
 from enrich.workspace import Workspace
 
 review = typer.Typer(
-    rich_markup_mode=None, help="Judge predictions, take judgements back, and exchange them as CSV."
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Judge predictions, take judgements back, and exchange them as CSV.",
 )
 
 Predictions = Annotated[
@@ -55,6 +57,8 @@ Objection = Annotated[
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note to keep with it.")]
 
 
+REFUSED = " The exit code is 2 when something was refused, and nothing else came of it."
+"""What the help of a verb that writes reviews ends with."""
 Decision = OneOf["Accepted", "Rejected", "Corrected", "Undecided", "Withdrawn"]
 
 LISTED = (
@@ -82,20 +86,21 @@ def _user() -> str:
 
 @review.command(
     "undecided",
-    help="Say that you looked and cannot tell: the prediction stays as it is.",
+    help="Say that you looked and cannot tell: the prediction stays as it is." + REFUSED,
     epilog=example("enrich review undecided 6f1d9c0c1f7a4a1f3c20 --note 'too dark to see'"),
 )
 @review.command(
     "reject",
     help="Turn predictions down: the value is not proposed again for that property of that record, by no model, and "
-    "the next run asks for the next candidate.",
+    "the next run asks for the next candidate." + REFUSED,
     epilog=example(
         "enrich review reject --record https://m.example/object/7 --property place --objection TooBroad"
     ),
 )
 @review.command(
     "accept",
-    help="Agree with predictions: each value stands as accepted, and is stated in the graph `accepted`.",
+    help="Agree with predictions: each value stands as accepted, and is stated in the graph `accepted`."
+    + REFUSED,
     epilog=example("enrich review accept 6f1d9c0c1f7a4a1f3c20 --by 'Ana Ruiz'"),
 )
 def judge(
@@ -126,7 +131,9 @@ def judge(
 
 
 @review.command(
-    "correct", epilog=example("enrich review correct 6f1d9c0c1f7a4a1f3c20 https://v.example/velvet")
+    "correct",
+    help="Put another value in the place of a predicted one, or of none where it abstained." + REFUSED,
+    epilog=example("enrich review correct 6f1d9c0c1f7a4a1f3c20 https://v.example/velvet"),
 )
 def correct(
     prediction: Annotated[
@@ -142,7 +149,7 @@ def correct(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Put another value in the place of a predicted one, or of none where it abstained."""
+    """Judge a prediction by the value that is right."""
     right = class_term(value)
     with open_workspace() as workspace:
         judgement = Judgement(_prediction(workspace, prediction), "Corrected", right, objection, note)
@@ -151,7 +158,10 @@ def correct(
 
 
 @review.command(
-    "undo", epilog=example("enrich review undo https://data.example.org/enrich/review/4c1f… --by 'Ana Ruiz'")
+    "undo",
+    help="Take a review back, or a batch of them: as if they had not been made. What they said is kept."
+    + REFUSED,
+    epilog=example("enrich review undo https://data.example.org/enrich/review/4c1f… --by 'Ana Ruiz'"),
 )
 def undo(
     named: Annotated[
@@ -164,7 +174,7 @@ def undo(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Take a review back, or a batch of them: as if they had not been made. What they said is kept."""
+    """Take back what was reviewed."""
     with open_workspace() as workspace:
         iri = named_node(named if is_iri(named) else f"{workspace.names.base}review/{named}")
         done = Reviewer(workspace, by).withdraw(iri, datetime.now(UTC), dry_run=dry_run)
@@ -243,7 +253,8 @@ def import_table(
 ) -> None:
     """Write the decisions of a table as reviews, in one batch; a line that cannot be used costs no other.
 
-    What stands so already is left as it is: the same table twice adds nothing."""
+    What stands so already is left as it is: the same table twice adds nothing. The exit code is 2 when something was
+    refused, and nothing else came of it."""
     with open_workspace() as workspace, Bars("reviews") as bars:
         judgements, unread = read_table(workspace, source)
         done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), bars, dry_run=dry_run)

@@ -87,7 +87,11 @@ Checkpoints = Annotated[
 ]
 By = Annotated[Metric, typer.Option("--metric", help="What chooses: accuracy, macro_f1 or loss.")]
 
-soup = typer.Typer(rich_markup_mode=None, help="Average the checkpoints of a training, and see what it does.")
+soup = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Average the checkpoints of a training, and see what it does.",
+)
 
 
 @soup.command(

@@ -39,7 +39,11 @@ Seed = Annotated[
     ),
 ]
 
-study = typer.Typer(rich_markup_mode=None, help="Answer a question about what learns on your own records.")
+study = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Answer a question about what learns on your own records.",
+)
 
 
 def gamma(

@@ -12,6 +12,7 @@ from enrich.cli.web_token import token
 from enrich.web.running import serve_site
 
 web = typer.Typer(
+    add_completion=False,
     rich_markup_mode=None,
     invoke_without_command=True,
     help="Serve the explorer: look at predictions, judge them, and ask by SPARQL.",

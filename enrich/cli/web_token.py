@@ -10,7 +10,9 @@ from enrich.cli.options import CONFIG
 from enrich.settings.loading import load_settings
 from enrich.web.tokens import Tokens
 
-token = typer.Typer(rich_markup_mode=None, help="Tokens by which scripts ask the explorer and judge.")
+token = typer.Typer(
+    add_completion=False, rich_markup_mode=None, help="Tokens by which scripts ask the explorer and judge."
+)
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Who bears it; reviews name them as their curator.")

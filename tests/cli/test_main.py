@@ -61,6 +61,13 @@ def test_verbs_that_scripts_read_have_json(verb: str) -> None:
     assert "--json" in help_text([verb])
 
 
+def test_completion_is_offered_by_the_command_alone() -> None:
+    groups = {words[0] for words in verb_names() if len(words) > 1}
+    assert len(groups) > 3
+    assert {group for group in groups if "completion" in help_text([group])} == set()
+    assert "--install-completion" in help_text([])
+
+
 def test_help_without_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "Usage: enrich" in capsys.readouterr().out

@@ -26,6 +26,18 @@ def test_the_reference_is_up_to_date() -> None:
     assert reference() == REFERENCE, "docs/reference.md is out of date: run make docs"
 
 
+def test_verbs_with_an_exit_code_of_their_own_are_named_where_the_codes_stand() -> None:
+    """Given the help of every verb, then those that answer in full and still do not end with 0 are those of the list."""
+    (told,) = re.findall(r"interruption\. (.*?) answer in full", REFERENCE)
+    named = set()
+    for words in re.findall(r"`([^`]*)`", told):
+        *group, last = words.removesuffix(" --follow").split()
+        named |= {" ".join([*group, verb]) for verb in last.split("|")}
+    helps = {" ".join(words): " ".join(help_text(words).split()) for words in verb_names()}
+    own = {verb for verb, text in helps.items() if re.search(r"[Ee]xit code (is )?\d", text)}
+    assert own - {"pretrain"} == named, "pretrain has no answer where it does not end with 0"
+
+
 @pytest.mark.parametrize("words", verb_names(), ids=" ".join)
 def test_every_verb_is_documented(words: list[str]) -> None:
     assert f"### enrich {' '.join(words)}\n" in REFERENCE

@@ -19,11 +19,12 @@ from enrich.answering.batch_work import tolerated
 from enrich.answering.models import Models, folder_digest
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.records import Seen
+from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.where import parse_where
 from enrich.ontology.profile_files import load_profile
 from enrich.runs.plan import Batch
 from enrich.settings.loading import Settings
-from enrich.workers.config import celery_settings, check
+from enrich.workers.config import celery_settings, check, expect_shared_store
 from enrich.workers.threads import THREAD_VARIABLES, stay_single_threaded
 from tests.runs.test_plan import RECORDS
 from tests.workers.small import enrich_in
@@ -51,7 +52,7 @@ def test_limits_that_would_lose_work_are_refused(said: dict[str, object], words:
 
 def test_the_embedded_store_is_refused_plainly() -> None:
     with pytest.raises(SettingsError, match="start enrich web"):
-        check(settings(store={}))
+        expect_shared_store(settings(store={}))
 
 
 def test_what_celery_is_told() -> None:
@@ -198,6 +199,22 @@ def test_health_without_anything() -> None:
     assert not found.store_readable
     assert any("redis-server" in problem for problem in found.problems)
     assert json.dumps(found.as_dict())
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_health_of_a_store_that_nobody_serves_is_told_whole(
+    tmp_path: Path, redis_url: str, loaded: bool
+) -> None:
+    """Given an embedded store that is not served, or not there yet, then the state is told as for any other missing store,
+    with its code."""
+    if loaded:
+        EmbeddedStore(tmp_path / "store").close()
+    (tmp_path / "enrich.toml").write_text(f'[workers]\nbroker = "{redis_url}"\n')
+    done = enrich_in(tmp_path, "health", "--json", "--no-worker")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["broker"], told["store_readable"]) == (3, True, False)
+    assert ["start: enrich web" in problem for problem in told["problems"]] == [True]
+    assert (tmp_path / "store").exists() == loaded
 
 
 def test_health_with_a_broker_but_no_store(redis_url: str) -> None:
