@@ -28,4 +28,6 @@ def misfit(prop: Any) -> str | None:
         return 'dates need by = "century", "half-century" or "decade", or classes with their years'
     if bool(prop.begin) != bool(prop.end) or (prop.begin and prop.value):
         return "begin and end go together, instead of value"
+    if prop.begin and (prop.datatype or prop.language):
+        return "datatype and language are not for dates with begin and end; take them out"
     return None

@@ -17,6 +17,7 @@ from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat, parse
 
 from enrich.classifiers.digest import short_digest
 from enrich.errors import StoreError
+from enrich.graph.blank_nodes import shapes
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.pieces import line_of
 
@@ -31,7 +32,7 @@ _CHUNK = 20_000
 class Difference:
     """The graphs that were replaced, how many statements came and went, and what else is to be said.
 
-    Those with blank nodes come and go anew each time: nothing tells that two are the same.
+    Those with blank nodes come and go all together, graph by graph, unless they are the same as before.
     """
 
     graphs: tuple[str, ...] = ()
@@ -49,7 +50,8 @@ class _Part:
     added: Path
     removed: Path
     blank: int = 0
-    blank_new: bool = False
+    blank_new: int = 0
+    """How many of the old and of the new statements have blank nodes."""
 
     @property
     def blanks_go(self) -> str:
@@ -130,7 +132,24 @@ def _compared(store: Store, parts: list[_Part], quads: Iterable[Quad]) -> tuple[
         for (number, line), _ in _unknown(_old(parts, count=True), after):
             files[number].write(line + "\n")
             removed += 1
-    return len(fresh), removed
+    return len(fresh) - sum(map(_left_alone, parts)), removed
+
+
+def _left_alone(part: _Part) -> int:
+    """Leave the statements with blank nodes where the new say the same as the old; how many there are."""
+    if part.blank != part.blank_new or not part.blank:
+        return 0
+    old = shapes(quad for quad in _quads(part.old, part.graph) if _is_blank(quad))
+    if old is None or old != shapes(quad for quad in _quads(part.added, part.graph) if _is_blank(quad)):
+        return 0
+    ground = part.added.with_suffix(".ground")
+    with ground.open("w", encoding="utf-8") as file:
+        file.writelines(
+            f"{line_of(quad)}\n" for quad in _quads(part.added, part.graph) if not _is_blank(quad)
+        )
+    ground.replace(part.added)
+    left, part.blank, part.blank_new = part.blank, 0, 0
+    return left
 
 
 _Told = tuple[tuple[int, str], int]
@@ -164,7 +183,7 @@ def _new(
             if (blank or not there) and digest not in fresh:
                 fresh.add(digest)
                 files[number].write(line + "\n")
-                parts[number].blank_new |= blank
+                parts[number].blank_new += blank
             yield digest
 
 

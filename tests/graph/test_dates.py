@@ -212,6 +212,14 @@ def test_a_concept_is_predicted_as_itself_and_a_named_span_with_its_years(tmp_pa
         (PLAIN + "classes = { old = [1700] }", "a span is its first and its last year"),
         (PLAIN + "classes = { old = [1700, 1600] }", "a span is its first and its last year"),
         (PLAIN + 'by = "decade"\nbegin = ["crm:P82a"]', "begin and end go together"),
+        (
+            PLAIN + 'by = "decade"\nbegin = ["crm:P82a"]\nend = ["crm:P82b"]\nlanguage = "en"',
+            "not for dates with begin and end",
+        ),
+        (
+            PLAIN + 'by = "decade"\nbegin = ["crm:P82a"]\nend = ["crm:P82b"]\ndatatype = "xsd:date"',
+            "not for dates with begin",
+        ),
         (PLAIN + 'by = "decade"\nscheme = "aat:1"', 'scheme is for values of the kind "concept"'),
         (PLAIN.replace('kind = "date"', 'by = "decade"'), 'by is for values of the kind "date"'),
     ],

@@ -82,6 +82,32 @@ def test_blank_nodes_do_not_double_and_stay_joined(store: Store, place: Path, co
     assert {(s.value, o.value) for s, o in named if s and o} == {(f"{E}{n}", str(n)) for n in range(count)}
 
 
+def test_blank_nodes_that_say_the_same_stay_as_they_are(store: Store, place: Path) -> None:
+    """Given an export whose blank nodes have other names each night, when one statement without them changes, then that
+    one is all that comes and goes; when one with them changes, then all of that graph's come and go."""
+
+    def night(name: str, colour: str, inner: str, graph: NamedNode) -> str:
+        return "".join(
+            f"<{E}{n}> <{E}part> _:{name}{n} {graph} .\n"
+            f'_:{name}{n} <{E}colour> "{inner if n == 3 else "red"}" {graph} .\n'
+            for n in range(40)
+        ) + told(0, colour, graph)
+
+    (place / "a.nq").write_text(night("x", "wool", "red", G) + night("y", "wool", "red", H))
+    load_files(store, [place / "a.nq"], manner(place))
+    (place / "a.nq").write_text(night("z", "wool", "red", G) + night("x", "wool", "red", H))
+    _, unchanged = replace_files(store, [place / "a.nq"], manner(place))
+    (place / "a.nq").write_text(night("q", "silk", "red", G) + night("r", "wool", "blue", H))
+    _, changed = replace_files(store, [place / "a.nq"], manner(place))
+
+    assert (unchanged.added, unchanged.removed) == (0, 0)
+    assert (changed.added, changed.removed) == (1 + 80, 1 + 80)
+    assert (values(store), store.count(G), store.count(H)) == ({("0", "silk")}, 81, 81)
+    path = f"<{E}part>/<{E}colour>"
+    (row,) = store.select(f'SELECT ?s WHERE {{ GRAPH {H} {{ ?s {path} "blue" }} }}')
+    assert str(row[0]) == f"<{E}3>"
+
+
 def test_every_term_is_taken_out_as_it_was_put_in(store: Store, place: Path) -> None:
     """Literals with language, datatype, quotation marks and line breaks, and IRIs in other scripts."""
     terms = [

@@ -78,7 +78,7 @@ def line_batches(triples: bytes, graph: Graph, *, lines: int, size: int) -> Iter
 
 def ntriples(quads: Iterable[Quad]) -> bytes:
     """The quads' triples as N-Triples, whatever their graph."""
-    return "".join(f"{q.subject} {q.predicate} {q.object} .\n" for q in quads).encode()
+    return "".join(f"{line_of(quad)}\n" for quad in quads).encode()
 
 
 def line_of(quad: Quad) -> str:
@@ -89,7 +89,7 @@ def line_of(quad: Quad) -> str:
 def _packed(graph: Graph, quads: list[Quad], lines: int, size: int) -> Iterator[Batch]:
     """Pieces that keep together what blank nodes join, several small groups to a piece."""
     batch = Batch(graph, ground=False)
-    for group in _groups(quads):
+    for group in (list(map(line_of, joined)) for joined in groups(quads)):
         length = sum(map(len, group))
         if batch.lines and (len(batch.lines) + len(group) > lines or batch.size + length > size):
             yield batch
@@ -100,8 +100,8 @@ def _packed(graph: Graph, quads: list[Quad], lines: int, size: int) -> Iterator[
         yield batch
 
 
-def _groups(quads: list[Quad]) -> list[list[str]]:
-    """The lines of the triples, grouped by the blank nodes that join them (union-find)."""
+def groups(quads: Iterable[Quad]) -> list[list[Quad]]:
+    """Triples with blank nodes, grouped by the blank nodes that join them (union-find)."""
     parent: dict[BlankNode, BlankNode] = {}
 
     def root(node: BlankNode) -> BlankNode:
@@ -111,15 +111,16 @@ def _groups(quads: list[Quad]) -> list[list[str]]:
             node = parent[node]
         return node
 
+    quads = list(quads)
     for quad in quads:
         if isinstance(quad.subject, BlankNode) and isinstance(quad.object, BlankNode):
             parent[root(quad.subject)] = root(quad.object)
-    groups: dict[BlankNode, list[str]] = defaultdict(list)
+    found: dict[BlankNode, list[Quad]] = defaultdict(list)
     for quad in quads:
         node = quad.subject if isinstance(quad.subject, BlankNode) else quad.object
         if isinstance(node, BlankNode):
-            groups[root(node)].append(line_of(quad))
-    return list(groups.values())
+            found[root(node)].append(quad)
+    return list(found.values())
 
 
 def _batch(graph: Graph, lines: list[str]) -> Batch:
