@@ -24,6 +24,8 @@ from enrich.errors import InputError
 
 LEASE = 15 * 60.0
 """Seconds for which a card is one curator's."""
+LEFT_OUT = 86400.0
+"""Seconds for which what could not be shown is not drawn."""
 RECENT = 10
 """Decisions that stay editable on the page."""
 TWICE = 20
@@ -168,9 +170,9 @@ class Desk:
             )
 
     def drop(self, token: str) -> None:
-        """A card is nobody's any more: it cannot be judged."""
+        """A card is nobody's any more: it cannot be judged, and is not drawn again for a while."""
         with self._db() as db:
-            db.execute("UPDATE card SET done = 1 WHERE token = ?", (token,))
+            db.execute("UPDATE card SET done = 1, until = ? WHERE token = ?", (time.time() + LEFT_OUT, token))
 
     def card(self, token: str) -> Card | None:
         """The card of a token."""

@@ -80,7 +80,7 @@ def test_every_waiting_answer_comes_once(museum: Site) -> None:
     assert len({card.prediction for card in given}) == len(given) == total
 
 
-def test_what_left_the_facts_is_passed_over(museum: Site) -> None:
+def test_what_left_the_facts_is_passed_over(museum: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given records that the facts lost since the index was made, then cards of all others come, at the first try, and then
     none."""
     waiting = list(museum.index.rows(WAITING))
@@ -100,9 +100,14 @@ def test_what_left_the_facts_is_passed_over(museum: Site) -> None:
         while some := cards(ana.post("/queue/cards", data={"have": ",".join(given)})):
             given += [card["token"] for card in some]
         assert {museum.desk.card(token).prediction for token in given} == there  # type: ignore[union-attr]
-        held = len(museum.desk.last("Ana", 10_000))
+        drawn = len(museum.desk.last("Ana", 10_000))
         assert cards(ana.post("/queue/cards", data={"have": ",".join(given)})) == []
-        assert len(museum.desk.last("Ana", 10_000)) == held, "what cannot be shown is not drawn at each try"
+        assert len(museum.desk.last("Ana", 10_000)) == drawn, "what cannot be shown is not drawn at each try"
+        later = time.time() + LEASE + 1
+        monkeypatch.setattr("enrich.web.desk.time.time", lambda: later)
+        again = {card["prediction"] for card in cards(ana.post("/queue/cards"))}
+        assert again == there
+        assert len(museum.desk.last("Ana", 10_000)) == drawn + len(there)
 
 
 def test_what_was_browsed_is_reviewed(museum: Site) -> None:

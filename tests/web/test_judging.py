@@ -144,7 +144,7 @@ def test_nobody_takes_back_what_another_said_but_a_lead(museum: Site) -> None:
 
 def test_a_correction_with_a_candidate_and_with_what_was_predicted(museum: Site) -> None:
     with asking(museum, "Ana") as ana:
-        first, second, *_ = cards(ana.post("/queue/cards"))
+        first, second, *_ = (c for c in cards(ana.post("/queue/cards")) if len(c["candidates"]) > 1)
         assert sent(ana, first, "", correct=first["candidates"][1]).status_code == 200
         assert sent(ana, second, "", correct=second["candidates"][0]).status_code == 200
     made = {r.prediction: r for r in reviews(museum)}
