@@ -181,7 +181,14 @@ def test_openrefine_matches_values_and_fetches_what_was_predicted(asking: TestCl
         "place.confidence": [{"float": row["confidence"]}],
     }
     assert told["rows"]["https://m.example/x"] == {"place": [], "place.confidence": []}
-    assert asking.get(f"{V1}/reconcile", params={"queries": "{"}).status_code == 400
+    for said in (
+        {"queries": "{"},
+        {"queries": "[" * 50_000},
+        {"queries": '{"q": {"query": "half a character \\ud83d"}}'},
+        {"queries": f'{{"q": {{"query": "a", "limit": {"7" * 5000}}}}}'},
+        {"extend": '{"ids": ["https://m.example/\\udc00"], "properties": []}'},
+    ):
+        assert asking.post(f"{V1}/reconcile", data=said).status_code == 400, said
     prefix = row["record_name"].split()[0]
     entities = got(asking, "reconcile/suggest/entity", prefix=prefix)["result"]
     assert any(e["type"][0]["id"] == "record" for e in entities)

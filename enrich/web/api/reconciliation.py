@@ -3,7 +3,6 @@ OpenRefine matches a column with it, and fetches what was predicted as new colum
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -83,11 +82,12 @@ def _answer(request: Request, queries: str | None, extend: str | None) -> dict[s
 
 def _read(kind: TypeAdapter[Any], text: str, name: str) -> Any:
     try:
-        return kind.validate_python(json.loads(text))
-    except (json.JSONDecodeError, ValidationError, RecursionError) as error:
-        first = str(error).splitlines()[0]
+        return kind.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, (name, *first["loc"])))
         raise InputError(
-            f"`{name}` is not what the reconciliation API 0.2 has there: {first[:200]}"
+            f"{where[:200]} is not what the reconciliation API 0.2 has there: {first['msg'][:200]}"
         ) from error
 
 
