@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from enrich.answering.time_limit import SOFT
 from enrich.errors import SettingsError
 from enrich.graph.stores.served import place_of
 from enrich.settings.loading import Settings
@@ -88,4 +89,4 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 def soft_limit(settings: Settings) -> float:
     """Seconds after which a task is asked to stop, before it is killed."""
-    return settings.workers.time_limit * 0.9
+    return settings.workers.time_limit * SOFT

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
-from typing import Self
 
 from pyoxigraph import NamedNode
 
 from enrich.answering.context import Context
 from enrich.answering.models import Models
 from enrich.graph.stores.opening import shared_store_of
-from enrich.settings.loading import Settings, load_settings
+from enrich.settings.loading import Settings
 from enrich.workers.broker import Broker, InFlight
 from enrich.workers.observer import WorkerObserver
 from enrich.workspace import Workspace
@@ -24,11 +22,6 @@ class WorkerContext(Context):
         super().__init__(
             settings, models, Workspace(settings, opened=shared_store_of), observer=WorkerObserver()
         )
-
-    @classmethod
-    def open(cls, config: Path | None = None) -> Self:
-        """The context that a settings file describes."""
-        return cls(load_settings(config))
 
     @cached_property
     def broker(self) -> Broker:

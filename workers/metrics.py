@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prometheus_client import Counter, Gauge, Histogram, start_http_server, values
 
 from enrich.media.refusal import Kind
+from enrich.runs.shards import OUTCOMES
 from enrich.workers.logs import log
 
 if TYPE_CHECKING:
@@ -79,7 +80,6 @@ def apply(name: str, labels: Sequence[str], how: str, number: float) -> None:
     getattr(metric.labels(*labels) if labels else metric, how)(number)
 
 
-OUTCOMES = ("predicted", "abstained", "failed")
 STAGES = ("read", "predict", "describe", "write")
 DELIVERIES = ("done", "gone", "waiting", "lost", "bisected", "isolated", "error")
 REASONS = (

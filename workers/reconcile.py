@@ -45,9 +45,7 @@ class Sender(Protocol):
 class Reconciled:
     """What was found and done."""
 
-    open_runs: int
     holder: str | None = None
-    sent: int = 0
     finalized: bool = False
 
 
@@ -60,19 +58,19 @@ def reconcile(context: WorkerContext, sender: Sender) -> Reconciled:
     _keep_alive(context, known)
     other = in_process(context, open_, before)
     if other is not None:
-        return Reconciled(len(known), other.run)
+        return Reconciled(other.run)
     standings = {k.run.run: context.plan(k.iri).standing() for k in known}
     chosen = next_run(context, known, standings)
     lease = grant_lease(context.store, context.names, chosen.iri if chosen else None, before)
     if chosen is None or lease.run != chosen.iri:
-        return Reconciled(len(known), lease.run.value if lease.run else None)
+        return Reconciled(lease.run.value if lease.run else None)
     standing = standings[chosen.run.run]
     _take_up(context, chosen.iri, standing)
     if not standing.planned:
         ask_for_plan(context, sender, chosen.iri)
-    sent = dispatch(context, sender, chosen)
+    dispatch(context, sender, chosen)
     finalized = standing.planned and standing.pending == 0 and _finalize(context, chosen.iri)
-    return Reconciled(len(known), chosen.iri.value, sent, finalized)
+    return Reconciled(chosen.iri.value, finalized)
 
 
 def _finalize(context: WorkerContext, run: NamedNode) -> bool:

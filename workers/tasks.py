@@ -211,7 +211,7 @@ def _plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
 
 def run_reconcile(context: WorkerContext, messages: Messages) -> str:
     """Reconcile the open runs with the queue until nothing more is finalized. Returns who holds the lease."""
-    found = Reconciled(0)
+    found = Reconciled()
     try:
         found = reconcile(context, messages)
         while found.finalized:

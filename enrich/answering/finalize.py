@@ -22,9 +22,8 @@ from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.request import NIGHTLY, OF_A_NIGHT, withdraw_empty
 from enrich.runs.reviews import REVIEWERS_CLOCKS, moment
-from enrich.runs.shards import HeldAnswer, held_answers, held_counts, noted_counts
+from enrich.runs.shards import COUNTED, HeldAnswer, held_answers, held_counts, noted_counts
 
-COUNTED = ("records", "predicted", "abstained", "failed")
 AT_ONCE = 20
 """Shards counted by one query."""
 

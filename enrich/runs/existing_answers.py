@@ -26,7 +26,6 @@ class ExistingAnswer:
     prediction: NamedNode
     run: NamedNode
     digest: str
-    outcome: NamedNode
     seen: str | None = None
     value: str | None = None
     """The value asserted, as models call it."""
@@ -170,26 +169,25 @@ class ExistingAnswers:
         return self._runs[answer.run.value].rank
 
     def _counted(self, row: Row) -> tuple[str, str, ExistingAnswer] | None:
-        record, prediction, name, run, digest, outcome, seen, value = row
+        record, prediction, name, run, digest, seen, value = row
         if (
             isinstance(record, NamedNode)
             and isinstance(prediction, NamedNode)
             and isinstance(name, Literal)
             and isinstance(run, NamedNode)
             and isinstance(digest, Literal)
-            and isinstance(outcome, NamedNode)
             and run.value in self._runs
         ):
             saw = seen.value if isinstance(seen, Literal) else None
             told = class_name(value) if isinstance(value, NamedNode | Literal) else None
-            return record.value, name.value, ExistingAnswer(prediction, run, digest.value, outcome, saw, told)
+            return record.value, name.value, ExistingAnswer(prediction, run, digest.value, saw, told)
         return None
 
     def _query(self, where: str) -> str:
         return (
-            "SELECT ?record ?p ?name ?run ?digest ?outcome ?seen ?value WHERE { "
+            "SELECT ?record ?p ?name ?run ?digest ?seen ?value WHERE { "
             f"{where} GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; "
-            f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest ; {ENR.outcome} ?outcome . "
+            f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest . "
             f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} OPTIONAL {{ ?p {ENR.answers} ?value }} }} "
             f"FILTER EXISTS {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} }}"
         )

@@ -16,12 +16,12 @@ from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN, RETRACTED, Register, number
 from enrich.runs.request import Request, RequestedRun, requested_runs
+from enrich.runs.shards import COUNTED
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
 
 STATES = {OPEN: "running", ACTIVE: "done", RETRACTED: "cancelled"}
-COUNTED = ("records", "predicted", "abstained", "failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,9 @@ from enrich.runs.narrowing import leave_out
 from enrich.runs.provenance import decimal
 from enrich.runs.register import ACTIVE, Register, number, timestamp
 from enrich.runs.request import Request
+from enrich.runs.shards import COUNTED
 from enrich.runs.validation import validate
 from enrich.workspace import Workspace
-
-COUNTS = ("records", "predicted", "abstained", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def take_back(
     register = Register(store, names)
     noted = _note(register, found, by or NamedNode(workspace.settings.actor))
     run = register.get(found.run)
-    counted = [name for name in COUNTS if getattr(run, name) is not None]
+    counted = [name for name in COUNTED if getattr(run, name) is not None]
     taken = 0
     for done, (graph, gone) in enumerate(found.shards.items()):
         progress("shards", done, len(found.shards))

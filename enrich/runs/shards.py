@@ -14,6 +14,8 @@ from enrich.ontology.terms import ENR, PROV, Names, class_name, values_block
 from enrich.runs.register import number
 
 OUTCOMES = ("predicted", "abstained", "failed")
+COUNTED = ("records", *OUTCOMES)
+"""What is counted of a run."""
 
 
 @dataclass(frozen=True, slots=True)

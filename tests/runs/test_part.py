@@ -17,7 +17,7 @@ from enrich.runs.narrowing import leave_out
 from enrich.runs.part import Part, part_of, take_back, taken_back
 from enrich.runs.register import Register
 from enrich.runs.register import retract as retract_run
-from enrich.runs.shards import held_counts
+from enrich.runs.shards import COUNTED, held_counts
 from enrich.workspace import Workspace
 from tests.museums import dummy_model, museum
 from tests.runs.made_runs import NAMES, add_run
@@ -51,7 +51,7 @@ def counts_agree(workspace: Workspace, run: NamedNode) -> bool:
     held = held_counts(workspace.store, [NamedNode(g) for g in sorted(register.shards(run))])
     total: Counter[str] = sum(held.values(), Counter())
     found = register.get(run)
-    return all(getattr(found, name) == total[name] for name in parts.COUNTS)
+    return all(getattr(found, name) == total[name] for name in COUNTED)
 
 
 def test_a_part_goes_and_the_rest_stands(answered: tuple[Workspace, NamedNode]) -> None:
