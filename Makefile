@@ -48,7 +48,6 @@ servers:
 	fi
 
 demo: $(STAMP)
-	rm -rf $(DEMO)
 	$(BIN)/enrich demo $(DEMO)
 
 # As many processes as cores: more threads would only wait for one another. tests/conftest.py puts the files in order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -26,6 +27,17 @@ _PLAIN = {
     "string_type": "must be text",
 }
 """What pydantic's errors of type say, in the words of TOML."""
+
+
+def read_toml(file: Path) -> str:
+    """A person's TOML file as editors save it, with a byte order mark or without. Raises ValueError, which says what to do,
+    for a file that is not UTF-8."""
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{file}, line {line} is not UTF-8 text; save it as UTF-8") from None
 
 
 def sentence(error: ValidationError, kind: type, document: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from enrich.ontology.checked import sentence
+from enrich.ontology.checked import read_toml, sentence
 from enrich.ontology.profiles import Profile, named
 from enrich.ontology.terms import PREFIXES, OntologyError
 
@@ -34,9 +34,9 @@ def load_profile(name_or_file: str | Path) -> Profile:
         known = ", ".join(profile_names())
         raise OntologyError(f"no profile and no file is called {str(name_or_file)!r}; profiles: {known}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise OntologyError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+        text = read_toml(path)
+    except ValueError as error:
+        raise OntologyError(str(error)) from error
     return parse_profile(text, path.stem, str(path))
 
 
@@ -45,7 +45,7 @@ def profile_text(name_or_file: str | Path) -> str:
     load_profile(name_or_file)
     if isinstance(name_or_file, str) and name_or_file in profile_names():
         return _shipped(name_or_file)
-    return Path(name_or_file).read_text(encoding="utf-8")
+    return read_toml(Path(name_or_file))
 
 
 def parse_profile(text: str, name: str, where: str) -> Profile:

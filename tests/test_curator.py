@@ -111,6 +111,22 @@ def test_every_verb_has_json(folder: Path) -> None:
     assert [states(folder)[p] for p in (first, second, third)] == ["Corrected", "Undecided", "Accepted"]
 
 
+def test_a_line_that_cannot_be_used_is_named_by_its_number_whatever_is_wrong_with_it(folder: Path) -> None:
+    """Given lines without the right value, of no prediction and with no decision, among one that can be used, then each of
+    them is named by the line of the table."""
+    (prediction, *_) = sorted(states(folder))
+    lines = ("prediction,decision,right_value", f"{prediction},correct,", f"{prediction},perhaps,",
+             f"{prediction},accept,", f"{prediction[:-2]},reject,")  # fmt: skip
+    (folder / "spring.csv").write_text("\r\n".join(lines), encoding="utf-8-sig")
+    done = json.loads(said(folder, "review", "import", "spring.csv", "--by", "Ida", "--json"))
+    assert len(done["reviews"]) == 1
+    assert [(r["what"], r["why"].split(":")[0][:20]) for r in done["refused"]] == [
+        ("spring.csv, line 2", "a correction names t"),
+        ("spring.csv, line 3", "'perhaps' is no deci"),
+        ("spring.csv, line 5", "no run has this pred"),
+    ]
+
+
 def test_a_table_that_somebody_fills_in_is_not_written_over(folder: Path) -> None:
     """Given a table half filled in, then an export to the same file leaves it as it is, --force or not where there is
     nothing to judge; with --force a table that is there is written anew."""

@@ -148,7 +148,7 @@ def _labels(folder: Path) -> list[tuple[str, str, str]]:
     try:
         reader = csv.DictReader(io.StringIO(found[LABELS].decode("utf-8-sig"), newline=""))
     except UnicodeDecodeError as error:
-        raise ClassifierError(f"{where} is not UTF-8 text: {error}") from error
+        raise ClassifierError(f"{where} is not UTF-8 text; save it as UTF-8 (in Excel: CSV UTF-8)") from error
     lacking = {"file", "label", "split"} - set(reader.fieldnames or ())
     if lacking:
         raise ClassifierError(f"{where} lacks the column {sorted(lacking)[0]}; it needs file, label, split")

@@ -25,7 +25,9 @@ def demo(
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Fill a made museum's gaps, and compare with the truth."""
+    """Fill a made museum's gaps, and compare with the truth.
+
+    An earlier demo in DIR is made anew, unless answers were judged in it."""
     if why := absent("image"):
         say(f"nothing is learnt from pictures: {why}")
     with Bars("making a museum") as bars:

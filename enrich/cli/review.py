@@ -258,7 +258,11 @@ def import_table(
     with open_workspace() as workspace, Bars("reviews") as bars:
         judgements, unread = read_table(workspace, source)
         done = Reviewer(workspace, by).write(judgements, datetime.now(UTC), bars, dry_run=dry_run)
-    _tell(done, [(f"{source}, line {u.line}", u.why) for u in unread], dry_run, as_json)
+    refused = [(unusable.line, unusable.why) for unusable in unread]
+    for judgement in judgements:
+        if done.refused and done.refused[0].what == judgement.prediction:
+            refused.append((judgement.line, done.refused.pop(0).why))
+    _tell(done, [(f"{source}, line {line}", why) for line, why in sorted(refused)], dry_run, as_json)
 
 
 @review.command("backup", epilog=example("enrich review backup reviews.nt"))

@@ -31,7 +31,7 @@ from enrich.graph.loading import Manner, load_files
 from enrich.learn.evaluation import evaluate
 from enrich.learn.measures import evaluation_table, mean_line
 from enrich.learn.training import train
-from enrich.settings.loading import load_settings
+from enrich.settings.loading import FILE_NAME, load_settings
 from enrich.settings.models import DecisionSettings, WebSettings
 from enrich.show.named import run_named
 from enrich.show.record import show_record
@@ -88,8 +88,18 @@ def tour(
 
 
 def _expect_place(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / "truth.tsv").is_file():
+    """Raises InputError for a folder in which something would be lost: what is no demo, or what somebody judged."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "truth.tsv").is_file():
         raise InputError(f"{folder} is not empty and holds no demo: name another folder")
+    if not (folder / FILE_NAME).is_file():
+        return
+    with Workspace(load_settings(folder), reading=True) as earlier:
+        if earlier.has_store and earlier.store.count(earlier.names.reviews):
+            raise InputError(
+                f"{folder} holds a demo in which answers were judged: name another folder, or remove this one"
+            )
 
 
 def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progress) -> Truth:

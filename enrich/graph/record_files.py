@@ -27,8 +27,24 @@ def open_text(path: Path) -> Iterator[TextIO]:
             yield text
             if piped:
                 text.detach()  # it would close standard input
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        line = "" if piped else f", line {_first_wrong_line(path)}"
+        raise InputError(
+            f"{where}{line} is not UTF-8 text; save it as UTF-8 (in Excel: CSV UTF-8)"
+        ) from error
+    except csv.Error as error:
         raise InputError(f"{where} cannot be read: {error}") from error
+
+
+def _first_wrong_line(path: Path) -> int:
+    """The number of the first line that is not UTF-8."""
+    with open_bytes(path) as data:
+        for number, line in enumerate(data, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 @contextmanager

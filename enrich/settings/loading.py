@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from enrich.errors import SettingsError
-from enrich.ontology.checked import nearest, sentence
+from enrich.ontology.checked import nearest, read_toml, sentence
 from enrich.settings.models import (
     DecisionSettings,
     Iri,
@@ -147,9 +147,11 @@ def load_settings(path: Path | None = None) -> Settings:
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            values = tomllib.loads(read_toml(file))
+        except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{file} is not valid TOML: {error}") from error
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
     _refuse_unknown_variables()
     try:
         settings = Settings(**values)

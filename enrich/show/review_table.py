@@ -41,6 +41,13 @@ class Unread:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Judged(Judgement):
+    """The judgement of a line."""
+
+    line: int = 0
+
+
 def write_table(workspace: Workspace, target: Path, given: Mapping[str, Term]) -> int:
     """Write current predictions as CSV; returns their number, and leaves the file as it is where there are none.
     `given` are parameters of the query `predictions`."""
@@ -58,7 +65,7 @@ def _word(term: StoreTerm) -> str:
     return term.value.removeprefix(str(ENR))
 
 
-def read_table(workspace: Workspace, source: Path) -> tuple[list[Judgement], list[Unread]]:
+def read_table(workspace: Workspace, source: Path) -> tuple[list[Judged], list[Unread]]:
     """The judgements of a table, by comma, semicolon or tab; lines without a decision say nothing.
 
     A right value is an IRI, a literal as N-Triples spell it, or a name that one value of the property has. Raises
@@ -69,11 +76,11 @@ def read_table(workspace: Workspace, source: Path) -> tuple[list[Judgement], lis
     decided = [(number, row) for number, row in lines if row.get("decision", "").strip()]
     names = {row["right_value"].strip() for _, row in decided if row.get("right_value", "").strip()}
     called = _values_called(workspace, sorted(name for name in names if not _spelt(name)))
-    found: list[Judgement] = []
+    found: list[Judged] = []
     unread: list[Unread] = []
     for number, row in decided:
         try:
-            found.append(_judgement(workspace, row, called))
+            found.append(_judgement(workspace, number, row, called))
         except (InputError, OntologyError) as error:
             unread.append(Unread(number, str(error)))
     return found, unread
@@ -93,8 +100,8 @@ def _rows(source: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _judgement(
-    workspace: Workspace, row: Mapping[str, str], called: Mapping[str, Sequence[NamedNode]]
-) -> Judgement:
+    workspace: Workspace, line: int, row: Mapping[str, str], called: Mapping[str, Sequence[NamedNode]]
+) -> Judged:
     word, right = row["decision"].strip(), row.get("right_value", "").strip()
     decision = WORDS.get(word.lower())
     if decision is None:
@@ -106,7 +113,8 @@ def _judgement(
         objection = next((o for o in OBJECTIONS if o.lower() == objection.lower()), objection)
     value = _right_value(workspace, right, row.get("property", ""), called) if right else None
     prediction = named_node(row["prediction"].strip())
-    return Judgement(prediction, decision, value, objection, row.get("note", "").strip() or None)
+    note = row.get("note", "").strip() or None
+    return Judged(prediction, decision, value, objection, note, line=line)
 
 
 def _spelt(text: str) -> bool:

@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ from enrich.demo.objects import PROPERTIES, made_objects
 from enrich.demo.scoring import score
 from enrich.demo.tour import _ask, tour
 from enrich.errors import InputError
+from enrich.runs.reviewing import Judgement, Reviewer
+from enrich.settings.loading import load_settings
+from enrich.show.named import run_named
+from enrich.workspace import Workspace
 
 A, B, C = (class_iri("place", name).value for name in ("france", "italy", "spain"))
 
@@ -93,6 +98,16 @@ def test_the_tour_fills_the_gaps_and_shows_one_answer(
     assert (tmp_path / "demo" / "technique.rq").is_file()
     again = tour(tmp_path / "demo", records=100, pictures=False, console=Console(file=io.StringIO()))
     assert again == scores
+
+    with Workspace(load_settings(tmp_path / "demo")) as workspace:
+        (found, *_) = run_named(workspace, "predictions").rows
+        named = run_named(workspace, "predictions").variables.index("prediction")
+        Reviewer(workspace, "Ida Kranjc").write([Judgement(found[named], "Accepted")], datetime.now(UTC))  # type: ignore[arg-type]
+        held = workspace.store.count()
+    with pytest.raises(InputError, match="in which answers were judged: name another folder"):
+        tour(tmp_path / "demo", records=100, pictures=False, console=out)
+    with Workspace(load_settings(tmp_path / "demo")) as workspace:
+        assert workspace.store.count() == held
 
 
 @pytest.mark.parametrize("found", [True, False])

@@ -65,8 +65,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.gz").write_bytes(b"not gzip")
     with pytest.raises(InputError, match=r"bad\.gz cannot be read"):
         read_records(tmp_path / "bad.gz")
-    (tmp_path / "latin.txt").write_bytes("é".encode("latin-1"))
-    with pytest.raises(InputError, match=r"latin\.txt cannot be read"):
+    (tmp_path / "latin.txt").write_bytes(b"urn:a\nurn:\xe9\n")
+    with pytest.raises(
+        InputError, match=r"latin\.txt, line 2 is not UTF-8 text; save it as UTF-8 .in Excel: CSV UTF-8."
+    ):
         read_records(tmp_path / "latin.txt")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from enrich.cli import main
 from enrich.errors import SettingsError
+from enrich.ontology.terms import OntologyError
 from enrich.settings.loading import Settings, find_settings, load_settings, setting_rows, write_initial
 from enrich.workspace import Workspace
 
@@ -26,6 +27,23 @@ def written(folder: Path, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "enrich.toml").write_text(text, encoding="utf-8")
     return folder / "enrich.toml"
+
+
+def test_files_are_read_as_windows_saves_them(tmp_path: Path) -> None:
+    """Given settings and a profile with a byte order mark and lines that end in CR LF, then they say what they say without;
+    in another encoding than UTF-8 the line is named, with what to do."""
+    (tmp_path / "own.toml").write_bytes(b'\xef\xbb\xbfextends = "edm"\r\ntitle = "Lace"\r\n')
+    (tmp_path / "enrich.toml").write_bytes(
+        b'\xef\xbb\xbfprofile = "own.toml"\r\ncreator = "Mus\xc3\xa9e"\r\n'
+    )
+    assert load_settings(tmp_path).creator == "Musée"
+    assert Workspace.open(tmp_path).profile.title == "Lace"
+    for name, error in (("own.toml", OntologyError), ("enrich.toml", SettingsError)):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole + b"# Mus\xe9e\r\n")
+        with pytest.raises(error, match=f"{name}, line 3 is not UTF-8 text; save it as UTF-8"):
+            _ = Workspace.open(tmp_path).profile
+        (tmp_path / name).write_bytes(whole)
 
 
 def test_defaults_hold_without_a_file() -> None:
