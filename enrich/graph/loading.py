@@ -336,7 +336,7 @@ def _first_reading(
             number += 1
             if isinstance(quad.graph_name, NamedNode):
                 graphs.add(quad.graph_name)
-        why = "; ".join(reading.account())
+        why = "; ".join(sentence.removesuffix(".") for sentence in reading.account())
     if reading.lost_prefixes():
         raise _malformed(source, f"a prefix or base that others need does not parse: {why}")
     if reading.dropped() and not number:
