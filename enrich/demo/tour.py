@@ -103,7 +103,7 @@ def _expect_place(folder: Path) -> None:
 
 
 def _make(folder: Path, records: int, seed: int, pictures: bool, progress: Progress) -> Truth:
-    for made in ("store", "model"):
+    for made in ("store", "model", ".cache"):
         shutil.rmtree(folder / made, ignore_errors=True)
     truth = write_museum(folder, records, seed)
     write_settings(folder, pictures=pictures, few=records < FEW)
