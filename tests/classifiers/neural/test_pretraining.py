@@ -108,7 +108,7 @@ def test_what_was_killed_goes_on_to_the_same_weights(own: Path, tmp_path: Path) 
     place = tmp_path / "killed"
     with pytest.raises(StopAfter.Killed):
         pretrain(place, vases(40), tiny(), seed=3, progress=StopAfter(2))
-    assert epochs(place / "checkpoints") == [1]
+    assert epochs(place / "checkpoints") == [0, 1], "the last, and the one before for when it cannot be read"
     card = pretrain(place, vases(40), tiny(), seed=3)
     assert card["sha256"] == file_digest(own / "model.safetensors")
     assert not (place / "checkpoints").exists()
