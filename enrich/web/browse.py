@@ -19,7 +19,7 @@ from enrich.web.index.asked import BANDS, ORDERS, UNKNOWN, FacetValue, Filters, 
 from enrich.web.index.export import FORMS, export
 from enrich.web.index.facets import NAMED
 from enrich.web.rendering import Words, address, page, words_of
-from enrich.web.site import Site
+from enrich.web.site import site_of
 from enrich.web.streaming import in_one_thread
 from enrich.web.who import reader
 from enrich.workspace import Workspace
@@ -88,7 +88,7 @@ def as_query(filters: Filters) -> dict[str, Any]:
 @router.get("/browse")
 def browse(request: Request) -> Response:
     """Answers that fit what was chosen, and the facets to choose more by."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     t, asked = words_of(request), Asked.of(request)
     held = site.index.held()
     if not held.complete:
@@ -125,7 +125,7 @@ def browse_file(request: Request, form: str) -> Response:
     """All answers of a list as a file, as they are read."""
     if form not in FORMS:
         raise HTTPException(404)
-    site: Site = request.app.state.site
+    site = site_of(request)
     asked, held = Asked.of(request), site.index.held()
     if not held.complete:
         return being_built(request, held)

@@ -18,7 +18,7 @@ from enrich.web.browse import Asked, age, as_query, being_built, name_of
 from enrich.web.index.asked import FACETS, FacetValue, Filters
 from enrich.web.map import has_map
 from enrich.web.rendering import Words, address, page, words_of
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import reader
 
 MOST = 24
@@ -50,7 +50,7 @@ class Table:
 @router.get("/cross")
 def cross(request: Request) -> Response:
     """The table of two properties or of two facets, of the answers that fit."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     t, held = words_of(request), site.index.held()
     if not held.complete:
         return being_built(request, held)

@@ -10,7 +10,7 @@ from enrich.ontology.terms import is_iri
 from enrich.runs.reviews import read_reviews
 from enrich.web.agreement import agreements, conflicts, controlled, counts, pairs
 from enrich.web.rendering import language_of, page
-from enrich.web.site import Site
+from enrich.web.site import site_of
 from enrich.web.who import Lead
 
 CONFLICTS = 50
@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/curators")
 def curators(request: Request, user: Lead) -> HTMLResponse:  # noqa: ARG001
     """What each did, agreement by pair and property, controls, and the conflicts that wait."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     with site.workspace() as workspace:
         reviews = read_reviews(workspace.store, workspace.names)
         found = pairs(reviews)

@@ -19,7 +19,7 @@ from enrich.web.index.asked import Group, Row
 from enrich.web.judging import TOKEN, answered, tell_index
 from enrich.web.queue import asked
 from enrich.web.rendering import address, language_of, page
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import Curator, User
 from enrich.workspace import Workspace
 
@@ -35,7 +35,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/groups")
 def groups(request: Request, user: Curator) -> HTMLResponse:  # noqa: ARG001
     """The groups that wait, the largest first."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     filters = asked(request)
     found = [g for g in site.index.grouped(filters, LISTED, language_of(request)) if g.count >= SMALLEST]
     return page(request, "groups.html", groups=found, filters=filters, called=site.called)
@@ -51,7 +51,7 @@ def group(
     museum: str = "",
 ) -> HTMLResponse:
     """A few members of a group, drawn at random; then what is to be done with all."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     one = Group(property, value, value, band, museum, museum, 0)
     language = language_of(request)
     rows = site.index.sample(one.members(), DOZEN, random.SystemRandom().getrandbits(31), language)
@@ -75,7 +75,7 @@ def judge(
     which: Annotated[str, Form(pattern="^(all|seen)$")] = "seen",
 ) -> Response:
     """Reject the members that were marked, accept the others: all of the group, or those that were seen."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     one = Group(property, value, value, band, museum, museum, 0)
     looked, marked = set(seen or ()), set(wrong or ())
     if not marked <= looked:
@@ -94,7 +94,7 @@ def judge(
 @router.get("/group/done")
 def done(request: Request, user: Curator, token: str) -> HTMLResponse:
     """What came of a group."""
-    made = request.app.state.site.desk.decision(token)
+    made = site_of(request).desk.decision(token)
     if made is None or made.curator != user.name or not made.said.get("group") or made.outcome is None:
         raise HTTPException(404, "no group was judged with this token")
     return page(request, "group_done.html", made=made, outcome=made.outcome)

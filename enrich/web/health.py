@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
@@ -88,7 +88,7 @@ class Measured:
 def health(request: Request) -> JSONResponse:
     """Whether the store can be read and written: 200 when it is so, otherwise 503. What is wrong with it, its address
     perhaps among it, is for the log; anybody may look here."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     store, age = site.health(), _age(site)
     if store.problem:
         _log.warning("/health: %s", store.problem)

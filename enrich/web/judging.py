@@ -16,7 +16,7 @@ from enrich.ontology.terms import CRM, ENR, Term, class_name, class_term, named_
 from enrich.runs.reviewing import DECISIONS, OBJECTIONS, Judgement, Reviewed, Reviewer
 from enrich.web.desk import AGAIN, Card, Decision
 from enrich.web.negotiation import preferred
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import Curator, User
 from enrich.workspace import Workspace
 
@@ -75,7 +75,7 @@ def judge(
         settles == "yes" and user.may("lead"),
     )
     request.state.audit = audit = {"prediction": prediction, "decision": decision}
-    outcome = decide(request.app.state.site, user, token, said)
+    outcome = decide(site_of(request), user, token, said)
     audit |= outcome
     if "refused" in outcome:
         raise HTTPException(409, outcome["refused"])
@@ -91,7 +91,7 @@ def undo(
     next: Annotated[str, Form(max_length=2_000)] = "/queue",
 ) -> Response:
     """Take back what a token decided, or a review or a batch by its IRI. A card comes back to its curator."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     request.state.audit = {"undone": token or named}
     if token:
         return answered(request, take_back(site, user, token), next)

@@ -15,7 +15,7 @@ from enrich.web.browse import Asked, age, as_query, being_built
 from enrich.web.index.asked import FacetValue, Filters
 from enrich.web.places import PER_QUERY, Point
 from enrich.web.rendering import page, words_of
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import reader
 
 MOST = 2_000
@@ -91,7 +91,7 @@ def _lines(low: float, high: float, step: int) -> list[int]:
 @router.get("/map")
 def drawn(request: Request, property: str = "") -> Response:
     """The map of one property of the answers that fit, and the same as a table."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     t, held = words_of(request), site.index.held()
     if not held.complete:
         return being_built(request, held)

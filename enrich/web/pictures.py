@@ -19,7 +19,7 @@ from enrich.classifiers.neural.decoding import decode
 from enrich.ontology.terms import named_node
 from enrich.web import faults
 from enrich.web.rendering import words_of
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import reader
 
 AT_ONCE = 8
@@ -38,7 +38,7 @@ async def picture(
     request: Request, record: str, n: int = Query(1, ge=1), size: Literal["small", "large"] = "large"
 ) -> Response:
     """A picture of a record as JPEG: nothing but its pixels. One that is not to be had is a drawing that says why."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     limiter: CapacityLimiter = request.app.state.__dict__.setdefault("_pictures", CapacityLimiter(AT_ONCE))
     found = await anyio.to_thread.run_sync(_find, site, record, n, limiter=limiter)
     if found is None:

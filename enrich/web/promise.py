@@ -17,7 +17,7 @@ from enrich.runs.register import ACTIVE, Register
 from enrich.runs.reviewing import Reviewer
 from enrich.web.reliability import Figure
 from enrich.web.rendering import address, language_of, page
-from enrich.web.site import Site
+from enrich.web.site import site_of
 from enrich.web.who import Lead, Reader
 from enrich.workspace import Workspace
 
@@ -35,7 +35,7 @@ def promise(
     museum: str = "",
 ) -> HTMLResponse:
     """The table, its figure, and what was taken back so far."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     found = site.index.promises()
     rows = table(found, by, model=model or None, name=property or None, museum=museum or None)
     with site.workspace() as workspace:
@@ -90,7 +90,7 @@ def part(
     museum: str = "",
 ) -> HTMLResponse:
     """What would be taken back: nothing is changed."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     asked = Part(property, below, None, museum or None)
     with site.workspace() as workspace:
         found = _parts(workspace, model, asked)
@@ -117,7 +117,7 @@ def take_part_back(
     museum: Annotated[str, Form()] = "",
 ) -> RedirectResponse:
     """Take a part of a model's runs back, and show the table again."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     asked = Part(property, below, None, museum or None)
     runs: list[str] = []
     request.state.audit = {"model": model, **asdict(asked), "runs": runs}

@@ -15,7 +15,7 @@ from enrich.web.drawing import Drawing
 from enrich.web.index.asked import Filters
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import address, language_of, page, rendered
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import Curator, User
 
 AHEAD = 12
@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/queue")
 def queue(request: Request, user: Curator) -> HTMLResponse:
     """The page: the card that is next, and the last decisions."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     filters = asked(request)
     cards = _next(request, user, filters, 1, set())
     return page(
@@ -56,7 +56,7 @@ def more(
     want: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """More cards, beside those that a page has; these stay its own meanwhile. Or just the one that it wants."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     filters = asked(request)
     tokens = {token for token in have.split(",") if token}
     site.desk.keep(user.name, sorted(tokens))
@@ -75,7 +75,7 @@ def more(
 @router.get("/queue/values")
 def values(request: Request, user: Curator, token: str = "", q: str = "") -> Response:
     """The values that a card could be corrected with, by some words of their names."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     card = site.desk.card(token)
     if card is None or card.curator != user.name:
         raise HTTPException(404, "this card is not on your desk any more")
@@ -99,7 +99,7 @@ def here(filters: Filters, path: str = "/queue") -> str:
 
 def _next(request: Request, user: User, filters: Filters, count: int, have: set[str]) -> list[Shown]:
     """Cards that the curator was given and the page has not, then new ones; of which something is to be shown."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     drawing = Drawing(site.index, site.desk, user, filters, language_of(request))
     waiting = [card for card in site.desk.held(user.name, drawing.asked) if card.token not in have]
     found: list[Shown] = []
@@ -118,7 +118,7 @@ def _next(request: Request, user: User, filters: Filters, count: int, have: set[
 
 def _shown(request: Request, cards: Sequence[Card]) -> list[Shown]:
     """What cards show; one that cannot be judged any more is nobody's."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     with site.workspace() as workspace:
         ready = shown(workspace, cards, language_of(request))
     for token in {card.token for card in cards} - {one.card.token for one in ready}:

@@ -20,6 +20,7 @@ from enrich.ontology.terms import is_iri
 from enrich.settings.models import Role
 from enrich.web.desk import new_token
 from enrich.web.languages import chosen, words
+from enrich.web.site import site_of
 from enrich.web.who import User
 
 COOKIE = "enrich_language"
@@ -68,7 +69,7 @@ class Words:
 
 def language_of(request: Request) -> str:
     """The language of a page: asked for in the address, else kept from before, else the browser's."""
-    offered = request.app.state.site.settings.web.languages
+    offered = site_of(request).settings.web.languages
     for wish in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
         if wish in offered:
             return str(wish)
@@ -83,7 +84,7 @@ def words_of(request: Request) -> Words:
 def rendered(request: Request, template: str, **said: Any) -> str:
     """A template in the reader's language: a page, or a part of one."""
     t = words_of(request)
-    settings = request.app.state.site.settings
+    settings = site_of(request).settings
     user: User | None = getattr(request.state, "user", None)
     closed = {path for path, role in NEEDS.items() if user is None or not user.may(role)}
     paths: set[str] = getattr(request.app.state, "paths", set()) - closed

@@ -12,7 +12,7 @@ from enrich.runs.finding import find
 from enrich.runs.register import ACTIVE, Run, retract
 from enrich.web.index.asked import Filters
 from enrich.web.rendering import page, place
-from enrich.web.site import Site
+from enrich.web.site import site_of
 from enrich.web.who import Lead
 from enrich.workspace import Workspace
 
@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/retract")
 def look(request: Request, user: Lead, run: str) -> HTMLResponse:  # noqa: ARG001
     """What would be taken back: nothing is changed."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     with site.workspace() as workspace:
         found = _active(workspace, run)
     current = site.index.total(Filters({"run": (found.run,), "outcome": ("Predicted",)}))
@@ -32,7 +32,7 @@ def look(request: Request, user: Lead, run: str) -> HTMLResponse:  # noqa: ARG00
 @router.post("/retract")
 def take_back(request: Request, user: Lead, run: Annotated[str, Form()]) -> RedirectResponse:  # noqa: ARG001
     """Take the run back, for good, and show what the register says of it."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     request.state.audit = {"run": run}
     with site.workspace() as workspace:
         found = _active(workspace, run)

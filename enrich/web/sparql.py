@@ -23,7 +23,7 @@ from enrich.web.gate.examples import examples
 from enrich.web.gate.guard import MOST_CHARACTERS, Passed, Refused
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import page
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import SAFE, doors_of, reader
 
 router = APIRouter()
@@ -94,7 +94,7 @@ def options(request: Request) -> Response:
 def _for_others(request: Request, response: Response) -> Response:
     """Let pages elsewhere read the answer, where everybody may. On somebody's own computer a page that they look at
     must not read what is not published."""
-    if doors_of(request).local or request.app.state.site.settings.web.reading != "open":
+    if doors_of(request).local or site_of(request).settings.web.reading != "open":
         return response
     if request.method in SAFE:
         response.headers["Access-Control-Allow-Origin"] = "*"
@@ -135,7 +135,7 @@ def _asked(request: Request, body: bytes) -> Asked:
 
 
 def _respond(request: Request, asked: Asked) -> Response:
-    site: Site = request.app.state.site
+    site = site_of(request)
     accept = request.headers.get("accept")
     if asked.query is None:
         return _described(request, site, accept)

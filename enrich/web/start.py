@@ -14,7 +14,7 @@ from enrich.runs.register import Register
 from enrich.web.browse import age
 from enrich.web.index.asked import PENDING, Filters
 from enrich.web.rendering import page, words_of
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import reader
 
 RUNS = 5
@@ -37,7 +37,7 @@ class OfProperty:
 @router.get("/")
 def start(request: Request) -> Response:
     """The first page."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     t = words_of(request)
     held = site.index.held()
     counted = site.gaps.latest()
@@ -63,7 +63,7 @@ def start(request: Request) -> Response:
 @router.get("/runs")
 def runs(request: Request) -> Response:
     """All runs of the register, the latest first."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     with site.workspace() as workspace:
         found = Register(workspace.store, workspace.names).runs()[::-1]
     return page(request, "runs.html", runs=found)

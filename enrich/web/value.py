@@ -17,7 +17,7 @@ from enrich.runs.register import number
 from enrich.web.browse import being_built
 from enrich.web.index.asked import Filters
 from enrich.web.rendering import address, linkable, page, words_of
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import reader
 from enrich.workspace import Workspace
 
@@ -55,7 +55,7 @@ class Facts:
 @router.get("/value")
 def value(request: Request, iri: str = "", value: str = "") -> Response:
     """A value by its IRI, or a literal as N-Triples spell it or by its text; of a record its own page."""
-    site: Site = request.app.state.site
+    site = site_of(request)
     t = words_of(request)
     if bool(iri) == bool(value):
         raise InputError("name one value: by iri, or by value")

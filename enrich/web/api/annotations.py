@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from enrich.ontology.terms import ENR, is_iri, named_node
 from enrich.show.record import show_record
+from enrich.web.site import site_of
 from enrich.web.who import Reader, doors_of
 
 CONTEXT = ["http://iiif.io/api/presentation/3/context.json", {"enr": str(ENR)}]
@@ -29,7 +30,7 @@ def page(
 
     A viewer that reads IIIF Presentation 3 takes it as the annotations of a canvas.
     """
-    with request.app.state.site.workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         shown = show_record(workspace, named_node(record))
     page = {
         "@context": CONTEXT,

@@ -13,6 +13,7 @@ from enrich.runs.citation import cite
 from enrich.runs.finding import find, list_runs
 from enrich.show.record import show_record
 from enrich.web.index.asked import FACETS, LONGEST_TEXT, FacetValue, Filters, Order, Page
+from enrich.web.site import site_of
 from enrich.web.who import Reader
 
 router = APIRouter(tags=["looking"])
@@ -51,14 +52,14 @@ def answers(
     after: Annotated[str | None, Query(description="`after` of the page before.")] = None,
 ) -> Page:
     """The current answers that fit, abstentions and failures among them."""
-    page: Page = request.app.state.site.index.page(filters, order, limit, after)
+    page: Page = site_of(request).index.page(filters, order, limit, after)
     return page
 
 
 @router.get("/facets", openapi_extra=FILTERS)
 def facets(request: Request, filters: Asked, _: Reader) -> dict[str, list[FacetValue]]:
     """The values of every facet with the number of answers; the counts of a facet leave out what was chosen of it."""
-    found: dict[str, list[FacetValue]] = request.app.state.site.index.facets(filters)
+    found: dict[str, list[FacetValue]] = site_of(request).index.facets(filters)
     return found
 
 
@@ -67,28 +68,28 @@ def record(
     request: Request, iri: Annotated[str, Query(description="IRI of a record.")], _: Reader
 ) -> dict[str, Any]:
     """What the facts say of a record, and every answer about it with its provenance and reviews."""
-    with request.app.state.site.workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         return show_record(workspace, named_node(iri))
 
 
 @router.get("/gaps")
 def gaps(request: Request, _: Reader) -> dict[str, Any]:
     """How many records lack a value, by property."""
-    with request.app.state.site.workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         return asdict(count_gaps(workspace))
 
 
 @router.get("/runs")
 def runs(request: Request, _: Reader) -> list[dict[str, Any]]:
     """The runs of the register, the oldest first, those taken back among them."""
-    with request.app.state.site.workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         return [asdict(run) for run in list_runs(workspace)]
 
 
 @router.get("/runs/{name}")
 def run(request: Request, name: str, _: Reader) -> dict[str, Any]:
     """One run, by its id or the beginning of it, with how to cite it."""
-    with request.app.state.site.workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         found = find(workspace, name)
         citation = cite(workspace, found)
         return {**asdict(found), "citation": {**asdict(citation), "text": citation.text}}

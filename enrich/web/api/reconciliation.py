@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from enrich.errors import InputError
 from enrich.ontology.terms import is_iri
 from enrich.web.index.asked import RECORD, Named, Row
-from enrich.web.site import Site
+from enrich.web.site import Site, site_of
 from enrich.web.who import Reader, doors_of
 
 MOST_QUERIES, MOST_ROWS = 100, 500
@@ -71,7 +71,7 @@ def ask(
 
 
 def _answer(request: Request, queries: str | None, extend: str | None) -> dict[str, Any]:
-    site: Site = request.app.state.site
+    site = site_of(request)
     if queries is not None:
         batch = _read(Batch, queries, "queries")
         return {key: {"result": _matches(site, one)} for key, one in batch.items()}
@@ -119,7 +119,7 @@ def suggest_entity(
     request: Request, _: Reader, prefix: Annotated[str, Query(max_length=1_000)] = ""
 ) -> dict[str, Any]:
     """Records and values whose names begin so."""
-    found = request.app.state.site.index.named(prefix, limit=10)
+    found = site_of(request).index.named(prefix, limit=10)
     return {"result": [_entity(named) for named in found]}
 
 
@@ -130,7 +130,7 @@ def suggest_property(
 ) -> dict[str, Any]:
     """What can be fetched of a record: the value suggested for a property, its confidence, its state."""
     wanted = prefix.casefold()
-    found = [{"id": id_, "name": id_.replace(".", ": ")} for id_ in _columns(request.app.state.site)]
+    found = [{"id": id_, "name": id_.replace(".", ": ")} for id_ in _columns(site_of(request))]
     found = [one for one in found if wanted in one["id"].casefold()]
     return {"result": found, "properties": found, "type": RECORD}
 
@@ -142,9 +142,7 @@ def suggest_type(
     """Records, and the properties whose values can be matched."""
     wanted = prefix.casefold()
     return {
-        "result": [
-            {"id": t, "name": t} for t in (RECORD, *request.app.state.site.called) if wanted in t.casefold()
-        ]
+        "result": [{"id": t, "name": t} for t in (RECORD, *site_of(request).called) if wanted in t.casefold()]
     }
 
 

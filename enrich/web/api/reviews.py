@@ -15,6 +15,7 @@ from enrich.ontology.terms import class_term, named_node
 from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
 from enrich.show.named import run_named
 from enrich.web import judging
+from enrich.web.site import site_of
 from enrich.web.who import Curator, Reader
 
 MOST = 1_000
@@ -83,7 +84,7 @@ class Outcome:
 @router.get("/reviews")
 def reviews(request: Request, _: Reader) -> list[dict[str, Any]]:
     """All reviews, those taken back among them, as the query `reviews` has them."""
-    with request.app.state.site.workspace() as workspace:
+    with site_of(request).workspace() as workspace:
         answer = run_named(workspace, "reviews")
         return [
             {
@@ -98,7 +99,7 @@ def reviews(request: Request, _: Reader) -> list[dict[str, Any]]:
 def judge(request: Request, said: Judgements, user: Curator) -> Outcome:
     """Judge predictions. One that cannot be judged is refused with its reason, and costs no other; what stands so
     already is left as it is, so that sending twice is sending once."""
-    site = request.app.state.site
+    site = site_of(request)
     with site.workspace() as workspace:
         done = Reviewer(workspace, user.name).write(
             [one.judgement() for one in said.judgements], datetime.now(UTC), dry_run=said.dry_run
@@ -113,7 +114,7 @@ def judge(request: Request, said: Judgements, user: Curator) -> Outcome:
 def withdraw(request: Request, said: Withdrawal, user: Curator) -> Outcome:
     """Take back a review or a batch: as if it had not been made. What somebody else decided is for a lead."""
     request.state.audit = audit = {"undone": said.named, "reviews": 0}
-    done = judging.withdraw(request.app.state.site, user, named_node(said.named))
+    done = judging.withdraw(site_of(request), user, named_node(said.named))
     audit["reviews"] = len(done.written)
     return _outcome(done)
 
