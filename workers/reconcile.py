@@ -140,8 +140,8 @@ def planner_lock(context: WorkerContext, run: NamedNode) -> str:
     return f"plan:{context.names.run_id(run)}"
 
 
-def dispatch(context: WorkerContext, sender: Sender, known: RequestedRun) -> int:
-    """Send batches until as many are in flight as may be. Returns how many were sent.
+def dispatch(context: WorkerContext, sender: Sender, known: RequestedRun) -> None:
+    """Send batches until as many are in flight as may be.
 
     Those that were begun longer ago than any task may take are sent again, and all of them when the queue
     was lost.
@@ -152,15 +152,13 @@ def dispatch(context: WorkerContext, sender: Sender, known: RequestedRun) -> int
         flight.drop_older(settings.time_limit + 5)
     room = settings.in_flight - flight.size()
     if room <= 0:
-        return 0
-    sent = 0
+        return
     for name in context.plan(known.iri).names_pending(settings.in_flight * 2):
-        if sent >= room:
-            break
         if flight.claim(name):
             sender.batch(known.run.run, name, nightly=known.request.kind == NIGHTLY)
-            sent += 1
-    return sent
+            room -= 1
+            if not room:
+                return
 
 
 def _keep_alive(context: WorkerContext, known: Sequence[RequestedRun]) -> None:

@@ -1,6 +1,6 @@
 """Verbs about soups: soup train, soup cook, soup analyse, soup compare. Imported when one of them is named."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from enrich.classifiers.soup.pool import Taken
 from enrich.classifiers.soup.report import numbers_json, write_analysis, write_comparison
 from enrich.classifiers.soup.scores import Metric, score
 from enrich.classifiers.soup.selection import METHODS, Method, make_soup
+from enrich.classifiers.soup.trajectory import TrajectorySettings
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
@@ -305,10 +306,7 @@ def compare(
         name: recipe_settings(gamma, training, backbone=name, **common) for name in backbones or FULL_NAMES
     }
     with Bars("comparing") as bars, _threads(threads):
-        sides = {side_of(settings) for settings in networks.values()}
-        if len(sides) > 1:
-            raise SettingsError("the networks look at pictures of different sizes; give one with --size")
-        split = source.read(sides.pop(), open_workspace, bars)
+        split = source.read(_common_side(networks.values()), open_workspace, bars)
         trained = {
             name: train_all(runs / name, s, [rate], seeds or [0, 1, 2], split, bars)
             for name, s in networks.items()
@@ -321,6 +319,13 @@ def compare(
         return
     _write_networks(found)
     say(f"wrote {page}")
+
+
+def _common_side(networks: Iterable[TrajectorySettings]) -> int:
+    sides = {side_of(settings) for settings in networks}
+    if len(sides) > 1:
+        raise SettingsError("the networks look at pictures of different sizes; give one with --size")
+    return sides.pop()
 
 
 def _write_networks(found: Mapping[str, Any]) -> None:

@@ -54,7 +54,8 @@ class Contexts:
         """The document with every context in place of its address.
 
         Of a context only the terms that the document uses are put in, and those that they need in turn, in this
-        context or another: they are often larger than the document. UnknownContext for an address, ValueError for what is no JSON.
+        context or another: they are often larger than the document. UnknownContext for an address, ValueError for what
+        is no JSON.
         """
         try:
             data = json.loads(document)
@@ -106,6 +107,8 @@ class _Inlining:
                     context = _trimmed(self._contexts.get(url), words)
                     words.update(_words(context))
                     todo.extend(_addresses(context, named=True))
+            if len(seen) == 1:
+                break  # no other is there that needs its words
         return words
 
     def put(self, node: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pyoxigraph import NamedNode
 
 from enrich.answering.models import load_model
 from enrich.classifiers.base import Progress, no_progress
@@ -51,11 +53,7 @@ def evaluate(
     """
     if report is not None:
         require("report")
-    known = read_splits(splits)
-    if not known.get(split):
-        raise InputError(
-            f"{splits} has no record in the split {split!r}; it has: {', '.join(known) or 'none'}"
-        )
+    known = _records(splits, split)
     if leave_out and (report is None or not known.get("train")):
         raise InputError(
             "--leave-out trains anew and writes into the report: it needs --report and train records"
@@ -86,6 +84,16 @@ def evaluate(
         )
     write_report(report, result, workspace)
     return result
+
+
+def _records(splits: Path, split: str) -> Mapping[str, Sequence[NamedNode]]:
+    """The records of each split. Raises InputError where one has none."""
+    known = read_splits(splits)
+    if not known.get(split):
+        raise InputError(
+            f"{splits} has no record in the split {split!r}; it has: {', '.join(known) or 'none'}"
+        )
+    return known
 
 
 def _expect_inputs(workspace: Workspace, without: Sequence[str]) -> None:

@@ -158,7 +158,8 @@ def train_without(
 
 
 def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | None] | None = None) -> Kept:
-    """Answer what was hidden by the thresholds learnt, as a run does without any of its own, and compare; `fit` gives a regime's model instead of `trained.fit`."""
+    """Answer what was hidden by the thresholds learnt, as a run does without any of its own, and compare; `fit` gives a
+    regime's model instead of `trained.fit`."""
     prop, truth, n = trained.property, trained.truth, len(trained.asked)
     first, given = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
     p, with_sets = np.zeros(truth.shape), np.zeros(n, dtype=bool)

@@ -202,9 +202,8 @@ def _with_role(request: Request, role: Role) -> User:
     doors = doors_of(request)
     request.state.user = ANYBODY
     if request.method not in SAFE:
-        request.state.changing = (
-            True  # the audit has it, whatever comes of it, also of a token that nobody knows
-        )
+        # The audit has it, whatever comes of it, also of a token that nobody knows.
+        request.state.changing = True
     user = request.state.user = doors.who(request)
     if not user.name:
         raise HTTPException(403, f"this is for a {role}, and you have no name here: {_way_in(doors)}")
