@@ -198,7 +198,9 @@ class RemoteStore(Store):
         return digest.sha256.hexdigest() if digest is not None and digest.lines == there else None
 
     def drop(self, graph: NamedNode) -> None:
-        self.update(f"DROP SILENT GRAPH {graph}", idempotent=True)
+        # Oxigraph does not list a graph that was written to while it was dropped, and drops none that it does not list.
+        rest = f"DELETE WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}"
+        self.update(f"DROP SILENT GRAPH {graph} ; {rest}", idempotent=True)
 
     def objection(self, quad: Quad) -> str | None:
         return virtuoso.objection(quad) if self._is_virtuoso() else None

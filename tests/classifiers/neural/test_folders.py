@@ -30,7 +30,7 @@ def data(records: list[Record]) -> Dataset:
 def test_a_folder_is_written_verified_and_read(
     name: str, settings: dict[str, object], data: Dataset, tmp_path: Path
 ) -> None:
-    classifier = classifier_class(name)(**settings)
+    classifier = classifier_class(name)(**settings, device="cpu")
     history = classifier.fit(data, data.subset(range(8)))
     digest = write_model(tmp_path / "model", classifier, metrics=history, training={})
     loaded = read_model(tmp_path / "model")

@@ -129,7 +129,7 @@ def test_a_folder_gives_the_same_answers_by_onnx_and_by_torch(
     config = saved(trained, tmp_path / "model")
     wanted = trained.predict(records)
     for runtime in ("auto", "torch"):
-        config["settings"]["runtime"] = runtime
+        config["settings"] |= {"runtime": runtime, "device": "cpu"}
         loaded = ImageClassifier.read(tmp_path / "model", config, trained.properties)
         assert loaded.runner.kind == ("onnx" if runtime == "auto" else "torch")
         for name, answer in loaded.predict(records).items():

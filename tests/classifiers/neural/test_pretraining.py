@@ -95,7 +95,7 @@ def test_the_last_epoch_is_left_and_not_the_one_of_the_widest_spread(
     evaluate = SimSiamTask.evaluate
 
     def remember(task: SimSiamTask) -> dict[str, float]:
-        states.append(next(task.model.body.parameters()).detach().clone())
+        states.append(next(task.model.body.parameters()).detach().cpu().clone())
         return evaluate(task)
 
     monkeypatch.setattr(SimSiamTask, "evaluate", remember)
@@ -193,7 +193,7 @@ class Constant(nn.Module):
     """Sees the same in every picture."""
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return torch.full((len(pixels), 16), 0.7) + 1e-6 * pixels.mean()
+        return torch.full((len(pixels), 16), 0.7, device=pixels.device) + 1e-6 * pixels.mean()
 
 
 def test_the_spread_is_one_for_what_differs_and_nought_for_what_is_alike(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_folder_gives_the_same_answers_by_onnx_and_by_torch(
     config = saved(classifier, tmp_path / "model")
     wanted = classifier.predict(records)
     for runtime in ("auto", "torch"):
-        config["settings"]["runtime"] = runtime
+        config["settings"] |= {"runtime": runtime, "device": "cpu"}
         loaded = TextClassifier.read(tmp_path / "model", config, classifier.properties)
         assert loaded.runner.kind == ("onnx" if runtime == "auto" else "torch"), loaded.runner.reason
         for name, answer in loaded.predict(records).items():
