@@ -145,7 +145,8 @@ class Classifier(Configured, ABC):
     ) -> Mapping[str, Any]:
         """Learn from `train`, stop early on `held_out`; returns the training history for metrics.json.
 
-        `resume` is a folder for checkpoints: when it holds some, training goes on from them.
+        `resume` is a folder for checkpoints: when it holds some, training goes on from them. Raises NothingToLearn
+        where no record has what it looks at and a value.
         """
 
     @abstractmethod

@@ -25,6 +25,7 @@ from enrich.classifiers.base import (
     no_progress,
 )
 from enrich.classifiers.data import MODALITIES, Dataset, Property
+from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.folds import Rows, fold_count, fold_of, out_of_fold
 from enrich.classifiers.fusion.base import Fuser, PassThrough
 from enrich.classifiers.fusion.late import SHELF_CONTEXT
@@ -53,7 +54,8 @@ class ModelSpec:
     `fusion` None takes the late fusion for several members and the pass-through for one. `order` says how
     candidates are ranked: by 'macro_f1' (offsets tuned out of fold) or by 'probability'. `coverage` is
     the promise of the conformal candidate sets, None for no sets. `groups` are the contexts that say which group
-    a record belongs to; `regimes` those that are fitted beside "seen".
+    a record belongs to; `regimes` those that are fitted beside "seen". `go_without` leaves out a member that finds
+    nothing to learn from, which is refused otherwise.
     """
 
     members: tuple[MemberSpec, ...]
@@ -65,6 +67,7 @@ class ModelSpec:
     coverage: float | None = 0.9
     groups: tuple[str, ...] = ()
     regimes: tuple[Regime, ...] = ("unseen block", "unseen group")
+    go_without: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,13 +190,19 @@ def fit_view(
     for member in spec.members:
         kind = classifier_class(member.classifier)
         fold = view.folds(member.folds or spec.folds, seed, costly=kind.costly)
-        whole = seen.trained[kind.modality] if seen is not None and _shared(kind, view) else None
-        if whole is not None and _taken_whole(kind, view):
-            trained = whole
-        else:
-            trained = train_member(
-                dataset, member, fold, seed=seed, progress=progress, resume=resume, whole=whole
+        whole = seen.trained.get(kind.modality) if seen is not None and _shared(kind, view) else None
+        try:
+            trained = (
+                whole
+                if whole is not None and _taken_whole(kind, view)
+                else train_member(
+                    dataset, member, fold, seed=seed, progress=progress, resume=resume, whole=whole
+                )
             )
+        except NothingToLearn:
+            if not spec.go_without or (member is spec.members[-1] and not members):
+                raise
+            continue
         modality = trained.classifier.modality
         found[modality] = trained
         calibrators, by[modality] = _calibrate(dataset, trained.predictions, fold, modality, seed, progress)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from enrich.classifiers.base import Classifier, Distribution, Progress
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.digest import json_digest
+from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.folds import Rows, fold_count, out_of_fold
 from enrich.classifiers.model.folder import read_model, write_model
 from enrich.classifiers.model.manifest import ModelFolderError
@@ -90,7 +91,10 @@ def held_out_predictions(
     progress: Progress,
     resume: Path | None = None,
 ) -> dict[str, Distribution]:
-    """The folds' part of `train_member`, which finds them again when both are given the same `resume`."""
+    """The folds' part of `train_member`, which finds them again when both are given the same `resume`.
+
+    Absent for a fold of which the others teach nothing, such as the one museum with pictures.
+    """
     kept = None if resume is None else resume / _key(dataset, spec, fold, seed)
     cheaper = replace(spec, settings={**spec.settings, **spec.fold_settings})
 
@@ -99,7 +103,12 @@ def held_out_predictions(
         if found is None:
             named = _named(progress, f"fold {k + 1}/{fold_count(fold)}")
             checkpoints = None if kept is None else kept / f"fold-{k}"
-            classifier, _ = fit_classifier(dataset.subset(outside), cheaper, seed + k + 1, named, checkpoints)
+            try:
+                classifier, _ = fit_classifier(
+                    dataset.subset(outside), cheaper, seed + k + 1, named, checkpoints
+                )
+            except NothingToLearn:  # all that it looks at is in this fold
+                return {p.name: Distribution.absent(p, len(inside)) for p in dataset.properties}
             found = classifier.predict(dataset.subset(inside).records)
             _keep_fold(kept, k, dataset, found)
         return found

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.neural import heads as head
 from enrich.classifiers.neural import onnx_runtime
 from enrich.classifiers.neural.checkpoints import plain
@@ -130,7 +131,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
         progress: Progress = no_progress,
         resume: Path | None = None,
     ) -> dict[str, Any]:
-        """Train; see Classifier.fit. ClassifierError when no record has both an item and a value."""
+        """Train; see Classifier.fit. NothingToLearn when no record has both an item and a value."""
         self.properties = train.properties
         usable = [
             r
@@ -138,7 +139,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
             if self.has_items(r) and (r.reviewed or any(r.known.get(p.name) for p in self.properties))
         ]
         if not usable:
-            raise ClassifierError(f"no record of the training data has {self._wanted()} and a known value")
+            raise NothingToLearn(f"no record of the training data has {self._wanted()} and a known value")
         seen = [r for r in held_out.records if self.has_items(r)]
         self._runner = None
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):

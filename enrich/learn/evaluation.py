@@ -80,7 +80,13 @@ def evaluate(
     if leave_out:
         train, _ = read_records_of(workspace, known["train"], progress, "image" in loaded.members)
         result["left_out"] = leave_one_out(
-            loaded, train, records, workspace.profile.museum, hide_known=hide_known, progress=progress
+            loaded,
+            train,
+            records,
+            workspace.profile.museum,
+            hide_known=hide_known,
+            without=without,
+            progress=progress,
         )
     write_report(report, result, workspace)
     return result

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
@@ -44,6 +45,7 @@ def spec_of(model: Model) -> ModelSpec:
         target_precision=model.target_precision,
         coverage=None,
         regimes=(),
+        go_without=True,
     )
 
 
@@ -65,13 +67,15 @@ def leave_one_out(
     context: str,
     *,
     hide_known: bool = False,
+    without: Sequence[str] = (),
     least: int = LEAST,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
     """Train again without each value of the context, and measure on its held-out records.
 
     Returns, most records first, {"value", "records", "trained_with", "trained_without"}: the mean macro-F1
-    and accuracy of the fused answers of this model and of one that never saw the value.
+    and accuracy of the fused answers of this model and of one that never saw the value. Where a member has
+    nothing to learn from without it, the others answer; where none has, there are no figures.
     """
     spec = spec_of(model)
     known = set(values_of(train, context))
@@ -84,15 +88,14 @@ def leave_one_out(
         inside = [held_out[int(k)] for k in np.flatnonzero(having(held_out, context, value))]
         if len(rest) < 2 * FOLDS:
             continue
-        again = fit_model(rest, spec, seed=int(model.training.get("seed", 0)))
-        found.append(
-            {
-                "value": value,
-                "records": len(inside),
-                "trained_with": _figures(measure(model, inside, hide_known=hide_known)),
-                "trained_without": _figures(measure(again, inside, hide_known=hide_known)),
-            }
-        )
+        row: dict[str, Any] = {"value": value, "records": len(inside)}
+        row["trained_with"] = _figures(measure(model, inside, hide_known=hide_known, without=without))
+        try:
+            again = fit_model(rest, spec, seed=int(model.training.get("seed", 0)))
+            row["trained_without"] = _figures(measure(again, inside, hide_known=hide_known, without=without))
+        except NothingToLearn:
+            row["trained_without"] = dict.fromkeys(row["trained_with"])
+        found.append(row)
     progress(f"leaving out each {context}", len(values), len(values))
     return found
 

@@ -233,6 +233,18 @@ def test_each_museum_is_left_out_in_turn(report: Path) -> None:
         assert 0 <= row["trained_without"]["macro_f1"] <= 1
 
 
+def test_what_is_hidden_is_hidden_where_a_museum_is_left_out(
+    model: Path, report: Path, tmp_path: Path
+) -> None:
+    """Without texts and museum the model says less of each museum, trained with it or without."""
+    run(model, tmp_path, report=tmp_path / "r", leave_out=True, without=("texts", "museum"))
+    open_rows, hidden = (
+        json.loads((f / "report.json").read_text())["left_out"] for f in (report, tmp_path / "r")
+    )
+    for part in ("trained_with", "trained_without"):
+        assert [r[part]["macro_f1"] for r in hidden] != [r[part]["macro_f1"] for r in open_rows]
+
+
 def test_without_leaving_out_the_page_says_how(model: Path, tmp_path: Path) -> None:
     run(model, tmp_path, report=tmp_path / "r", without=("museum",), hide_known=True)
     html = (tmp_path / "r" / "report.html").read_text()
