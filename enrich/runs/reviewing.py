@@ -5,7 +5,7 @@ A judgement that cannot be written is refused with its reason, and costs no othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -33,7 +33,7 @@ from enrich.ontology.terms import (
     values_block,
 )
 from enrich.runs.provenance import Statement, decimal, statement_of
-from enrich.runs.reviews import Gap, Review, Verdict, read_reviews, verdicts
+from enrich.runs.reviews import Gap, Review, Verdict, in_force, read_reviews, verdicts
 from enrich.runs.validation import Triple, shapes
 from enrich.runs.verdicts import VerdictGraphs, at_once
 from enrich.workspace import Workspace
@@ -190,6 +190,7 @@ class Reviewer:
         few = [s for s, _ in reader.read_few(records)] if len(records) <= _FEW else reader.read(records)
         subjects = {s.iri: s for s in few}
         before = read_reviews(self.store, self.names, records)
+        in_place = {review.iri for review in in_force(before)}
         of_record: dict[str, list[Review]] = {}
         for review in before:
             of_record.setdefault(review.record, []).append(review)
@@ -199,7 +200,7 @@ class Reviewer:
             about = predicted.get(judgement.prediction)
             try:
                 standing = verdicts(of_record.get(about.record.value, []) if about else [], self.many)
-                found = self._judged(judgement, predicted, subjects, standing, now, done.batch)
+                found = self._judged(judgement, predicted, subjects, standing, in_place, now, done.batch)
             except (InputError, OntologyError, ValidationError) as error:
                 done.refused.append(Refused(judgement.prediction, str(error)))
                 continue
@@ -231,10 +232,11 @@ class Reviewer:
         predicted: Mapping[NamedNode, _Predicted],
         subjects: Mapping[NamedNode, Subject],
         standing: Mapping[Gap, Mapping[str, Verdict]],
+        in_place: Collection[str],
         now: datetime,
         batch: NamedNode,
     ) -> tuple[Review, list[Triple]] | None:
-        """The review and its triples; None when the value stands so already, by another review than this one sent again."""
+        """The review and its triples; None when the value stands so already, and this is none of those `in_place` sent again."""
         about = predicted.get(judgement.prediction)
         if about is None:
             raise InputError("no run has this prediction, or it was taken back")
@@ -249,14 +251,11 @@ class Reviewer:
         iri = self.names.mint(
             "review", judgement.prediction, judgement.decision, value, self.curator, now.isoformat()
         )
-        verdicts_of = standing.get(gap, {})
-        sent_again = value in verdicts_of and verdicts_of[value].review == iri.value
-        if not (judgement.again or sent_again) and _stands(verdicts_of, judgement.decision, value, instead):
+        stands = _stands(standing.get(gap, {}), judgement.decision, value, instead)
+        if stands and not (judgement.again or iri.value in in_place):
             return None
         statement = statement_of(self.names, str(iri), subject, prop, str(class_term(value)))
-        states = ""
-        if judgement.decision in ("Accepted", "Corrected"):
-            states = _statement(statement, prop)
+        states = _statement(statement, prop) if judgement.decision in ("Accepted", "Corrected") else ""
         of = judgement.prediction, about.record, Literal(prop.name), statement.node, prop.predicate.predicate
         triples = [
             *self._said(iri, batch, judgement.decision, now, of),

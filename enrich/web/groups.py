@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -10,13 +11,14 @@ from fastapi.responses import HTMLResponse, Response
 from pyoxigraph import NamedNode
 
 from enrich.errors import InputError
-from enrich.ontology.terms import named_node
+from enrich.graph.stores.base import PAGE_TOKEN
+from enrich.ontology.terms import ENR, PROV, named_node
 from enrich.runs.reviewing import Judgement, Reviewed, Reviewer
-from enrich.runs.reviews import Reviews
+from enrich.runs.reviews import Gap, Review, Reviews, moment
 from enrich.web.cards import shown
 from enrich.web.desk import Card, Decision
 from enrich.web.index.asked import Group, Row
-from enrich.web.judging import TOKEN, answered, tell_index
+from enrich.web.judging import TOKEN, answered, once, tell_index
 from enrich.web.queue import asked
 from enrich.web.rendering import address, language_of, page
 from enrich.web.site import Site, site_of
@@ -80,13 +82,12 @@ def judge(
     looked, marked = set(seen or ()), set(wrong or ())
     if not marked <= looked:
         raise InputError("only members that were shown can be marked")
-    said = {"decision": "Accepted", "value": value, "property": property, "group": True}
-    request.state.audit = audit = {"group": address("/group", said)}
-    with site.desk.deciding(token):
-        begun = site.desk.begin(token, user.name, "", said)
-        if begun.curator != user.name or not begun.said.get("group"):
-            raise HTTPException(403, "this token was used by somebody else, or for something else")
-        outcome = begun.outcome or _write(site, user, begun, one, looked, marked, whole=which == "all")
+    where = {"property": property, "value": value, "band": band, "museum": museum}
+    request.state.audit = audit = {"group": address("/group", where)}
+    said = {"decision": "Accepted", **where, "group": True, "which": which}
+    said |= {"seen": sorted(looked), "wrong": sorted(marked)}
+    write = partial(_write, site, user, one, looked, marked, which == "all")
+    outcome = once(site, user, token, "", said, write)
     audit |= outcome
     return answered(request, outcome, address("/group/done", token=token))
 
@@ -101,13 +102,16 @@ def done(request: Request, user: Curator, token: str) -> HTMLResponse:
 
 
 def _write(
-    site: Site, user: User, begun: Decision, one: Group, looked: set[str], marked: set[str], *, whole: bool
-) -> dict[str, Any]:
-    """Write the reviews. Those of an earlier try that broke off are of the same batch, and are left as they are."""
-    rows = [row for row in site.index.rows(one.members()) if whole or row.prediction in looked]
+    site: Site, user: User, one: Group, looked: set[str], marked: set[str], whole: bool, begun: Decision
+) -> tuple[dict[str, Any], list[Gap]]:
+    """Write the reviews, of one batch, beside those that an earlier try has written whose answer was lost."""
     with site.workspace() as workspace:
+        reviewer = Reviewer(workspace, user.name)
         batch = workspace.names.mint("review-batch", begun.token)
-        waiting = _unjudged(workspace, rows, one)
+        own = _earlier(site, reviewer, batch, begun)
+        rows = [row for row in site.index.rows(one.members()) if whole or row.prediction in looked]
+        done = {review.prediction for review in own}
+        waiting = _unjudged(workspace, [row for row in rows if row.prediction not in done], one)
         judgements = [
             Judgement(
                 named_node(row.prediction),
@@ -117,11 +121,36 @@ def _write(
             )
             for row in sorted(waiting, key=lambda row: (row.prediction not in looked, row.prediction))
         ]
-        made = Reviewer(workspace, user.name).write(judgements, begun.at, batch=batch)
-    outcome = _outcome(made, judgements, len(rows) - len(waiting))
-    site.desk.end(begun.token, outcome)
-    tell_index(site, [(row.record, row.property) for row in waiting])
-    return outcome
+        made = reviewer.write(judgements, begun.at, batch=batch)
+    left = sum(row.prediction not in done for row in rows) - len(waiting)
+    gaps = [review.gap for review in own] + [(row.record, row.property) for row in waiting]
+    return _outcome(made, own, judgements, left), gaps
+
+
+def _earlier(site: Site, reviewer: Reviewer, batch: NamedNode, begun: Decision) -> list[Review]:
+    """The reviews of earlier tries that say the same. Where the members were marked otherwise, all are taken back."""
+    found = _in_force(reviewer.workspace, batch)
+    if all(review.at >= begun.at for review in found):
+        return found
+    reviewer.withdraw(batch, begun.at)
+    tell_index(site, [review.gap for review in found])
+    return []
+
+
+def _in_force(workspace: Workspace, batch: NamedNode) -> list[Review]:
+    """The reviews of a batch that were not taken back."""
+    query = (
+        f"SELECT ?review ?prediction ?record ?name ?decision ?at WHERE {{ GRAPH {workspace.names.reviews} {{ "
+        f"?review {ENR.reviewedWith} {batch} ; {ENR.reviews} ?prediction ; {ENR.about} ?record ; "
+        f"{ENR.propertyName} ?name ; {ENR.decision} ?decision ; {PROV.endedAtTime} ?at . "
+        f"FILTER NOT EXISTS {{ ?gone {ENR.withdraws} ?review }} {PAGE_TOKEN}\n }} }}"
+    )
+    found = []
+    for row in workspace.store.select_by_key(query, "review"):
+        iri, prediction, record, name, decision, at = (term.value for term in row if term is not None)
+        decided = decision.removeprefix(str(ENR))
+        found.append(Review(iri, record, name, decided, moment(at), prediction=prediction))
+    return found
 
 
 def _unjudged(workspace: Workspace, rows: list[Row], one: Group) -> list[Row]:
@@ -136,12 +165,12 @@ def _unjudged(workspace: Workspace, rows: list[Row], one: Group) -> list[Row]:
     return found
 
 
-def _outcome(made: Reviewed, judgements: list[Judgement], left: int) -> dict[str, Any]:
+def _outcome(made: Reviewed, own: list[Review], judgements: list[Judgement], left: int) -> dict[str, Any]:
     refused = {each.what for each in made.refused}
-    counted = [j.decision for j in judgements if j.prediction not in refused]
+    counted = [r.decision for r in own] + [j.decision for j in judgements if j.prediction not in refused]
     return {
         "batch": made.batch.value,
-        "reviews": len(made.written),
+        "reviews": len(own) + len(made.written),
         "accepted": counted.count("Accepted"),
         "rejected": counted.count("Rejected"),
         "left": left + made.unchanged,

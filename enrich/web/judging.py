@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -14,6 +16,7 @@ from pyoxigraph import NamedNode
 from enrich.errors import EnrichError, InputError
 from enrich.ontology.terms import CRM, ENR, Term, class_name, class_term, named_node, values_block
 from enrich.runs.reviewing import DECISIONS, OBJECTIONS, Judgement, Reviewed, Reviewer
+from enrich.runs.reviews import Gap
 from enrich.web.desk import AGAIN, Card, Decision
 from enrich.web.negotiation import preferred
 from enrich.web.site import Site, site_of
@@ -102,8 +105,7 @@ def undo(
 
 def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
     """Write the review that a token stands for; sent again, what came of it the first time."""
-    desk = site.desk
-    card = desk.card(token)
+    card = site.desk.card(token)
     prediction = said.prediction.value
     if card is not None and (card.curator != user.name or card.prediction != prediction):
         raise HTTPException(
@@ -111,29 +113,53 @@ def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
         )
     value = None if said.value is None else class_name(said.value)
     told = {"decision": said.decision, "value": value, "objection": said.objection, "note": said.note}
+    return once(site, user, token, prediction, told, partial(_write, site, user, said, card))
+
+
+def once(
+    site: Site,
+    user: User,
+    token: str,
+    prediction: str,
+    told: dict[str, Any],
+    write: Callable[[Decision], tuple[dict[str, Any], list[Gap]]],
+) -> dict[str, Any]:
+    """What came of a token with which something is `told`; sent again, what came of it the first time. `write` makes it,
+    and says which gaps lists are to follow in. Nothing is made of a token twice: told otherwise, or once it was taken back,
+    it is refused."""
+    desk = site.desk
     with desk.deciding(token):
         begun = desk.begin(token, user.name, prediction, told)
         if begun.curator != user.name or begun.prediction != prediction:
-            raise HTTPException(403, "this token was used by somebody else, or for another answer")
+            raise HTTPException(403, "this token was used by somebody else, or for something else")
+        if begun.undone:
+            raise HTTPException(409, "this was taken back: load the page again")
         if begun.outcome is not None:
             if begun.said != told:
-                raise HTTPException(409, "this card was judged before, otherwise: undo that first")
+                raise HTTPException(409, "this was judged before, otherwise: undo that first")
             return begun.outcome
-        drawn = "Chosen" if card is None else card.drawn
-        if drawn not in ("Chosen", *AGAIN) and any(who != user.name for who, _ in desk.decided(prediction)):
-            drawn = "Second"
-        with site.workspace() as workspace:
-            judgement = _judgement(workspace, said, card, begun.at, drawn)
-            done = Reviewer(workspace, user.name).write([judgement], begun.at)
-            gap = (card.record, card.property) if card else _gap(workspace, said.prediction)
-        outcome = {"decision": judgement.decision, **_outcome(done)}
+        outcome, gaps = write(begun)
         if "refused" in outcome:
             desk.put_back(token)
             return outcome
         desk.end(token, outcome)
-    if gap is not None:
-        tell_index(site, [gap])
+    tell_index(site, gaps)
     return outcome
+
+
+def _write(
+    site: Site, user: User, said: Said, card: Card | None, begun: Decision
+) -> tuple[dict[str, Any], list[Gap]]:
+    """Write the review of one prediction."""
+    drawn = "Chosen" if card is None else card.drawn
+    others = (who for who, _ in site.desk.decided(begun.prediction) if who != user.name)
+    if drawn not in ("Chosen", *AGAIN) and any(others):
+        drawn = "Second"
+    with site.workspace() as workspace:
+        judgement = _judgement(workspace, said, card, begun.at, drawn)
+        done = Reviewer(workspace, user.name).write([judgement], begun.at)
+        gaps = [(card.record, card.property)] if card else _gaps(workspace, said.prediction)
+    return {"decision": judgement.decision, **_outcome(done)}, gaps
 
 
 def _judgement(workspace: Workspace, said: Said, card: Card | None, at: datetime, drawn: str) -> Judgement:
@@ -158,12 +184,12 @@ def _predicted(workspace: Workspace, prediction: NamedNode) -> str | None:
     return next((class_name(v) for (v,) in rows if v is not None), None)  # type: ignore[arg-type]
 
 
-def _gap(workspace: Workspace, prediction: NamedNode) -> tuple[str, str] | None:
+def _gaps(workspace: Workspace, prediction: NamedNode) -> list[Gap]:
     query = (
         f"SELECT ?r ?n WHERE {{ GRAPH ?g {{ {prediction} {ENR.about} ?r ; {ENR.propertyName} ?n }} }} LIMIT 1"
     )
     rows = workspace.store.select(query)
-    return next(((r.value, n.value) for r, n in rows if r is not None and n is not None), None)
+    return [(r.value, n.value) for r, n in rows if r is not None and n is not None]
 
 
 def _outcome(done: Reviewed) -> dict[str, Any]:
@@ -226,7 +252,7 @@ def _is_own(workspace: Workspace, reviewer: Reviewer, named: NamedNode) -> bool:
     return not workspace.store.ask(query)
 
 
-def _gaps_of(workspace: Workspace, named: NamedNode) -> list[tuple[str, str]]:
+def _gaps_of(workspace: Workspace, named: NamedNode) -> list[Gap]:
     """Which values of which records a review or a batch speaks of."""
     query = (
         f"SELECT DISTINCT ?r ?n WHERE {{ GRAPH {workspace.names.reviews} {{ {_which(named)} "
@@ -235,7 +261,7 @@ def _gaps_of(workspace: Workspace, named: NamedNode) -> list[tuple[str, str]]:
     return [(r.value, n.value) for r, n in workspace.store.select(query) if r is not None and n is not None]
 
 
-def tell_index(site: Site, gaps: list[tuple[str, str]]) -> None:
+def tell_index(site: Site, gaps: list[Gap]) -> None:
     """Let lists and counts follow at once. They follow within seconds by themselves, so that a fault is none of the
     curator's."""
     with suppress(EnrichError):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from pyoxigraph import RdfFormat, parse
+from starlette.testclient import TestClient
 
+from enrich.errors import StoreTimeout
 from enrich.ontology.terms import ENR
 from enrich.web.index.asked import Filters, Group
 from enrich.web.site import Site
@@ -49,6 +53,100 @@ def test_only_what_was_shown_says_so(museum: Site) -> None:
     with museum.workspace() as workspace:
         query = f"SELECT ?p WHERE {{ GRAPH {workspace.names.reviews} {{ ?r {ENR.reviews} ?p ; {ENR.shown} true }} }}"
         assert {p.value for (p,) in workspace.store.select(query) if p is not None} == set(members[:2])
+
+
+@contextmanager
+def late(where: Site) -> Iterator[None]:
+    """A store that writes, and answers too late."""
+    own = where._store
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(own, name)
+
+        def update(self, *said: Any, **more: Any) -> None:
+            assert own is not None
+            own.update(*said, **more)
+            raise StoreTimeout("no answer within 20 s")
+
+    where._store = Late()  # type: ignore[assignment]
+    where.forget()
+    yield
+    where._store = own
+    where.forget()
+
+
+@contextmanager
+def sending(where: Site) -> Iterator[tuple[TestClient, dict[str, Any], list[str]]]:
+    """A curator, what they send of the largest group, of which two members were seen, and all its members."""
+    group = where.index.grouped(Filters())[0]
+    members = sorted(row.prediction for row in where.index.rows(group.members()))
+    assert len(members) >= 3
+    about = {"property": group.property, "value": group.value, "band": group.band, "museum": group.museum}
+    with asking(where, "Ada") as ada:
+        yield (
+            ada,
+            {**about, "token": "w" * 24, "seen": members[:2], "wrong": members[:1], "which": "all"},
+            members,
+        )
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_group_whose_answer_was_lost_counts_its_reviews_and_is_undone(museum: Site, followed: bool) -> None:
+    """Given a store that wrote a group and answered too late, when the group is sent again, whether lists have followed
+    meanwhile or not, then what was written counts, once, and can be undone."""
+    with sending(museum) as (ada, said, members):
+        with late(museum):
+            assert ada.post("/groups", data=said, headers=JSON).status_code >= 500
+        first = {r.iri for r in reviews(museum)}
+        assert len(first) == len(members)
+        if followed:
+            museum.index.refresh()
+        outcome = ada.post("/groups", data=said, headers=JSON).json()
+        counts = [outcome[key] for key in ("reviews", "accepted", "rejected", "left")]
+        assert counts == [len(members), len(members) - 1, 1, 0]
+        assert {r.iri for r in reviews(museum)} == first
+        assert "/undo" in ada.get("/group/done", params={"token": said["token"]}).text
+        ada.post("/undo", data={"token": said["token"]}, headers=JSON)
+    assert reviews(museum) == []
+
+
+def test_other_marks_after_a_lost_answer_are_the_last_word(museum: Site) -> None:
+    """Given a group whose answer was lost, when it is sent with other marks, or only of what was seen, then that stands; and
+    nothing of the first is left when it is undone."""
+    with sending(museum) as (ada, said, members):
+        with late(museum):
+            assert ada.post("/groups", data=said, headers=JSON).status_code >= 500
+        museum.index.refresh()
+        said |= {"wrong": members[1:2], "which": "seen"}
+        outcome = ada.post("/groups", data=said, headers=JSON).json()
+        assert (outcome["accepted"], outcome["rejected"], outcome["left"]) == (1, 1, 0)
+        assert {r.prediction: r.decision for r in reviews(museum)} == {
+            members[0]: "Accepted",
+            members[1]: "Rejected",
+        }
+        ada.post("/undo", data={"token": said["token"]}, headers=JSON)
+    assert reviews(museum) == []
+
+
+@pytest.mark.parametrize("otherwise", [{"wrong": []}, {"which": "seen"}, {"band": "0.1"}])
+def test_a_group_judged_is_not_judged_otherwise(museum: Site, otherwise: dict[str, Any]) -> None:
+    with sending(museum) as (ada, said, _):
+        assert ada.post("/groups", data=said, headers=JSON).status_code == 200
+        before = reviews(museum)
+        assert ada.post("/groups", data=said | otherwise, headers=JSON).status_code == 409
+    assert reviews(museum) == before
+
+
+@pytest.mark.parametrize("otherwise", [{}, {"wrong": []}])
+def test_a_group_taken_back_is_not_judged_by_its_old_page(museum: Site, otherwise: dict[str, Any]) -> None:
+    with sending(museum) as (ada, said, _):
+        ada.post("/groups", data=said, headers=JSON)
+        ada.post("/undo", data={"token": said["token"]}, headers=JSON)
+        again = ada.post("/groups", data=said | otherwise, headers=JSON)
+    assert again.status_code == 409
+    assert "load the page again" in again.json()["detail"]
+    assert reviews(museum) == []
 
 
 class Counted:

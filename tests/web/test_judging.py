@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pyoxigraph import NamedNode
 from starlette.testclient import TestClient
 
 from enrich.errors import StoreUnavailable
-from enrich.runs.reviewing import Reviewer
+from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.web.site import Site
 from tests.web.curating import JSON, WAITING, asking, cards, reviews, sent
 
@@ -75,6 +77,37 @@ def test_a_mind_changed_after_a_lost_answer_is_the_last_word(museum: Site) -> No
         (row,) = [r for r in museum.index.about([first.record]) if r.prediction == card["prediction"]]
         assert row.state == "Undecided"
         assert recent(ana) == [card["token"]]
+
+
+def test_a_decision_whose_answer_was_lost_is_undone_though_another_says_the_same(museum: Site) -> None:
+    """Given a review whose answer was lost, and another curator who then said the same, when it is sent again, then it is
+    that review, and undoing takes it back."""
+    with asking(museum, "Ana") as ana, asking(museum, "Bea") as bea:
+        card, *_ = cards(ana.post("/queue/cards"))
+        with losing(Reviewer, "write"):
+            assert sent(ana, card).status_code == 502
+        with museum.workspace() as workspace:
+            said = [Judgement(NamedNode(card["prediction"]), "Accepted", again=True)]
+            Reviewer(workspace, "Bea").write(said, datetime.now(UTC))
+        mine, others = reviews(museum)
+        assert sent(ana, card).json()["review"] == mine.iri
+        assert bea.post("/undo", data={"token": card["token"]}).status_code == 403
+        ana.post("/undo", data={"token": card["token"]})
+    assert reviews(museum) == [others]
+
+
+@pytest.mark.parametrize("by", ["token", "review"])
+@pytest.mark.parametrize("decision", ["Accepted", "Undecided"])
+def test_a_decision_taken_back_is_not_made_by_its_old_card(museum: Site, by: str, decision: str) -> None:
+    """Given a decision that was undone, when its card is sent again, as the page before does, then it is refused."""
+    with asking(museum, "Ana") as ana:
+        card, *_ = cards(ana.post("/queue/cards"))
+        review = sent(ana, card).json()["review"]
+        ana.post("/undo", data={"token": card["token"]} if by == "token" else {"named": review})
+        again = sent(ana, card, decision)
+    assert again.status_code == 409
+    assert "load the page again" in again.json()["detail"]
+    assert reviews(museum) == []
 
 
 @pytest.mark.parametrize(
