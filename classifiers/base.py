@@ -186,6 +186,13 @@ class Classifier(Configured, ABC):
         """
         return settings
 
+    @classmethod
+    def decided_by(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Digests of what `settings` name by its place alone, such as a file of weights: a training that was stopped
+        goes on only where they are the same."""
+        del settings
+        return {}
+
     def explain(self, record: Record, prop: str, value: str) -> MemberExplanation:
         """What it went by when it spoke for a class; nothing for a classifier that does not explain itself."""
         del record, prop, value

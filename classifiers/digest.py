@@ -11,6 +11,12 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_digests(path: Path) -> dict[str, str]:
+    """Of a file, or of each file of a folder, by name; nothing where there is neither."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return {file.name: file_digest(file) for file in files if file.is_file()}
+
+
 def text_digest(text: str) -> str:
     """Of a text in UTF-8; lone surrogates, which UTF-8 has no bytes for, are kept apart."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

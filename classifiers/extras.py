@@ -1,5 +1,6 @@
-"""Which extra of the distribution brings a library that is not installed, and the sentence that says so."""
+"""Which extra of the distribution brings a library that is not installed, the sentence that says so, and versions."""
 
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 DISTRIBUTION = "museum-enrich"
@@ -16,6 +17,20 @@ LIBRARIES = {
     "study": ("cleanlab",),
 }
 """The modules that each extra of pyproject.toml brings, beside what every installation has."""
+
+LEARN = ("numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
+"""The packages that decide what is learnt, beside our own."""
+
+
+def versions() -> dict[str, str]:
+    """Of our distribution and of those that learn: the same give the same model of the same data."""
+    found = {}
+    for name in (DISTRIBUTION, *LEARN):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def require(extra: str) -> None:

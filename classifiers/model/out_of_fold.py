@@ -20,10 +20,11 @@ from enrich.classifiers.base import Classifier, Distribution, Progress
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.digest import json_digest
 from enrich.classifiers.errors import NothingToLearn
+from enrich.classifiers.extras import versions
 from enrich.classifiers.folds import Rows, fold_count, out_of_fold
 from enrich.classifiers.model.folder import read_model, write_model
 from enrich.classifiers.model.manifest import ModelFolderError
-from enrich.classifiers.registry import build_classifier
+from enrich.classifiers.registry import build_classifier, classifier_class
 
 HELD_OUT_SHARE = 0.1
 """Share of a fold's training records on which early stopping looks."""
@@ -123,8 +124,9 @@ def _named(progress: Progress, part: str) -> Progress:
 def _key(dataset: Dataset, spec: MemberSpec, fold: Rows, seed: int) -> str:
     """Names a training by all that decides its result."""
     settings = [spec.classifier, dict(spec.settings), dict(spec.fold_settings), seed, fold.tolist()]
+    named = dict(classifier_class(spec.classifier).decided_by(spec.settings))
     ids = [record.id for record in dataset.records]
-    return f"{spec.classifier}-{json_digest([dataset.digest, settings, ids])[:16]}"
+    return f"{spec.classifier}-{json_digest([dataset.digest, settings, named, ids, versions()])[:16]}"
 
 
 def fit_classifier(

@@ -152,7 +152,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
             self.settings.training,
             seed=seed,
             folder=resume,
-            fingerprint=self._fingerprint(data, seed),
+            fingerprint="" if resume is None else self._fingerprint(data, seed),
             progress=progress,
             stage=f"training {self.name}",
         )
@@ -233,7 +233,9 @@ class NeuralClassifier(Classifier, Generic[Network]):
 
     def _fingerprint(self, data: LabelledRecords, seed: int) -> str:
         """Digest of all that decides the result of a training run."""
-        digest = hashlib.sha256(json.dumps([self.settings.to_json(), seed], sort_keys=True).encode())
+        settings = self.settings.to_json()
+        said = [settings, dict(self.decided_by(settings)), seed]
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(repr([(p.name, p.classes, p.many) for p in self.properties]).encode())
         for r in data.dataset.records:
             values = sorted((k, v) for k, v in r.known.items())

@@ -67,7 +67,7 @@ def load(name: str) -> Encoder:
     Raises ClassifierError when it is not there, and says what to do.
     """
     library = libraries.transformers()
-    folder = _minilm() if name == "minilm" else Path(name)
+    folder = place_of(name)
     local = folder.is_dir()
     source = str(folder) if local else name
     library.utils.logging.disable_progress_bar()
@@ -166,7 +166,10 @@ def _bare(body: nn.Module) -> nn.Module:
     return body
 
 
-def _minilm() -> Path:
+def place_of(name: str) -> Path:
+    """The folder of an encoder, if it is local. Raises ClassifierError for a package that is not installed."""
+    if name != "minilm":
+        return Path(name)
     try:
         folder: Path = import_module(MINILM).get_model_path()
     except ModuleNotFoundError as error:

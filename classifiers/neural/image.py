@@ -25,7 +25,7 @@ from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
 from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs
 from enrich.classifiers.neural.optimisation import TrainingSettings, from_nothing
 from enrich.classifiers.neural.saliency import saliency_map
-from enrich.classifiers.neural.weights import weights_taken
+from enrich.classifiers.neural.weights import given_weights, weights_taken
 from enrich.classifiers.settings import ClassifierSettings, Count
 
 EXPLAINED = 3
@@ -116,6 +116,11 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
     def decode_size(self) -> int:
         """See Classifier; models with the same one share the decoding."""
         return self.settings.side(self.size)
+
+    @classmethod
+    def decided_by(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """The files of local weights."""
+        return given_weights(cls.settings_class.read(settings).weights)
 
     def finished(self) -> dict[str, Any]:
         """How many pictures did not decode."""

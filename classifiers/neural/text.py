@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.digest import file_digests
 from enrich.classifiers.explain.explanation import MemberExplanation
 from enrich.classifiers.neural import encoders
 from enrich.classifiers.neural.cache import ArrayCache
@@ -97,6 +98,12 @@ class TextClassifier(NeuralClassifier[TextNetwork]):
             return settings
         encoders.load(read.encoder)
         return settings if torch.cuda.is_available() else {"frozen": True, **settings}
+
+    @classmethod
+    def decided_by(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """The files of a local or packaged encoder."""
+        encoder = TextSettings.read(settings).encoder
+        return {} if encoder == "scratch" else file_digests(encoders.place_of(encoder))
 
     def finished(self) -> dict[str, Any]:
         """Which encoder's weights it began with."""

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from enrich.classifiers.digest import file_digest
+from enrich.classifiers.digest import file_digest, file_digests
 from enrich.classifiers.errors import ClassifierError, one_line
 from enrich.classifiers.neural.packages import package_of
 
@@ -88,6 +88,11 @@ def load_network(network: nn.Module, file: Path) -> None:
     except RuntimeError as error:
         reason = one_line(error, 300)
         raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error
+
+
+def given_weights(source: str) -> dict[str, str]:
+    """Digests of the files of local weights by name; nothing for others, which their name tells apart."""
+    return {} if source in ("none", "hub") or package_of(source) else file_digests(Path(source))
 
 
 def weights_taken(source: str, body: nn.Module) -> dict[str, Any]:

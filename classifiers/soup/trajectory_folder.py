@@ -18,7 +18,7 @@ from enrich.classifiers.neural import checkpoints
 from enrich.classifiers.neural.checkpoints import STATE, folder_of
 from enrich.classifiers.neural.networks import parameter_count
 from enrich.classifiers.neural.training import train
-from enrich.classifiers.neural.weights import weights_taken
+from enrich.classifiers.neural.weights import given_weights, weights_taken
 from enrich.classifiers.soup.pictures import PictureSet
 from enrich.classifiers.soup.trajectory import TrajectorySettings, TrajectoryTask
 
@@ -155,5 +155,8 @@ def _fingerprint(settings: TrajectorySettings, learn: PictureSet, selection: Pic
     values = {k: v for k, v in settings.to_json().items() if k not in ("disk", "device")}
     if settings.training.schedule != "cosine" and not settings.training.warmup:
         values["training"] = {k: v for k, v in values["training"].items() if k != "epochs"}
-    said = json.dumps([values, seed, learn.digest(), selection.digest()], sort_keys=True)
+    given = given_weights(settings.weights)
+    said = json.dumps(
+        [values, seed, learn.digest(), selection.digest(), *([given] if given else [])], sort_keys=True
+    )
     return hashlib.sha256(said.encode()).hexdigest()

@@ -66,6 +66,12 @@ class TfidfClassifier(Classifier):
         self.features = TextFeatures(self.settings, {})
         self.linear: dict[str, Linear] = {}
 
+    @classmethod
+    def decided_by(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """The encoder, where the meaning is read."""
+        fields = cls.settings_class.read(settings).fields
+        return {MEANING: weights_digest()} if MEANING in fields else {}
+
     def fit(
         self,
         train: Dataset,

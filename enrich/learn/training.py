@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from enrich import __version__
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest, json_digest
-from enrich.classifiers.extras import absent
+from enrich.classifiers.extras import LEARN, absent, versions
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.manifest import ModelFolderError
 from enrich.classifiers.model.model import Model
@@ -43,7 +42,6 @@ _ENOUGH = 200
 """Records from which some are kept for figures where no splits say which."""
 _FEW = 0.01
 """Share of the records that must have a modality for it to be learned from unasked."""
-_PACKAGES = ("numpy", "scikit-learn", "xgboost-cpu", "torch", "timm", "transformers", "onnxruntime")
 
 
 def train(
@@ -324,7 +322,7 @@ def _account(
             for m in spec.members
         ],
         "version of enrich": __version__,
-        **{f"version of {name}": _version(name) for name in _PACKAGES},
+        **{f"version of {name}": found for name, found in versions().items() if name in LEARN},
     }
 
 
@@ -340,10 +338,3 @@ def splits_digest(splits: Path | None, wanted: Mapping[str, Sequence[NamedNode]]
 def snapshot(dataset: Dataset, model: Path) -> dict[str, str]:
     """What the register says of the data learned from: its digest, the day it was read, and its role."""
     return {"sha256": dataset.digest, "issued": day_of(dataset.digest, model), "role": "TrainingData"}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

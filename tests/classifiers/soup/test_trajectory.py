@@ -161,3 +161,16 @@ def test_trainings_from_given_weights_begin_alike_whatever_their_seed(
 
     assert torch.equal(begun(given, 1), begun(given, 2))
     assert not torch.equal(begun(tiny(), 1), begun(tiny(), 2))
+
+
+def test_a_training_is_not_gone_on_with_from_other_weights_in_the_same_place(
+    tmp_path: Path, split: PictureSplit
+) -> None:
+    given = tiny(epochs=1).replace(weights=str(tmp_path / "w.safetensors"))
+    for scale in (1.0, 0.5):
+        body = {k: v * scale for k, v in build_backbone("test_resnet", SIDE)[0].state_dict().items()}
+        save_file(body, tmp_path / "w.safetensors")
+        if scale == 1.0:
+            trained(tmp_path / "t", split, given)
+    with pytest.raises(ClassifierError, match="other data or settings"):
+        train_trajectory(tmp_path / "t", split.learn, split.selection, given, seed=0)
