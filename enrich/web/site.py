@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -38,7 +38,8 @@ class Site:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
         self._store = store
-        self._spare = {patient: queue.LifoQueue[Workspace](WORKSPACES) for patient in (False, True)}
+        self._spare: dict[bool, list[Workspace]] = {False: [], True: []}
+        self._facts, self._lock = 0, threading.Lock()
         index = settings.locate(settings.web.index)
         self.index = Index(index, self.patient, self.forget)
         self.desk = Desk(index.with_name("desk.sqlite"))
@@ -85,9 +86,10 @@ class Site:
 
     @contextmanager
     def _lent(self, *, patient: bool) -> Iterator[Workspace]:
-        try:
-            found = self._spare[patient].get_nowait()
-        except queue.Empty:
+        with self._lock:
+            facts, spare = self._facts, self._spare[patient]
+            found = spare.pop() if spare else None
+        if found is None:
             found = Workspace(self.settings if patient else self._impatient, self._store)
         try:
             yield found
@@ -95,9 +97,9 @@ class Site:
             found.close()
             raise
         except BaseException:
-            self._keep(found, patient)
+            self._keep(found, patient, facts)
             raise
-        self._keep(found, patient)
+        self._keep(found, patient, facts)
 
     @cached_property
     def _impatient(self) -> Settings:
@@ -105,22 +107,33 @@ class Site:
         limits = {"timeout": min(where.timeout, PAGE_SECONDS), "retries": min(where.retries, PAGE_TRIES - 1)}
         return self.settings.model_copy(update={"store": where.model_copy(update=limits)})
 
-    def _keep(self, workspace: Workspace, patient: bool) -> None:
-        try:
-            self._spare[patient].put_nowait(workspace)
-        except queue.Full:
-            workspace.close()
+    def _keep(self, workspace: Workspace, patient: bool, facts: int) -> None:
+        """For the next request; but not where the `facts` have changed since it was lent, nor what was read with it."""
+        with self._lock:
+            same, spare = facts == self._facts, self._spare[patient]
+            if same and len(spare) < WORKSPACES:
+                spare.append(workspace)
+                return
+        workspace.close()
+        if not same:
+            self._forget_read()
 
     def forget(self) -> None:
-        """Let the spare workspaces go: the facts have changed, or the site closes."""
+        """Let the spare workspaces go, and those that are lent when they come back: the facts have changed, or the site
+        closes."""
+        with self._lock:
+            self._facts += 1
+            gone = [workspace for spare in self._spare.values() for workspace in spare]
+            self._spare = {False: [], True: []}
+        self._forget_read()
+        self.gaps.forget()
+        for workspace in gone:
+            workspace.close()
+
+    def _forget_read(self) -> None:
         self.pictures_of.clear()
         self.values.forget()
         self.places.forget()
-        self.gaps.forget()
-        for spare in self._spare.values():
-            with suppress(queue.Empty):
-                while True:
-                    spare.get_nowait().close()
 
     def close(self) -> None:
         """Let everything go."""
