@@ -9,7 +9,7 @@ taken back, when and by whom; what was taken back does not come back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -142,7 +142,8 @@ def _asserted(store: Store, graph: NamedNode) -> list[tuple[NamedNode, str, str,
 def take_back(
     workspace: Workspace, found: PartOfRun, by: NamedNode | None = None, progress: Progress = no_progress
 ) -> int:
-    """Take a part back, on behalf of `by`, or of the settings' actor. Returns how many values went."""
+    """Take a part back, on behalf of `by`, or of the settings' actor. Returns how many values went. What another process
+    has moved since `found` was looked at is looked for anew."""
     if not found.shards:
         return 0
     store, names = workspace.store, workspace.names
@@ -151,13 +152,31 @@ def take_back(
     run = register.get(found.run)
     counted = [name for name in COUNTED if getattr(run, name) is not None]
     taken = 0
-    for done, (graph, gone) in enumerate(found.shards.items()):
-        progress("shards", done, len(found.shards))
-        left = leave_out(store, names, found.run, graph, gone, taken_back=noted, counted=counted)
-        taken += len(gone) if left is not None else 0
+    while found.shards:
+        went = _leave_out(register, found, noted, counted, progress)
+        taken += sum(len(found.shards[graph]) for graph in went)
+        if went == found.shards.keys() or register.get(found.run).state != ACTIVE:
+            break
+        seen, found = found.shards, part_of(workspace, found.run, found.part)
+        if found.shards == seen:
+            raise RunError(f"{found.part.words()} of {found.run.value} does not go: take it back again")
     _expect(workspace, register, found.run)
     _ended(register, noted)
     return taken
+
+
+def _leave_out(
+    register: Register, found: PartOfRun, noted: NamedNode, counted: Collection[str], progress: Progress
+) -> set[NamedNode]:
+    """Leave a part out of its shards. Returns those of which it went; another process has exchanged the others."""
+    went = set()
+    for done, (graph, gone) in enumerate(found.shards.items()):
+        progress("shards", done, len(found.shards))
+        if leave_out(
+            register.store, register.names, found.run, graph, gone, taken_back=noted, counted=counted
+        ):
+            went.add(graph)
+    return went
 
 
 def _note(register: Register, found: PartOfRun, by: NamedNode) -> NamedNode:

@@ -123,6 +123,9 @@ def exchange_shard(
 
     False when nothing was exchanged: the run or one of `by` is retracted, or another process was first.
     """
+    stands = f"ASK {{ GRAPH {names.runs} {{ {run} {ENR.graph} {new or old} }} }}"
+    if new is None and not store.ask(stands):
+        return False
     came = "".join(f"{s} {p} ?new{i} . " for i, (s, p, _) in enumerate(less))
     gone = "".join(f"{s} {p} ?old{i} . " for i, (s, p, _) in enumerate(less))
     sums = "".join(f" BIND(?old{i} - ({n}) AS ?new{i})" for i, (_, _, n) in enumerate(less))
@@ -136,8 +139,7 @@ def exchange_shard(
         f"FILTER(?retracted IN ({', '.join(str(each) for each in {run, *by})})) }} }}"
     )
     store.update(f"DELETE {{ {held} }} {named}WHERE {{ {held} {none_retracted}{sums} }}", idempotent=True)
-    there = store.ask(f"ASK {{ GRAPH {names.runs} {{ {run} {ENR.graph} {new or old} }} }}")
-    if there != (new is not None):
+    if store.ask(stands) != (new is not None):
         return False
     store.update(f"DELETE WHERE {{ GRAPH {names.runs} {{ {old} ?name ?count }} }}", idempotent=True)
     return True

@@ -166,6 +166,25 @@ def test_a_run_that_is_retracted_meanwhile_keeps_its_graphs(answered: tuple[Work
     assert set(workspace.store.graphs()) == graphs
 
 
+def test_what_another_took_back_meanwhile_is_neither_counted_again_nor_in_the_way(
+    answered: tuple[Workspace, NamedNode],
+) -> None:
+    """Given two curators who have looked at two properties of a run, when both then take theirs back, then both are gone
+    and each is said as often as it went; the same part, taken back twice, is counted once."""
+    workspace, run = answered
+    before = Counter(name for _, name, _ in values(workspace, run).elements())
+    found = {name: part_of(workspace, run, Part(name)) for name in ("material", "time")}
+    again = part_of(workspace, run, Part("time"))
+
+    taken = {name: take_back(workspace, part) for name, part in found.items()}
+
+    assert taken == {name: before[name] for name in found}
+    assert take_back(workspace, again) == 0
+    assert not {name for _, name, _ in values(workspace, run)} & set(found)
+    assert {n.part.property: n.answers for n in taken_back(workspace.store, workspace.names)} == taken
+    assert counts_agree(workspace, run)
+
+
 def test_what_is_expected_of_the_run_follows(answered: tuple[Workspace, NamedNode]) -> None:
     workspace, run = answered
     register = Register(workspace.store, workspace.names)

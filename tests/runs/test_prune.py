@@ -150,14 +150,18 @@ def test_graphs_of_a_run_retracted_long_ago_are_dropped_and_of_one_retracted_lat
 
 
 def test_what_another_dropped_meanwhile_is_not_counted_again() -> None:
-    """Given a retracted run that two processes found, when both drop it, then its answers are counted once."""
+    """Given a retracted run and superseded answers that two processes found, when both drop them, then they are counted
+    once."""
     store = open_store()
-    run = add_run(store, "a", {(0, "place"): ["a"]}, order=0)
-    retract(store, run)
+    retracted = add_run(store, "a", {(0, "place"): ["a"]}, order=0)
+    retract(store, retracted)
+    old = add_run(store, "b", {(1, "place"): ["a"]}, order=1)
+    add_run(store, "c", {(1, "place"): ["b"]}, order=2)
     first, second = (to_prune(workspace(store), LATER, 90) for _ in range(2))
 
-    assert [drop(workspace(store), found).answers.total() for found in (first, second)] == [1, 0]
-    assert store.ask(f"ASK {{ GRAPH {NAMES.runs} {{ {run} {ENR.pruned} 1 }} }}")
+    assert [drop(workspace(store), found).answers.total() for found in (first, second)] == [2, 0]
+    for run in (retracted, old):
+        assert store.ask(f"ASK {{ GRAPH {NAMES.runs} {{ {run} {ENR.pruned} 1 }} }}")
 
 
 def test_looking_changes_nothing() -> None:
