@@ -17,7 +17,7 @@ from enrich.errors import RunError, StoreError
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.expectation import expectations, to_text
 from enrich.runs.lease import current_lease, release_lease
-from enrich.runs.narrowing import leave_out
+from enrich.runs.narrowing import leave_out, written_since
 from enrich.runs.prune import prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.request import NIGHTLY, OF_A_NIGHT, withdraw_empty
@@ -145,7 +145,7 @@ def _narrow(
 ) -> bool:
     """Leave the answers to some gaps out of a shard; False when it is no longer the run's."""
     gone = {a.prediction for a in held if (a.record, a.property) in stale}
-    left = leave_out(context.store, context.names, run, NamedNode(shard), gone)
+    left = leave_out(context.register, run, NamedNode(shard), gone)
     if left is None:
         return False
     del work.checked[shard]
@@ -173,20 +173,22 @@ def sweep(context: Context, run: NamedNode) -> int:
 def sweep_orphans(context: Context) -> int:
     """Drop our run graphs that no run and no open plan names: what a killed process's connection wrote late.
 
-    Those of a run that may just be about to be opened are left.
+    Those of a run that may just be about to be opened are left, and those that may just be put in a shard's place.
+    States are read before shards, so that what a run that ends meanwhile has written is named by then.
     """
     prefix = f"{context.names.graph_prefix}run/"
-    kept, oldest = context.register.all_shards(), new_run_id(context.register.clock() - context.lease_time)
+    oldest = context.register.clock() - context.lease_time
     states = {context.names.run_id(NamedNode(run)): state for run, state in context.register.states().items()}
-    dropped = 0
+    kept, dropped = context.register.all_shards(), 0
     for graph in context.store.graphs():
         run_id = graph.value.removeprefix(prefix).partition("/")[0]
-        opening = run_id not in states and run_id > oldest
+        opening = run_id not in states and run_id > new_run_id(oldest)
         if (
             graph.value.startswith(prefix)
             and graph.value not in kept
             and states.get(run_id) != OPEN
             and not opening
+            and not written_since(graph, oldest)
         ):
             context.store.drop(graph)
             dropped += 1

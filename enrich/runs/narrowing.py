@@ -1,4 +1,7 @@
-"""Leaves predictions out of a shard: what stays is written to a new graph, which the register names in the old one's place."""
+"""Leaves predictions out of a shard: what stays is written to a new graph, which the register names in the old one's place.
+
+Until then nothing names the new graph. Its own name says since when, so that tidying leaves it alone while it is young.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyoxigraph import NamedNode
 
-from enrich.graph.stores.base import Store
 from enrich.graph.stores.pieces import ntriples
-from enrich.ontology.terms import ENR, Names
+from enrich.ontology.terms import ENR
 from enrich.runs.export.run_graphs import shard as shard_quads
+from enrich.runs.register import Register
 from enrich.runs.shards import counts_of, exchange_shard, held_answers, narrowed
 
 
@@ -25,8 +29,7 @@ class Rest:
 
 
 def leave_out(
-    store: Store,
-    names: Names,
+    register: Register,
     run: NamedNode,
     graph: NamedNode,
     gone: Collection[NamedNode],
@@ -40,11 +43,12 @@ def leave_out(
 
     `taken_back` counts what goes, and the run's counts named in `counted` become smaller, in the same update.
     """
+    store, names = register.store, register.names
     held = held_answers(store, graph)
     kept = [answer for answer in held if answer.prediction not in gone]
     new = None
     if kept:
-        new = NamedNode(f"{re.sub(r'-p[0-9a-f]{8}$', '', graph.value)}-p{secrets.token_hex(4)}")
+        new = _successor(graph, register.clock())
         quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
         store.write_graph(new, ntriples(quads))
     before, after = counts_of(held), counts_of(kept)
@@ -60,6 +64,18 @@ def leave_out(
         return None
     store.drop(graph)
     return Rest(new, after)
+
+
+def _successor(graph: NamedNode, now: datetime) -> NamedNode:
+    """A graph for what is left of a shard: the shard's name, `-p`, and in hexadecimal the time and a number of its own."""
+    first = re.sub(r"-p[0-9a-f]+$", "", graph.value)
+    return NamedNode(f"{first}-p{int(now.timestamp()):08x}{secrets.token_hex(4)}")
+
+
+def written_since(graph: NamedNode, moment: datetime) -> bool:
+    """Whether a graph is what was left of a shard at this moment or later, by the store's clock."""
+    found = re.search(r"-p([0-9a-f]{8})[0-9a-f]{8}$", graph.value)
+    return found is not None and int(found[1], 16) >= moment.timestamp()
 
 
 def _less(

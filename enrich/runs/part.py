@@ -172,9 +172,7 @@ def _leave_out(
     went = set()
     for done, (graph, gone) in enumerate(found.shards.items()):
         progress("shards", done, len(found.shards))
-        if leave_out(
-            register.store, register.names, found.run, graph, gone, taken_back=noted, counted=counted
-        ):
+        if leave_out(register, found.run, graph, gone, taken_back=noted, counted=counted):
             went.add(graph)
     return went
 

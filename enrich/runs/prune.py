@@ -3,7 +3,8 @@
 The register keeps the runs with their counts, and says how many answers were pruned and when. Until it is
 pruned an answer comes back when the newer run is retracted. A shard that is superseded whole is dropped; of
 one that is in part the rest is written to a new graph, which the register names in the old one's place in one
-update, unless a run that superseded it was retracted meanwhile. What a crash leaves unnamed is dropped by the next run, or by a worker within seconds.
+update, unless a run that superseded it was retracted meanwhile. What a crash leaves unnamed is dropped by the first tidying
+after `run.lease`: that of a run that ends, or of a worker that starts.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def drop(workspace: Workspace, done: Pruning) -> Pruning:
     for graph, answers in done.shards.items():
         run = answers[0].run
         gone, by = {a.prediction for a in answers}, {a.by for a in answers}
-        left = leave_out(store, names, run, graph, gone, by=by)
+        left = leave_out(register, run, graph, gone, by=by)
         if left is None:
             done.answers -= Counter({run.value: len(answers)})
             continue

@@ -20,9 +20,11 @@ from enrich.graph.stores.base import Store
 from enrich.learn.training import train
 from enrich.ontology.profile_files import load_profile
 from enrich.ontology.terms import ENR, RDF
+from enrich.runs import narrowing
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN, new_run_id
+from enrich.runs.shards import held_answers
 from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
 from tests.workers.small import (
@@ -181,7 +183,7 @@ def test_a_fact_filled_in_meanwhile_is_not_answered(tmp_path: Path, redis_url: s
     assert (done.records, (done.predicted or 0) + (done.abstained or 0)) == (GAPS - 2, GAPS - 2)
     shards = {g.value for g in store.graphs() if g.value.startswith(f"{service.names.graph_prefix}run/")}
     assert shards == service.register.shards(job)
-    assert any(re.search(r"-p[0-9a-f]{8}$", shard) for shard in shards)
+    assert any(re.search(r"-p[0-9a-f]{16}$", shard) for shard in shards)
     service.let_go_of_runs()
 
 
@@ -262,6 +264,56 @@ def test_what_a_late_write_left_is_dropped_and_nothing_else(service: WorkerConte
     assert set(service.store.graphs()) == kept
     queue.all()
     assert state(service, under_way) == "done"
+
+
+def test_tidying_leaves_what_is_just_being_put_in_a_shards_place(
+    service: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a shard that is made smaller, when another process tidies before the new graph is named, then it stays; what a
+    process left that was killed there goes once the lease is over."""
+    run = NamedNode(str(pipeline.run(service.workspace, model_of(service)).run))
+    (graph, *_) = [NamedNode(shard) for shard in sorted(service.register.shards(run))]
+    (one, *rest) = held_answers(service.store, graph)
+    exchange = narrowing.exchange_shard
+
+    def tidied_first(*said: object, **named: object) -> bool:
+        assert sweep_orphans(service) == 0
+        return exchange(*said, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(narrowing, "exchange_shard", tidied_first)
+    left = narrowing.leave_out(service.register, run, graph, [one.prediction])
+
+    assert left is not None
+    assert left.graph is not None
+    assert set(held_answers(service.store, left.graph)) == set(rest)
+    service.store.update(
+        f"DELETE WHERE {{ GRAPH {service.names.runs} {{ {run} {ENR.graph} {left.graph} }} }}"
+    )
+    assert sweep_orphans(service) == 0
+    after = service.register.clock() + service.lease_time + timedelta(seconds=2)
+    monkeypatch.setattr(service.register, "clock", lambda: after)
+    assert sweep_orphans(service) == 1
+
+
+@pytest.mark.parametrize("first", ["states", "all_shards"])
+def test_a_run_that_ends_while_another_process_tidies_keeps_its_answers(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Whatever of the register was read before it ended."""
+    job = begun(service, queue)
+    read = getattr(service.register, first)
+
+    def then_it_ends() -> object:
+        found = read()
+        monkeypatch.undo()
+        queue.all()
+        return found
+
+    monkeypatch.setattr(service.register, first, then_it_ends)
+    sweep_orphans(service)
+
+    assert state(service, job) == "done"
+    assert answered(service) == EVERYTHING
 
 
 def test_a_run_that_lost_its_lease_says_so_and_is_completed_later(
