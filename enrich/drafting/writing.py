@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import filterfalse
 from statistics import quantiles
 
@@ -121,9 +121,9 @@ class Writer:
         lines += [f"value_class = {_quoted(self._short(value_cls))}"] if value_cls else []
         if f.ends is not None:
             lines += [f"begin = {self._path(f.ends[0])}", f"end = {self._path(f.ends[1])}"]
-        lines += (
-            [f"by = {_quoted(_period(f))}   # century, half-century or decade"] if f.kind == "date" else []
-        )
+        if f.kind == "date":
+            by = _period([span for text in self._dates(f) if (span := _years(text))])
+            lines.append(f"by = {_quoted(by)}   # century, half-century or decade")
         lines += self._spellings(f)
         if f.facts.scheme is not None:
             lines += [
@@ -134,6 +134,16 @@ class Writer:
             ["many = true"] if f.facts.several >= 0.02 * max(f.facts.records, 1) and f.kind != "date" else []
         )
         return lines
+
+    def _dates(self, f: Finding) -> Iterator[str]:
+        """The dates of every record; two ends are one date."""
+        if f.ends is None:
+            for term, n in f.facts.counts.items():
+                yield from [term.value] * n if isinstance(term, Literal) else ()
+            return
+        first, last = (self._walk.found[(*f.path[:-1], *end)] for end in f.ends)
+        for record in first.keys() & last.keys():
+            yield "/".join(next(iter(said[record])).value for said in (first, last))
 
     def _spellings(self, f: Finding) -> list[str]:
         """How literals become classes, and what means that there is no value."""
@@ -235,21 +245,16 @@ def _block(lines: Sequence[str], *, comment: bool) -> list[str]:
     return [*made, ""]
 
 
-def _period(f: Finding) -> str:
-    """Periods of which the values span at least three or so, and of which one holds most of a value's years."""
-    dates = [
-        span
-        for term, n in f.facts.counts.items()
-        if isinstance(term, Literal) and (span := _years(term.value))
-        for _ in range(n)
-    ]
+def _period(dates: Sequence[Span]) -> str:
+    """Periods of which the values span at least three or so, and of which one holds most of the years of nine in ten:
+    a date that says less is a gap."""
     years = [span.begin for span in dates if span.begin is not None]
     if len(years) < 2:
         return "century"
     cuts = quantiles(years, n=20)
     for name, most in _TOO_MUCH.items():
         held = sum(most_of(span, regular(span, SIZES[name])) is not None for span in dates)
-        if cuts[-1] - cuts[0] < most and 2 * held > len(dates):
+        if cuts[-1] - cuts[0] < most and 10 * held >= 9 * len(dates):
             return name
     return "century"
 

@@ -15,7 +15,7 @@ from enrich.graph.patterns import kind_test, onward
 from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store, Term
-from enrich.ontology.kinds import CONCEPT, LITERAL
+from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
 from enrich.ontology.paths import Path, path_triples, steps
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
 from enrich.ontology.terms import Names, class_term, values_block
@@ -238,12 +238,7 @@ class _Check:
             first, number = outside.most_common(1)[0]
             self._advice.append(
                 f"{key}: {len(outside):,} values of {outside.total():,} records reach no class, first "
-                f"{first} ({number:,}); add them to classes, or "
-                + (
-                    "to synonyms or unknown."
-                    if prop.kind == LITERAL
-                    else "load the vocabulary that leads up from them."
-                )
+                f"{first} ({number:,}); {_to_reach_one(prop)}."
             )
         for name in prop.class_names:
             if not counts[name]:
@@ -300,6 +295,17 @@ class _Check:
             if isinstance(number, Literal):
                 return int(number.value)
         return 0
+
+
+def _to_reach_one(prop: PropertyProfile) -> str:
+    """What to change where values reach no class."""
+    if prop.kind == LITERAL:
+        return "add them to classes, or to synonyms or unknown"
+    if prop.kind != DATE:
+        return "add them to classes, or load the vocabulary that leads up from them"
+    longer = "" if prop.by in (None, "century") else "use a longer by, "
+    spans = "give spans in classes instead of by" if prop.by else "add spans to classes"
+    return f"{longer}{spans}, or say in synonyms or unknown what they mean"
 
 
 def _bare(term: str) -> str:

@@ -347,25 +347,25 @@ class Reader:
             context=self._contexts(said),
             texts=texts_of(key, texts),
             pictures=pictures_of(key, images),
-            outside=outside,
+            outside=tuple(name for name in outside if name not in known),
             numbers=self._numbers(said),
         )
         missing = tuple(
             p.name for p in self.profile.properties if p.name not in known and not stated.get(p.name)
         )
-        return Subject(iri, record, nodes, minted, missing)
+        return Subject(iri, record, nodes, minted, missing, outside)
 
-    def _known(self, rows: Mapping[str, list[Row]]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """The classes of a record by property, and the properties of which it states only what is in no class."""
+    def _known(self, rows: Mapping[str, list[Row]]) -> tuple[dict[str, tuple[str, ...]], ...]:
+        """The classes of a record by property, and the values that it states and that are in no class."""
         known: dict[str, tuple[str, ...]] = {}
-        outside: list[str] = []
+        outside: dict[str, tuple[str, ...]] = {}
         for name, classes in self.classes.items():
-            values = [v for _, v in rows[name] if isinstance(v, NamedNode | Literal)]
-            if found := {c for v in values if (c := classes.of_term(v))}:
+            of = {v: classes.of_term(v) for _, v in rows[name] if isinstance(v, NamedNode | Literal)}
+            if found := {c for c in of.values() if c}:
                 known[name] = tuple(sorted(found))
-            elif not all(map(classes.says_nothing, values)):
-                outside.append(name)
-        return known, tuple(outside)
+            if beyond := {v.value for v, c in of.items() if not c and not classes.says_nothing(v)}:
+                outside[name] = tuple(sorted(beyond))
+        return known, outside
 
     def _nodes(
         self, iri: NamedNode, rows: Mapping[str, list[Row]]

@@ -28,7 +28,8 @@ class Subject:
 
     `nodes` maps a property's name to the node its value hangs on (the production, or the object itself);
     a property named in `minted` has no such node in the facts, and the node's IRI is one of ours.
-    `missing` are the properties without a value in a reachable class. `problem` says why the record
+    `missing` are the properties without a value in a reachable class, `outside` holds by property the values that are
+    stated and in no class. `problem` says why the record
     could not be read whole; such a record is answered as failed, unless it is `absent`: no record of the facts
     (any more), asked twice.
     """
@@ -38,6 +39,7 @@ class Subject:
     nodes: Mapping[str, NamedNode] = field(default_factory=dict)
     minted: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
+    outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problem: str | None = None
     absent: bool = False
 

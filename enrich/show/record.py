@@ -55,6 +55,7 @@ def show_record(workspace: Workspace, record: NamedNode, language: str = "en") -
         "context": {name: list(values) for name, values in subject.record.context.items()}
         | {name: [f"{number:g}"] for name, number in subject.record.numbers.items()},
         "facts": {n: [class_term(v).value for v in values] for n, values in subject.record.known.items()},
+        "outside": {name: list(values) for name, values in subject.outside.items()},
         "missing": list(subject.missing),
         "predictions": answers,
     }

@@ -23,6 +23,8 @@ def record_tree(data: Mapping[str, Any]) -> Tree:
         facts.add(_line(f"picture {url}"))
     for name, values in {**data["context"], **data["facts"]}.items():
         facts.add(_line(f"{name}: {', '.join(_named(v, names) for v in values)}"))
+    for name, values in data["outside"].items():
+        facts.add(_line(f"{name}, stated in no class: {', '.join(_named(v, names) for v in values)}"))
     if data["missing"]:
         facts.add(_line(f"missing: {', '.join(data['missing'])}"))
     for answer in data["predictions"]:

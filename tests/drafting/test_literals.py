@@ -67,6 +67,8 @@ def test_years_are_dates_and_weights_numbers() -> None:
         (("1700", "1760", "1830", "1880"), "half-century"),
         (("1700s", "1800s", "late 1700s", "1800s"), "century"),
         (("first half of the 1800s", "1850-1899", "1842", "1801-1849"), "half-century"),
+        (("1810", "1823", "19th century", "1842"), "century"),
+        (("1811", "early 19th century", "1840-1849", "1825"), "half-century"),
     ],
 )
 def test_periods_are_no_shorter_than_most_dates(dates: tuple[str, ...], by: str) -> None:
@@ -80,6 +82,23 @@ def test_periods_are_no_shorter_than_most_dates(dates: tuple[str, ...], by: str)
     said = tomllib.loads(drafted(quads=fired).toml())["properties"]
 
     assert [p["by"] for p in said.values() if p["predicate"].endswith(":fired")] == [by]
+
+
+def test_the_two_ends_of_a_date_are_judged_together() -> None:
+    """Given firings that lasted forty years as their two ends say, then a decade would hold none of them."""
+    spans = []
+    for n in range(0, 200, 3):
+        firing = NamedNode(f"{BASE}pot/{n}/firing")
+        year = 1800 + n % 40
+        spans += [
+            Quad(pot(n), term("firing"), firing, GRAPH),
+            Quad(firing, term("notBefore"), Literal(str(year)), GRAPH),
+            Quad(firing, term("notAfter"), Literal(str(year + 40)), GRAPH),
+        ]
+
+    said = tomllib.loads(drafted(quads=iter([*literal_pots(), *spans])).toml())["properties"]
+
+    assert [p["by"] for p in said.values() if "begin" in p] == ["half-century"]
 
 
 def test_the_draft_counts_what_means_unknown_as_a_gap() -> None:

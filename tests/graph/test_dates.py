@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from pyoxigraph import Literal, NamedNode, Quad
+from rich.console import Console
 
 from enrich.answering import run as pipeline
 from enrich.graph.dates import DateMap
@@ -18,6 +20,8 @@ from enrich.ontology.spans import EDTF
 from enrich.ontology.terms import AAT, CRM, ENR, RDF, XSD, OntologyError
 from enrich.runs.validation import validate
 from enrich.settings.loading import Settings
+from enrich.show.record import show_record
+from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
 
 THING = NamedNode("https://coins.example.org/ns/Coin")
@@ -157,6 +161,40 @@ def test_two_ends_are_one_date(store: Store, tmp_path: Path) -> None:
     counts = {p.kind: p.records for p in report.patterns if p.name == "time"}
     assert counts == {"predicate": 5, "begin": 5, "class": 2, "several": 0}
     assert report.outside_total == {"time": 3}
+
+
+@pytest.mark.parametrize(
+    ("how", "ways"),
+    [
+        ('by = "decade"', "use a longer by, give spans in classes instead of by, or"),
+        ('by = "century"', "; give spans in classes instead of by, or"),
+        ('classes = { "old" = [-800, 1699] }', "; add spans to classes, or"),
+    ],
+)
+def test_the_advice_about_dates_in_no_class_can_be_followed(
+    store: Store, tmp_path: Path, how: str, ways: str
+) -> None:
+    """Given a date that says too little for every way to class dates, then the advice is what that way allows."""
+    workspace = coins(store, tmp_path, PLAIN + how, within(Literal("1650-1849")))
+
+    (told,) = [a for a in check_profile(store, workspace.profile, workspace.names).advice if "no class" in a]
+
+    assert f"{ways} say in synonyms or unknown what they mean." in told
+
+
+def test_what_is_stated_in_no_class_is_shown(store: Store, tmp_path: Path) -> None:
+    """Given a date that says too little and one beside it that has a class, then both are shown, and what says nothing
+    is not."""
+    coin = [*within(Literal("before 1700")), *within(Literal("1788")), *within(Literal("s.d."))]
+    workspace = coins(store, tmp_path, PLAIN + 'by = "century"\nmany = true', coin, within(Literal("Ming")))
+
+    one, other = (show_record(workspace, NamedNode(f"https://coins.example.org/coin/{n}")) for n in (1, 2))
+
+    assert (one["outside"], one["missing"]) == ({"time": ["before 1700"]}, [])
+    assert (other["outside"], other["missing"]) == ({"time": ["Ming"]}, ["time"])
+    out = io.StringIO()
+    Console(file=out, width=200).print(record_tree(other))
+    assert "time, stated in no class: Ming" in out.getvalue()
 
 
 def learnt(folder: Path, text: str, *said: list[tuple[NamedNode, NamedNode | Literal]]) -> set[str]:
