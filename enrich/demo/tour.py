@@ -31,7 +31,7 @@ from enrich.graph.loading import Manner, load_files
 from enrich.learn.evaluation import evaluate
 from enrich.learn.measures import evaluation_table, mean_line
 from enrich.learn.training import train
-from enrich.settings.loading import FILE_NAME, load_settings
+from enrich.settings.loading import FILE_NAME, PREFIX, load_settings
 from enrich.settings.models import DecisionSettings, WebSettings
 from enrich.show.named import run_named
 from enrich.show.record import show_record
@@ -39,6 +39,8 @@ from enrich.show.tables import print_table
 from enrich.show.tree import record_tree
 from enrich.workspace import Workspace
 
+_OWN = ("STORE", "PROFILE", "BASE")
+"""The settings by which the demo stays in its folder."""
 QUERY = """\
 PREFIX enr:  <https://w3id.org/enrich/ns#>
 PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
@@ -68,6 +70,7 @@ def tour(
     """Run the whole demo in a folder, talking on the console; returns the scores."""
     out = console or Console(highlight=False)
     began = time.monotonic()
+    _expect_own_settings()
     _expect_place(folder)
     _title(out, "1  A museum, made up", folder)
     truth = _make(folder, records, seed, pictures, progress)
@@ -85,6 +88,16 @@ def tour(
     _ask(out, folder)
     out.print(f"\nDone in {time.monotonic() - began:.0f} s.")
     return scores
+
+
+def _expect_own_settings() -> None:
+    """Raises InputError where the environment leads elsewhere than into the demo, for the steps that follow it too."""
+    for variable in sorted(os.environ):
+        said = variable.upper()
+        if said.startswith(PREFIX) and said.removeprefix(PREFIX).split("__")[0] in _OWN:
+            raise InputError(
+                f"{variable} is set in the environment: unset it, for the demo has a store of its own"
+            )
 
 
 def _expect_place(folder: Path) -> None:

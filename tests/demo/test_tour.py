@@ -148,6 +148,30 @@ def test_the_tour_spares_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ENRICH_STORE__UPDATE_URL", "http://store.example.org/update"),
+        ("ENRICH_STORE", '{"path": "elsewhere"}'),
+        ("enrich_store__path", "elsewhere"),
+        ("ENRICH_PROFILE", "silknow"),
+        ("ENRICH_BASE", "https://curators.example.org/enrich/"),
+    ],
+)
+def test_the_tour_goes_into_no_other_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Given an environment that names the museum's own store or what is its own, then nothing is made nor removed."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "truth.tsv").touch()
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(InputError, match=f"^{variable} is set in the environment: unset it"):
+        tour(tmp_path, records=50, pictures=False)
+
+    assert {file.name for file in tmp_path.iterdir()} == {"model", "truth.tsv"}
+
+
 def test_its_scores_are_json_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
