@@ -66,7 +66,8 @@ def _word(term: StoreTerm) -> str:
 
 
 def read_table(workspace: Workspace, source: Path) -> tuple[list[Judged], list[Unread]]:
-    """The judgements of a table, by comma, semicolon or tab; lines without a decision say nothing.
+    """The judgements of a table, by comma, semicolon or tab; lines without a decision say nothing, and of two that judge
+    one prediction the second is unread.
 
     A right value is an IRI, a literal as N-Triples spell it, or a name that one value of the property has. Raises
     InputError for a table without the columns `prediction` and `decision`.
@@ -76,14 +77,18 @@ def read_table(workspace: Workspace, source: Path) -> tuple[list[Judged], list[U
     decided = [(number, row) for number, row in lines if row.get("decision", "").strip()]
     names = {row["right_value"].strip() for _, row in decided if row.get("right_value", "").strip()}
     called = _values_called(workspace, sorted(name for name in names if not _spelt(name)))
-    found: list[Judged] = []
+    found: dict[NamedNode, Judged] = {}
     unread: list[Unread] = []
     for number, row in decided:
         try:
-            found.append(_judgement(workspace, number, row, called))
+            judged = _judgement(workspace, number, row, called)
         except (InputError, OntologyError) as error:
             unread.append(Unread(number, str(error)))
-    return found, unread
+            continue
+        first = found.setdefault(judged.prediction, judged)
+        if first is not judged:
+            unread.append(Unread(number, f"line {first.line} judges this prediction already"))
+    return list(found.values()), unread
 
 
 def _rows(source: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:

@@ -66,6 +66,28 @@ def test_a_name_with_a_line_separator_loses_no_judgement(tmp_path: Path) -> None
     assert ([j.decision for j in judgements], unread) == (["Accepted"], [])
 
 
+def test_a_prediction_is_judged_by_its_first_line(tmp_path: Path) -> None:
+    """Given two lines that say otherwise of one prediction, and one of them again after a line that cannot be read, then
+    the first that can be read is taken, and the same table adds nothing when it comes once more."""
+    workspace = museum(40)
+    pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
+    one, other = (p["prediction"] for p in predictions(workspace)[:2])
+    lines = [(one, "accept"), (one, "reject"), (other, "perhaps"), (other, "reject"), (other, "accept")]
+    file = tmp_path / "t.csv"
+    file.write_text("prediction,decision\n" + "".join(f"{p},{said}\n" for p, said in lines))
+
+    judgements, unread = read_table(workspace, file)
+
+    assert [(j.prediction.value, j.decision) for j in judgements] == [(one, "Accepted"), (other, "Rejected")]
+    assert [(u.line, u.why.split(":")[0]) for u in unread] == [
+        (3, "line 2 judges this prediction already"),
+        (4, "'perhaps' is no decision"),
+        (6, "line 5 judges this prediction already"),
+    ]
+    assert len(judged(workspace, *judgements).written) == 2
+    assert not judged(workspace, *read_table(workspace, file)[0]).written
+
+
 def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("record,verdict\n")
     with pytest.raises(InputError, match="has no column 'prediction'"):
