@@ -91,9 +91,10 @@ class Reader:
         classes = self.classes[prop.name]
         if not classes.large:
             return classes.filter(variable)
-        return classes.filter(variable, self._raw_values(prop))
+        return classes.filter(variable, self.raw_values(prop))
 
-    def _raw_values(self, prop: PropertyProfile) -> dict[Term, int]:
+    def raw_values(self, prop: PropertyProfile) -> dict[Term, int]:
+        """The values of a property as they stand in the facts, each with the number of its records."""
         return self.counted(values_pattern(prop, "?v"), "v", prop.kind)
 
     def counted(self, pattern: str, variable: str, kind: str) -> dict[Term, int]:
@@ -110,7 +111,7 @@ class Reader:
     def spellings(self) -> dict[str, dict[str, str]]:
         """By property of literals how the museum writes its classes, where that is otherwise than they are called."""
         return {
-            prop.name: LiteralMap.of(prop).spellings(self._raw_values(prop))
+            prop.name: LiteralMap.of(prop).spellings(self.raw_values(prop))
             for prop in self.profile.properties
             if prop.kind == LITERAL
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,10 @@ from typing import TextIO
 from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import InputError
+from enrich.graph.dates import DateMap
 from enrich.graph.files import write_csv, writing
+from enrich.graph.literals import LiteralMap
+from enrich.graph.reading import Reader
 from enrich.graph.record_files import open_text
 from enrich.graph.stores.base import Term as StoreTerm
 from enrich.ontology.terms import ENR, RDFS, SKOS, OntologyError, Term, class_term, is_iri, named_node
@@ -69,19 +72,19 @@ def read_table(workspace: Workspace, source: Path) -> tuple[list[Judged], list[U
     """The judgements of a table, by comma, semicolon or tab; lines without a decision say nothing, and of two that judge
     one prediction the second is unread.
 
-    A right value is an IRI, a literal as N-Triples spell it, or a name that one value of the property has. Raises
+    A right value is an IRI, a literal as N-Triples spell it, or what one value of the property is called in the facts or
+    a vocabulary. Raises
     InputError for a table without the columns `prediction` and `decision`.
     """
     with open_text(source) as file:
         lines = list(_rows(source, file))
     decided = [(number, row) for number, row in lines if row.get("decision", "").strip()]
-    names = {row["right_value"].strip() for _, row in decided if row.get("right_value", "").strip()}
-    called = _values_called(workspace, sorted(name for name in names if not _spelt(name)))
+    values = _Values(workspace, filter(None, (row.get("right_value", "").strip() for _, row in decided)))
     found: dict[NamedNode, Judged] = {}
     unread: list[Unread] = []
     for number, row in decided:
         try:
-            judged = _judgement(workspace, number, row, called)
+            judged = _judgement(values, number, row)
         except (InputError, OntologyError) as error:
             unread.append(Unread(number, str(error)))
             continue
@@ -104,9 +107,7 @@ def _rows(source: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
         yield reader.line_num, {name: value or "" for name, value in row.items() if isinstance(name, str)}
 
 
-def _judgement(
-    workspace: Workspace, line: int, row: Mapping[str, str], called: Mapping[str, Sequence[NamedNode]]
-) -> Judged:
+def _judgement(values: _Values, line: int, row: Mapping[str, str]) -> Judged:
     word, right = row["decision"].strip(), row.get("right_value", "").strip()
     decision = WORDS.get(word.lower())
     if decision is None:
@@ -116,7 +117,7 @@ def _judgement(
     objection = "".join(part.capitalize() for part in row.get("objection", "").split()) or None
     if objection is not None:
         objection = next((o for o in OBJECTIONS if o.lower() == objection.lower()), objection)
-    value = _right_value(workspace, right, row.get("property", ""), called) if right else None
+    value = values.value(right, row.get("property", "")) if right else None
     prediction = named_node(row["prediction"].strip())
     note = row.get("note", "").strip() or None
     return Judged(prediction, decision, value, objection, note, line=line)
@@ -127,19 +128,47 @@ def _spelt(text: str) -> bool:
     return text.startswith('"') or is_iri(text)
 
 
-def _right_value(
-    workspace: Workspace, text: str, name: str, called: Mapping[str, Sequence[NamedNode]]
-) -> Term:
-    if _spelt(text):
-        return class_term(text)
-    classes = workspace.reader.classes.get(name)
-    found = [v for v in called.get(text, ()) if classes is None or classes.of_term(v) is not None]
-    if len(found) != 1:
-        many = ", ".join(v.value for v in found[:3])
-        raise InputError(
-            f"{len(found)} values are called {text!r}: {many}" if found else f"no value is called {text!r}"
-        )
-    return found[0]
+class _Values:
+    """Finds the values that a table calls by these names."""
+
+    def __init__(self, workspace: Workspace, names: Iterable[str]) -> None:
+        self._workspace = workspace
+        self._called = _values_called(workspace, sorted(name for name in set(names) if not _spelt(name)))
+        self._written: dict[str, dict[str, Term]] = {}
+
+    def value(self, text: str, name: str) -> Term:
+        """The value of a property that a text spells or calls. Raises InputError where it is none, or one of several."""
+        if _spelt(text):
+            return class_term(text)
+        if name not in self._written:
+            self._written[name] = _written(self._workspace.reader, name)
+        if (written := self._written[name].get(text)) is not None:
+            return written
+        classes = self._workspace.reader.classes.get(name)
+        if isinstance(classes, DateMap) and (date := classes.of_term(Literal(text))):
+            return class_term(date)
+        found = [v for v in self._called.get(text, ()) if classes is None or classes.of_term(v) is not None]
+        if len(found) != 1:
+            many = ", ".join(v.value for v in found[:3])
+            raise InputError(
+                f"{len(found)} values are called {text!r}: {many}"
+                if found
+                else f"no value is called {text!r}"
+            )
+        return found[0]
+
+
+def _written(reader: Reader, name: str) -> dict[str, Term]:
+    """By its text, the way in which an answer says each value that is a literal or a date; a text of the facts, too."""
+    classes = reader.classes.get(name)
+    if not isinstance(classes, LiteralMap):
+        return {}
+    prop = reader.profile.property(name)
+    raw = reader.raw_values(prop)
+    spelt = {} if isinstance(classes, DateMap) else classes.spellings(raw)
+    of = {v.value: c for v in raw if (c := classes.of_term(v))}
+    terms = {c: class_term(spelt.get(c, c)) for c in (*prop.class_names, *of.values())}
+    return {text: terms[c] for text, c in of.items()} | {term.value: term for term in terms.values()}
 
 
 def _values_called(workspace: Workspace, names: Sequence[str]) -> dict[str, list[NamedNode]]:

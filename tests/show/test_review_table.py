@@ -8,14 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyoxigraph import Literal
 
 from enrich.answering import run as pipeline
 from enrich.errors import InputError
+from enrich.graph.stores import open_store
+from enrich.ontology.spans import EDTF
 from enrich.ontology.terms import ENR, Term
 from enrich.runs import verdicts as runs_verdicts
 from enrich.runs.reviewing import Reviewer
 from enrich.show.review_table import read_table, write_table
 from enrich.workspace import Workspace
+from tests.graph.test_dates import PLAIN, coins, within
+from tests.graph.test_literals import PLACE, library
 from tests.museums import THRESHOLDS, dummy_model, museum
 from tests.runs.judging import judged, now, predictions
 
@@ -64,6 +69,47 @@ def test_a_name_with_a_line_separator_loses_no_judgement(tmp_path: Path) -> None
         )
     judgements, unread = read_table(workspace, tmp_path / "t.csv")
     assert ([j.decision for j in judgements], unread) == (["Accepted"], [])
+
+
+def test_a_literal_is_called_by_its_text(tmp_path: Path) -> None:
+    """Given places in two languages, one under a rule, then a text that is shown or stands in a record is the value as an
+    answer writes it; another is none, unless it is spelt as N-Triples spell it."""
+    places = [Literal("Brugge", language="nl"), Literal("Gent (B)", language="nl"), Literal("Lier")]
+    workspace = library(PLACE + "keep = '^([^(]+)'", *([place] for place in places))
+
+    found = right_values(
+        workspace, tmp_path, "place", "Brugge", "Gent", "Gent (B)", "Lier", '"Aalst"@nl', "Aalst"
+    )
+
+    gent = Literal("Gent", language="nl")
+    assert found == [
+        places[0],
+        gent,
+        gent,
+        places[2],
+        Literal("Aalst", language="nl"),
+        "no value is called 'Aalst'",
+    ]
+
+
+def test_a_date_is_called_by_its_text(tmp_path: Path) -> None:
+    """Given dates by century, then what is shown, what a record says and any other date that has a class are its class."""
+    workspace = coins(open_store(), tmp_path, PLAIN + 'by = "century"', within(Literal("um 1788")))
+
+    found = right_values(workspace, tmp_path, "time", "1700/1799", "um 1788", "1650", "1650-1849")
+
+    years = ("1700/1799", "1700/1799", "1600/1699")
+    assert found == [*(Literal(y, datatype=EDTF) for y in years), "no value is called '1650-1849'"]
+
+
+def right_values(workspace: Workspace, folder: Path, name: str, *said: str) -> list[Term | str | None]:
+    """What is put in by each line of a table of corrections, or why it is not."""
+    with (folder / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = ((f"urn:example:{n}", name, "correct", text) for n, text in enumerate(said))
+        csv.writer(file).writerows([("prediction", "property", "decision", "right_value"), *rows])
+    judgements, unread = read_table(workspace, folder / "t.csv")
+    found = {j.line: j.value for j in judgements} | {u.line: u.why for u in unread}
+    return [found[line] for line in sorted(found)]
 
 
 def test_a_prediction_is_judged_by_its_first_line(tmp_path: Path) -> None:
