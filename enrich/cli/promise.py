@@ -93,6 +93,12 @@ def show_kept(found: dict[str, Any]) -> None:
     ]
     heads = ("hidden", "property", "group", "asked", "accuracy", "coverage", "precision", "promised")
     write_table(heads, rows, numbers=(3, 4, 5, 6))
+    if found["not_learned"]:
+        lost = [
+            f"{k['property']} of {found['names'][k['group']] if k['group'] else 'every other tenth'}"
+            for k in found["not_learned"]
+        ]
+        say(f"not asked, since too little is left to learn from: {', '.join(lost)}")
     for kind, s in found["summary"].items():
         share = "no answer"
         if s["answered"]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.extras import require
 from enrich.classifiers.model.fitting import ModelSpec
 from enrich.classifiers.model.thresholds import share_bounds
 from enrich.errors import InputError, ModelError
 from enrich.graph.labels import group_names
-from enrich.learn.hiding import LEAST, Kept, check, hidden_blocks, hidden_groups, train_without
+from enrich.learn.hiding import LEAST, Hidden, Kept, check, hidden_blocks, hidden_groups, train_without
 from enrich.learn.plots import Panel, Point, panels_figure, save
 from enrich.learn.training import broader_of, model_spec, read_to_learn
 from enrich.learn.training_set import training_set
@@ -36,7 +37,8 @@ def check_promise(
     """Hide each property of each group with at least `least` values, and of every other tenth of the accession
     numbers; train on the rest; compare.
 
-    Returns {"target", "groups", "names", "hidden": [figures of each], "summary"}; with `folder` a plot is written there. Raises
+    Returns {"target", "groups", "names", "hidden": [figures of each], "not_learned": [{"kind", "group", "property"}],
+    "summary"}: of what is not learned the rest has too few values. With `folder` a plot is written there. Raises
     InputError when there is no group to hide.
     """
     if folder is not None:
@@ -44,17 +46,17 @@ def check_promise(
     for name in properties:
         workspace.profile.property(name)
     found = read_to_learn(workspace, None, modalities, progress)
-    spec = model_spec(workspace, found.modalities)
+    spec = replace(model_spec(workspace, found.modalities), go_without=True)
     try:
-        kept = _checked(workspace, found.records, spec, properties, least, blocks, progress)
+        kept, lost = _checked(workspace, found.records, spec, properties, least, blocks, progress)
     except ClassifierError as error:
         raise ModelError(f"training: {error}") from error
-    if not kept:
+    if not kept and not lost:
         raise InputError(
             f"no group has {least} values of a property to hide: name a lower --least, or the contexts that make "
             f"groups in the profile (now: {', '.join(spec.groups) or 'none'})"
         )
-    names = group_names(workspace.store, [k.group for k in kept], workspace.profile.prefixes)
+    names = group_names(workspace.store, [k.group for k in (*kept, *lost)], workspace.profile.prefixes)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         save(_figure(kept, names, spec.target_precision), folder / PLOT)
@@ -63,6 +65,7 @@ def check_promise(
         "groups": list(spec.groups),
         "names": names,
         "hidden": [asdict(k) for k in kept],
+        "not_learned": [{"kind": h.kind, "group": h.group, "property": h.property} for h in lost],
         "summary": summary(kept),
     }
 
@@ -75,23 +78,29 @@ def _checked(
     least: int,
     blocks: bool,
     progress: Progress,
-) -> list[Kept]:
-    broader = broader_of(workspace, records)
+) -> tuple[list[Kept], list[Hidden]]:
+    """What became of all that was hidden, and what could not be learnt without it."""
 
     def learn(shown: Sequence[Record]) -> Dataset:
-        return training_set(shown, workspace.profile, broader).dataset
+        return training_set(shown, workspace.profile, broader_of(workspace, shown)).dataset
 
     names = [p.name for p in workspace.profile.properties if not properties or p.name in properties]
     asked = list(hidden_groups(records, names, spec.groups, least))
     asked += hidden_blocks(records, names, spec.groups, least) if blocks else []
-    kept = []
+    kept: list[Kept] = []
+    lost: list[Hidden] = []
     for done, hidden in enumerate(asked):
         progress("hiding", done, len(asked))
         trained = train_without(records, hidden, learn, spec, seed=workspace.settings.train.seed)
-        if trained is not None:
-            kept.append(check(trained, hidden))
+        try:
+            if trained is not None:
+                kept.append(check(trained, hidden))
+        except NothingToLearn:
+            trained = None
+        if trained is None:
+            lost.append(hidden)
     progress("hiding", len(asked), len(asked))
-    return kept
+    return kept, lost
 
 
 def summary(kept: Sequence[Kept]) -> dict[str, dict[str, Any]]:

@@ -96,7 +96,7 @@ def test_the_accuracy_of_what_was_hidden_is_shown_as_it_was_found(
     kept = Kept("group", "urn:loom", "fibre", 4, 0.75, 0.7, 0.1, 2, 2, 1, 0.8, None, 0, None, {})
     rows: list[tuple[object, ...]] = []
     monkeypatch.setattr("enrich.cli.promise.write_table", lambda _, found, **__: rows.extend(found))
-    show_kept({"hidden": [asdict(kept)], "names": {"urn:loom": "Loom"}, "summary": {}})
+    show_kept({"hidden": [asdict(kept)], "names": {"urn:loom": "Loom"}, "not_learned": [], "summary": {}})
     assert rows[0][:7] == ("group", "fibre", "Loom", 4, 0.75, 0.5, 0.5)
 
 
