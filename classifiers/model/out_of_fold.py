@@ -180,15 +180,14 @@ def _kept_fold(kept: Path | None, k: int, dataset: Dataset, n: int) -> dict[str,
 def _whole(
     dataset: Dataset, spec: MemberSpec, seed: int, progress: Progress, kept: Path | None
 ) -> tuple[Classifier, Mapping[str, Any]]:
-    """The classifier of all records, read back when an earlier training finished it."""
-    if kept is not None and (kept / "whole").is_dir():
-        try:
-            loaded = read_model(kept / "whole")
-            return loaded.classifier, loaded.metrics
-        except ModelFolderError:
-            pass  # left half-altered by whoever touched it; fitted again below
-    checkpoints = None if kept is None else kept / "whole-checkpoints"
-    classifier, history = fit_classifier(dataset, spec, seed, progress, checkpoints)
-    if kept is not None:
+    """The classifier of all records; where it is kept, always as it is read back, so that a training which was stopped
+    after it answers by the same runtime as one that was not."""
+    if kept is None:
+        return fit_classifier(dataset, spec, seed, progress)
+    try:
+        loaded = read_model(kept / "whole")
+    except ModelFolderError:  # not there, or left half-altered by whoever touched it
+        classifier, history = fit_classifier(dataset, spec, seed, progress, kept / "whole-checkpoints")
         write_model(kept / "whole", classifier, metrics=history, training={})
-    return classifier, history
+        loaded = read_model(kept / "whole")
+    return loaded.classifier, loaded.metrics

@@ -56,7 +56,9 @@ def check_promise(
             f"no group has {least} values of a property to hide: name a lower --least, or the contexts that make "
             f"groups in the profile (now: {', '.join(spec.groups) or 'none'})"
         )
-    names = group_names(workspace.store, [k.group for k in (*kept, *lost)], workspace.profile.prefixes)
+    names = group_names(
+        workspace.store, [*(k.group for k in kept), *(h.group for h in lost)], workspace.profile.prefixes
+    )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         save(_figure(kept, names, spec.target_precision), folder / PLOT)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.folds import fold_of
 from enrich.classifiers.model import out_of_fold
@@ -20,12 +20,19 @@ from enrich.classifiers.model.out_of_fold import MemberSpec, held_out_prediction
 from enrich.classifiers.neural.checkpoints import plain
 from enrich.classifiers.neural.networks import build_backbone
 from enrich.classifiers.registry import classifier_class
-from tests.classifiers.conftest import COLOUR, IMAGE, TEXT
+from tests.classifiers.conftest import IMAGE, TEXT
 
+COLOUR = Property("colour", ("urn:red", "urn:green"))
 QUICK: dict[str, Any] = {"runtime": "torch", "device": "cpu", "training": {"epochs": 1, "batch": 8}}
 VALUES = MemberSpec("tabular", {"rounds": 3}, fold_settings={"refit": False})
 PICTURES = MemberSpec("image", {**IMAGE, **QUICK})
 TEXTS = MemberSpec("text", {**TEXT, **QUICK})
+
+
+@pytest.fixture(scope="module")
+def pieces(records: list[Record]) -> list[Record]:
+    """The coloured squares, their colours by IRI."""
+    return [replace(r, known={"colour": tuple(f"urn:{v}" for v in r.labels("colour"))}) for r in records]
 
 
 def abbeys(records: list[Record], *, looked_at: str = "") -> list[Record]:
@@ -40,11 +47,11 @@ def abbeys(records: list[Record], *, looked_at: str = "") -> list[Record]:
 
 @pytest.mark.parametrize("member", [PICTURES, TEXTS])
 def test_what_only_one_museum_has_says_nothing_of_it_as_an_unseen_group(
-    records: list[Record], member: MemberSpec
+    pieces: list[Record], member: MemberSpec
 ) -> None:
     """Given three museums of which one has pictures and texts, when whole museums are left out, then the network is
     absent for the fold that has them all, and the model is trained."""
-    data = Dataset(abbeys(records, looked_at="Fulda"), (COLOUR,))
+    data = Dataset(abbeys(pieces, looked_at="Fulda"), (COLOUR,))
     model = fit_model(data, ModelSpec((VALUES, member), groups=("museum",), folds=2))
     assert set(model.regimes) >= {"unseen group"}
     there = [bool(r.pictures) for r in data.records]
@@ -57,9 +64,9 @@ def test_what_only_one_museum_has_says_nothing_of_it_as_an_unseen_group(
 
 @pytest.mark.parametrize("member", [PICTURES, TEXTS])
 def test_a_network_that_nothing_teaches_is_refused_or_gone_without(
-    records: list[Record], member: MemberSpec
+    pieces: list[Record], member: MemberSpec
 ) -> None:
-    data = Dataset(abbeys(records), (COLOUR,))
+    data = Dataset(abbeys(pieces), (COLOUR,))
     spec = ModelSpec((VALUES, member), groups=("museum",), folds=2)
     with pytest.raises(NothingToLearn, match="no record of the training data has"):
         fit_model(data, spec)
@@ -75,12 +82,12 @@ def drawn(seed: int, file: Path) -> None:
 
 
 def test_folds_that_began_with_other_weights_in_the_same_place_are_fitted_again(
-    records: list[Record], tmp_path: Path
+    pieces: list[Record], tmp_path: Path
 ) -> None:
     """Given a training that was stopped, when its weights are pretrained anew, then it is as if it began with them."""
     file = tmp_path / "loom.safetensors"
     spec = MemberSpec("image", {**PICTURES.settings, "weights": str(file)})
-    data, fold = Dataset(records, (COLOUR,)), fold_of(len(records), 2, 0)
+    data, fold = Dataset(pieces, (COLOUR,)), fold_of(len(pieces), 2, 0)
 
     def trained(resume: Path | None) -> np.ndarray:
         made = train_member(data, spec, fold, seed=0, progress=lambda *_: None, resume=resume)
@@ -117,3 +124,20 @@ def test_folds_of_another_version_are_fitted_again(tmp_path: Path, monkeypatch: 
             loaned, MemberSpec("dummy"), fold_of(20, 2, 0), seed=0, progress=lambda *_: None, resume=tmp_path
         )
     assert len(list(tmp_path.glob("dummy-*"))) == 2
+
+
+def test_a_training_stopped_before_its_end_answers_as_one_that_was_not(
+    pieces: list[Record], tmp_path: Path
+) -> None:
+    """Given a network that answers by ONNX Runtime, when its training is taken up after it was fitted, then its answers
+    are the same bytes."""
+    pytest.importorskip("onnxruntime")
+    spec = MemberSpec("image", {**PICTURES.settings, "runtime": "auto"})
+    data, fold = Dataset(pieces, (COLOUR,)), fold_of(len(pieces), 2, 0)
+    answers = [
+        train_member(data, spec, fold, seed=0, progress=lambda *_: None, resume=tmp_path)
+        .classifier.predict(pieces)["colour"]
+        .probabilities.tobytes()
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
