@@ -2,6 +2,7 @@
 
 import gc
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,10 @@ class EmbeddedStore(Store):
     that holds it and shows what had been written to disk when it was opened; nothing can be written. Where that
     process tidies its files at this very moment, opening or reading fails, and another try succeeds.
     With `shared` other processes read and write through this one (see `hosting`).
+
+    Writes take turns, for Oxigraph carries out two updates that overlap as if the other were not there: what an update
+    finds in its WHERE is so until it is written. A bulk `insert` alone has no turn, for facts take minutes, and nobody
+    who loads them asks first what is there.
     """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False, shared: bool = False) -> None:
@@ -42,6 +47,7 @@ class EmbeddedStore(Store):
         """How often something was written through this object."""
         self._where = f"the store at {path}" if path else "the store in memory"
         self._store: ox.Store | None = _open(path, read_only)
+        self._turn = threading.Lock()
 
     @property
     def exclusive(self) -> bool:
@@ -105,22 +111,24 @@ class EmbeddedStore(Store):
                 yield Quad(triple.subject, triple.predicate, triple.object)
 
     def update(self, update: str, *, idempotent: bool = False) -> None:  # noqa: ARG002
-        with self.errors(writing=True):
+        with self._turn, self.errors(writing=True):
             self.store.update(update)
 
     def insert(self, quads: Iterable[Quad], *, bulk: bool = False) -> None:
         with self.errors(writing=True):
             if bulk:
                 self.store.bulk_extend(quads)
-            else:
-                self.store.extend(quads)
+                return
+            made = list(quads)  # before its turn: whoever makes them may write as well
+            with self._turn:
+                self.store.extend(made)
 
     def objection(self, quad: Quad) -> str | None:  # noqa: ARG002
         return None
 
     def write_graph(self, graph: NamedNode | DefaultGraph, triples: bytes) -> None:
         """In bulk when it is large: that costs less of the processor, but every call makes files of its own."""
-        with self.errors(writing=True):
+        with self._turn, self.errors(writing=True):
             write = self.store.bulk_load if len(triples) >= BULK_BYTES else self.store.load
             write(triples, ox.RdfFormat.N_TRIPLES, to_graph=graph)
 
@@ -131,7 +139,7 @@ class EmbeddedStore(Store):
         return digest.sha256.hexdigest()
 
     def drop(self, graph: NamedNode) -> None:
-        with self.errors(writing=True):
+        with self._turn, self.errors(writing=True):
             self.store.remove_graph(graph)
 
     def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:

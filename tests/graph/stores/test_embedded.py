@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.errors import SettingsError, StoreError
 from enrich.graph.stores import open_store
 from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.hosting import hosted
+from enrich.graph.stores.pieces import ntriples
 
 G, S, P = (NamedNode(f"http://example.org/{name}") for name in ("g", "s", "p"))
 
@@ -147,3 +152,78 @@ def test_a_full_disk_is_said_and_costs_only_what_was_being_written(tmp_path: Pat
     with open_store(path=tmp_path / "store") as store:
         store.insert([Quad(S, P, Literal("after"), G)])
         assert store.count() == 1_001
+
+
+def slowly(numbers: int = 90) -> str:
+    """A pattern that takes some tenths of a second to find its one solution."""
+    some = " ".join(map(str, range(numbers)))
+    values = " ".join(f"VALUES ?{name} {{ {some} }}" for name in ("a", "b", "c"))
+    return f"{{ SELECT (COUNT(*) AS ?all) WHERE {{ {values} }} }}"
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_of_two_guarded_updates_at_once_the_second_finds_what_the_first_wrote(
+    tmp_path: Path, served: bool
+) -> None:
+    """Given a vase on a shelf, when two take it at once, then one has it; and each of two who count is counted."""
+
+    def take(who: str) -> str:
+        vase = f"GRAPH {G} {{ {S} {P} 'shelf' }}"
+        return (
+            f"DELETE {{ {vase} }} INSERT {{ GRAPH {G} {{ {S} {P} '{who}' }} }} WHERE {{ {slowly()} {vase} }}"
+        )
+
+    up = (
+        f"DELETE {{ GRAPH {G} {{ {P} {P} ?n }} }} INSERT {{ GRAPH {G} {{ {P} {P} ?next }} }} "
+        f"WHERE {{ {slowly()} GRAPH {G} {{ {P} {P} ?n }} BIND(?n + 1 AS ?next) }}"
+    )
+    path = tmp_path / "store"
+    with EmbeddedStore(path, shared=served) as store, ThreadPoolExecutor(2) as both:
+        store.update(f"INSERT DATA {{ GRAPH {G} {{ {S} {P} 'shelf' . {P} {P} 0 }} }}")
+        if served:
+            with hosted(store), open_store(path=path) as one, open_store(path=path) as other:
+                for update in ((take("Ada"), take("Bo")), (up, up)):
+                    list(both.map(lambda s, text: s.update(text), (one, other), update))
+        else:
+            for update in ((take("Ada"), take("Bo")), (up, up)):
+                list(both.map(store.update, update))
+        (who,) = store.select(f"SELECT ?who WHERE {{ GRAPH {G} {{ {S} {P} ?who }} }}")
+        (number,) = store.select(f"SELECT ?n WHERE {{ GRAPH {G} {{ {P} {P} ?n }} }}")
+    assert who in {(Literal("Ada"),), (Literal("Bo"),)}
+    assert number[0] == Literal(2)
+
+
+def test_a_graph_written_to_while_it_is_dropped_is_listed_or_gone(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "store")
+    written = ntriples(quads(6_000))
+    with store, ThreadPoolExecutor(1) as beside:
+        for pause in (0.001, 0.003, 0.006, 0.01, 0.015, 0.02):
+            store.write_graph(G, written)
+            again = beside.submit(store.write_graph, G, ntriples(quads(9_000)))
+            time.sleep(pause)
+            store.drop(G)
+            again.result()
+            assert store.graphs() == ([G] if store.count(G) else [])
+            store.drop(G)
+            assert store.count() == 0
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_who_makes_quads_slowly_holds_up_nobody(tmp_path: Path, bulk: bool) -> None:
+    """Given facts that come slowly, when another writes meanwhile, then that is written before they end."""
+    begun, written = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[Quad]:
+        yield from quads(5_000)
+        begun.set()
+        assert written.wait(20), "a load held the store"
+
+    with open_store(path=tmp_path / "store") as store, ThreadPoolExecutor(1) as beside:
+        load = beside.submit(store.insert, slow(), bulk=bulk)
+        assert begun.wait(20)
+        store.update(f"INSERT DATA {{ GRAPH {P} {{ {S} {P} 1 }} }}")
+        store.write_graph(P, ntriples(quads(2)))
+        store.drop(S)
+        written.set()
+        load.result()
+        assert store.count() == 5_000 + 2
