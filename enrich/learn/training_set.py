@@ -16,7 +16,7 @@ Broader = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A dataset and its account: training values per class, and the classes and properties left out.
+    """A dataset and its account: training records per class, and the classes and properties left out.
 
     `left_out` counts by property the values with too few records that no broader class stands for; `single` are
     the properties with one class, of which nothing can be learnt.
@@ -45,7 +45,7 @@ def training_set(
     broader: Mapping[str, Broader] | None = None,
     spellings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> TrainingSet:
-    """Choose the classes of each property: those with at least the profile's minimum of training values.
+    """Choose the classes of each property: those that at least the profile's minimum of records have.
 
     Classes come in the profile's order where it lists them, else by IRI. A rare value is learnt as its narrowest
     broader concept (`broader`, by property) that reaches the minimum; `spellings` says how classes are written that
@@ -59,7 +59,7 @@ def training_set(
     single: list[str] = []
     for prop in profile.properties:
         counts: Counter[str] = Counter(v for r in records for v in r.labels(prop.name))
-        kept, stands = _classes(prop, counts, (broader or {}).get(prop.name, {}))
+        kept, stands = _classes(prop, records, counts, (broader or {}).get(prop.name, {}))
         listed = list(prop.class_names) or sorted(counts)
         left_out[prop.name] = {c: counts[c] for c in listed if c not in kept and c not in stands}
         if len(kept) < 2:
@@ -75,45 +75,56 @@ def training_set(
 
 
 def _classes(
-    prop: PropertyProfile, counts: Counter[str], broader: Broader
+    prop: PropertyProfile, records: Sequence[Record], counts: Counter[str], broader: Broader
 ) -> tuple[dict[str, int], dict[str, str]]:
     """The classes with their records, and the class that stands for each rare value."""
     least = max(1, prop.minimum)
     listed = list(prop.class_names) or sorted(counts)
     kept = {c: counts[c] for c in listed if counts[c] >= least}
-    stands = _standing_for(
-        {v: n for v, n in counts.items() if v not in kept and broader.get(v)}, kept, broader, least
-    )
-    for value, concept in stands.items():
-        kept[concept] = kept.get(concept, 0) + counts[value]
+    rare: dict[str, set[int]] = {v: set() for v in counts if v not in kept and broader.get(v)}
+    for row, record in enumerate(records if rare else ()):
+        for value in record.labels(prop.name):
+            if value in rare:
+                rare[value].add(row)
+    stands = _standing_for(rare, kept, broader, least)
+    for concept in set(stands.values()):
+        found = set().union(*(rare[v] for v, c in stands.items() if c == concept))
+        if concept in kept:
+            found = {row for row in found if concept not in records[row].labels(prop.name)}
+        kept[concept] = kept.get(concept, 0) + len(found)
     order = {c: i for i, c in enumerate(listed)}
     ordered = sorted(kept, key=lambda c: (order.get(c, len(order)), c)) if prop.classes else sorted(kept)
     return {c: kept[c] for c in ordered}, {v: c for v, c in stands.items() if v != c}
 
 
 def _standing_for(
-    rare: Mapping[str, int], kept: Mapping[str, int], broader: Broader, least: int
+    rare: Mapping[str, set[int]], kept: Mapping[str, int], broader: Broader, least: int
 ) -> dict[str, str]:
-    """The narrowest concept, itself or above it, that has enough records for each rare value to be learnt as.
+    """The narrowest concept, itself or above it, that has enough records for each rare value (the rows that state it) to
+    be learnt as.
 
     A value counts for one concept alone: where that leaves another with too few, its values go further up.
     """
     refused: set[str] = set()
     while True:
-        under: Counter[str] = Counter()
-        for value, number in rare.items():
-            under.update({c: number for c in (value, *broader[value]) if c not in refused})
+        under: dict[str, set[int]] = {}
+        for value, rows in rare.items():
+            for c in {value, *broader[value]} - refused:
+                under.setdefault(c, set()).update(rows)
         stands = {}
         for value in sorted(rare):
             levels = [
-                c for c in (value, *broader[value]) if c in kept or (c not in refused and under[c] >= least)
+                c
+                for c in (value, *broader[value])
+                if c in kept or (c not in refused and len(under[c]) >= least)
             ]
             if levels:
-                stands[value] = min(levels, key=lambda c: (kept.get(c, 0) + under[c], levels.index(c)))
-        held: Counter[str] = Counter()
+                sizes = {c: kept.get(c, 0) + len(under.get(c, ())) for c in levels}
+                stands[value] = min(levels, key=lambda c: (sizes[c], levels.index(c)))
+        held: dict[str, set[int]] = {}
         for value, concept in stands.items():
-            held[concept] += rare[value]
-        short = {c for c, n in held.items() if c not in kept and n < least}
+            held.setdefault(concept, set()).update(rare[value])
+        short = {c for c, rows in held.items() if c not in kept and len(rows) < least}
         if not short:
             return stands
         refused |= short

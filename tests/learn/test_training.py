@@ -229,6 +229,26 @@ def test_a_rare_value_is_learnt_as_its_narrowest_broader_concept() -> None:
     assert taught.account()["broader"] == {"place": dict(prop.broader)}
 
 
+def test_records_are_counted_and_not_their_values_where_a_broader_concept_stands_for_several() -> None:
+    """Six bowls of jade and agate are six of stone, too few for a class; with an idol of stone they are seven."""
+    jade, agate, stone, glass = (f"urn:{name}" for name in ("jade", "agate", "stone", "glass"))
+    profile = replace(PROFILE, properties=(property_profile("material", minimum=7, many=True),))
+    broader = {"material": dict.fromkeys((jade, agate), (stone,)) | {stone: ("urn:mineral",)}}
+    beads = [Record(f"urn:bead/{i}", {"material": (glass,)}) for i in range(9)]
+    bowls = [Record(f"urn:bowl/{i}", {"material": (jade, agate)}) for i in range(6)]
+    idol = Record("urn:idol", {"material": (stone,)})
+
+    few = training_set([*beads, *bowls], profile, broader)
+    assert (few.dataset.properties, few.left_out["material"]) == ((), {jade: 6, agate: 6, glass: 9})
+    enough = training_set([*beads, *bowls, idol], profile, broader)
+    assert enough.classes["material"] == {glass: 9, stone: 7}
+    target, _ = enough.dataset.targets(enough.dataset.property("material"))
+    assert target.sum(axis=0).tolist() == [9, 7]
+    idols = [Record(f"urn:idol/{i}", {"material": (stone, agate)[: 1 + i % 2]}) for i in range(8)]
+    both = training_set([*beads, *bowls[:2], *idols], profile, broader)
+    assert both.classes["material"] == {glass: 9, stone: 10}
+
+
 def test_a_property_with_one_class_is_named_and_not_learnt(tmp_path: Path) -> None:
     records = [Record(f"urn:{i}", {"time": (CENTURIES[0],)} if i < 60 else {}) for i in range(90)]
     with pytest.raises(InputError, match="of time only one class is known"):
