@@ -11,7 +11,7 @@ import numpy as np
 
 from enrich.classifiers.base import ClassifierError, Distribution, Progress
 from enrich.classifiers.data import Dataset
-from enrich.classifiers.folds import fold_of
+from enrich.classifiers.model.fitting import View
 from enrich.classifiers.model.metrics import macro_f1
 from enrich.classifiers.model.out_of_fold import MemberSpec, held_out_predictions
 from enrich.classifiers.registry import classifier_class
@@ -22,8 +22,7 @@ OTHERS = ("sentences", "transformer")
 
 def choose_back_end(
     member_of: Callable[[str], MemberSpec],
-    dataset: Dataset,
-    folds: int,
+    seen: View,
     *,
     seed: int,
     progress: Progress,
@@ -32,8 +31,9 @@ def choose_back_end(
     """The back end with the best mean macro-F1 out of fold on the training records, and an account of it.
 
     `member_of` gives the member of a back end. Of equals TF-IDF wins, which is the cheapest; alone it
-    needs no comparison. One that cannot be had is left out, with the reason in the account. The folds
-    are found again in `resume` when the model is trained.
+    needs no comparison. One that cannot be had is left out, with the reason in the account. All are compared
+    on the same folds of the regime `seen`, those of the costly ones, which are found again in `resume` when the model
+    is trained.
     """
     candidates = {"tfidf": member_of("tfidf")}
     account: dict[str, Any] = {"chosen": "tfidf", "mean_macro_f1": {}}
@@ -46,8 +46,10 @@ def choose_back_end(
             account[f"without {name}"] = str(error)
     if len(candidates) == 1:
         return candidates["tfidf"], account
+    dataset = seen.dataset
+    costly = any(classifier_class(candidate.classifier).costly for candidate in candidates.values())
     for name, candidate in candidates.items():
-        fold = fold_of(len(dataset), candidate.folds or folds, seed)
+        fold = seen.folds(candidate.folds or seen.spec.folds, seed, costly=costly)
         found = held_out_predictions(dataset, candidate, fold, seed=seed, progress=progress, resume=resume)
         account["mean_macro_f1"][name] = round(mean_macro_f1(dataset, found), 6)
     scores: dict[str, float] = account["mean_macro_f1"]

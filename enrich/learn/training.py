@@ -18,10 +18,10 @@ from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest, json_digest
 from enrich.classifiers.extras import LEARN, absent, versions
-from enrich.classifiers.model.fitting import ModelSpec, fit_model
+from enrich.classifiers.model.fitting import ModelSpec, fit_model, views
 from enrich.classifiers.model.manifest import ModelFolderError
 from enrich.classifiers.model.model import Model
-from enrich.classifiers.model.regimes import group_of
+from enrich.classifiers.model.regimes import Experience, group_of
 from enrich.classifiers.registry import fuser_class
 from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.classes import broader_concepts
@@ -269,10 +269,11 @@ def _resolved(
     members, account = [], {}
     for member in spec.members:
         if member.classifier == AUTO:
+            experience = Experience.learn(learned.dataset, spec.groups)
+            seen = views(learned.dataset, replace(spec, members=()), experience)[0]
             member, account["text_back_end"] = choose_back_end(
                 partial(back_end_member, workspace, "text"),
-                learned.dataset,
-                spec.folds,
+                seen,
                 seed=seed,
                 progress=progress,
                 resume=resume,

@@ -12,8 +12,12 @@ import pytest
 
 from enrich.classifiers.base import ClassifierError, Distribution
 from enrich.classifiers.data import Dataset, Property, Record, Text
+from enrich.classifiers.folds import Rows, fold_count
+from enrich.classifiers.model.fitting import ModelSpec, views
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.model.regimes import Experience
+from enrich.classifiers.neural.text import TextClassifier
 from enrich.classifiers.tfidf import meaning
 from enrich.errors import SettingsError
 from enrich.learn import text_back_end as back_ends
@@ -59,7 +63,8 @@ def choose(**transformer: Any) -> tuple[MemberSpec, dict[str, Any]]:
         "sentences": MemberSpec("sentences", {}, 3),
         "transformer": MemberSpec("text", {**COMMON, "encoder": "scratch", **transformer}, 3),
     }
-    return choose_back_end(members.__getitem__, DATA, 2, seed=0, progress=lambda *_: None)
+    seen = views(DATA, ModelSpec((), folds=2), Experience.learn(DATA, ()))[0]
+    return choose_back_end(members.__getitem__, seen, seed=0, progress=lambda *_: None)
 
 
 def test_auto_takes_the_one_that_is_better_out_of_fold(out_of_fold: dict[str, int]) -> None:
@@ -138,3 +143,46 @@ def test_training_decides_and_says_why(tmp_path: Path) -> None:
     assert told["members"][0]["classifier"] == "tfidf"
     assert Model.load(tmp_path / "model").members["text"].classifier.name == "tfidf"
     assert sum(s.startswith("tfidf · fold 1/2") for s in dict.fromkeys(stages)) == 1
+
+
+def test_the_folds_that_a_transformer_was_chosen_by_are_those_that_it_is_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given accession numbers, by which a costly network leaves out whole blocks, then each back end is compared on these,
+    and the network is fitted once per fold, once on all records, and once per fold of unseen groups."""
+    records = [
+        Record(
+            f"https://print.example.org/{room}/{n:05d}",
+            {"place": (PLACES[n % 2],)},
+            {"museum": (f"https://print.example.org/{room}",)},
+            texts=(Text(("etching of Rome", "woodcut of Kyoto")[n % 2]),),
+        )
+        for room in ("north", "south")
+        for n in range(60)
+    ]
+    folds: dict[str, Rows] = {}
+    fits: list[int] = []
+    own, fit = back_ends.held_out_predictions, TextClassifier.fit
+
+    def seen(data: Dataset, spec: MemberSpec, fold: Rows, **rest: Any) -> dict[str, Distribution]:
+        folds[spec.classifier] = fold
+        return own(data, spec, fold, **rest)
+
+    def counted(self: TextClassifier, *args: Any, **rest: Any) -> dict[str, Any]:
+        fits.append(1)
+        return fit(self, *args, **rest)
+
+    monkeypatch.setattr(back_ends, "held_out_predictions", seen)
+    monkeypatch.setattr(
+        back_ends, "mean_macro_f1", lambda *_: len(folds)
+    )  # the last that is tried, which is costly
+    monkeypatch.setattr(TextClassifier, "fit", counted)
+    options = {"text": {"back_end": AUTO, "folds": 2, "transformer": TINY}}
+    workspace: Any = FakeWorkspace(records, modalities=("text",), folds=2, options=options)
+    train(workspace, None, tmp_path / "model")
+    assert len(fits) == 2 + 1 + 2
+    assert {"tfidf", "text"} <= set(folds)
+    for fold in folds.values():
+        assert np.array_equal(fold, folds["text"])
+    assert fold_count(folds["text"]) == 2
+    assert (np.diff(folds["text"]) != 0).sum() < 30  # blocks and not single records
