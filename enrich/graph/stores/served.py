@@ -89,10 +89,10 @@ class _Following(Transport):
         self.path, self.first, self.place = path, place, place
 
     def _body(self, url: str, request: Request) -> Body:
-        here, there = self.first.url, self.place.url
-        request.full_url = request.full_url.replace(here, there, 1)
+        there = url.replace(self.first.url, self.place.url, 1)
+        request.full_url = there  # where a write is tried again, it still has the last address
         try:
-            return super()._body(url.replace(here, there, 1), request)
+            return super()._body(there, request)
         except NotCarriedOut:
             found = place_of(self.path)
             if found is not None and found != self.place:

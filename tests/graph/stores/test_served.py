@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2 as httpx
@@ -22,6 +23,7 @@ from enrich.graph.stores.base import DEFAULT_GRAPH
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.stores.hosting import hosted
 from enrich.graph.stores.served import Place, ServedStore, place_of
+from tests.hostile_http import Answer, Request, hostile_server
 from tests.servers import free_port
 
 A, B, P = (NamedNode(f"http://example.org/{name}") for name in "abp")
@@ -177,6 +179,38 @@ def test_a_holder_that_ends_is_an_outage_and_no_empty_answer(tmp_path: Path) -> 
     with other, pytest.raises(StoreUnavailable):
         other.select("SELECT ?s WHERE { ?s ?p ?o }")
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda store: store.update(f"INSERT DATA {{ GRAPH {G} {{ {A} {P} 1 }} }}"),
+        lambda store: store.write_graph(G, f"{A} {P} {B} .\n".encode()),
+        lambda store: list(store.select("SELECT ?s WHERE { ?s ?p ?o }")),
+        lambda store: store.dump(io.BytesIO(), G),
+    ],
+    ids=["update", "write", "select", "dump"],
+)
+def test_the_holder_is_followed_through_two_restarts(
+    tmp_path: Path, work: Callable[[ServedStore], object]
+) -> None:
+    """Given a holder that ended, and a second that ends as it is asked, then the third carries it out."""
+    path = tmp_path / "store"
+    gone = Place(f"http://127.0.0.1:{free_port()}", "first", 1)
+    with EmbeddedStore(path, shared=True) as store, hosted(store) as third:
+        store.update(f"INSERT DATA {{ GRAPH {H} {{ {A} {P} {B} }} }}")
+
+        def ending(request: Request) -> Answer:
+            if request.method == "GET" and request.path == "/":
+                return Answer(body=json.dumps({"store": str(path.resolve())}).encode())
+            third.write(path)
+            return Answer(503, b"I am ending")
+
+        with hostile_server(ending) as second, ServedStore(path, gone) as other:
+            Place(second.url, "second", 2).write(path)
+            work(other)
+            asked = [request for request in second.requests if request.path != "/"]
+            assert [request.headers["Authorization"] for request in asked] == ["Bearer second"]
 
 
 def test_a_query_that_fails_says_why(held: EmbeddedStore) -> None:
