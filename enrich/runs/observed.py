@@ -61,9 +61,14 @@ class Estimate:
     covered: float = 0.0
 
     @property
+    def spoken_for(self) -> bool:
+        """Whether it speaks for nearly all of the answers: else it is the share of a few of them."""
+        return self.covered >= SPOKEN_FOR
+
+    @property
     def enough(self) -> bool:
         """Whether something can be said: on so many draws that speak for nearly all, or because every answer was judged."""
-        return self.covered >= SPOKEN_FOR and (self.draws >= ENOUGH or self.judged == self.answers)
+        return self.spoken_for and (self.draws >= ENOUGH or self.judged == self.answers)
 
     def verdict(self, promised: float | None) -> Verdict:
         """What follows for a promise: not kept where the whole interval is below it, better where it is above."""

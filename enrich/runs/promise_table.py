@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from enrich.runs.observed import Estimate, Judged, Stratum, Verdict, estimate
@@ -144,12 +144,12 @@ def _row(key: Key, sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer]) -
 
 
 def _observed(sizes: Mapping[Told, Size], judged: Iterable[JudgedAnswer], least: float = 0.0) -> Estimate:
-    """What is observed of the answers in the bands from `least` on."""
+    """What is observed of the answers in the bands from `least` on; no share of them where it speaks for too few."""
     counted: Counter[Stratum] = Counter()
     for told, size in sizes.items():
         if told.band >= least:
             counted[told.property, told.band] += size.answers
-    return estimate(
+    found = estimate(
         counted,
         [
             Judged((a.told.property, a.told.band), a.right, a.random, a.probability)
@@ -157,6 +157,7 @@ def _observed(sizes: Mapping[Told, Size], judged: Iterable[JudgedAnswer], least:
             if a.told.band >= least
         ],
     )
+    return found if found.spoken_for else replace(found, right=None, low=0.0, high=1.0)
 
 
 def _holds_from(sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer], promised: float) -> float | None:

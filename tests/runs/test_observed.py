@@ -212,6 +212,19 @@ def test_a_table_says_where_the_promise_is_not_kept_and_from_which_confidence_it
     }
 
 
+def test_a_few_answers_are_not_said_to_be_all() -> None:
+    """Given a band of which both answers were judged and many in another that nobody saw, then no share is said of all of
+    them, and none from which the promise would hold; of the band that is known it is."""
+    found = measured(
+        (Told("m", "place", "Seen", 0.95, "k"), 2, 2, 2), (Told("m", "time", "Seen", 0.8, "k"), 60, 0, 0)
+    )
+
+    (whole,) = table(found, "model")
+    assert (whole.observed.right, whole.observed.low, whole.observed.high) == (None, 0.0, 1.0)
+    assert (whole.observed.draws, whole.verdict) == (2, "not enough yet")
+    assert [(r.property, r.observed.right) for r in table(found)] == [("place", 1.0), ("time", None)]
+
+
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
