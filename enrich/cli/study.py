@@ -1,8 +1,9 @@
 """Verbs of studies: study gamma, study noise, study fusion, study transfer, study reviews."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from enrich.classifiers.extras import require
 from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.errors import InputError
 from enrich.learn.training import model_spec
 from enrich.settings.models import MOST_SEED
 from enrich.show.tables import print_table
@@ -52,15 +54,16 @@ def gamma(
     split: Split = "dev",
     records: Records = None,
     gammas: Annotated[
-        list[float] | None, typer.Option("--gamma", help="Instead of 0, 0.5, 1, 2 and 5; may be repeated.")
+        list[float] | None,
+        typer.Option("--gamma", min=0.0, help="Instead of 0, 0.5, 1, 2 and 5; may be repeated."),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Ask how rare classes fare as the focal loss's γ grows, with and without class weights."""
+    asked = _beside_zero("--gamma", gammas, GAMMAS)
     with _gathered(splits, split, records, seed) as (workspace, material, bars):
         member = model_spec(workspace, ("tabular",)).members[0]
-        asked = sorted({0.0, *gammas}) if gammas else GAMMAS
         found = gamma_study(material, member, gammas=asked, progress=bars)
     _show(found, out, as_json)
 
@@ -79,8 +82,9 @@ def noise(
 ) -> None:
     """Ask what wrong labels cost, and whether label smoothing or confident learning helps."""
     require("study")
+    asked = _beside_zero("--rate", rate, RATES)
     with _gathered(splits, split, records, seed) as (_, material, bars):
-        found = noise_study(material, rates=sorted({0.0, *rate}) if rate else RATES, progress=bars)
+        found = noise_study(material, rates=asked, progress=bars)
     _show(found, out, as_json)
 
 
@@ -169,6 +173,14 @@ def _gathered(
     """The records of a study, with progress shown while it goes on."""
     with open_workspace() as workspace, Bars("studying") as bars:
         yield workspace, gather(workspace, splits, split, records=records, seed=seed, progress=bars), bars
+
+
+def _beside_zero(option: str, given: Sequence[float] | None, usual: Sequence[float]) -> Sequence[float]:
+    """What a study compares with zero, and zero. Raises InputError where that is nothing, or no number."""
+    asked = sorted({0.0, *given}) if given else usual
+    if len(asked) < 2 or not all(map(isfinite, asked)):
+        raise InputError(f"{option}: name a number above 0, which is compared with 0")
+    return asked
 
 
 def _show(found: Study, out: Path, as_json: bool) -> None:

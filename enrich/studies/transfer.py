@@ -24,6 +24,8 @@ from enrich.studies.study import Cell, Material, Study, first_candidates, fit, m
 WAYS = ("with it", "without it", "on it alone", "most frequent")
 LEAST = 100
 """Held-out records that a group needs to be measured."""
+VALUES = 20
+"""Values that those records need to state of a property for it to be measured."""
 COLUMNS = (
     "left out",
     "records",
@@ -41,15 +43,19 @@ def transfer_study(
     least: int = LEAST,
     progress: Progress = no_progress,
 ) -> Study:
-    """Leave each group out in turn. Raises InputError for a context with fewer than two groups."""
+    """Leave each group out in turn. Raises InputError for a context with fewer than two groups, or none to measure."""
     context = context or material.museum
     train = material.train
     known = set(values_of(train.records, context))
-    groups = [g for g in values_of(material.held_out, context, least) if g in known]
+    groups = [
+        g
+        for g in values_of(material.held_out, context, least)
+        if g in known and _measurable(material, context, g)
+    ]
     if not groups or len(known) < 2:
         raise InputError(
-            f"context {context!r}: there is no value with {least} records in the split, or only one in "
-            "training; name another with --context, or lower --least"
+            f"context {context!r}: there is no value with {least} records in the split that state {VALUES} values of a "
+            "property, or only one in training; name another with --over, or lower --least"
         )
     called = material.names(groups)
     whole = first_candidates(fit(member, train, material.seed), material.held_out, train)
@@ -69,13 +75,23 @@ def transfer_study(
         sizes[called[group]] = int(rows.sum())
         unseen[called[group]] = _unseen(others, material, rows)
     progress(f"{context} left out", len(groups), len(groups))
-    return _study(material, context, member, results, sizes, unseen)
+    there = len(values_of(material.held_out, context))
+    measured = f"{len(groups)} of {there}: those with {least} records of {material.split}, and {VALUES} values of a property"
+    return _study(material, context, member, results, sizes, unseen, measured)
+
+
+def _measurable(material: Material, context: str, group: str) -> bool:
+    """Whether the held-out records of a group state enough values of a property."""
+    held_out = Dataset(material.held_out, material.train.properties)
+    rows = having(material.held_out, context, group)
+    return any((held_out.targets(p)[1] & rows).sum() >= VALUES for p in held_out.properties)
 
 
 def _macro(material: Material, first: Mapping[str, Indices], rows: np.ndarray) -> FloatArray:
     drawn = material.drawn()
-    scored = [s.macro_f1(drawn) for s in material.scored(first, rows).values() if len(s.rows) >= 20]
-    return mean_over(scored) if scored else np.full(len(drawn), np.nan)
+    return mean_over(
+        [s.macro_f1(drawn) for s in material.scored(first, rows).values() if len(s.rows) >= VALUES]
+    )
 
 
 def _unseen(others: Dataset, material: Material, rows: np.ndarray) -> float:
@@ -95,6 +111,7 @@ def _study(
     results: Mapping[str, Mapping[str, FloatArray]],
     sizes: Mapping[str, int],
     unseen: Mapping[str, float],
+    measured: str,
 ) -> Study:
     gaps = {g: Interval.of(r[WAYS[1]] - r[WAYS[0]]) for g, r in results.items()}
     rows: list[tuple[Cell, ...]] = [
@@ -115,7 +132,7 @@ def _study(
         COLUMNS,
         rows,
         _conclusion(context, gaps, gap, over, means),
-        material.setting(classifier=member.classifier, context=context),
+        material.setting(classifier=member.classifier, context=context, measured=measured),
         [Panel(f"Trained with and without the {context}", "mean macro-F1", "", series)],
         {
             "without − with": {g: i.to_json() for g, i in gaps.items()},

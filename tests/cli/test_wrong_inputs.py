@@ -244,6 +244,10 @@ WRONG = [
     # studies and soups
     ("study smell", 2, "No such command"),
     ("study gamma --splits none.tsv --out fresh", 2, "no file none.tsv"),
+    ("study gamma --splits none.tsv --out fresh --gamma 0", 2, "--gamma: name a number above 0"),
+    ("study gamma --splits none.tsv --out fresh --gamma inf", 2, "--gamma: name a number above 0"),
+    ("study gamma --splits none.tsv --out fresh --gamma=-1", 2, "--gamma"),
+    ("study noise --splits none.tsv --out fresh --rate 0", 2, "--rate: name a number above 0"),
     ("study gamma --splits splits.tsv --out fresh --split last", 2, "last"),
 ]  # fmt: skip
 

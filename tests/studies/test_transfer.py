@@ -22,13 +22,13 @@ TABULAR = MemberSpec("tabular", FAST)
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return transfer_study(material(), TABULAR, least=20)
+    return transfer_study(material(held_out=120), TABULAR, least=20)
 
 
 def test_every_museum_has_a_row_and_then_the_mean(study: Study) -> None:
     assert sorted(str(row[0]) for row in study.rows[:-1]) == ["0", "1", "2"]
     assert study.rows[-1][0] == "mean"
-    assert sum(int(row[1] or 0) for row in study.rows[:-1]) == 90
+    assert sum(int(row[1] or 0) for row in study.rows[:-1]) == 120
     assert set(study.panels[0].series) == set(WAYS)
 
 
@@ -58,6 +58,31 @@ def test_values_that_only_the_museum_has_are_counted_as_unseen() -> None:
         assert row[2] == 1.0  # trained with it
         assert row[3] == 0.0  # trained without it
     assert "clearly for the worse in 2 of 2" in found.conclusion
+
+
+def test_a_group_that_states_too_little_is_left_out() -> None:
+    """Given a keeper whose records state nineteen places and one with twenty, then the second alone is measured, and
+    where there is only the first it is said before anything is learnt."""
+
+    def held(places: dict[str, int]) -> Material:
+        records = [
+            Record(
+                f"urn:{keeper}:{n}", {"place": (PLACES[n % 2],)} if n < stated else {}, {"keeper": (keeper,)}
+            )
+            for keeper, stated in places.items()
+            for n in range(40)
+        ]
+        return Material(
+            Dataset(records, PROPERTIES[:1]), records, "dev", "keeper", lambda i: {x: x for x in i}
+        )
+
+    found = transfer_study(held({"nineteen": 19, "twenty": 20}), TABULAR, least=3)
+
+    assert [row[0] for row in found.rows] == ["twenty", "mean"]
+    assert "nan" not in found.conclusion
+    assert str(found.setting["measured"]).startswith("1 of 2: ")
+    with pytest.raises(InputError, match=r"state 20 values of a property, .* with --over, or lower --least"):
+        transfer_study(held({"nineteen": 19, "none": 0}), TABULAR, least=3)
 
 
 def test_groups_need_enough_records() -> None:
