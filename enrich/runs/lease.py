@@ -1,13 +1,17 @@
 """The lease on a target: one run may write at a time, with a fencing token that stops the holder before.
 
 The lease is a few triples in `…/graph/turn` (the graph's own name stands for nobody), changed in one update
-that names the token it replaces. A batch remembers the token it began with, and counts only while that token
-stands: a process that was away while another run answered cannot add its stale answers. A process that holds
-the lease for itself (`enrich run`) is named in it, so that the next one on the same machine sees that it died.
+that names the token it replaces. Oxigraph behind a server may carry out two such updates, neither of which sees the
+other: the lease is nobody's then, and whoever sees it after an update of its own tries again. A batch remembers the token
+it began with, and counts only while that token stands: a process that was away while another run answered cannot add its
+stale answers. A process that holds the lease for itself (`enrich run`) is named in it, so that the next one on the same
+machine sees that it died.
 """
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import dataclass
 
 from pyoxigraph import Literal, NamedNode
@@ -15,6 +19,11 @@ from pyoxigraph import Literal, NamedNode
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, XSD, Names
 from enrich.runs.attempts import Attempt
+
+TRIES = 5
+"""How often a lease is asked for that was granted to two at once."""
+TRY_AGAIN = 0.5
+"""So many seconds at most lie between two tries: as many as chance says, so that two do not meet again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +38,10 @@ class Lease:
         """A filter that passes while this lease stands, for use beside a pattern. Joined to it, Virtuoso would expect
         an update of a large plan to take for ever, and refuse it."""
         graph = lease_graph(names)
-        held = f"{graph} {ENR.turn} {self.run or graph} ; {ENR.token} {_token(self.token)}"
-        return f"FILTER EXISTS {{ GRAPH {graph} {{ {held} }} }}"
+        run = self.run or graph
+        held = f"{graph} {ENR.turn} {run} ; {ENR.token} {_token(self.token)}"
+        other = f"{graph} {ENR.turn} ?other FILTER(?other != {run})"
+        return f"FILTER EXISTS {{ GRAPH {graph} {{ {held} }} }} FILTER NOT EXISTS {{ GRAPH {graph} {{ {other} }} }}"
 
 
 def lease_graph(names: Names) -> NamedNode:
@@ -39,7 +50,12 @@ def lease_graph(names: Names) -> NamedNode:
 
 
 def current_lease(store: Store, names: Names) -> Lease:
-    """The lease as it stands."""
+    """The lease as it stands; nobody's, while it is granted to two at once."""
+    return _standing(store, names)[0]
+
+
+def _standing(store: Store, names: Names) -> tuple[Lease, bool]:
+    """The lease as it stands, and whether it is granted to two at once."""
     graph = lease_graph(names)
     query = (
         f"SELECT ?run ?token ?by WHERE {{ GRAPH {graph} {{ {graph} {ENR.turn} ?run ; {ENR.token} ?token "
@@ -54,7 +70,9 @@ def current_lease(store: Store, names: Names) -> Lease:
         for run, token, by in store.select(query)
         if isinstance(run, NamedNode) and isinstance(token, Literal)
     ]
-    return max(found, key=lambda lease: lease.token, default=Lease(None, 0))
+    last = max(found, key=lambda lease: lease.token, default=Lease(None, 0))
+    several = len({(lease.run, lease.holder) for lease in found}) > 1
+    return (Lease(None, last.token) if several else last), several
 
 
 def grant_lease(
@@ -71,16 +89,29 @@ def grant_lease(
     before = before or current_lease(store, names)
     if before.run == run and holder is None:
         return before
+    for _ in range(TRIES):
+        _grant(store, names, run, before.token, holder)
+        before, several = _standing(store, names)
+        if not several:
+            break
+        if run is None:  # whoever gets it goes before whoever lets it go
+            graph = lease_graph(names)
+            store.update(f"DELETE DATA {{ GRAPH {graph} {{ {graph} {ENR.turn} {graph} }} }}", idempotent=True)
+            return current_lease(store, names)
+        time.sleep(random.uniform(0, TRY_AGAIN))
+    return before
+
+
+def _grant(store: Store, names: Names, run: NamedNode | None, token: int, holder: Attempt | None) -> None:
+    """Put a run's lease in the place of all that is said of the lease, while this token stands."""
     graph = lease_graph(names)
     by = f" ; {ENR.attempt} {Literal(str(holder))}" if holder else ""
-    said = f"{graph} {ENR.turn} {run or graph} ; {ENR.token} {_token(before.token + 1)}{by}"
-    update = f"INSERT {{ GRAPH {graph} {{ {said} }} }} WHERE {{ {_stands(graph, before.token)} }}"
-    if before.token:
-        held = f"{graph} {ENR.turn} {before.run or graph} ; {ENR.token} {_token(before.token)}"
-        held += f" ; {ENR.attempt} {Literal(str(before.holder))}" if before.holder else ""
-        update = f"DELETE {{ GRAPH {graph} {{ {held} }} }} {update}"
+    said = f"{graph} {ENR.turn} {run or graph} ; {ENR.token} {_token(token + 1)}{by}"
+    update = f"INSERT {{ GRAPH {graph} {{ {said} }} }} WHERE {{ {_stands(graph, token)} }}"
+    if token:
+        every = f"GRAPH {graph} {{ {graph} ?p ?o }}"
+        update = f"DELETE {{ {every} }} {update.removesuffix('}')}{every} }}"
     store.update(update, idempotent=True)
-    return current_lease(store, names)
 
 
 def _stands(graph: NamedNode, token: int) -> str:

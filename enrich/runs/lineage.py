@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from enrich.classifiers.model.description import ModelDescription
+from enrich.runs.model_entities import ModelEntity, Snapshot
 from enrich.runs.provenance import MODALITIES
-from enrich.runs.register import ModelEntity, Snapshot
 
 
 def model_entities(model: ModelDescription) -> list[ModelEntity]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,21 +17,22 @@ from enrich.ontology.terms import (
     CREATOR_NAME,
     CRM,
     CRMDIG,
-    DCAT,
     DCT,
     ENR,
-    MLS,
     PROV,
     RDF,
     XSD,
     Names,
 )
+from enrich.runs.model_entities import ModelEntity, Snapshot
 from enrich.runs.validation import validate
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
 
 OPEN, ACTIVE, RETRACTED = "Open", "Active", "Retracted"
+LOOKS = 10
+"""How often it is looked whether a run that was retracted is so alone; each process that makes it active does so once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +62,6 @@ class Run:
     title: str | None = None
     creator: str | None = None
     licence: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntity:
-    """A model version for the register, with what it was made from (ingredients, members, snapshots)."""
-
-    digest: str
-    name: str
-    derived_from: tuple[str, ...] = ()
-    calibration: str | None = None
-    modality: NamedNode | None = None
-    """What kind of evidence it looks at; None for a fusion and for an ingredient."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The data a model learned from: the digest of what was read, when, and in which role."""
-
-    digest: str
-    issued: str
-    role: str = "TrainingData"
-    title: str = ""
 
 
 def _ahead(store: Store) -> timedelta:
@@ -154,10 +133,9 @@ class Register:
             *((run, term, Literal(text)) for term, text in cited if text),
             *([(run, DCT.license, NamedNode(licence))] if licence else []),
         ]
-        for model in models:
-            triples += self._model(model)
-        for snapshot in snapshots:
-            triples += self._snapshot(snapshot)
+        entities: list[ModelEntity | Snapshot] = [*models, *snapshots]
+        for entity in entities:
+            triples += entity.triples(self.names)
         quads = [Quad(s, p, o, self.names.runs) for s, p, o in triples]
         validate(quads)
         self.store.insert(quads)
@@ -169,30 +147,6 @@ class Register:
             f"SELECT (MAX(?n) AS ?last) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.order} ?n }} }}"
         )
         return next((number(last) for (last,) in rows), 0)
-
-    def _model(self, model: ModelEntity) -> Iterable[tuple[NamedNode, NamedNode, NamedNode | Literal]]:
-        iri = self.names.model(model.digest)
-        yield iri, RDF.type, PROV.Entity
-        yield iri, RDF.type, MLS.Model
-        yield iri, DCT.hasVersion, Literal(model.digest[:12])
-        yield iri, DCT.title, Literal(model.name)
-        yield iri, ENR.sha256, Literal(model.digest)
-        for digest in model.derived_from:
-            yield iri, PROV.wasDerivedFrom, self.names.model(digest)
-        if model.calibration:
-            yield iri, ENR.calibration, Literal(model.calibration)
-        if model.modality is not None:
-            yield iri, ENR.modality, model.modality
-
-    def _snapshot(self, snapshot: Snapshot) -> Iterable[tuple[NamedNode, NamedNode, NamedNode | Literal]]:
-        iri = self.names.model(snapshot.digest)
-        yield iri, RDF.type, PROV.Entity
-        yield iri, RDF.type, DCAT.Dataset
-        yield iri, ENR.sha256, Literal(snapshot.digest)
-        yield iri, ENR.role, ENR[snapshot.role]
-        if snapshot.title:
-            yield iri, DCT.title, Literal(snapshot.title)
-        yield iri, DCT.issued, Literal(snapshot.issued, datatype=XSD.date)
 
     def activate(
         self,
@@ -219,6 +173,7 @@ class Register:
             insert=f"{run} {ENR.runState} {ENR.Active} ; {PROV.endedAtTime} {timestamp(self.clock())}{said} .",
             condition=condition,
         )
+        self._only_retracted(run)
         self.expect(run, ACTIVE)
         self._rest(run)
 
@@ -272,16 +227,28 @@ class Register:
 
     def retract(self, run: NamedNode) -> None:
         """Hide a run at once, whatever its state; retracting twice changes nothing."""
-        if self.get(run).state == RETRACTED:
-            return
-        runs, state = self.names.runs, f"{run} {ENR.runState} ?state"
-        self.store.update(
-            f"DELETE {{ GRAPH {runs} {{ {state} }} }} INSERT {{ GRAPH {runs} {{ {run} {ENR.runState} "
-            f"{ENR.Retracted} ; {ENR.retractedAtTime} {timestamp(self.clock())} }} }} "
-            f"WHERE {{ GRAPH {runs} {{ {state} FILTER(?state != {ENR.Retracted}) }} }}",
-            idempotent=True,
-        )
+        if self.get(run).state != RETRACTED:
+            runs, state = self.names.runs, f"{run} {ENR.runState} ?state"
+            self.store.update(
+                f"DELETE {{ GRAPH {runs} {{ {state} }} }} INSERT {{ GRAPH {runs} {{ {run} {ENR.runState} "
+                f"{ENR.Retracted} ; {ENR.retractedAtTime} {timestamp(self.clock())} }} }} "
+                f"WHERE {{ GRAPH {runs} {{ {state} FILTER(?state != {ENR.Retracted}) }} }}",
+                idempotent=True,
+            )
+        self._only_retracted(run)
         self._rest(run)
+
+    def _only_retracted(self, run: NamedNode) -> None:
+        """Take every other state from a run that is retracted. A server may carry out two updates of one state, neither of
+        which sees the other: the later of two who look after their own sees both. Raises RunError when another stays."""
+        state = f"{run} {ENR.runState} {ENR.Retracted} , ?other FILTER(?other != {ENR.Retracted})"
+        both = f"GRAPH {self.names.runs} {{ {state} }}"
+        gone = f"GRAPH {self.names.runs} {{ {run} {ENR.runState} ?other }}"
+        for _ in range(LOOKS):
+            if not self.store.ask(f"ASK {{ {both} }}"):
+                return
+            self.store.update(f"DELETE {{ {gone} }} WHERE {{ {both} }}", idempotent=True)
+        raise RunError(f"run {run.value} is retracted, and made active again and again; retract it once more")
 
     def purge(self, run: NamedNode) -> int:
         """Drop a retracted run's graphs, unnamed ones too; the register keeps the run. Returns how many."""
@@ -352,7 +319,9 @@ class Register:
         found: dict[str, dict[str, str]] = {}
         for run, predicate, value in self.store.select_by_key(query, "run"):
             if run is not None and predicate is not None and value is not None:
-                found.setdefault(run.value, {})[predicate.value] = value.value
+                said = found.setdefault(run.value, {})
+                if said.get(predicate.value) != ENR.Retracted.value:  # of two states it hides the run
+                    said[predicate.value] = value.value
         return sorted((_run(iri, said) for iri, said in found.items()), key=lambda run: (run.order, run.run))
 
     def expect(self, run: NamedNode, state: str) -> None:

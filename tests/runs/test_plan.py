@@ -20,6 +20,7 @@ from enrich.runs.attempts import Attempt
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.jobs import committed
 from enrich.runs.lease import Lease, current_lease, grant_lease, lease_graph, release_lease
+from enrich.runs.model_entities import ModelEntity
 from enrich.runs.plan import Batch, Plan
 from enrich.runs.register import OPEN, Register, Run
 from enrich.runs.request import JOB, Request, requested_runs
@@ -34,8 +35,6 @@ COUNTS = {"records": 5, "predicted": 3, "abstained": 2, "failed": 0}
 
 def open_run(store: Store, **said: object) -> NamedNode:
     """A run in the register, for workers."""
-    from enrich.runs.register import ModelEntity
-
     request = Request(JOB, "/models/m", "d" * 64, ("place",), **said)  # type: ignore[arg-type]
     return Register(store, NAMES).open(
         actor=NamedNode("https://data.example.org/actor/museum"),
@@ -107,6 +106,59 @@ def test_of_two_who_saw_the_same_lease_one_gets_it(plan: Plan) -> None:
         assert grant_lease(plan.store, NAMES, second, before) == granted
         assert plan.store.count(lease_graph(NAMES)) == 2, "its holder and its token"
         before = granted
+
+
+def overtaken(monkeypatch: pytest.MonkeyPatch, store: Store, late: str) -> None:
+    """The next update is followed by one that another process had begun before it, and that did not see it."""
+    update = store.update
+
+    def then_the_other(text: str, *, idempotent: bool = False) -> None:
+        monkeypatch.undo()
+        update(text, idempotent=idempotent)
+        update(late)
+
+    monkeypatch.setattr(store, "update", then_the_other)
+
+
+def lease_said(run: NamedNode, token: int, holder: Attempt) -> str:
+    graph = lease_graph(NAMES)
+    return (
+        f"INSERT DATA {{ GRAPH {graph} {{ {graph} {ENR.turn} {run} ; {ENR.token} {token} ; "
+        f'{ENR.attempt} "{holder}" }} }}'
+    )
+
+
+def test_a_lease_that_two_were_granted_is_nobodys_and_granted_anew(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a server that has granted the lease to two runs, neither of which saw the other, then a batch of neither
+    counts; the next one to ask for it gets it, alone."""
+    store, other = plan.store, open_run(plan.store)
+    ours, theirs = Attempt.here(UNTIL), Attempt.here(UNTIL)
+    before = grant_lease(store, NAMES, plan.run, holder=Attempt.here(UNTIL))
+    lost = grant_lease(store, NAMES, plan.run, before, ours)
+    store.update(lease_said(other, lost.token, theirs))
+
+    assert current_lease(store, NAMES).run is None
+    assert not plan.commit("0", lost, shard(plan, "aa"), COUNTS, UNTIL)
+    before = current_lease(store, NAMES)
+    overtaken(monkeypatch, store, lease_said(other, before.token + 1, theirs))
+    held = grant_lease(store, NAMES, plan.run, before, ours)
+
+    assert (held.run, held.holder) == (plan.run, ours)
+    assert store.count(lease_graph(NAMES)) == 3
+    assert plan.commit("0", held, shard(plan, "bb"), COUNTS, UNTIL)
+
+
+def test_who_lets_a_lease_go_takes_it_from_nobody(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a run that ends, when another is granted the lease in the same moment, then that one holds it."""
+    store, other, theirs = plan.store, open_run(plan.store), Attempt.here(UNTIL)
+    before = grant_lease(store, NAMES, plan.run)
+    overtaken(monkeypatch, store, lease_said(other, before.token + 1, theirs))
+
+    release_lease(store, NAMES, plan.run)
+
+    assert current_lease(store, NAMES) == Lease(other, before.token + 1, theirs)
 
 
 def test_nothing_counts_in_a_run_that_was_retracted(plan: Plan) -> None:

@@ -15,7 +15,8 @@ from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.pieces import ntriples
 from enrich.ontology.terms import ENR, Names
 from enrich.runs.finding import find
-from enrich.runs.register import ACTIVE, OPEN, RETRACTED, ModelEntity, Register, Snapshot, new_run_id, retract
+from enrich.runs.model_entities import ModelEntity, Snapshot
+from enrich.runs.register import ACTIVE, OPEN, RETRACTED, Register, new_run_id, retract
 from enrich.runs.request import withdraw_empty
 from enrich.runs.shards import exchange_shard
 from enrich.show.answers import Answer as Told
@@ -151,6 +152,46 @@ def test_a_retracted_run_is_not_activated(store: Store) -> None:
 
     with pytest.raises(RunError, match="is Retracted, not Open"):
         register.activate(run, {"records": 0})
+
+
+@pytest.mark.parametrize("first", ["activate", "retract"])
+def test_a_run_that_is_retracted_while_it_becomes_active_is_retracted(
+    store: Store, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Given a server that carries out both updates, neither of which saw the other, whichever was first."""
+    register = Register(store, NAMES)
+    run = opened(register)
+    late = ENR.Retracted if first == "activate" else ENR.Active
+    update, texts = store.update, []
+
+    def then_the_other(text: str, *, idempotent: bool = False) -> None:
+        update(text, idempotent=idempotent)
+        if not texts:
+            update(f"INSERT DATA {{ GRAPH {NAMES.runs} {{ {run} {ENR.runState} {late} }} }}")
+        texts.append(text)
+
+    monkeypatch.setattr(store, "update", then_the_other)
+    if first == "activate":
+        with pytest.raises(RunError, match="is Retracted, not Active"):
+            register.activate(run, {"records": 0})
+    else:
+        register.retract(run)
+
+    assert register.states() == {run.value: RETRACTED}
+    assert register.runs(ACTIVE) == []
+
+
+def test_a_run_that_was_left_in_two_states_is_retracted_by_retracting_it(store: Store) -> None:
+    register = Register(store, NAMES)
+    run = opened(register)
+    register.retract(run)
+    store.insert([Quad(run, ENR.runState, ENR.Active, NAMES.runs)])
+
+    assert register.get(run).state == RETRACTED
+    register.retract(run)
+
+    assert register.runs(ACTIVE) == []
+    assert register.get(run).state == RETRACTED
 
 
 def test_a_smaller_shard_takes_the_place_of_one_in_one_update(store: Store) -> None:
