@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,13 +35,14 @@ def leave_out(
     gone: Collection[NamedNode],
     *,
     by: Collection[NamedNode] = (),
-    taken_back: NamedNode | None = None,
+    counter: tuple[NamedNode, NamedNode] | None = None,
     counted: Collection[str] = (),
 ) -> Rest | None:
     """Put a graph without these predictions in a shard's place. None when the shard stays: the run or one of `by` was
     retracted meanwhile, or the shard exchanged.
 
-    `taken_back` counts what goes, and the run's counts named in `counted` become smaller, in the same update.
+    `counter`, a subject of the register and its predicate, which has a value, counts what goes, and the run's counts named
+    in `counted` become smaller, in the same update.
     """
     store, names = register.store, register.names
     held = held_answers(store, graph)
@@ -52,12 +53,9 @@ def leave_out(
         quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
         store.write_graph(new, ntriples(quads))
     before, after = counts_of(held), counts_of(kept)
-    less: Sequence[tuple[NamedNode, NamedNode, int]] = ()
-    if taken_back is not None:
-        less = [
-            (taken_back, ENR.answersTakenBack, len(kept) - len(held)),
-            *_less(run, before, after, counted),
-        ]
+    less = _less(run, before, after, counted)
+    if counter is not None:
+        less.append((*counter, len(kept) - len(held)))
     if not exchange_shard(store, names, run, graph, new, after if kept else {}, by=by, less=less):
         if new is not None:
             store.drop(new)

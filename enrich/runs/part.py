@@ -161,7 +161,8 @@ def take_back(
         if found.shards == seen:
             raise RunError(f"{found.part.words()} of {found.run.value} does not go: take it back again")
     _expect(workspace, register, found.run)
-    _ended(register, noted)
+    # Now, whenever it began: what looked at answers meanwhile may have seen the old.
+    register.replace(noted, {PROV.endedAtTime: timestamp(register.clock())})
     return taken
 
 
@@ -172,7 +173,9 @@ def _leave_out(
     went = set()
     for done, (graph, gone) in enumerate(found.shards.items()):
         progress("shards", done, len(found.shards))
-        if leave_out(register, found.run, graph, gone, taken_back=noted, counted=counted):
+        if leave_out(
+            register, found.run, graph, gone, counter=(noted, ENR.answersTakenBack), counted=counted
+        ):
             went.add(graph)
     return went
 
@@ -205,17 +208,6 @@ def _note(register: Register, found: PartOfRun, by: NamedNode) -> NamedNode:
     return iri
 
 
-def _ended(register: Register, noted: NamedNode) -> None:
-    """Say that a part is taken back now, whenever that began: what looked at answers meanwhile may have seen the old."""
-    said = f"{noted} {PROV.endedAtTime}"
-    register.store.update(
-        f"DELETE {{ GRAPH {register.names.runs} {{ {said} ?old }} }} "
-        f"INSERT {{ GRAPH {register.names.runs} {{ {said} {timestamp(register.clock())} }} }} "
-        f"WHERE {{ GRAPH {register.names.runs} {{ {said} ?old }} }}",
-        idempotent=True,
-    )
-
-
 def _expect(workspace: Workspace, register: Register, run: NamedNode) -> None:
     """Say anew what is expected of the run's answers; nothing, where its model is not there to say it."""
     request = Request.parse(register.get(run).request)
@@ -228,12 +220,7 @@ def _expect(workspace: Workspace, register: Register, run: NamedNode) -> None:
         if promises:
             shards = [NamedNode(shard) for shard in sorted(register.shards(run))]
             text = to_text(expectations(workspace.store, shards, promises))
-    runs, said = register.names.runs, f"{run} {ENR.expected}"
-    insert = f"INSERT {{ GRAPH {runs} {{ {said} {Literal(text)} }} }} " if text else ""
-    register.store.update(
-        f"DELETE {{ GRAPH {runs} {{ {said} ?old }} }} {insert}WHERE {{ GRAPH {runs} {{ {said} ?old }} }}",
-        idempotent=True,
-    )
+    register.replace(run, {ENR.expected: Literal(text) if text else None})
 
 
 def taken_back(store: Store, names: Names, run: NamedNode | None = None) -> list[TakenBack]:

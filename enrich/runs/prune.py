@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Store
-from enrich.ontology.terms import ENR, Names
+from enrich.ontology.terms import ENR, XSD, Names
 from enrich.runs.narrowing import leave_out
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.superseded import Superseded, superseded
@@ -77,22 +77,25 @@ def drop(workspace: Workspace, done: Pruning) -> Pruning:
         dropped = register.purge(run)
         done.dropped += dropped
         if dropped:
-            _note(store, names, run, done.answers[run.value], register.clock())
+            _note(register, run, done.answers[run.value])
         else:
             del done.answers[run.value]
-    by_run: Counter[NamedNode] = Counter()
+    pruned: set[NamedNode] = set()
+    for run in sorted({answers[0].run for answers in done.shards.values()}, key=lambda run: run.value):
+        if not store.ask(f"ASK {{ GRAPH {names.runs} {{ {run} {ENR.pruned} ?n }} }}"):
+            _note(register, run, 0)
     for graph, answers in done.shards.items():
         run = answers[0].run
         gone, by = {a.prediction for a in answers}, {a.by for a in answers}
-        left = leave_out(register, run, graph, gone, by=by)
+        left = leave_out(register, run, graph, gone, by=by, counter=(run, ENR.pruned))
         if left is None:
             done.answers -= Counter({run.value: len(answers)})
             continue
         done.rewritten += left.graph is not None
         done.dropped += left.graph is None
-        by_run[run] += len(answers)
-    for run, pruned in by_run.items():
-        _note(store, names, run, pruned, register.clock())
+        pruned.add(run)
+    for run in pruned:
+        register.replace(run, {ENR.prunedAtTime: timestamp(register.clock())})
     return done
 
 
@@ -107,13 +110,10 @@ def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[Named
     return sorted(((run, n) for run, n in rows if n), key=lambda row: row[0].value)
 
 
-def _note(store: Store, names: Names, run: NamedNode, answers: int, moment: datetime) -> None:
-    """Say in the register how many answers of a run were ever pruned, and when the last were."""
-    rows = store.select(f"SELECT ?n WHERE {{ GRAPH {names.runs} {{ {run} {ENR.pruned} ?n }} }}")
-    total = answers + sum(number(n) for (n,) in rows)
-    for predicate in (ENR.pruned, ENR.prunedAtTime):
-        store.update(f"DELETE WHERE {{ GRAPH {names.runs} {{ {run} {predicate} ?old }} }}", idempotent=True)
-    store.update(
-        f"INSERT DATA {{ GRAPH {names.runs} {{ {run} {ENR.pruned} {total} ; {ENR.prunedAtTime} {timestamp(moment)} }} }}",
-        idempotent=True,
+def _note(register: Register, run: NamedNode, answers: int) -> None:
+    """Say in the register that so many more answers of a run were pruned, now."""
+    rows = register.store.select(
+        f"SELECT ?n WHERE {{ GRAPH {register.names.runs} {{ {run} {ENR.pruned} ?n }} }}"
     )
+    total = Literal(str(answers + sum(number(n) for (n,) in rows)), datatype=XSD.integer)
+    register.replace(run, {ENR.pruned: total, ENR.prunedAtTime: timestamp(register.clock())})

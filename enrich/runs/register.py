@@ -192,6 +192,14 @@ class Register:
             idempotent=True,
         )
 
+    def replace(self, subject: NamedNode, values: Mapping[NamedNode, Literal | None]) -> None:
+        """Put values of some predicates, None for none, in the place of all that a subject has, in one update."""
+        runs = self.names.runs
+        parts = [f"DELETE WHERE {{ GRAPH {runs} {{ {subject} {p} ?old }} }}" for p in values]
+        if said := " . ".join(f"{subject} {p} {value}" for p, value in values.items() if value is not None):
+            parts.append(f"INSERT DATA {{ GRAPH {runs} {{ {said} }} }}")
+        self.store.update(" ;\n".join(parts), idempotent=True)
+
     def renew(self, run: NamedNode, lease: timedelta) -> None:
         """Say that an open run is worked on, or waits for its turn."""
         alive = f"{run} {ENR.aliveUntil}"

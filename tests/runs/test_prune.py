@@ -14,6 +14,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 from enrich.graph.stores import Store, open_store
 from enrich.ontology.terms import ENR, PROV, XSD
 from enrich.runs import narrowing
+from enrich.runs import prune as pruning
 from enrich.runs.prune import drop, prune, to_prune
 from enrich.runs.register import Register, timestamp
 from enrich.runs.register import retract as take_back
@@ -196,6 +197,30 @@ def test_a_crash_on_the_way_leaves_the_old_graph_or_the_new_one(
     assert current(store) == before
     prune(workspace(store), LATER, 90)
     assert current(store) == before
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_killed_in_the_middle_and_repeated_it_has_counted_what_went(
+    store: Store, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Given a process that is killed after so many shards, when the next one prunes, then the register has all counted."""
+    old = add_run(store, "r1", {(n, "place"): ["a"] for n in range(6)}, order=1, per_shard=2)
+    add_run(store, "r2", {(n, "place"): ["b"] for n in range(5)}, order=2)
+    left = iter(range(steps))
+
+    def dying(*said: object, **named: object) -> object:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return narrowing.leave_out(*said, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pruning, "leave_out", dying)
+        with pytest.raises(KeyboardInterrupt):
+            prune(workspace(store), LATER, 90)
+    rest = prune(workspace(store), LATER, 90).answers.total()
+
+    assert 0 < rest < 5
+    assert store.ask(f"ASK {{ GRAPH {NAMES.runs} {{ {old} {ENR.pruned} 5 ; {ENR.prunedAtTime} ?t }} }}")
 
 
 @pytest.mark.parametrize(
