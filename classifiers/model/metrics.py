@@ -182,6 +182,19 @@ def selective_curve(confidence: FloatArray, correct: Flags) -> tuple[FloatArray,
     return ordered[last], counted / max(len(order), 1), right / counted
 
 
+def asserted_classes(
+    probabilities: FloatArray, first: Indices, threshold: float | FloatArray | tuple[float, ...], many: bool
+) -> Flags:
+    """Which classes (n, K) reach the threshold: one number, one per class (K,), or one per record and class (n, K).
+    Without `many` the first candidate alone may."""
+    found = np.asarray(probabilities >= np.broadcast_to(np.asarray(threshold, float), probabilities.shape))
+    if not many:
+        only = np.zeros_like(found)
+        only[np.arange(len(first)), first] = True
+        found &= only
+    return found
+
+
 def score(
     target: FloatArray,
     probabilities: FloatArray,
@@ -192,13 +205,12 @@ def score(
 ) -> dict[str, Any]:
     """The figures of one property and modality: every number of the model card's table.
 
-    `threshold` is one number, one per class (K,), or one per record and class (n, K). A record is covered when the
-    probability of its first candidate reaches the threshold; `precision` is None when none is.
+    A record is covered when a class is asserted (see `asserted_classes`, also for `threshold`); `precision` is the
+    share of the asserted values that are right, None where there are none.
     """
     confidence = probabilities[np.arange(len(first)), first]
     correct = hits(target, first)
-    reach = np.broadcast_to(np.asarray(threshold, dtype=float), target.shape)
-    covered = confidence >= reach[np.arange(len(first)), first]
+    given = asserted_classes(probabilities, first, threshold, many)
     figures: dict[str, Any] = {
         "records": len(first),
         "outside": int((~target.any(axis=1)).sum()),
@@ -207,10 +219,10 @@ def score(
         "ece": ece(confidence, correct),
         "brier": brier(probabilities, target, many),
         "log_loss": log_loss(probabilities, target, many),
-        "coverage": float(covered.mean()) if len(first) else float("nan"),
-        "precision": float(correct[covered].mean()) if covered.any() else None,
+        "coverage": float(given.any(axis=1).mean()) if len(first) else float("nan"),
+        "precision": float((target[given] > 0).mean()) if given.any() else None,
     }
     if many:
-        figures["set_f1"] = set_f1(target, probabilities >= reach)
+        figures["set_f1"] = set_f1(target, given)
         figures["set_f1_half"] = set_f1(target, probabilities >= 0.5)
     return figures

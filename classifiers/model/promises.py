@@ -12,7 +12,7 @@ from enrich.classifiers.data import Dataset, Property
 from enrich.classifiers.folds import Rows
 from enrich.classifiers.model.config import Threshold
 from enrich.classifiers.model.decision_rule import order_candidates
-from enrich.classifiers.model.metrics import NEVER, Flags, Indices, hits
+from enrich.classifiers.model.metrics import NEVER, Flags, Indices, asserted_classes, hits
 from enrich.classifiers.model.thresholds import Promise, Unit, bounded_threshold, promise_of
 
 
@@ -48,11 +48,11 @@ def _promise_of_many(
     p: FloatArray, y: FloatArray, reach: FloatArray, target: float, units: Rows | None, unit: Unit
 ) -> Promise:
     """What is promised for each value that is asserted; coverage is the share of records with any."""
-    asserted = p >= reach
+    given = p >= reach
     spread = None if units is None else np.repeat(units, p.shape[1])
     lowest = float(reach.min()) if len(reach) else NEVER
-    found = promise_of(asserted.ravel(), y.ravel() > 0, lowest, target, spread, unit, records=len(p))
-    return found.model_copy(update={"coverage": float(asserted.any(axis=1).mean()) if len(p) else 0.0})
+    found = promise_of(given.ravel(), y.ravel() > 0, lowest, target, spread, unit, records=len(p))
+    return found.model_copy(update={"coverage": float(given.any(axis=1).mean()) if len(p) else 0.0})
 
 
 def answered(
@@ -60,13 +60,8 @@ def answered(
 ) -> tuple[Flags, Flags]:
     """Which records (n,) are answered, and which classes (n, K) are asserted, by one threshold, one per class, or
     one per record and class."""
-    reach = np.broadcast_to(np.asarray(threshold, dtype=float), p.shape)
-    asserted = p >= reach
-    if not prop.many:
-        only = np.zeros_like(asserted)
-        only[np.arange(len(first)), first] = True
-        asserted &= only
-    return np.asarray(asserted.any(axis=1)), asserted
+    given = asserted_classes(p, first, threshold, prop.many)
+    return np.asarray(given.any(axis=1)), given
 
 
 def promise_table(
