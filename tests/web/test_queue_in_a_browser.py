@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.graph.stores.base import Store
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.slow
 
 SERIOUS = ("serious", "critical")
 
+ONLINE = "window.dispatchEvent(new Event('online'))"
+"""The network is there again: what waits is sent."""
 TIMED = """
 addEventListener("DOMContentLoaded", () => {
   const queue = document.getElementById("queue");
@@ -123,10 +125,10 @@ def press(page: Page, key: str) -> str:
 def settled(page: Page, site: Site, wanted: int) -> list[Review]:
     """The reviews in force, once all that the page keeps was sent."""
     for _ in range(1200):
-        kept = page.evaluate("localStorage.getItem('enrich-outbox Ana Ruiz')")
+        kept = page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('enrich-outbox '))")
         with site.workspace() as workspace:
             found = in_force(read_reviews(workspace.store, workspace.names))
-        if kept in (None, "[]") and len(found) == wanted:
+        if not kept and len(found) == wanted:
             return found
         page.wait_for_timeout(100)
     raise AssertionError(f"{len(found)} reviews instead of {wanted}; kept: {kept}")
@@ -253,6 +255,75 @@ def test_what_is_judged_during_an_outage_is_kept_and_sent_once(browser: Browser,
         page.unroute("**/judge")
         found = settled(page, where, 3)
         assert sorted(r.prediction for r in found) == sorted(told)
+
+
+def test_what_two_tabs_judge_during_an_outage_is_all_kept_and_sent_once(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Given two tabs whose site cannot be reached, when each judges and one is closed, then a third sends what both have
+    kept, the other finds that done, and nothing is judged twice or lost."""
+    with opened(browser, tmp_path, 60) as (first, where, address):
+        context = first.context
+        second = context.new_page()
+        for page, name in ((first, "material"), (second, "time")):
+            page.goto(f"{address}/queue?property={name}")
+            ahead(page, 2)
+        context.route("**/judge", lambda route: route.abort())
+        told = {press(first, "a"): "Accepted", press(first, "x"): "Rejected"}
+        told[press(second, "x")] = "Rejected"
+        assert len(told) == 3
+        second.close()
+        first.reload()
+        expect(first.locator("#said")).to_contain_text("3")
+        context.unroute("**/judge")
+        third = context.new_page()
+        third.goto(f"{address}/queue")
+        assert {r.prediction: r.decision for r in settled(third, where, 3)} == told
+        first.evaluate(ONLINE)
+        first.wait_for_timeout(1_000)
+        assert {r.prediction: r.decision for r in settled(first, where, 3)} == told
+
+
+def test_a_decision_kept_here_and_sent_by_another_tab_is_not_sent_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Given a tab that has loaded what is kept and cannot send it, when another tab sends it and takes it back, then the
+    first tab sends nothing, and the value stays as it is."""
+    with opened(browser, tmp_path, 40) as (first, where, address):
+        ahead(first, 3)
+        first.route("**/judge", lambda route: route.abort())
+        press(first, "a")
+        first.reload()
+        expect(first.locator("#said")).to_contain_text("1")
+        second = first.context.new_page()
+        second.goto(f"{address}/queue")
+        settled(second, where, 1)
+        second.locator("#recent li button").first.click()
+        settled(second, where, 0)
+        sent: list[str] = []
+        first.on("request", lambda asked: sent.append(asked.url) if asked.url.endswith("/judge") else None)
+        first.unroute("**/judge")
+        first.evaluate(ONLINE)
+        first.wait_for_timeout(1_000)
+        assert sent == []
+        assert settled(first, where, 0) == []
+
+
+def test_a_site_that_fails_is_asked_for_cards_now_and_then(browser: Browser, tmp_path: Path) -> None:
+    """Given a page without cards, when the site answers each question for cards with an error, then it is asked again every
+    three seconds, and not at once."""
+    with opened(browser, tmp_path, 12) as (page, _, address):
+        asked: list[str] = []
+
+        def fail(route: Route) -> None:
+            asked.append(route.request.url)
+            route.fulfill(status=502, body="{}")
+
+        page.route("**/queue/cards*", fail)
+        page.goto(f"{address}/queue?q=nothingiscalledso")
+        expect(page.locator("#queue .none")).to_be_visible()
+        page.wait_for_timeout(4_000)
+        assert 1 <= len(asked) <= 3
 
 
 def test_the_vocabulary_is_searched_by_keyboard(browser: Browser, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ const queue = document.getElementById("queue");
 const recent = document.getElementById("recent");
 const said = document.getElementById("said");
 const words = queue.dataset;
-const OUTBOX = `enrich-outbox ${words.user}`;
+const OUTBOX = `enrich-outbox ${words.user} `; // and a token: each decision is kept by itself, for other tabs keep theirs beside
 const SENT = `enrich-sent ${words.user}`; // the last that arrived: a page that was made meanwhile may have their cards
 const TOO_SOON = 300; // milliseconds for which a card that has just come takes no click, nor the key pressed last: twice is one decision
 const FEW = 6, RECENT = 10;
@@ -14,22 +14,47 @@ let shownAt = 0, before = null; // since when which card is before the curator
 let lastKey = "";
 const gone = new Map(); // token -> card, for those decided here and not sent yet
 
-function load(name = OUTBOX) {
-  try { const kept = JSON.parse(localStorage.getItem(name) || "[]"); return Array.isArray(kept) ? kept : []; } catch { return []; }
+function place(one) { return OUTBOX + one.form.token; }
+function load() {
+  const found = [];
+  try {
+    for (const name of Object.keys(localStorage).filter(each => each.startsWith(OUTBOX))) {
+      try {
+        const one = JSON.parse(localStorage.getItem(name));
+        if (place(one) === name) found.push({ ...one, loaded: true });
+      } catch { /* it is none of ours */ }
+    }
+  } catch { /* nothing can be kept here */ }
+  return found.sort((one, other) => one.at - other.at);
 }
-function keep() {
-  try { localStorage.setItem(OUTBOX, JSON.stringify(outbox)); } catch { say(words.kept.replace("{n}", outbox.length)); }
+function keep(one) {
+  try { localStorage.setItem(place(one), JSON.stringify(one)); } catch { say(words.kept.replace("{n}", outbox.length)); }
+}
+function done(one) {
+  outbox = outbox.filter(each => each !== one);
+  try { localStorage.removeItem(place(one)); } catch { /* it was not kept */ }
+}
+function doneElsewhere(one) { // another tab has sent it, or taken it back
+  try { return one.loaded && localStorage.getItem(place(one)) === null; } catch { return false; }
+}
+function sent() {
+  try { const kept = JSON.parse(localStorage.getItem(SENT) || "[]"); return Array.isArray(kept) ? kept : []; } catch { return []; }
 }
 function arrived(token) {
-  try { localStorage.setItem(SENT, JSON.stringify([...load(SENT), token].slice(-50))); } catch { /* then it may come again, and says so */ }
+  try { localStorage.setItem(SENT, JSON.stringify([...sent(), token].slice(-50))); } catch { /* then it may come again, and says so */ }
 }
 function say(text) { said.textContent = text; }
 function cards() { return [...queue.querySelectorAll("article.card")]; }
 function current() { return cards()[0] || null; }
-function judged() { return [...outbox.map(o => o.form.token), ...load(SENT)]; }
+function judged() { return [...outbox.map(o => o.form.token), ...sent()]; }
 function known() { return new Set([...cards().map(c => c.dataset.token), ...outbox.map(o => o.form.token)]); }
 
 function show() {
+  draw();
+  if (cards().length < FEW) more();
+}
+
+function draw() {
   cards().forEach((card, place) => { card.hidden = place > 0; });
   const card = current();
   queue.querySelector(".none")?.remove();
@@ -46,7 +71,6 @@ function show() {
     none.textContent = ended ? words.none : words.loading;
     queue.append(none);
   }
-  if (cards().length < FEW) more();
 }
 
 async function post(path, form) {
@@ -69,7 +93,7 @@ async function more() {
     fetching = false;
     clearTimeout(retry);
     retry = setTimeout(more, 3000);
-    if (!current()) show();
+    if (!current()) draw(); // and not show, which would ask again at once
   }
 }
 
@@ -89,8 +113,9 @@ function decide(card, name, value, label) {
   form[name] = value;
   form.took = ((performance.now() - shownAt) / 1000).toFixed(3);
   const text = `${label} – ${card.dataset.title}`;
-  outbox.push({ form, text });
-  keep();
+  const one = { form, text, at: Date.now() };
+  outbox.push(one);
+  keep(one);
   gone.set(form.token, card);
   note(form.token, text);
   card.remove();
@@ -116,7 +141,8 @@ async function send() {
   if (sending) return;
   sending = true;
   while (outbox.length) {
-    const { form } = outbox[0];
+    const one = outbox[0], { form } = one;
+    if (doneElsewhere(one)) { done(one); continue; }
     let answer;
     try { answer = await post("/judge", form); } catch { break; }
     if (answer.status >= 500 || answer.status === 429) break;
@@ -128,8 +154,7 @@ async function send() {
       return later();
     }
     arrived(form.token);
-    outbox.shift();
-    keep();
+    done(one);
     gone.delete(form.token);
     wait = 1000;
     if (!answer.ok) refused(form.token, await reason(answer));
@@ -163,8 +188,7 @@ async function undo(token) {
   const waiting = outbox.findIndex(o => o.form.token === token);
   const line = recent.querySelector(`[data-token="${CSS.escape(token)}"]`);
   if (waiting > 0 || (waiting === 0 && !sending)) { // it was not sent: the card is as before
-    outbox.splice(waiting, 1);
-    keep();
+    done(outbox[waiting]);
     line?.remove();
     const card = gone.get(token);
     gone.delete(token);
