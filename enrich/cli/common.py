@@ -53,6 +53,13 @@ def open_workspace(*, new_store: bool = False, reading: bool = False) -> Iterato
                 workspace.forget_empty_store()
 
 
+def path_from(folder: Path, profile: Path) -> str:
+    """A profile's path as the folder's settings name it: within the folder relative to it, so that it can be moved."""
+    path, home = profile.resolve(), folder.resolve()
+    inside = path.is_relative_to(home) and path.suffix == ".toml"
+    return path.relative_to(home).as_posix() if inside else str(path)
+
+
 def model_folder(workspace: Workspace, given: Path | None) -> Path:
     """The folder that --model names, or else the settings."""
     return workspace.settings.locate(workspace.settings.model) if given is None else given.expanduser()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pyoxigraph import NamedNode
 
-from enrich.cli.common import Bars, Json, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, open_workspace, path_from, say, write_json, write_table
 from enrich.cli.options import Force
 from enrich.drafting.draft import SAMPLE, SECONDS, Draft, draft_profile, find_classes
 from enrich.drafting.judging import Finding, chosen
@@ -53,6 +53,7 @@ def draft(
         raise InputError("there is no terminal to ask at: --yes takes what is ranked best")
     with open_workspace(reading=True) as workspace:
         store, names = workspace.store, workspace.names
+        named = path_from(workspace.settings.folder, file)
         wanted = _iri(record_class) if record_class is not None else None
         with Bars("classes"):
             classes = find_classes(store, names)
@@ -71,7 +72,7 @@ def draft(
     else:
         if not asking:
             _show(made)
-        say(f'wrote {file}; next: enrich profile check {file}, then profile = "{file}" in enrich.toml')
+        say(f'wrote {file}; next: enrich profile check {file}, then profile = "{named}" in enrich.toml')
 
 
 def _iri(text: str) -> NamedNode:

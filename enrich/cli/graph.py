@@ -18,6 +18,7 @@ from enrich.cli.common import (
     example,
     model_folder,
     open_workspace,
+    path_from,
     promised,
     say,
     warn_of_example,
@@ -67,7 +68,7 @@ def init(
         base = str(
             typer.prompt("Start of every IRI that enrich makes, one that you own", default=EXAMPLE_BASE)
         )
-    named = profile if known else _path_from(folder, Path(profile))
+    named = profile if known else path_from(folder, Path(profile))
     anew = (folder / FILE_NAME).exists()
     written = write_initial(folder, named, base=base or EXAMPLE_BASE, force=force)
     settings = load_settings(written)
@@ -77,13 +78,6 @@ def init(
         kept = f", and kept the old one as {folder / KEPT_NAME}" if anew else ""
         say(f"wrote {written}{kept}; next, in {folder}: enrich load FILE…")
     warn_of_example(settings)
-
-
-def _path_from(folder: Path, profile: Path) -> str:
-    """A profile's path as the folder's settings name it: within the folder relative to it, so that it can be moved."""
-    path, home = profile.resolve(), folder.resolve()
-    inside = path.is_relative_to(home) and path.suffix == ".toml"
-    return path.relative_to(home).as_posix() if inside else str(path)
 
 
 def gaps(

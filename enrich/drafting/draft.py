@@ -88,9 +88,9 @@ def draft_profile(
     records = sample(store, dataset, records_of.iri, size, records_of.resources)
     walked = walk(store, dataset, records_of.iri, records, seconds, progress)
     progress("ranking", 0, 0)
-    judge = Judge(walked, records_of.resources)
-    findings = judge.judge()
     by_graph = len(graphs) > 1 and _several_graphs(store, records_of.iri, graphs)
+    judge = Judge(walked, records_of.resources, ["graph"] if by_graph else [])
+    findings = judge.judge()
     return Draft(found, records_of, walked, findings, judge.minimum, by_graph, time.monotonic() - started)
 
 

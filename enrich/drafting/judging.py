@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from enrich.drafting.candidates import GROUPS, Candidate, Candidates, Ends, text_score
@@ -48,9 +48,10 @@ class Finding:
 
 
 class Judge:
-    """Judges every path of a walk, roles in the order in which they exclude each other."""
+    """Judges every path of a walk, roles in the order in which they exclude each other. Properties and contexts are given
+    other names than those `taken`."""
 
-    def __init__(self, walk: Walk, resources: int) -> None:
+    def __init__(self, walk: Walk, resources: int, taken: Iterable[str] = ()) -> None:
         self.walk = walk
         share = len(walk.records) / max(resources, 1)
         self.tiny = resources < FEW
@@ -60,7 +61,7 @@ class Judge:
         self._candidates = Candidates(walk, self.facts, tiny=self.tiny)
         self.findings: list[Finding] = []
         self._used: set[Way] = set()
-        self._names: dict[str, set[str]] = {}
+        self._names = {role: set(taken) for role in ("property", "context")}
 
     def judge(self) -> list[Finding]:
         """All findings, the best of each role first."""

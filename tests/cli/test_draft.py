@@ -37,6 +37,28 @@ def test_a_draft_is_written_shown_and_passes_the_check(
     assert main(["profile", "check", "pots.toml"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("file", "named"), [("{museum}/pots.toml", "pots.toml"), ("pots.toml", "{here}/pots.toml")]
+)
+def test_the_next_step_is_right_where_the_settings_are_elsewhere(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], file: str, named: str,
+) -> None:  # fmt: skip
+    """Given a draft made by --config from another folder, then the profile that is to be entered is found from there."""
+    here = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(here)
+    settings = folder / "enrich.toml"
+    config = ["--config", str(settings)]
+
+    assert main([*config, "profile", "draft", file.format(museum=folder), "--yes"]) == 0
+
+    line = f'profile = "{named.format(here=here)}"'
+    assert f"then {line} in enrich.toml" in capsys.readouterr().err.replace("\n", "")
+    text = settings.read_text().replace('profile = "silknow"', line)
+    settings.write_text(text)
+    assert main([*config, "gaps"]) == 0
+
+
 def test_json_says_the_findings_and_asks_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "draft", "pots.toml", "--json"]) == 0
 

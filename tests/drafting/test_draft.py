@@ -141,6 +141,28 @@ def test_records_in_several_graphs_are_of_several_museums() -> None:
     assert said["contexts"]["graph"] == {"graph": True}
 
 
+@pytest.mark.parametrize("share", [2, 10])
+def test_a_field_may_be_called_as_the_graphs_are(share: int) -> None:
+    """Given records of several graphs and a field `graph` of their own, which is a property where half of them state it and
+    a context where nearly all do, then the draft has both."""
+    kinds = ("bar", "line", "pie")
+
+    def with_graphs() -> list[Quad]:
+        other = NamedNode(BASE + "graph/other")
+        moved = [
+            Quad(q.subject, q.predicate, q.object, other) if "pot/1" in str(q.subject) else q for q in pots()
+        ]
+        drawn = [
+            Quad(pot(n), term("graph"), Literal(kinds[n // 7 % 3]), GRAPH) for n in range(300) if n % share
+        ]
+        return [*moved, *drawn]
+
+    said = tomllib.loads(drafted(quads=iter(with_graphs())).toml())
+
+    assert said["contexts"]["graph"] == {"graph": True}
+    assert "graph_2" in {**said["contexts"], **said["properties"]}
+
+
 def test_a_sample_finds_the_same_every_time_and_in_every_store(store: Store) -> None:
     """Given any kind of store, when a third of the pots is looked at, then the findings are those of any other."""
     made = drafted(store, size=100)
