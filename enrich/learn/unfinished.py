@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from enrich.classifiers.model.folder import write_json
-from enrich.classifiers.model.manifest import expect_place
+from enrich.classifiers.model.manifest import ModelFolderError, expect_place
 from enrich.classifiers.page import today
 from enrich.learn.model_folders import json_file
 
-_SNAPSHOT = "snapshot.json"
+_SNAPSHOT, _LOCK = "snapshot.json", "lock"
 
 
 def place_of(model: Path) -> Path:
@@ -24,22 +27,40 @@ def place_of(model: Path) -> Path:
 def unfinished(model: Path) -> Iterator[Path]:
     """The folder to keep finished parts in. It goes when the training ends well, and when nothing in it is finished.
 
-    Raises ModelFolderError, before anything is learned, where no model can be written, and OSError where no folder can.
+    Raises ModelFolderError, before anything is learned, where no model can be written or another training holds the
+    folder, and OSError where no folder can.
     """
     expect_place(model)
     folder = place_of(model)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield folder
-    except BaseException:
-        if not parts(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                for path in made[1:]:
-                    path.rmdir()
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
+    with _held(folder, model):
+        try:
+            yield folder
+        except BaseException:
+            if not parts(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    for path in made[1:]:
+                        path.rmdir()
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _held(folder: Path, model: Path) -> TextIO:
+    """The lock of the folder, which is made; where another training ended meanwhile, that of the folder made anew."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            file = (folder / _LOCK).open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(file.fileno()), (folder / _LOCK).stat()):
+                    return file
+            except BlockingIOError as error:
+                file.close()
+                raise ModelFolderError(
+                    f"another training of {model} is under way; wait for it, or name another folder"
+                ) from error
 
 
 def parts(folder: Path) -> int:

@@ -189,6 +189,26 @@ def test_a_training_that_has_finished_nothing_leaves_nothing(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["splits.tsv", "taken"]
 
 
+def test_two_trainings_of_one_model_do_not_meet(tmp_path: Path) -> None:
+    """Given a training under way, when another of the same model begins, then it is refused before it reads anything,
+    and the first goes on to its end; afterwards the model can be trained again."""
+    records, refused = museum(120), []
+
+    def second(stage: str, *_: int) -> None:
+        if "fold 2" in stage and not refused:
+            with pytest.raises(ModelError, match=r"another training of .*model is under way") as told:
+                train(FakeWorkspace(records), None, tmp_path / "model", progress=unread)
+            refused.append(str(told.value))
+
+    def unread(stage: str, *_: int) -> None:
+        raise AssertionError(stage)
+
+    first = train(FakeWorkspace(records), None, tmp_path / "model", progress=second)
+    assert len(refused) == 1
+    assert "\n" not in refused[0]
+    assert train(FakeWorkspace(records), None, tmp_path / "model")["digest"] == first["digest"]
+
+
 def test_classes_come_in_the_profiles_order_and_rare_ones_are_named() -> None:
     records = [
         *(Record(f"urn:{i}", {"place": (PLACES[0],), "time": (CENTURIES[0],)}) for i in range(6)),
