@@ -77,13 +77,18 @@ class PassThrough(Fuser):
     name = "pass-through"
     fork_safe = True
 
+    @staticmethod
+    def expect(members: int) -> None:
+        """Raise ClassifierError for another number of members than one."""
+        if members != 1:
+            raise ClassifierError(f"pass-through takes one member, this model has {members}; name a fusion")
+
     def fit(
         self, dataset: Dataset, by: ByModality, *, seed: int = 0, progress: Progress = no_progress
     ) -> Mapping[str, Any]:
         """Takes note of the properties; refuses more than one member."""
         del seed, progress
-        if len(by) != 1:
-            raise ClassifierError(f"pass-through takes one member, this model has {len(by)}; name a fusion")
+        self.expect(len(by))
         self.properties = dataset.properties
         return {"note": f"one member ({next(iter(by))}), so its answer passes through unchanged"}
 

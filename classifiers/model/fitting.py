@@ -239,6 +239,8 @@ def fit_view(
 def _check(dataset: Dataset, spec: ModelSpec) -> None:
     if not spec.members:
         raise ClassifierError("a model needs at least one member: say which modalities to learn from")
+    if spec.fusion == PassThrough.name:
+        PassThrough.expect(len(spec.members))
     modalities = [classifier_class(member.classifier).modality for member in spec.members]
     for modality in modalities:
         if modalities.count(modality) > 1:

@@ -18,6 +18,7 @@ from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest, json_digest
 from enrich.classifiers.extras import LEARN, absent, versions
+from enrich.classifiers.fusion.base import PassThrough
 from enrich.classifiers.model.fitting import ModelSpec, fit_model, views
 from enrich.classifiers.model.manifest import ModelFolderError
 from enrich.classifiers.model.model import Model
@@ -250,6 +251,8 @@ def model_spec(
     if name is not None:
         try:
             fuser_class(name).settings_class.read(fusion, "train.options.fusion")
+            if name == PassThrough.name:
+                PassThrough.expect(len(members))
         except ClassifierError as error:
             raise SettingsError(str(error)) from error
     return ModelSpec(

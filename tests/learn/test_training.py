@@ -348,9 +348,14 @@ def test_the_fusion_is_that_of_the_settings() -> None:
     assert [m.classifier for m in spec.members] == ["tfidf", "image"]
     alone = model_spec(workspace, ("text",))
     assert (alone.fusion, alone.fusion_settings) == (None, {})
-    for fusion in ({"name": "nuclear"}, {"name": "early", "epochs": 0}, {"deepness": 3}):
+    for fusion in (
+        {"name": "nuclear"},
+        {"name": "early", "epochs": 0},
+        {"deepness": 3},
+        {"name": "pass-through"},
+    ):
         workspace = FakeWorkspace([], modalities=("text", "image"), options={"fusion": fusion})
-        with pytest.raises(SettingsError, match=r"nuclear|train\.options\.fusion"):
+        with pytest.raises(SettingsError, match=r"nuclear|train\.options\.fusion|pass-through takes one"):
             model_spec(workspace)
 
 

@@ -229,7 +229,9 @@ def test_two_members_of_one_modality_and_other_nonsense_are_refused() -> None:
     Sometimes.seen = []
     with pytest.raises(ClassifierError, match="two members of the modality text"):
         fit_model(data, ModelSpec((MemberSpec("sometimes"), MemberSpec("sometimes", folds=2))))
-    assert Sometimes.seen == []  # neither was trained before
+    with pytest.raises(ClassifierError, match="pass-through takes one member, this model has 2"):
+        fit_model(data, ModelSpec((MemberSpec("sometimes"), MemberSpec("dummy")), fusion="pass-through"))
+    assert Sometimes.seen == []  # none was trained before
     with pytest.raises(ClassifierError, match="no property has a class"):
         fit_model(Dataset(data.records, ()), ModelSpec((MemberSpec("dummy"),)))
 
