@@ -67,11 +67,6 @@ def verb_names() -> list[list[str]]:
     return [words for name, verb in verbs().items() for words in _within([name], verb.load(name))]
 
 
-def verb_of(line: list[str]) -> list[str]:
-    """The verb that a line of words begins with, the longest of those that there are; nothing for none."""
-    return max((words for words in verb_names() if line[: len(words)] == words), key=len, default=[])
-
-
 def _within(words: list[str], command: Any) -> Iterator[list[str]]:
     """The verbs of a group, and the group itself where it does something when called alone."""
     inner = getattr(command, "commands", {})

@@ -93,6 +93,11 @@ class Interval:
         return cls(float(values[0]), float(low), float(high))
 
     @property
+    def point(self) -> tuple[float, float, float]:
+        """value, low and high, as they are plotted."""
+        return self.value, self.low, self.high
+
+    @property
     def clear(self) -> bool:
         """Whether zero lies outside, for a difference."""
         return bool(self.low > 0 or self.high < 0)

@@ -15,6 +15,7 @@ from enrich.ontology.terms import CRM, DCT, ENR, PROV, Names, class_term, is_iri
 from enrich.runs.export.run_graphs import KEPT_HERE
 from enrich.runs.reviews import Review, Verdict, in_force, read_reviews, verdicts
 from enrich.runs.shards import store_of_answers
+from enrich.show.ours import local
 from enrich.workspace import Workspace
 
 Statements = dict[NamedNode, list[Term]]
@@ -320,7 +321,7 @@ def _value(term: Term | None) -> str | None:
 
 
 def _local(term: Term | None) -> str:
-    return "" if term is None else term.value.rsplit("#", 1)[-1].rsplit("/", 1)[-1]
+    return "" if term is None else local(term.value)
 
 
 def iris(data: Any) -> list[str]:

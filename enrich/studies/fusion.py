@@ -110,8 +110,7 @@ def _study(
         )
         for name, r in results.items()
     ]
-    intervals = {name: Interval.of(r.macro) for name, r in results.items()}
-    bars = [(name, i.value, i.low, i.high) for name, i in intervals.items()]
+    bars = [(name, *Interval.of(r.macro).point) for name, r in results.items()]
     return Study(
         "fusion",
         "Which fusion is best: late, early or hybrid?",

@@ -144,7 +144,7 @@ def _study(
         rows.append((f"{gamma:g}", weights, *values, r.ece, str(gains[gamma, power])))
     series = {
         f"{part}, weights {_NAMES[power]}": [
-            (g, *_point(getattr(r, part_of))) for (g, p), r in results.items() if p == power
+            (g, *Interval.of(getattr(r, part_of)).point) for (g, p), r in results.items() if p == power
         ]
         for power in POWERS
         for part, part_of in (("rare", "rare"), ("other", "others"))
@@ -171,11 +171,6 @@ def _study(
         ],
         {"against γ 0": {f"{g:g}, {w}": i.to_json() for (g, w), i in gains.items()}},
     )
-
-
-def _point(values: FloatArray) -> tuple[float, float, float]:
-    found = Interval.of(values)
-    return found.value, found.low, found.high
 
 
 def _conclusion(

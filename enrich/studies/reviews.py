@@ -213,7 +213,10 @@ def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) 
             )
         )
     series = {
-        name: [(0.0, *_at(none))] + [(float(count), *_at(points[name, count])) for count in steps]
+        name: [
+            (float(count), *Interval.of(point.mean()).point)
+            for count, point in ((0, none), *((count, points[name, count]) for count in steps))
+        ]
         for name in ORDERS
     }
     return Study(
@@ -230,11 +233,6 @@ def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) 
             "macro-F1 by seed": {f"{n}, {c}": [float(m[0]) for m in p.macro] for (n, c), p in points.items()},
         },
     )
-
-
-def _at(point: _Point) -> tuple[float, float, float]:
-    i = Interval.of(point.mean())
-    return i.value, i.low, i.high
 
 
 def _conclusion(gains: Mapping[tuple[str, int], tuple[Gain, Gain | None]], steps: Sequence[int]) -> str:

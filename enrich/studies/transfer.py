@@ -121,10 +121,7 @@ def _study(
     means = {w: mean_over([r[w] for r in results.values()]) for w in WAYS}
     gap = Interval.of(means[WAYS[1]] - means[WAYS[0]])
     rows.append(("mean", sum(sizes.values()), *(float(means[w][0]) for w in WAYS), str(gap), None))
-    series = {
-        way: [(g, i.value, i.low, i.high) for g, r in results.items() for i in [Interval.of(r[way])]]
-        for way in WAYS
-    }
+    series = {way: [(g, *Interval.of(r[way]).point) for g, r in results.items()] for way in WAYS}
     over = Interval.of(means[WAYS[1]] - means[WAYS[3]])
     return Study(
         "transfer",

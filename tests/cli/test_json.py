@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from enrich.cli import main
-from enrich.cli.reference import help_text, verb_names, verb_of
+from enrich.cli.reference import help_text, verb_names
 from enrich.demo.museum import write_museum
 from tests.servers import Endpoint
+from tests.verbs import verb_of
 
 UNTIL_STOPPED = {"worker", "beat", "web"}
 """Verbs without an answer: they work until they are stopped, and log JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,15 @@ def test_a_study_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[s
     error = capsys.readouterr().err.strip()
     assert "needs two modalities" in error
     assert "\n" not in error
+
+
+def test_without_cleanlab_it_says_what_to_install_before_records_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    assert main(["study", "noise", "--splits", "none.tsv", "--out", "out"]) != 0
+    assert "pip install 'museum-enrich[study]'" in capsys.readouterr().err
 
 
 def test_reviews_are_studied_by_the_counts_asked_for(

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from enrich import __version__
-from enrich.cli.reference import help_text, reference, verb_names, verb_of
+from enrich.cli.reference import help_text, reference, verb_names
 from enrich.ontology.queries import query_names
 from enrich.settings.loading import setting_rows
 from tests.docs.followed import PAGES, ROOT
+from tests.verbs import verb_of
 
 DOCS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "docs" / "reference.md"]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -44,12 +42,6 @@ def test_labels_that_confident_answers_contradict_are_found() -> None:
     wrong[::20] = True
     assert (label_issues(np.where(wrong, (truth + 1) % 3, truth), said) == wrong).all()
     assert not label_issues(np.zeros(5, dtype=np.intp), np.ones((5, 3)) / 3).any()
-
-
-def test_without_cleanlab_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cleanlab", None)
-    with pytest.raises(ModuleNotFoundError, match=r"cleanlab .* pip install 'museum-enrich\[study\]'"):
-        noise_study(material(20, 10), progress=lambda *_: pytest.fail("it has begun"))
 
 
 def test_there_is_a_row_per_rate_and_way() -> None:
