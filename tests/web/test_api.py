@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,6 +195,30 @@ def test_openrefine_matches_values_and_fetches_what_was_predicted(asking: TestCl
     entities = got(asking, "reconcile/suggest/entity", prefix=prefix)["result"]
     assert any(e["type"][0]["id"] == "record" for e in entities)
     assert {"id": "place", "name": "place"} in got(asking, "reconcile/properties")["properties"]
+
+
+def test_names_are_scored_by_how_near_they_are(here: Site, asking: TestClient) -> None:
+    """Given a record's name, whole, and its first word alone, then the whole comes first and is matched, the word is not."""
+    name = predicted(asking)[0]["record_name"]
+    first = {text: here.index.named(text, ["record"], 5) for text in (name.upper(), name.split()[0])}
+    whole, word = first.values()
+    assert (whole[0].name, whole[0].likeness) == (name, 1.0)
+    assert [one.likeness for one in whole] == sorted((one.likeness for one in whole), reverse=True)
+    assert 0 < word[0].likeness < 1
+
+
+def test_a_hundred_long_texts_are_matched_in_moments(asking: TestClient) -> None:
+    """Given as many queries as a request may have, each as long as may be, with words that many names have, then they cost
+    no more than their beginnings."""
+    words = Counter(w for row in predicted(asking) for w in row["record_name"].split() if len(w) > 3)
+    text = f"{words.most_common(1)[0][0]} " * 8
+    text = f"{text:<200}" + "chintz percale organza " * 34
+    long, short = ({f"q{n}": {"query": text[:end]} for n in range(100)} for end in (1_000, 200))
+    began = time.process_time()
+    found = asking.post(f"{V1}/reconcile", data={"queries": json.dumps(long)}).json()
+    took = time.process_time() - began
+    assert found == asking.post(f"{V1}/reconcile", data={"queries": json.dumps(short)}).json()
+    assert took < 3
 
 
 def test_what_was_matched_leads_to_its_own_page(asking: TestClient) -> None:

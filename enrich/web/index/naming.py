@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from difflib import SequenceMatcher
+from dataclasses import replace
 
 import numpy as np
 
 from enrich.web.index.asked import RECORD, Named, Row
 from enrich.web.index.facets import Counting
 from enrich.web.index.rows import rows_of
-from enrich.web.index.words import asked_words
+from enrich.web.index.words import LONGEST, asked_words
 
 _LOOKED_AT = 200
 """Names that are compared with a text, of records and of values each."""
 
 
 def named(counting: Counting, text: str, kinds: Sequence[str], limit: int) -> list[Named]:
-    """Records and values whose names have a text's words, those most like it first. `kinds` are properties whose values
-    are wanted, or RECORD; none for all."""
+    """Records and values whose names have a text's words, those most like it first: by the share of pairs of neighbouring
+    letters that both have (Dice). `kinds` are properties whose values are wanted, or RECORD; none for all."""
     words = " ".join(asked_words(text))
     if not words:
         return []
-    said = text.casefold().strip()
+    said = _pairs(text)
     found = [*_records(counting, words, kinds), *_values(counting, words, kinds)]
-    alike = [(SequenceMatcher(None, said, one.name.casefold()).ratio(), one) for one in found]
-    return [
-        Named(one.value, one.name, one.kind, likeness)
-        for likeness, one in sorted(
-            alike, key=lambda pair: (-pair[0], pair[1].name, pair[1].value, pair[1].kind)
-        )[:limit]
-    ]
+    alike = [replace(one, likeness=_alike(said, _pairs(one.name))) for one in found]
+    return sorted(alike, key=lambda one: (-one.likeness, one.name, one.value, one.kind))[:limit]
+
+
+def _pairs(text: str) -> Counter[tuple[str, str]]:
+    """How often which two letters stand beside each other in the beginning of a text, the ends counted as spaces."""
+    begins = text[:LONGEST].strip().casefold()
+    return Counter(zip(f" {begins}", f"{begins} ", strict=True))
+
+
+def _alike(one: Counter[tuple[str, str]], other: Counter[tuple[str, str]]) -> float:
+    return 2 * (one & other).total() / (one.total() + other.total())
 
 
 def _records(counting: Counting, words: str, kinds: Sequence[str]) -> Iterator[Named]:
