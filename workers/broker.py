@@ -167,10 +167,6 @@ class InFlight:
         """How many there are."""
         return int(self.redis.zcard(self.key))
 
-    def members(self) -> set[str]:
-        """Their names."""
-        return set(self.redis.zrange(self.key, 0, -1))
-
     def claim(self, batch: str) -> bool:
         """Note a batch as sent; False when somebody else has sent it."""
         taken = bool(self.redis.zadd(self.key, {batch: time.time()}, nx=True))

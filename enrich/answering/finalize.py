@@ -198,11 +198,11 @@ def sweep_orphans(context: Context) -> int:
 def tidy(context: Context) -> None:
     """What follows a run: orphan graphs are dropped, and answers that have not counted for `run.keep_days`.
 
-    A store that fails meanwhile is no fault of the run; the next one does it.
+    A store that fails meanwhile, or another process that takes answers out, is no fault of the run; the next one does it.
     """
     try:
         orphans, pruned = sweep_orphans(context), prune(context.workspace)
-    except StoreError as error:
+    except (StoreError, RunError) as error:
         context.observer.log("warning", "not tidied; the next run does it", reason=str(error))
         return
     if orphans or pruned.answers:

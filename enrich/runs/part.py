@@ -9,7 +9,7 @@ taken back, when and by whom; what was taken back does not come back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from enrich.runs.provenance import decimal
 from enrich.runs.register import ACTIVE, Register, number, timestamp
 from enrich.runs.request import Request
 from enrich.runs.shards import COUNTED
+from enrich.runs.ticket import Ticket
 from enrich.runs.validation import validate
 from enrich.workspace import Workspace
 
@@ -146,36 +147,33 @@ def take_back(
     has moved since `found` was looked at is looked for anew."""
     if not found.shards:
         return 0
-    store, names = workspace.store, workspace.names
-    register = Register(store, names)
-    noted = _note(register, found, by or NamedNode(workspace.settings.actor))
-    run = register.get(found.run)
-    counted = [name for name in COUNTED if getattr(run, name) is not None]
-    taken = 0
-    while found.shards:
-        went = _leave_out(register, found, noted, counted, progress)
-        taken += sum(len(found.shards[graph]) for graph in went)
-        if went == found.shards.keys() or register.get(found.run).state != ACTIVE:
-            break
-        seen, found = found.shards, part_of(workspace, found.run, found.part)
-        if found.shards == seen:
-            raise RunError(f"{found.part.words()} of {found.run.value} does not go: take it back again")
-    _expect(workspace, register, found.run)
-    # Now, whenever it began: what looked at answers meanwhile may have seen the old.
-    register.replace(noted, {PROV.endedAtTime: timestamp(register.clock())})
+    register = Register(workspace.store, workspace.names)
+    with Ticket(register) as ticket:
+        noted = _note(register, found, by or NamedNode(workspace.settings.actor))
+        taken = 0
+        while True:
+            went = _leave_out(ticket, found, noted, progress)
+            taken += sum(len(found.shards[graph]) for graph in went)
+            if went == found.shards.keys() or register.get(found.run).state != ACTIVE:
+                break
+            seen, found = found.shards, part_of(workspace, found.run, found.part)
+            if found.shards == seen:
+                raise RunError(f"{found.part.words()} of {found.run.value} does not go: take it back again")
+        _expect(workspace, register, found.run)
+        # Now, whenever it began: what looked at answers meanwhile may have seen the old.
+        register.replace(noted, {PROV.endedAtTime: timestamp(register.clock())})
     return taken
 
 
-def _leave_out(
-    register: Register, found: PartOfRun, noted: NamedNode, counted: Collection[str], progress: Progress
-) -> set[NamedNode]:
+def _leave_out(ticket: Ticket, found: PartOfRun, noted: NamedNode, progress: Progress) -> set[NamedNode]:
     """Leave a part out of its shards. Returns those of which it went; another process has exchanged the others."""
-    went = set()
+    run = ticket.register.get(found.run)
+    counted = [name for name in COUNTED if getattr(run, name) is not None]
+    counter, went = (noted, ENR.answersTakenBack), set()
     for done, (graph, gone) in enumerate(found.shards.items()):
         progress("shards", done, len(found.shards))
-        if leave_out(
-            register, found.run, graph, gone, counter=(noted, ENR.answersTakenBack), counted=counted
-        ):
+        ticket.renew()
+        if leave_out(ticket.register, found.run, graph, gone, counter=counter, counted=counted):
             went.add(graph)
     return went
 

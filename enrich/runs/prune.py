@@ -21,6 +21,7 @@ from enrich.ontology.terms import ENR, XSD, Names
 from enrich.runs.narrowing import leave_out
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.superseded import Superseded, superseded
+from enrich.runs.ticket import Ticket
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
@@ -71,8 +72,7 @@ def prune(workspace: Workspace, moment: datetime | None = None, days: int | None
 def drop(workspace: Workspace, done: Pruning) -> Pruning:
     """Drop what was found, but for what counts again or is gone by now. Doing it twice, or again after a crash, changes
     nothing more."""
-    store, names = workspace.store, workspace.names
-    register = Register(store, names)
+    register = Register(workspace.store, workspace.names)
     for run in done.retracted:
         dropped = register.purge(run)
         done.dropped += dropped
@@ -80,11 +80,21 @@ def drop(workspace: Workspace, done: Pruning) -> Pruning:
             _note(register, run, done.answers[run.value])
         else:
             del done.answers[run.value]
-    pruned: set[NamedNode] = set()
+    if done.shards:
+        with Ticket(register) as ticket:
+            _drop_superseded(ticket, done)
+    return done
+
+
+def _drop_superseded(ticket: Ticket, done: Pruning) -> None:
+    """Leave superseded answers out of the shards of active runs."""
+    register, pruned = ticket.register, set()
+    runs = register.names.runs
     for run in sorted({answers[0].run for answers in done.shards.values()}, key=lambda run: run.value):
-        if not store.ask(f"ASK {{ GRAPH {names.runs} {{ {run} {ENR.pruned} ?n }} }}"):
+        if not register.store.ask(f"ASK {{ GRAPH {runs} {{ {run} {ENR.pruned} ?n }} }}"):
             _note(register, run, 0)
     for graph, answers in done.shards.items():
+        ticket.renew()
         run = answers[0].run
         gone, by = {a.prediction for a in answers}, {a.by for a in answers}
         left = leave_out(register, run, graph, gone, by=by, counter=(run, ENR.pruned))
@@ -96,7 +106,6 @@ def drop(workspace: Workspace, done: Pruning) -> Pruning:
         pruned.add(run)
     for run in pruned:
         register.replace(run, {ENR.prunedAtTime: timestamp(register.clock())})
-    return done
 
 
 def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[NamedNode, int]]:
