@@ -14,7 +14,7 @@ from tests.workers import museum as m
 from tests.workers.museum import Museum, Server
 from tests.workers.small import Queue, facts, small_service
 
-RECORDS = 400
+RECORDS = 200
 
 
 @pytest.fixture(scope="session")

@@ -198,10 +198,12 @@ def test_enrich_run_is_paused_resumed_and_cancelled_by_the_same_verbs(museum: Mu
     time.sleep(3)
     assert museum.job(job["job"])["answered"] == before
     assert own.poll() is None
+    museum.hurry()
     museum.enrich("resume", job["job"])
     assert ended(own) == 0
     museum.check()
     museum.enrich("retract", job["run"], "--yes")
+    museum.slow(0.1)
     own = museum.start(*RUN)
     m.wait_for(
         lambda: museum.jobs()[-1]["state"] == "running" and museum.jobs()[-1]["answered"],
