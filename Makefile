@@ -40,7 +40,7 @@ $(STAMP): pyproject.toml constraints.txt
 servers:
 	@command -v virtuoso-t >/dev/null || wanted=virtuoso-opensource; \
 	command -v promtool >/dev/null || wanted="$$wanted prometheus"; \
-	command -v chromium >/dev/null || wanted="$$wanted chromium fonts-liberation"; \
+	command -v chromium-headless-shell >/dev/null || wanted="$$wanted chromium-headless-shell fonts-liberation"; \
 	if [ -n "$$wanted" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$wanted >/dev/null; } \
