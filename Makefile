@@ -21,8 +21,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH = $(if $(PIP_FIND_LINKS),,$(shell curl -sfI -m 5 $(TORCH_INDEX)/torch/ >/dev/null 2>&1 && echo --torch-backend cpu))
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 DEMO ?= demo-museum
-# Two processes of tests, each with its share of the cores.
-JOBS ?= 2
+# Processes of tests. More than two cores: tests of workers and pages wait for half of their time.
+JOBS ?= 3
 
 help:
 	@sed -n 's/^# \([a-z]* *\)  /make \1  /p' Makefile

@@ -111,8 +111,8 @@ class AutoGluon:
         self.task, self.table, self.folder = task, table, folder
 
     def labelled(self, part):
-        rows, labels = self.task[part]
-        return self.table.iloc[rows].assign(**{"the answer": labels})
+        rows, labels = self.task[part]  # a record with several values is there once for each
+        return self.table.iloc[rows].assign(**{"the answer": labels}).reset_index(drop=True)
 
     def fit(self):
         from autogluon.tabular import TabularPredictor
