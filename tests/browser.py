@@ -58,7 +58,9 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium, or the test is skipped."""
     binary = shutil.which("chromium-headless-shell")
     if binary is None:
-        missing("there is no `chromium-headless-shell`: apt-get install --no-install-recommends chromium-headless-shell")
+        missing(
+            "there is no `chromium-headless-shell`: apt-get install --no-install-recommends chromium-headless-shell"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
         try:
