@@ -236,7 +236,7 @@ def drop(
                 ask(f"drop {graph} with its {count:,} statements?", LOOK_FIRST)
             workspace.store.drop(name)
             register = register_of(workspace.store, workspace.names.graph_prefix)
-            workspace.store.update(register.forgetting([name]), idempotent=True)
+            workspace.store.update(register.forgetting(name), idempotent=True)
     if as_json:
         write_json({"graph": graph, "statements": count, "dry_run": dry_run})
     else:

@@ -1,10 +1,13 @@
-"""Which graphs came from which path, noted in a graph of our own: `GRAPH prov:wasDerivedFrom <urn:enrich:loaded:PATH>`."""
+"""Which graphs came from which path, noted in a graph of our own: `GRAPH prov:wasDerivedFrom <urn:enrich:loaded:PATH>`,
+and which replacement wrote them: `GRAPH prov:wasGeneratedBy <urn:uuid:…>`."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
+from uuid import uuid4
 
 from pyoxigraph import NamedNode, Quad
 
+from enrich.errors import StoreError
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import PROV
 
@@ -21,11 +24,18 @@ class LoadRegister:
 
     def origins(self) -> Origins:
         """The sources of every graph that has some."""
-        query = f"SELECT ?g ?source WHERE {{ GRAPH {self.graph} {{ ?g {PROV.wasDerivedFrom} ?source }} }}"
+        return self._said(PROV.wasDerivedFrom)
+
+    def marks(self) -> Origins:
+        """The marks of every graph that has some (see `Mark`)."""
+        return self._said(PROV.wasGeneratedBy)
+
+    def _said(self, predicate: NamedNode) -> Origins:
+        query = f"SELECT ?g ?o WHERE {{ GRAPH {self.graph} {{ ?g {predicate} ?o }} }}"
         found: Origins = defaultdict(set)
-        for graph, source in self._store.select(query):
-            if isinstance(graph, NamedNode) and isinstance(source, NamedNode):
-                found[graph].add(source)
+        for graph, said in self._store.select(query):
+            if isinstance(graph, NamedNode) and isinstance(said, NamedNode):
+                found[graph].add(said)
         return found
 
     def quads(self, origins: Origins) -> list[Quad]:
@@ -37,18 +47,65 @@ class LoadRegister:
             if graph != source
         ]
 
-    def forgetting(self, graphs: Iterable[NamedNode]) -> str:
-        """The update that takes out what is noted of these graphs."""
-        return " ;\n".join(
-            f"DELETE WHERE {{ GRAPH {self.graph} {{ {graph} {PROV.wasDerivedFrom} ?source }} }}"
-            for graph in graphs
-        )
+    def forgetting(self, graph: NamedNode) -> str:
+        """The update that takes out all that is noted of this graph."""
+        return f"DELETE WHERE {{ GRAPH {self.graph} {{ {graph} ?p ?o }} }}"
 
     def noting(self, origins: Origins) -> str:
-        """The update that puts the notes for these in the place of what is noted of their graphs."""
-        lines = "\n".join(f"{q.subject} {q.predicate} {q.object} ." for q in self.quads(origins))
-        put = f" ;\nINSERT DATA {{ GRAPH {self.graph} {{\n{lines}\n}} }}" if lines else ""
-        return self.forgetting(origins) + put
+        """The update that puts the sources of these in the place of those that are noted of their graphs."""
+        gone = (
+            f"DELETE WHERE {{ GRAPH {self.graph} {{ {graph} {PROV.wasDerivedFrom} ?source }} }}"
+            for graph in origins
+        )
+        return " ;\n".join([*gone, *self._data("INSERT", self.quads(origins))])
+
+    def marking(self, before: Origins, mark: NamedNode) -> str:
+        """The update that puts a mark in the place of those that these graphs had before, and of no others."""
+        old, new = (
+            [Quad(graph, PROV.wasGeneratedBy, one, self.graph) for graph, ones in marks for one in ones]
+            for marks in (before.items(), [(graph, {mark}) for graph in before])
+        )
+        return " ;\n".join([*self._data("DELETE", old), *self._data("INSERT", new)])
+
+    def _data(self, verb: str, quads: list[Quad]) -> list[str]:
+        lines = "\n".join(f"{q.subject} {q.predicate} {q.object} ." for q in quads)
+        return [f"{verb} DATA {{ GRAPH {self.graph} {{\n{lines}\n}} }}"] if lines else []
+
+
+class Mark:
+    """What a replacement leaves at its graphs, in the place of the marks that were there before it compared.
+
+    No server need refuse one of two updates at once: each takes out the marks that it knew, and leaves its own. Who
+    finds other marks than before, or one beside its own, was not alone.
+    """
+
+    def __init__(self, register: LoadRegister, graphs: Collection[NamedNode]) -> None:
+        self._register = register
+        self._graphs = graphs
+        self._before = self._found()
+        self.update = register.marking(self._before, NamedNode(f"urn:uuid:{uuid4()}"))
+        """The update that leaves it, for the end of the one that replaces."""
+
+    def _found(self) -> Origins:
+        marks = self._register.marks()
+        return {graph: marks.get(graph, set()) for graph in self._graphs}
+
+    def look(self) -> None:
+        """Raise StoreError where another has replaced since this one began to compare. Before the update."""
+        found = self._found()
+        for graph in self._graphs:
+            if found[graph] != self._before[graph]:
+                raise StoreError(
+                    f"another load replaced {graph.value} while this one compared, and this one wrote nothing: load again"
+                )
+
+    def look_again(self) -> None:
+        """Raise StoreError where another replaced at the same moment. After the update."""
+        for graph, marks in self._found().items():
+            if len(marks) > 1:
+                raise StoreError(
+                    f"another load replaced {graph.value} at the same moment, and it may hold what both said: load again"
+                )
 
 
 def register_of(store: Store, prefix: str) -> LoadRegister:

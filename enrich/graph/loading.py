@@ -172,14 +172,18 @@ class _Load:
         origins = _origins(checked)
         graphs, others = self._replaced(origins)
         prefix = self._manner.reserved or "urn:enrich:"
+        register = register_of(self._store, prefix)
         note = (
-            self._register.noting({graph: origins.get(graph, set()) for graph in graphs})
-            if self._register
-            else ""
+            register.noting({graph: origins.get(graph, set()) for graph in graphs}) if self._register else ""
         )
-        staging = f"{prefix}replacing/"
         difference = replace(
-            self._store, graphs, self._quads(checked), note, staging, dry_run=self._manner.dry_run
+            self._store,
+            graphs,
+            self._quads(checked),
+            note,
+            register,
+            staging=f"{prefix}replacing/",
+            dry_run=self._manner.dry_run,
         )
         return self._reports, Difference(difference.graphs, difference.added, difference.removed, others)
 

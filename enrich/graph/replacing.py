@@ -18,6 +18,7 @@ from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat, parse
 from enrich.classifiers.digest import short_digest
 from enrich.errors import StoreError
 from enrich.graph.blank_nodes import shapes
+from enrich.graph.load_register import LoadRegister, Mark
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.pieces import line_of
 
@@ -65,19 +66,23 @@ def replace(
     graphs: Collection[NamedNode],
     quads: Iterable[Quad],
     note: str,
-    staging: str,
+    register: LoadRegister,
     *,
+    staging: str,
     dry_run: bool = False,
 ) -> Difference:
     """Make these quads all that the graphs hold; `note` is an update that is carried out with it.
 
     A store that was killed on the way holds the old content or the new. On a server much that differs is laid in
     graphs that begin with `staging` first. With `dry_run` what differs is counted, and nothing is written.
+    Raises StoreError where another replaced one of them meanwhile (see `Mark`).
     """
     ordered = sorted(graphs, key=str)
+    mark = Mark(register, ordered)
+    marked = " ;\n".join(filter(None, (note, mark.update)))
     if not dry_run and store.exclusive and not set(store.graphs()) & set(ordered):
         counted = _Counted(quads)
-        store.update(note)
+        _carry_out(store, marked, mark)
         store.insert(counted, bulk=True)
         return Difference(tuple(graph.value for graph in ordered), counted.number)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,13 +97,15 @@ def replace(
         size = sum(file.stat().st_size for part in parts for file in (part.added, part.removed))
         ground = not any(part.blank or part.blank_new for part in parts)
         little = ground and added + removed <= DIRECT_LINES and size <= DIRECT_BYTES
+        gone = removed + sum(part.blank for part in parts)
         if dry_run:
             pass
+        elif not (added or gone):
+            store.update(note, idempotent=True)
         elif store.exclusive or little:
-            _carry_out(store, "".join(_direct(parts, note)))
+            _carry_out(store, "".join(_direct(parts, marked)), mark)
         else:
-            _staged(store, parts, note, staging)
-        gone = removed + sum(part.blank for part in parts)
+            _staged(store, parts, marked, mark, staging)
         return Difference(tuple(graph.value for graph in ordered), added, gone)
 
 
@@ -208,9 +215,11 @@ def _is_blank(quad: Quad) -> bool:
     return isinstance(quad.subject, BlankNode) or isinstance(quad.object, BlankNode)
 
 
-def _carry_out(store: Store, update: str) -> None:
+def _carry_out(store: Store, update: str, mark: Mark) -> None:
     """The one step in which the new takes the place of the old; a second time it changes nothing."""
+    mark.look()
     store.update(update, idempotent=True)
+    mark.look_again()
 
 
 def _direct(parts: list[_Part], note: str) -> Iterator[str]:
@@ -232,7 +241,7 @@ def _said(begin: str, files: list[tuple[NamedNode, Path]], end: str) -> Iterator
         yield end
 
 
-def _staged(store: Store, parts: list[_Part], note: str, staging: str) -> None:
+def _staged(store: Store, parts: list[_Part], note: str, mark: Mark, staging: str) -> None:
     """Tell the server what comes and what goes in graphs of their own, then let one update do it."""
     for old in store.graphs():
         if old.value.startswith(staging) and _age(old.value.removeprefix(staging)) > LEFT_OVER:
@@ -250,7 +259,7 @@ def _staged(store: Store, parts: list[_Part], note: str, staging: str) -> None:
                     laid.append(NamedNode(f"{token}/{number}/{verb.lower()}"))
                     store.insert(_quads(file, laid[-1]), bulk=True)
                     text.append(f"{verb} {{ {every} }} WHERE {{ GRAPH {laid[-1]} {{ ?s ?p ?o }} }}")
-        _carry_out(store, " ;\n".join([*text, note]))
+        _carry_out(store, " ;\n".join([*text, note]), mark)
     finally:
         for graph in laid:
             with suppress(StoreError):

@@ -191,7 +191,8 @@ def test_contexts_and_formats_are_given_by_options(folder: Path, capsys: pytest.
 def test_graphs_are_listed_and_dropped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.nq").write_text(line(1, "wool"))
     (folder / "b.nt").write_text("<urn:a> <urn:b> <urn:c> .\n")
-    assert main(["load", "a.nq", "b.nt"]) == 0
+    assert main(["load", "a.nq"]) == 0
+    assert main(["load", "--replace", "b.nt"]) == 0
     loaded = "urn:enrich:loaded:b.nt"
     for arguments, code, sentence in (
         (["drop", loaded], 2, f"Drop {loaded} with its 1 statements: say --yes"),
@@ -206,3 +207,6 @@ def test_graphs_are_listed_and_dropped(folder: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["graphs"] == [
         {"graph": f"{MUSEUM}graph", "statements": 2, "sources": ["urn:enrich:loaded:a.nq"]}
     ]
+    (folder / "noted.rq").write_text(f"SELECT ?g {{ GRAPH ?g {{ <{loaded}> ?p ?o }} }}")
+    assert main(["query", "noted.rq"]) == 0
+    assert capsys.readouterr().out == "g\n"

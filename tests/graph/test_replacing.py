@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode, Quad
 
-from enrich.errors import InputError, QueryRefused
+from enrich.errors import InputError, QueryRefused, StoreError
 from enrich.graph import replacing
 from enrich.graph.load_register import register_of
 from enrich.graph.loading import Manner, load_files, replace_files
@@ -249,13 +250,68 @@ def test_a_reader_sees_the_old_or_the_new(request: pytest.FixtureRequest, place:
     assert seen == {frozenset({("wool", str(size))}), frozenset({("silk", str(size))})}
 
 
+def all_of(material: str, graph: NamedNode = G) -> Iterator[Quad]:
+    made = NamedNode(f"{E}made_of")
+    return (Quad(NamedNode(f"{E}{n}"), made, Literal(material), graph) for n in range(600))
+
+
+def put(store: Store, quads: Iterable[Quad], graph: NamedNode = G) -> Difference:
+    register, staging = register_of(store, OURS), f"{OURS}replacing/"
+    return replacing.replace(store, [graph], quads, "INSERT DATA {}", register, staging=staging)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("kind", ["memory", *STORES[2:]])
+def test_of_two_replacements_at_once_one_is_told(
+    request: pytest.FixtureRequest, place: Path, monkeypatch: pytest.MonkeyPatch, kind: str, late: bool
+) -> None:
+    """Silk replaces wool while hemp compares, or as hemp is written: hemp is told, and comes with the next try."""
+    store = opened(request, kind, place)
+    other = opened_again(request, kind, store)
+    put(store, all_of("wool"))
+    write, silk = store.update, iter([all_of("silk")])
+
+    def update(text: str, *, idempotent: bool = False) -> None:
+        for quads in silk:
+            put(other, quads)
+        write(text, idempotent=idempotent)
+
+    def compared() -> Iterator[Quad]:
+        yield from all_of("hemp")
+        monkeypatch.setattr(store, "update", update)
+        if not late:
+            store.update("INSERT DATA {}")
+
+    with pytest.raises(StoreError, match=f"another load replaced {G.value} .*: load again"):
+        put(store, compared())
+    assert late or {value for _, value in values(store)} == {"silk"}
+    assert put(other, all_of("hemp")).removed == 600
+    assert {value for _, value in values(store)} == {"hemp"}
+    assert [len(marks) for marks in register_of(store, OURS).marks().values()] == [1]
+    other.close()
+    store.close()
+
+
+def test_replacements_of_other_graphs_and_by_the_same_content_tell_nobody(place: Path) -> None:
+    def compared() -> Iterator[Quad]:
+        yield from all_of("hemp")
+        put(store, all_of("wool"))
+        put(store, all_of("silk", H), H)
+
+    with open_store(path=place / "store") as store:
+        put(store, all_of("wool"))
+        put(store, compared())
+        assert {value for _, value in values(store)} == {"hemp"}
+        assert {value for _, value in values(store, H)} == {"silk"}
+
+
 def opened_again(request: pytest.FixtureRequest, kind: str, store: Store) -> Store:
     """Another view of the same store, for another thread."""
     if kind == "memory":
         return store
     if kind == "served":
         return open_store(path=request.getfixturevalue("served_store"))
-    return open_store(query_url=request.getfixturevalue(f"{kind}_server").query_url)
+    return open_store(**asdict(request.getfixturevalue(f"{kind}_server")))
 
 
 SCRIPT = """
