@@ -19,6 +19,8 @@ from enrich.ontology.terms import CRM, ENR, PROV, Names, Term, class_name, value
 
 CONTROL = "Control"
 """How an answer was drawn whose truth is known."""
+TURNED_DOWN = ("Rejected", "Corrected")
+"""How a value stands that is not proposed any more."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 Gap = tuple[str, str]
@@ -243,7 +245,7 @@ class Reviews:
     def rejected(self, record: str, name: str) -> frozenset[str]:
         """The values that a curator turned down for this property of this record, as models call values."""
         found = self.of.get((record, name), {})
-        return frozenset(v for v, verdict in found.items() if verdict.decision in ("Rejected", "Corrected"))
+        return frozenset(v for v, verdict in found.items() if verdict.decision in TURNED_DOWN)
 
     def settled(self, record: str, name: str) -> bool:
         """Whether a curator accepted or put in the one value, so that the gap is closed."""

@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from enrich.errors import StoreUnavailable
+from enrich.ontology.terms import ENR
 from enrich.settings.loading import Settings
 from enrich.web.index.asked import FACETS
 from enrich.web.site import Site
@@ -245,6 +246,36 @@ def test_predictions_are_annotations_of_the_pictures(asking: TestClient) -> None
             "source": row["value"],
             "purpose": "classifying",
         }
+
+
+@pytest.mark.parametrize("decision", ["Rejected", "Corrected", "Accepted", "Undecided"])
+def test_what_was_turned_down_goes_on_to_nobody_as_a_suggestion(
+    here: Site, asking: TestClient, bearer: dict[str, str], decision: str
+) -> None:
+    """Given a suggestion with a picture, when it is turned down, then neither viewers nor OpenRefine get it; judged
+    otherwise, they do, and viewers are told how."""
+    rows = [r for r in predicted(asking, property="place") if r["picture"]]
+    row = next(r for r in rows if r["state"] == "Pending")
+    said = {"prediction": row["prediction"], "decision": decision}
+    if decision == "Corrected":
+        with here.workspace() as workspace:
+            places = {v for s in workspace.reader.read_all() for v in s.record.known.get("place", ())}
+        said["value"] = min(places - {row["value"]})
+    made = asking.post(f"{V1}/reviews", json={"judgements": [said]}, headers=bearer).json()
+    try:
+        items = got(asking, "annotations", record=row["record"])["items"]
+        told = [a["enr:decision"]["id"] for a in items if a["id"].startswith(row["prediction"])]
+        columns = {"ids": [row["record"]], "properties": [{"id": "place"}, {"id": "place.state"}]}
+        fetched = got(asking, "reconcile", extend=json.dumps(columns))["rows"][row["record"]]
+    finally:
+        asking.post(f"{V1}/reviews/withdrawals", json={"named": made["batch"]}, headers=bearer)
+    if decision in ("Rejected", "Corrected"):
+        assert (told, fetched) == ([], {"place": [], "place.state": []})
+    else:
+        assert set(told) == {str(ENR[decision])}
+        assert fetched["place.state"] == [{"str": decision}]
+    again = got(asking, "annotations", record=row["record"])["items"]
+    assert {"enr:decision" in a for a in again if a["id"].startswith(row["prediction"])} == {False}
 
 
 def test_behind_a_proxy_addresses_are_those_that_browsers_know(here: Site, asking: TestClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from html import unescape
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from enrich.web.cross import _first, _natural, _table
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
+from tests.web.curating import WAITING, asking, sent
 from tests.web.serving import PAGE
 
 
@@ -39,6 +41,26 @@ def test_a_count_of_two_facets_leads_to_its_answers(shared: Site, web: TestClien
     assert sum(int(n) for _, n in cells) == shared.index.total(Filters({"property": ("technique",)}))
     for link, n in cells:
         assert f"<strong>{n} of " in web.get(unescape(link), headers=PAGE).text
+
+
+@pytest.mark.parametrize("decision", ["Rejected", "Corrected"])
+def test_what_was_turned_down_is_no_suggestion_unless_states_are_chosen(museum: Site, decision: str) -> None:
+    """Given a suggested material of a record with a place, when a curator turns it down, then the two are counted no more,
+    but where its state is chosen."""
+
+    def total(**chosen: tuple[str, ...]) -> int:
+        return sum(pair.count for pair in museum.index.together(Filters(chosen), "material", "place"))
+
+    before = total()
+    others = {v.value for v in museum.index.facets(Filters({"property": ("material",)}))["value"]}
+    with asking(museum, "Ada", "lead") as ada:
+        for row in list(museum.index.rows(Filters({**WAITING.chosen, "property": ("material",)}))):
+            right = min(others - {row.value, ""}) if decision == "Corrected" else ""
+            card = {"token": secrets.token_urlsafe(18), "prediction": row.prediction}
+            assert sent(ada, card, decision, value=right).status_code == 200
+            if total() < before:
+                break
+    assert total() == before - total(state=(decision,)) < before
 
 
 @pytest.mark.parametrize(

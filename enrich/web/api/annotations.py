@@ -10,7 +10,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from enrich.ontology.terms import ENR, is_iri, named_node
+from enrich.runs.reviews import TURNED_DOWN
 from enrich.show.record import show_record
+from enrich.web.index.asked import PENDING
 from enrich.web.site import site_of
 from enrich.web.who import Reader, doors_of
 
@@ -27,6 +29,7 @@ def page(
     _: Reader,
 ) -> JSONResponse:
     """The current predictions about a record as an AnnotationPage: each is a tag on each picture that the record has.
+    What a curator turned down is left out; how else a value was judged is its `enr:decision`.
 
     A viewer that reads IIIF Presentation 3 takes it as the annotations of a canvas.
     """
@@ -44,7 +47,7 @@ def page(
 def _annotations(shown: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     labels = shown["labels"]
     for answer in shown["predictions"]:
-        if not answer["current"] or answer["value"] is None:
+        if not answer["current"] or answer["value"] is None or answer["state"] in TURNED_DOWN:
             continue
         for number, picture in enumerate(shown["pictures"]):
             yield {
@@ -57,6 +60,7 @@ def _annotations(shown: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "generator": answer["run"]["run"],
                 "enr:propertyName": answer["property"],
                 "enr:confidence": answer["confidence"],
+                **({"enr:decision": {"id": str(ENR[answer["state"]])}} if answer["state"] != PENDING else {}),
             }
 
 

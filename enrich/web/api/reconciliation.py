@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from enrich.errors import InputError
 from enrich.ontology.terms import is_iri
+from enrich.runs.reviews import TURNED_DOWN
 from enrich.web.index.asked import RECORD, Named, Row
 from enrich.web.site import Site, site_of
 from enrich.web.who import Reader, doors_of
@@ -189,7 +190,9 @@ def _extended(site: Site, asked: Extension) -> dict[str, Any]:
 
 
 def _is_of(row: Row, column: str) -> bool:
-    return row.value is not None and row.property == column.partition(".")[0]
+    """Whether an answer goes into a column: none that a curator turned down."""
+    named = row.property == column.partition(".")[0]
+    return named and row.value is not None and row.state not in TURNED_DOWN
 
 
 def _cell(row: Row, column: str) -> dict[str, Any]:
