@@ -1,9 +1,11 @@
-"""IRIs of our own, served where they say: by Accept as a page, Turtle, JSON-LD or N-Triples."""
+"""IRIs of our own, served where they say: by Accept as a page, Turtle, JSON-LD or N-Triples. Where one leads to another
+it says so from where it is, since a proxy may have cut off the beginning of its path."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
@@ -41,7 +43,7 @@ def graph(request: Request, rest: str) -> Response:
         run = _run(workspace, run_id)
         if _dropped(workspace, run):
             return gone(request, run)
-    return RedirectResponse(f"{request.url.path.partition('/graph/run/')[0]}/run/{run_id}", 303)
+    return RedirectResponse(f"{'../' * (rest.count('/') + 2)}run/{quote(run_id, safe='')}", 303)
 
 
 @router.get("/model")
@@ -58,7 +60,9 @@ def _ours(request: Request, kind: str, rest: str) -> Response:
         media = preferred(request.headers.get("accept"), tuple(_MEDIA))
         if media is None:
             raise HTTPException(406, f"there are {', '.join(_MEDIA)}", {"Vary": "Accept"})
-        return RedirectResponse(f"{request.url.path}.{_MEDIA[media]}", 303, {"Vary": "Accept"})
+        return RedirectResponse(
+            f"{quote(rest.rpartition('/')[2], safe='')}.{_MEDIA[media]}", 303, {"Vary": "Accept"}
+        )
     try:
         iri = named_node(f"{names}{kind}/{end}")
     except OntologyError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import pyoxigraph as ox
 import pytest
@@ -46,10 +46,40 @@ def test_an_iri_leads_to_what_the_client_would_rather_have(
     prediction = own(shared, ENR.about)[0]
     for place in (path(shared, prediction), urlsplit(prediction.value).path):
         found = web.get(place, headers={"Accept": accept})
-        assert (found.status_code, found.headers["location"]) == (303, f"{place}.{form}")
+        location = urljoin(place, found.headers["location"])
+        assert (found.status_code, location) == (303, f"{place}.{form}")
         assert "Accept" in found.headers["vary"]
-        assert web.get(found.headers["location"]).status_code == 200
+        assert web.get(location).status_code == 200
         assert web.head(place, headers={"Accept": accept}).status_code == 303
+
+
+@pytest.mark.parametrize("cut", ["", "/enrich", "/collections/enrich"])
+def test_behind_a_proxy_that_cuts_the_path_an_iri_leads_on_within_it(
+    shared: Site, web: TestClient, cut: str
+) -> None:
+    """Given a proxy that passes what is under a path on without that path, or with it; then what an IRI leads to is under
+    that path too, and is there."""
+    (run,) = own(shared, ENR.runState)
+    run_id = run.value.rpartition("/")[2]
+    for place in (path(shared, own(shared, ENR.about)[0]), f"/graph/run/{run_id}", f"/graph/run/{run_id}/0"):
+        asked = place
+        for _ in range(3):
+            found = web.get(asked, headers={"Accept": "text/turtle"})
+            if found.status_code != 303:
+                break
+            seen = urljoin(f"https://data.example.org{cut}{asked}", found.headers["location"])
+            assert seen.startswith(f"https://data.example.org{cut}/"), seen
+            asked = urlsplit(seen).path.removeprefix(cut)
+        assert found.status_code == 200
+        assert found.headers["content-type"].startswith("text/turtle")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a b", "a?b", "100%", "ä"])
+def test_odd_names_lead_to_themselves(web: TestClient, name: str) -> None:
+    place = f"/node/x/{quote(name, safe='')}"
+    found = web.get(place, headers={"Accept": "text/turtle"})
+    assert found.status_code == 303
+    assert urljoin(f"http://127.0.0.1{place}", found.headers["location"]) == f"http://127.0.0.1{place}.ttl"
 
 
 def test_what_nobody_can_read_is_not_sent(shared: Site, web: TestClient) -> None:
