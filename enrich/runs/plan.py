@@ -31,6 +31,8 @@ from enrich.runs.lease import Lease
 from enrich.runs.register import number, timestamp
 
 ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.suspect, ENR.attempt
+_NOTHING = "nothing"
+"""By what a batch without open gaps is done; as a word it comes after every shard."""
 _TRUE = Literal("true", datatype=XSD.boolean)
 
 
@@ -258,8 +260,8 @@ class Plan:
         if shard is not None:
             said = " ; ".join(f"{ENR[key]} {_integer(value)}" for key, value in counts.items())
             named = f"{self.run} {ENR.graph} {shard} . {shard} {said} . "
-        told = f"{batch} {ENR.done} {Literal(shard.value if shard else 'nothing')}"
-        done = f"GRAPH {self.graph} {{ {told} }}"
+        what = shard.value if shard else _NOTHING
+        told = f"{batch} {ENR.done} {Literal(what)}"
         self.store.update(
             f"DELETE {{ GRAPH {self.graph} {{ {batch} {ASKS} ?list }} "
             f"GRAPH {self.names.runs} {{ {self.run} {ENR.aliveUntil} ?until }} }} "
@@ -269,7 +271,20 @@ class Plan:
             f"OPTIONAL {{ GRAPH {self.names.runs} {{ {self.run} {ENR.aliveUntil} ?until }} }} }}",
             idempotent=True,
         )
-        return self.store.ask(f"ASK {{ {done} }}")
+        return self._first_done(batch) == what
+
+    def _first_done(self, batch: NamedNode) -> str | None:
+        """By what a batch is done. Of two commits, neither of which saw the other, the first by name counts: whoever sees both
+        after its own, as the later does, takes the other out."""
+        rows = self._select("?what", f"{batch} {ENR.done} ?what")
+        found = sorted(what.value for (what,) in rows if what is not None)
+        for other in found[1:]:
+            parts = [f"DELETE DATA {{ GRAPH {self.graph} {{ {batch} {ENR.done} {Literal(other)} }} }}"]
+            if other != _NOTHING:
+                named = f"{self.run} {ENR.graph} <{other}> . <{other}> ?p ?n"
+                parts.append(f"DELETE WHERE {{ GRAPH {self.names.runs} {{ {named} }} }}")
+            self.store.update(" ;\n".join(parts), idempotent=True)
+        return found[0] if found else None
 
     def bisect(self, batch: Batch) -> tuple[str, str]:
         """Put the two halves of a batch in its place. Doing so twice changes nothing."""

@@ -87,6 +87,27 @@ def test_only_the_first_commit_counts(plan: Plan) -> None:
     assert Register(plan.store, NAMES).shards(plan.run) == {first.value}
 
 
+@pytest.mark.parametrize("tokens", [("aa", "bb"), ("bb", "aa")])
+def test_of_two_commits_that_did_not_see_each_other_one_counts(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, tokens: tuple[str, str]
+) -> None:
+    """Given a server that carries out both, then the register names one shard, and whoever looks says which."""
+    lease = grant_lease(plan.store, NAMES, plan.run)
+    ours, theirs = (shard(plan, token) for token in tokens)
+    late = (
+        f"INSERT DATA {{ GRAPH {NAMES.runs} {{ {plan.run} {ENR.graph} {theirs} . {theirs} {ENR.predicted} 3 }} "
+        f'GRAPH {plan.graph} {{ {plan.batch("0")} {ENR.done} "{theirs.value}" }} }}'
+    )
+    overtaken(monkeypatch, plan.store, late)
+
+    assert plan.commit("0", lease, ours, COUNTS, UNTIL) == (tokens[0] == "aa")
+
+    assert Register(plan.store, NAMES).shards(plan.run) == {plan.shard("0", "aa").value}
+    assert committed(plan.store, NAMES, plan.run)["predicted"] == 3
+    assert plan.commit("0", lease, plan.shard("0", "aa"), COUNTS, UNTIL)
+    assert plan.pending() == 0
+
+
 def test_a_turn_that_was_given_away_and_back_does_not_count(plan: Plan) -> None:
     before = grant_lease(plan.store, NAMES, plan.run)
     grant_lease(plan.store, NAMES, None)
