@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from urllib.parse import quote
 
 import pyoxigraph as ox
@@ -16,7 +17,8 @@ from enrich.graph.records import Subject
 from enrich.ontology.terms import CRM, ENR, LA, RDFS
 from enrich.show.record import show_record
 from enrich.web.site import Site
-from tests.web.serving import PAGE, client, counted
+from tests.museums import PROFILE
+from tests.web.serving import PAGE, client, counted, site
 
 
 def subjects(shared: Site) -> list[Subject]:
@@ -45,6 +47,24 @@ def test_facts_and_suggestions_stand_apart(shared: Site, web: TestClient) -> Non
             assert all(quote(c["value"], safe="") in suggestions for c in answer["candidates"])
         assert facts.count('class="badge"') == 0
         assert suggestions.count(">suggestion<") == sum(a["value"] is not None for a in answers)
+
+
+def test_what_is_stated_in_no_class_stands_among_the_facts(tmp_path: Path) -> None:
+    """Given a date that says too little for a century, then the record's page says it before the suggestions."""
+    worn = NamedNode("https://museum.example.org/worn")
+    profile = tmp_path / "worn.toml"
+    profile.write_text(
+        f'{PROFILE.read_text()}\n[properties.worn]\npredicate = "{worn.value}"\nkind = "date"\nby = "century"\n'
+    )
+    with site(tmp_path, 20, profile=str(profile)) as own, client(own) as web:
+        subject = subjects(own)[0]
+        with own.workspace() as workspace:
+            ((where,),) = workspace.store.select(f"SELECT ?g WHERE {{ GRAPH ?g {{ {subject.iri} a ?t }} }}")
+            assert isinstance(where, NamedNode)
+            workspace.store.insert([Quad(subject.iri, worn, Literal("before 1700"), where)])
+        found = web.get("/record", params={"iri": subject.iri.value}, headers=PAGE)
+    facts, _, _ = found.text.partition('id="suggests"')
+    assert "<dt>worn, stated in no class</dt><dd><span>before 1700</span></dd>" in facts
 
 
 def test_a_page_asks_the_store_at_most_eight_questions(shared: Site, web: TestClient) -> None:
