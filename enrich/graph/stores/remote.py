@@ -199,8 +199,9 @@ class RemoteStore(Store):
 
     def drop(self, graph: NamedNode) -> None:
         # Oxigraph does not list a graph that was written to while it was dropped, and drops none that it does not list.
-        rest = f"DELETE WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}"
-        self.update(f"DROP SILENT GRAPH {graph} ; {rest}", idempotent=True)
+        self.update(
+            f"DROP SILENT GRAPH {graph} ; DELETE WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}", idempotent=True
+        )
 
     def objection(self, quad: Quad) -> str | None:
         return virtuoso.objection(quad) if self._is_virtuoso() else None
