@@ -54,11 +54,9 @@ def evaluate(
     if report is not None:
         require("report")
     known = _records(splits, split)
-    if leave_out and (report is None or not known.get("train")):
-        raise InputError(
-            "--leave-out trains anew and writes into the report: it needs --report and train records"
-        )
     _expect_inputs(workspace, without)
+    if leave_out and (report is None or not known.get("train")):
+        raise InputError("--leave-out trains anew for the report: it needs --report and train records")
     loaded = load_model(model)
     expect_fit(workspace, loaded.properties, loaded.training)
     records, skipped = read_records_of(workspace, known[split], progress, "image" in loaded.members)
@@ -79,14 +77,9 @@ def evaluate(
     result |= account(loaded, workspace, records, hide_known, without)
     if leave_out:
         train, _ = read_records_of(workspace, known["train"], progress, "image" in loaded.members)
+        shown: dict[str, Any] = {"hide_known": hide_known, "without": without}
         result["left_out"] = leave_one_out(
-            loaded,
-            train,
-            records,
-            workspace.profile.museum,
-            hide_known=hide_known,
-            without=without,
-            progress=progress,
+            loaded, train, records, workspace.profile.museum, **shown, progress=progress
         )
     write_report(report, result, workspace)
     return result

@@ -199,9 +199,7 @@ class RemoteStore(Store):
 
     def drop(self, graph: NamedNode) -> None:
         # Oxigraph does not list a graph that was written to while it was dropped, and drops none that it does not list.
-        self.update(
-            f"DROP SILENT GRAPH {graph} ; DELETE WHERE {{ GRAPH {graph} {{ ?s ?p ?o }} }}", idempotent=True
-        )
+        self.update(f"DROP SILENT GRAPH {graph};DELETE WHERE {{GRAPH {graph} {{?s ?p ?o}}}}", idempotent=True)
 
     def objection(self, quad: Quad) -> str | None:
         return virtuoso.objection(quad) if self._is_virtuoso() else None
