@@ -42,6 +42,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     ),
     "review_import": ("--rows", "10", "40", "--rounds", "1"),
     "tabular": ("--records", "200", "--tries", "1", "--out", "out.json"),
+    "thresholds": ("--draws", "3", "--answers", "300"),
     "validation": ("--records", "20"),
     "workers": ("gaps", "--gaps", "200", "--processes", "1"),
 }  # fmt: skip

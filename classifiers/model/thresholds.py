@@ -1,8 +1,10 @@
 """Thresholds that keep a promise of precision: by a lower confidence bound, not by a point.
 
 The threshold is the lowest at which a lower bound on the precision of all answers at and above it reaches the
-target, going down from the surest answers for as long as it does (fixed-sequence testing: Angelopoulos et al.
-2021, Learn then Test, section 3). A value outside the classes is an error like any other.
+target, going down from the hundred surest answers and stopping at the first place where it does not (fixed-sequence
+testing: Angelopoulos et al. 2021, Learn then Test, section 3): so the bound's confidence is that of the whole search. Of
+blocks and groups, places before the first that holds are passed over: the surest answers are of too few for a narrow
+bound, and the confidence is that of one place. A value outside the classes is an error like any other.
 
 What is drawn is the unit of the bound. Records drawn at random: Clopper and Pearson (1934). Blocks of accession
 numbers: also a bound that lets the records of a block depend on one another (linearised ratio of clusters, Cochran
@@ -136,7 +138,7 @@ def bounded_threshold(
         right, answered = _per_unit(unit_of[reached], hit[reached])
         if precision_bounds(right, answered, unit)[0] >= target:
             best = float(ordered[end])
-        elif best != NEVER:
+        elif best != NEVER or unit == "record":
             return best
     return FLOOR if best != NEVER else NEVER
 

@@ -51,6 +51,16 @@ def test_the_promise_is_kept_on_records_drawn_alike() -> None:
     assert broken <= 200 * (1 - CONFIDENCE) + 13  # three standard deviations
 
 
+def test_a_confidence_that_says_nothing_earns_no_promise_by_many_tries() -> None:
+    """Given answers of which a little less than the target is right, however sure, then of 200 samples at most a tenth (and
+    what chance adds) promises anything, though two hundred places are looked at."""
+    rng, promised = np.random.default_rng(0), 0
+    for _ in range(200):
+        correct = rng.uniform(size=1000) < 0.895
+        promised += bounded_threshold(np.sort(rng.uniform(0.5, 1, 1000))[::-1], correct, 0.9) <= 1
+    assert promised <= 200 * (1 - CONFIDENCE) + 13
+
+
 def test_no_answer_that_is_likelier_wrong_than_right() -> None:
     confidence = np.concatenate([np.full(500, 0.99), np.full(40, 0.000003)])
     correct = np.concatenate([np.ones(500, dtype=bool), np.zeros(40, dtype=bool)])
