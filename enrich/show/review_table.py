@@ -114,6 +114,8 @@ def _judgement(values: _Values, line: int, row: Mapping[str, str]) -> Judged:
         raise InputError(f"{word!r} is no decision: write accept, reject, correct or undecided")
     if right and decision != "Corrected":
         raise InputError(f"a right value goes with the decision correct, not with {word}")
+    if decision == "Corrected" and not right:
+        raise InputError("a correction names the right value")
     objection = "".join(part.capitalize() for part in row.get("objection", "").split()) or None
     if objection is not None:
         objection = next((o for o in OBJECTIONS if o.lower() == objection.lower()), objection)

@@ -25,7 +25,7 @@ WAYS = ("with it", "without it", "on it alone", "most frequent")
 LEAST = 100
 """Held-out records that a group needs to be measured."""
 VALUES = 20
-"""Values that those records need to state of a property for it to be measured."""
+"""Values that those records need to state of a property for it to be measured, where so many records are asked for."""
 COLUMNS = (
     "left out",
     "records",
@@ -45,16 +45,16 @@ def transfer_study(
 ) -> Study:
     """Leave each group out in turn. Raises InputError for a context with fewer than two groups, or none to measure."""
     context = context or material.museum
-    train = material.train
+    train, values = material.train, min(VALUES, least)
     known = set(values_of(train.records, context))
     groups = [
         g
         for g in values_of(material.held_out, context, least)
-        if g in known and _measurable(material, context, g)
+        if g in known and _measurable(material, context, g, values)
     ]
     if not groups or len(known) < 2:
         raise InputError(
-            f"context {context!r}: there is no value with {least} records in the split that state {VALUES} values of a "
+            f"context {context!r}: there is no value with {least} records in the split that state {values} values of a "
             "property, or only one in training; name another with --over, or lower --least"
         )
     called = material.names(groups)
@@ -71,26 +71,28 @@ def transfer_study(
             WAYS[2]: first_candidates(fit(member, own, material.seed), material.held_out, own),
             WAYS[3]: {p: np.full(len(rows), k) for p, k in most_frequent(others).items()},
         }
-        results[called[group]] = {way: _macro(material, first, rows) for way, first in answers.items()}
+        results[called[group]] = {
+            way: _macro(material, first, rows, values) for way, first in answers.items()
+        }
         sizes[called[group]] = int(rows.sum())
         unseen[called[group]] = _unseen(others, material, rows)
     progress(f"{context} left out", len(groups), len(groups))
     there = len(values_of(material.held_out, context))
-    measured = f"{len(groups)} of {there}: those with {least} records of {material.split}, and {VALUES} values of a property"
+    measured = f"{len(groups)} of {there}: those with {least} records of {material.split}, and {values} values of a property"
     return _study(material, context, member, results, sizes, unseen, measured)
 
 
-def _measurable(material: Material, context: str, group: str) -> bool:
-    """Whether the held-out records of a group state enough values of a property."""
+def _measurable(material: Material, context: str, group: str, least: int) -> bool:
+    """Whether the held-out records of a group state so many values of a property."""
     held_out = Dataset(material.held_out, material.train.properties)
     rows = having(material.held_out, context, group)
-    return any((held_out.targets(p)[1] & rows).sum() >= VALUES for p in held_out.properties)
+    return any((held_out.targets(p)[1] & rows).sum() >= least for p in held_out.properties)
 
 
-def _macro(material: Material, first: Mapping[str, Indices], rows: np.ndarray) -> FloatArray:
+def _macro(material: Material, first: Mapping[str, Indices], rows: np.ndarray, least: int) -> FloatArray:
     drawn = material.drawn()
     return mean_over(
-        [s.macro_f1(drawn) for s in material.scored(first, rows).values() if len(s.rows) >= VALUES]
+        [s.macro_f1(drawn) for s in material.scored(first, rows).values() if len(s.rows) >= least]
     )
 
 

@@ -183,7 +183,7 @@ def test_an_export_of_which_a_part_is_refused_replaces_nothing(tmp_path: Path) -
     assert store.ask(f'ASK {{ GRAPH ?g {{ ?s <{E}p> "o" }} }}')
     (tmp_path / "in" / "b.trig").unlink()
     replace_files(store, [tmp_path / "in"])
-    assert [str(row[0]) for row in store.select("SELECT ?o { GRAPH ?g { ?s ?p ?o } }")] == ['"new"']
+    assert [str(row[0]) for row in store.select(f"SELECT ?o {{ GRAPH ?g {{ ?s <{E}p> ?o }} }}")] == ['"new"']
 
 
 def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
