@@ -16,6 +16,7 @@ from enrich.ontology.terms import SKOS
 from enrich.web.index.asked import Filters
 from enrich.web.languages import LANGUAGES
 from tests.browser import DESK, PHONE, faults_of
+from tests.servers import PATIENCE
 from tests.web.queueing import ahead, opened, prediction, press, settled, token
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ SERIOUS = ("serious", "critical")
 
 def test_fifty_cards_by_keyboard_with_a_slow_store(browser: Browser, tmp_path: Path) -> None:
     """Given a store that answers after 300 ms, when fifty cards are judged without a mouse, two of them corrected and
-    three undone, then the next card is there within 100 ms, and the reviews are exactly that."""
+    three undone, then the next card is there within 100 ms on idle cores, and the reviews are exactly that."""
     with opened(browser, tmp_path, seconds=0.3) as (page, where, _):
         ahead(page, 6)
         told: dict[str, str] = {}
@@ -59,7 +60,7 @@ def test_fifty_cards_by_keyboard_with_a_slow_store(browser: Browser, tmp_path: P
         took = sorted(page.evaluate("window.took"))
     assert {r.prediction: r.decision for r in found} == told
     assert Counter(r.decision for r in found)["Corrected"] == 2
-    assert took[int(len(took) * 0.95)] < 100, took[-5:]
+    assert took[int(len(took) * 0.95)] < 100 * PATIENCE, took[-5:]
 
 
 def test_a_key_pressed_twice_is_one_review(browser: Browser, tmp_path: Path) -> None:

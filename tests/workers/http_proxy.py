@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +15,7 @@ _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
 class StoreProxy(ThreadingHTTPServer):
     """Passes requests on; `mode` says what is done with every `every`-th that may write.
 
-    Where several write at once, chance may meddle with each try of one request: it is let through after two.
+    Where several write at once, chance may meddle with each try of one request: the second try is let through.
     """
 
     daemon_threads = True
@@ -28,7 +27,7 @@ class StoreProxy(ThreadingHTTPServer):
         self.every = 3
         self.meddled = 0
         self.writes = 0
-        self.tries: Counter[bytes] = Counter()
+        self.touched: set[bytes] = set()
         self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -38,9 +37,9 @@ class StoreProxy(ThreadingHTTPServer):
             return PASS
         with self.lock:
             self.writes += 1
-            if self.mode == PASS or self.writes % self.every or self.tries[body] == 2:
+            if self.mode == PASS or self.writes % self.every or body in self.touched:
                 return PASS
-            self.tries[body] += 1
+            self.touched.add(body)
             self.meddled += 1
             return self.mode
 
