@@ -101,7 +101,8 @@ def replace(
         if dry_run:
             pass
         elif not (added or gone):
-            store.update(note, idempotent=True)
+            if note:
+                store.update(note, idempotent=True)
         elif store.exclusive or little:
             _carry_out(store, "".join(_direct(parts, marked)), mark)
         else:

@@ -73,8 +73,7 @@ def read_table(workspace: Workspace, source: Path) -> tuple[list[Judged], list[U
     one prediction the second is unread.
 
     A right value is an IRI, a literal as N-Triples spell it, or what one value of the property is called in the facts or
-    a vocabulary. Raises
-    InputError for a table without the columns `prediction` and `decision`.
+    a vocabulary. Raises InputError for a table without the columns `prediction` and `decision`.
     """
     with open_text(source) as file:
         lines = list(_rows(source, file))
