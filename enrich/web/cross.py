@@ -56,10 +56,11 @@ def cross(request: Request) -> Response:
         return being_built(request, held)
     query = request.query_params
     properties, facets = query.getlist("properties"), query.getlist("facets")
-    filters = Asked.of(request).filters
+    filters = counted = Asked.of(request).filters
     if facets:
         a, b = _two(facets, FACETS)
-        table = _of_facets(site, filters, a, b, t)
+        counted = filters if "state" in (a, b) else filters.standing
+        table = _of_facets(site, counted, a, b, t)
     else:
         a, b = _two(properties, tuple(site.called)) if properties else _first(tuple(site.called))
         table = _of_properties(site, filters, a, b, t)
@@ -79,7 +80,7 @@ def cross(request: Request) -> Response:
         | {"facets" if facets else "properties": (a, b)},
         facets=[facet for facet in FACETS if facet != "property"],
         age=age(held, t),
-        cell_query=lambda row, column: as_query(filters) | {a: [row], b: [column]},
+        cell_query=lambda row, column: as_query(counted) | {a: [row], b: [column]},
         permalink=address("/cross", as_query(filters) | {"facets" if facets else "properties": [a, b]}),
     )
 

@@ -99,8 +99,9 @@ def drawn(request: Request, property: str = "") -> Response:
     if name not in site.called:
         raise InputError(f"the profile has no property {name!r}; it has: {', '.join(site.called)}")
     asked = Asked.of(request).filters
-    filters = Filters({**asked.chosen, "property": (name,)}, asked.text)
-    values = [v for v in site.index.facets(filters, MOST, t.language)["value"] if is_iri(v.value)]
+    filters = Filters({**asked.chosen, "property": (name,)}, asked.text).standing
+    found = site.index.facets(filters, MOST, t.language)["value"]
+    values = [v for v in found if is_iri(v.value) and v.count]
     with site.workspace() as workspace:
         where = site.places.of(workspace, [v.value for v in values])
     return _page(request, site, name, filters, values, where, age(held, t))
@@ -108,7 +109,7 @@ def drawn(request: Request, property: str = "") -> Response:
 
 def has_map(site: Site, name: str) -> bool:
     """Whether one of the most frequent suggestions of a property is somewhere."""
-    values = site.index.facets(Filters({"property": (name,)}), PER_QUERY)["value"]
+    values = site.index.facets(Filters({"property": (name,)}).standing, PER_QUERY)["value"]
     with site.workspace() as workspace:
         return bool(site.places.of(workspace, [v.value for v in values if is_iri(v.value)]))
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from enrich.web.cross import _first, _natural, _table
 from enrich.web.index.asked import Filters
 from enrich.web.site import Site
-from tests.web.curating import WAITING, asking, sent
+from tests.web.curating import WAITING, asking, sent, taken_up
 from tests.web.serving import PAGE
 
 
@@ -61,6 +61,30 @@ def test_what_was_turned_down_is_no_suggestion_unless_states_are_chosen(museum: 
             if total() < before:
                 break
     assert total() == before - total(state=(decision,)) < before
+
+
+def crossed(who: TestClient, query: str) -> int:
+    """How many answers a table of two facets has; each count is that of the list to which it leads."""
+    text = who.get(f"/cross?{query}", headers=PAGE).text
+    cells = re.findall(r'<a href="(/browse\?[^"]*)">(\d+)</a>', text)
+    for link, n in cells:
+        assert f"<strong>{n} of " in who.get(unescape(link), headers=PAGE).text
+    return sum(int(n) for _, n in cells)
+
+
+@pytest.mark.parametrize("decision", ["Rejected", "Corrected", "Accepted"])
+def test_a_table_of_facets_has_what_was_turned_down_only_where_states_are_asked_for(
+    museum: Site, decision: str
+) -> None:
+    """Given answers about a material; when a curator turns one down, then a table of two facets has one less, but where
+    states are chosen, or are one of the two facets."""
+    plain, by_state = "facets=value&facets=museum", "facets=value&facets=state"
+    with asking(museum, "Cy", "lead") as cy:
+        before = crossed(cy, f"{plain}&property=material")
+        taken_up(cy, museum, decision, property=("material",))
+        assert crossed(cy, f"{plain}&property=material") == before - (decision != "Accepted")
+        assert crossed(cy, f"{plain}&property=material&state={decision}") == 1
+        assert crossed(cy, f"{by_state}&property=material") == before
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from pyoxigraph import Literal, NamedNode, Quad
 from starlette.testclient import TestClient
 
 from enrich.web.index.asked import Filters
 from enrich.web.places import points
 from enrich.web.site import Site
+from tests.web.curating import asking, taken_up
 from tests.web.serving import VOCABULARY, WGS, counted, placed
 
 GEO = "http://www.opengis.net/ont/geosparql#"
@@ -84,6 +86,44 @@ def test_a_place_stands_where_the_graph_says_with_its_count_and_leads_to_its_lis
     link = html.unescape(re.findall(r'href="(/browse[^"]*)"', row)[0])
     assert f"{count} of" in web.get(link).text
     assert ("have no coordinates" in page) == bool(others)
+
+
+def stands(web: TestClient, address: str, value: str) -> int:
+    """How many suggestions a map says a place has, which are as many as the list that its circle leads to."""
+    page = web.get(address).text
+    for row in page.split("<tr>"):
+        link = re.search(r'href="(/browse[^"]*)"', row)
+        if link is not None and value in web.get(html.unescape(link[1])).url.params.get_list("value"):
+            (count, *_) = re.findall(r'class="number">([^<]*)<', row)
+            assert f"<strong>{count} of " in web.get(html.unescape(link[1])).text
+            return int(count)
+    return 0
+
+
+@pytest.mark.parametrize("decision", ["Rejected", "Corrected", "Accepted", "Undecided"])
+def test_a_map_has_what_is_suggested_yet_and_says_as_many_as_its_lists(museum: Site, decision: str) -> None:
+    """Given a place on the map; when a curator turns a suggestion of it down, then there is one less, and where its state
+    is chosen that one; other decisions leave it there."""
+    value = next(iter(places(museum)))
+    placed(museum, value)
+    with asking(museum, "Bo", "lead") as bo:
+        before = stands(bo, "/map?property=place", value)
+        row = taken_up(bo, museum, decision, property=("place",), value=(value,))
+        less = decision in ("Rejected", "Corrected")
+        assert stands(bo, "/map?property=place", value) == before - less
+        assert stands(bo, f"/map?property=place&state={decision}", value) == 1
+        where = f"/map?property=place&state={decision}&state=Pending&run={row.run}"
+        assert stands(bo, where, value) == before
+
+
+def test_a_place_that_has_nothing_under_some_filters_has_no_circle(museum: Site) -> None:
+    """Given a value that is chosen with others that leave nothing of it, then the map says so."""
+    value = next(iter(places(museum)))
+    placed(museum, value)
+    with asking(museum, "Bo") as bo:
+        found = bo.get("/map", params={"property": "place", "value": value, "state": "Rejected"})
+    assert found.status_code == 200
+    assert "<circle" not in found.text
 
 
 def test_a_property_that_there_is_none_is_a_wrong_address(web: TestClient) -> None:

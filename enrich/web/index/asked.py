@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from enrich.errors import InputError
@@ -34,6 +34,8 @@ RECORD = "record"
 """The kind of what is a record; the kind of a value is the property that it is a value of."""
 PENDING = "Pending"
 """The state of a value that nobody has judged."""
+STANDING = (PENDING, "Accepted", "Undecided")
+"""The states of a value that a curator has not turned down."""
 OF_IRI = "-"
 """The language of words that a term is found by, and not called."""
 LONGEST_TEXT = 500
@@ -79,6 +81,11 @@ class Filters:
         """All but what was chosen of one facet: what its own counts go by."""
         chosen = {name: values for name, values in self.chosen.items() if name != facet}
         return Filters(chosen, self.text, self.exact)
+
+    @property
+    def standing(self) -> Filters:
+        """The same without what a curator turned down, which is a suggestion no more, unless states were chosen."""
+        return self if "state" in self.chosen else replace(self, chosen={**self.chosen, "state": STANDING})
 
 
 @dataclass(frozen=True, slots=True)

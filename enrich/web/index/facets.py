@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from enrich.errors import InputError
 from enrich.graph.labels import told_apart
-from enrich.runs.reviews import TURNED_DOWN
 from enrich.web.index.asked import FACETS, PENDING, UNKNOWN, Cross, FacetValue, Filters, Group, Together
 from enrich.web.index.cells import Cells, Mask, Numbers
 from enrich.web.index.words import cells_with_text, with_text
@@ -121,12 +120,11 @@ class Counting:
     def together(self, filters: Filters, a: str, b: str) -> list[Together]:
         """How many records have each two values of two properties, at least one of them a suggestion that fits. One that a
         curator turned down is a suggestion no more, unless states were chosen."""
-        fits = self.matching(filters.without("property").without("value")) & (self.cells.column("value") != 0)
+        wanted = filters.standing.without("property").without("value")
+        fits = self.matching(wanted) & (self.cells.column("value") != 0)
         condition, more = (
             with_text(self.connection, self.cells, filters.text) if filters.text.strip() else ("1", [])
         )
-        if "state" not in filters.chosen:
-            fits &= ~self.cells.chosen("state", TURNED_DOWN)
         sides, given = [], list[str | int]()
         for side, name in (("a", a), ("b", b)):
             number = self.cells.term_ids.get(name, -1)
