@@ -31,6 +31,9 @@ class ValueMap(Protocol):
     def of_term(self, value: Term) -> str | None:
         """The class of a raw value; None for one that reaches none."""
 
+    def named(self, value: Term) -> str | None:
+        """A value that somebody names, as an answer says it; None for what is none."""
+
     def says_nothing(self, value: Term) -> bool:
         """Whether a raw value states none, such as one that says that the value is not known."""
 
@@ -56,6 +59,10 @@ class ClassMap:
         if not isinstance(value, NamedNode) or value.value in self.nothing:
             return None
         return value.value if self.classes is None else self.classes.get(value.value)
+
+    def named(self, value: Term) -> str | None:
+        """A value that somebody names: itself, where it has a class."""
+        return value.value if isinstance(value, NamedNode) and self.of_term(value) is not None else None
 
     def says_nothing(self, value: Term) -> bool:
         """Whether a raw value says that there is none."""

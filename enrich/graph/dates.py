@@ -32,13 +32,15 @@ class DateMap(LiteralMap):
 
     def of_term(self, value: Term) -> str | None:
         """The class of a date; a concept that is a class is its own."""
+        if isinstance(value, Literal) and not self.rules.fits(value):
+            return None
+        return self.named(value)
+
+    def named(self, value: Term) -> str | None:
+        """The class of a date in whatever language and datatype it is named, or of a class as it is called."""
         if isinstance(value, NamedNode):
             return value.value if value.value in self.spans else None
-        if (
-            not isinstance(value, Literal)
-            or not self.rules.fits(value)
-            or self.rules.says_nothing(value.value)
-        ):
+        if not isinstance(value, Literal) or self.rules.says_nothing(value.value):
             return None
         if class_name(value) in self.spans:
             return class_name(value)

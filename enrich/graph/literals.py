@@ -41,6 +41,10 @@ class LiteralMap:
         name = None if key is None else class_name(Literal(key))
         return name if not self.classes or name in self.classes else None
 
+    def named(self, value: Term) -> str | None:
+        """A value that somebody names, as an answer says it: as it is spelt; None for what is none."""
+        return class_name(value) if isinstance(value, Literal) and self.of_term(value) is not None else None
+
     def says_nothing(self, value: Term) -> bool:
         """Whether a raw value states none: it says that it is not known, or it is not of those asked for."""
         if isinstance(value, Literal):

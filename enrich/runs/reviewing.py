@@ -288,11 +288,11 @@ class Reviewer:
             return about.value, None
         if judgement.value is None:
             raise InputError("a correction names the right value")
-        value = class_name(judgement.value)
+        value = self.workspace.reader.classes[prop.name].named(judgement.value)
+        if value is None:
+            raise InputError(f"{class_name(judgement.value)} is no value of {prop.name}")
         if value == about.value:
             raise InputError("the right value is what was predicted: accept it")
-        if self.workspace.reader.classes[prop.name].of_term(judgement.value) is None:
-            raise InputError(f"{value} is no value of {prop.name}")
         if isinstance(judgement.value, NamedNode) and not self._known(judgement.value):
             raise InputError(
                 f"{value} is not in the graph: load the vocabulary that has it, or see its spelling"

@@ -146,7 +146,7 @@ class _Values:
         if (written := self._written[name].get(text)) is not None:
             return written
         classes = self._workspace.reader.classes.get(name)
-        if isinstance(classes, DateMap) and (date := classes.of_term(Literal(text))):
+        if isinstance(classes, DateMap) and (date := classes.named(Literal(text))):
             return class_term(date)
         found = [v for v in self._called.get(text, ()) if classes is None or classes.of_term(v) is not None]
         if len(found) != 1:

@@ -10,7 +10,8 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.classes import ClassMap
 from enrich.graph.labels import labels, short_iri
-from enrich.graph.patterns import values_pattern
+from enrich.graph.literals import LiteralMap
+from enrich.ontology.kinds import LITERAL
 from enrich.ontology.profiles import PropertyProfile
 from enrich.ontology.terms import is_iri
 from enrich.workspace import Workspace
@@ -19,7 +20,7 @@ MOST = 20
 _PER_QUERY = 200
 
 Value = tuple[str, str]
-"""As models call it, and its name."""
+"""As an answer says it, and its name."""
 
 
 @dataclass
@@ -65,7 +66,7 @@ def folded(text: str) -> str:
 
 def _values(workspace: Workspace, name: str, language: str) -> list[Value]:
     prop = workspace.profile.property(name)
-    values = sorted(_classes(workspace, prop))
+    values = sorted(_said(workspace, prop))
     names: dict[str, str] = {}
     iris = [value for value in values if is_iri(value)]
     for start in range(0, len(iris), _PER_QUERY):
@@ -73,11 +74,14 @@ def _values(workspace: Workspace, name: str, language: str) -> list[Value]:
     return [(value, names.get(value) or short_iri(value, workspace.profile.prefixes)) for value in values]
 
 
-def _classes(workspace: Workspace, prop: PropertyProfile) -> set[str]:
-    """The classes that a vocabulary has of a property; where it may be anything, those that records have."""
+def _said(workspace: Workspace, prop: PropertyProfile) -> set[str]:
+    """The classes that a vocabulary has of a property; where it may be anything, those that records have. As answers say
+    them: literals as the museum spells them."""
     reader = workspace.reader
     known = reader.classes[prop.name]
     if isinstance(known, ClassMap) and known.classes is not None:
         return set(known.classes.values())
-    said = reader.counted(values_pattern(prop, "?v"), "v", prop.kind)
-    return {c for v in said if isinstance(v, NamedNode | Literal) and (c := known.of_term(v)) is not None}
+    raw = reader.raw_values(prop)
+    spelt = known.spellings(raw) if isinstance(known, LiteralMap) and prop.kind == LITERAL else {}
+    classes = {c for v in raw if isinstance(v, NamedNode | Literal) and (c := known.of_term(v)) is not None}
+    return {spelt.get(c, c) for c in classes}

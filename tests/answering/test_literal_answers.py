@@ -23,13 +23,16 @@ from enrich.ontology.profile_files import parse_profile
 from enrich.ontology.terms import CRM, DCT, ENR, RDF, RDFS, XSD, class_name, class_term
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.export.run_file import export_run
+from enrich.runs.reviewing import Judgement
 from enrich.runs.reviews import Reviews, Verdict
 from enrich.settings.loading import Settings
 from enrich.show.explaining import explain_shown
 from enrich.show.named import run_named
 from enrich.show.record import show_record
+from enrich.web.values import Values
 from enrich.workspace import Workspace
 from tests.graph.test_literals import BOOK, PLACE
+from tests.runs.judging import accepted, judged, predictions
 
 PROFILE = f"""{PLACE}
 many = true
@@ -40,8 +43,8 @@ EACH = 6
 """Books of each place."""
 
 
-def library(store: Store, folder: Path) -> Workspace:
-    (folder / "library.toml").write_text(PROFILE, encoding="utf-8")
+def library(store: Store, folder: Path, profile: str = PROFILE) -> Workspace:
+    (folder / "library.toml").write_text(profile, encoding="utf-8")
     values = {
         "profile": str(folder / "library.toml"),
         "base": "https://library.example.org/enrich/",
@@ -61,11 +64,11 @@ def book_lines(places: Sequence[Literal]) -> bytes:
     return serialize(quads, format=RdfFormat.N_TRIPLES) or b""
 
 
-def answered(store: Store, folder: Path, places: Sequence[Literal]) -> Workspace:
+def answered(store: Store, folder: Path, places: Sequence[Literal], profile: str = PROFILE) -> Workspace:
     """The library loaded from a file, learnt from and answered."""
     (folder / "books.nt").write_bytes(book_lines(places))
     load_file(store, folder / "books.nt")
-    workspace = library(store, folder)
+    workspace = library(store, folder, profile)
     train(workspace, None, folder / "m", modalities=("dummy",))
     pipeline.run(workspace, folder / "m")
     return workspace
@@ -143,6 +146,21 @@ def test_show_queries_and_reviews_know_literals(workspace: Workspace, tmp_path: 
     assert neighbour["facts"] == {"place": ["Venezia"]}
     explained = explain_shown(workspace, shown, tmp_path / "m")
     assert all(a["explanation"] is not None for a in explained["predictions"])
+
+
+def test_a_literal_is_found_by_its_name_as_an_answer_says_it(tmp_path: Path) -> None:
+    """Given places in Italian, compared in lower case, when a curator looks for one, then it is found as the museum writes
+    it, and put in so."""
+    towns = [Literal(name, language="it") for name in ("Siena", "Siena", "Lucca")]
+    rules = PROFILE.replace("many = true", 'language = "it"\ncase = "lower"')
+    workspace = answered(open_store(), tmp_path, towns, rules)
+    (siena,) = predictions(workspace)
+
+    found = Values().find(workspace, "place", "luc", "it")
+
+    assert found == [('"Lucca"@it', "Lucca")]
+    judged(workspace, Judgement(NamedNode(siena["prediction"]), "Corrected", class_term(found[0][0])))
+    assert any(line.endswith('"Lucca"@it') for line in accepted(workspace))
 
 
 def test_a_literal_that_was_turned_down_is_not_proposed_again(tmp_path: Path) -> None:

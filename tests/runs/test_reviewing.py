@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pyoxigraph import NamedNode
+from pyoxigraph import Literal, NamedNode
 
 from enrich.answering import run as pipeline
 from enrich.errors import InputError
 from enrich.graph.gaps import count_gaps
 from enrich.graph.stores import Store, open_store
-from enrich.ontology.terms import ENR
+from enrich.learn.training import train
+from enrich.ontology.spans import EDTF
+from enrich.ontology.terms import ENR, XSD
 from enrich.runs import register as runs
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.runs.reviews import Reviews, read_reviews
 from enrich.show.named import run_named
 from enrich.show.record import show_record
+from tests.graph.test_dates import PLAIN, coins, within
 from tests.museums import dummy_model, museum
 from tests.runs.judging import PLACE, accepted, answered, judged, now, predictions, state
 
@@ -193,6 +197,33 @@ def test_a_judgement_that_cannot_be_is_refused_and_costs_no_other(tmp_path: Path
         .refused
     )
     assert gone.why == "no run has this prediction, or it was taken back"
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"),
+    [('language = "de"', {"language": "de"}), ('datatype = "xsd:gYear"', {"datatype": XSD.gYear})],
+)
+def test_a_date_is_put_in_as_its_class_whatever_dates_the_profile_asks_for(
+    tmp_path: Path, rule: str, kind: dict[str, Any]
+) -> None:
+    """Given dates of one language or datatype, when a class is put in as an answer says it, or a date in any spelling, then
+    it is that class, and states its years; what has no class is refused."""
+    dates = [Literal(year, **kind) for year in ("1888", "1888", "1444")]
+    text = f'{PLAIN}by = "century"\n{rule}\n'
+    workspace = coins(open_store(), tmp_path, text, *(within(date) for date in dates * 4), [])
+    train(workspace, None, tmp_path / "m", modalities=("dummy",))
+    pipeline.run(workspace, tmp_path / "m")
+    (about,) = (NamedNode(row["prediction"]) for row in predictions(workspace, "time"))
+
+    for value in (Literal("1500/1599", datatype=EDTF), Literal("um 1777"), Literal("1699", **kind)):
+        judged(workspace, Judgement(about, "Corrected", value))
+    wrong = [Judgement(about, "Corrected", Literal(text)) for text in ("kürzlich", "1650-1849", "1888")]
+    refused = [r.why for r in Reviewer(workspace, "Ana").write(wrong, now()).refused]
+
+    put_in = {review.value for review in read_reviews(workspace.store, workspace.names)}
+    assert put_in == {f'"{years}"^^{EDTF}' for years in ("1500/1599", "1700/1799", "1600/1699")}
+    assert any('"1600-01-01T' in line for line in accepted(workspace))
+    assert [why.rpartition(" ")[2] for why in refused] == ["time", "time", "it"]
 
 
 def test_a_review_needs_a_name_and_a_withdrawal_something_to_withdraw() -> None:

@@ -100,6 +100,15 @@ def test_a_date_is_called_by_its_text(tmp_path: Path) -> None:
 
     years = ("1700/1799", "1700/1799", "1600/1699")
     assert found == [*(Literal(y, datatype=EDTF) for y in years), "no value is called '1650-1849'"]
+    german = coins(
+        open_store(),
+        tmp_path,
+        PLAIN + 'by = "century"\nlanguage = "de"',
+        within(Literal("um 1788", language="de")),
+    )
+    assert right_values(german, tmp_path, "time", "um 1788", "1650") == [
+        Literal(y, datatype=EDTF) for y in years[1:]
+    ]
 
 
 def right_values(workspace: Workspace, folder: Path, name: str, *said: str) -> list[Term | str | None]:
