@@ -84,6 +84,37 @@ def test_a_decision_kept_here_and_sent_by_another_tab_is_not_sent_again(
         assert settled(first, where, 0) == []
 
 
+AS_BEFORE = """() => {
+  const names = Object.keys(localStorage).filter(name => name.startsWith("enrich-outbox "));
+  const kept = names.map(name => JSON.parse(localStorage.getItem(name))).sort((one, other) => one.at - other.at);
+  for (const name of names) localStorage.removeItem(name);
+  const list = [...kept.map(({ form, text }) => ({ form, text })), null, { text: "no card" }];
+  localStorage.setItem("enrich-outbox Ana Ruiz", JSON.stringify(list));
+}"""
+"""What is kept, as version 0.2.0 kept it: one list, with entries that are nothing."""
+
+
+def test_what_an_earlier_version_kept_is_sent_once_and_in_its_order(browser: Browser, tmp_path: Path) -> None:
+    """Given decisions that the page of an earlier version has kept in a browser; when the site was updated and the page is
+    loaded, then it keeps each by itself, sends all in their order once the site answers, and leaves no list behind."""
+    with opened(browser, tmp_path, 40) as (page, where, _):
+        ahead(page, 5)
+        page.route("**/judge", lambda route: route.abort())
+        told = [(press(page, key), decision) for key, decision in (("x", "Rejected"), ("a", "Accepted"))]
+        page.evaluate(AS_BEFORE)
+        page.reload()
+        expect(page.locator("#said")).to_contain_text("2")
+        assert page.locator("#recent li").count() == 2
+        told.append((press(page, " "), "Undecided"))
+        names = page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('enrich-outbox '))")
+        assert len(names) == 3
+        page.unroute("**/judge")
+        page.reload()
+        found = settled(page, where, 3)
+        assert [(r.prediction, r.decision) for r in sorted(found, key=lambda r: r.at)] == told
+        assert page.evaluate("localStorage.getItem('enrich-outbox Ana Ruiz')") is None
+
+
 def test_a_site_that_fails_is_asked_for_cards_now_and_then(browser: Browser, tmp_path: Path) -> None:
     """Given a page without cards, when the site answers each question for cards with an error, then it is asked again every
     three seconds, and not at once."""

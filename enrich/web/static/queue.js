@@ -4,6 +4,7 @@ const recent = document.getElementById("recent");
 const said = document.getElementById("said");
 const words = queue.dataset;
 const OUTBOX = `enrich-outbox ${words.user} `; // and a token: each decision is kept by itself, for other tabs keep theirs beside
+const LIST = `enrich-outbox ${words.user}`; // where version 0.2.0 kept all of them, without saying when they were made
 const SENT = `enrich-sent ${words.user}`; // the last that arrived: a page that was made meanwhile may have their cards
 const TOO_SOON = 300; // milliseconds for which a card that has just come takes no click, nor the key pressed last: twice is one decision
 const FEW = 6, RECENT = 10;
@@ -15,7 +16,16 @@ let lastKey = "";
 const gone = new Map(); // token -> card, for those decided here and not sent yet
 
 function place(one) { return OUTBOX + one.form.token; }
+function takeOver() { // each of the list by itself; the list goes once all are kept, before those that were made since
+  try {
+    JSON.parse(localStorage.getItem(LIST)).forEach((one, at) => {
+      if (one?.form?.token) localStorage.setItem(place(one), JSON.stringify({ ...one, at }));
+    });
+    localStorage.removeItem(LIST);
+  } catch { /* there is no such list, or no room for another */ }
+}
 function load() {
+  takeOver();
   const found = [];
   try {
     for (const name of Object.keys(localStorage).filter(each => each.startsWith(OUTBOX))) {
