@@ -21,7 +21,7 @@ import numpy as np
 from _data import data_or_skip
 
 from enrich.classifiers.data import Dataset, Picture, Property, Record
-from enrich.classifiers.model.metrics import accuracy, class_f1, macro_f1, resolve_truth
+from enrich.classifiers.model.metrics import accuracy, macro_f1, per_class
 from enrich.classifiers.neural.augment import AugmentSettings
 from enrich.classifiers.neural.heads import HeadSettings, LossSettings
 from enrich.classifiers.neural.image import ImageClassifier, ImageSettings
@@ -137,10 +137,8 @@ def report(
         )
     print(f"\n{arguments.backbone} at 64 px from scratch, {trained_on} records, {seconds:.0f} s of training")
     print(f"dev, {len(dev)} records: accuracy {hit:.3f}, macro-F1 {score:.3f}")
-    for name, f1 in zip(
-        prop.classes, class_f1(resolve_truth(target, first), first, len(prop.classes)), strict=True
-    ):
-        print(f"  {name:20} F1 {f1:.3f}  ({int(target[:, prop.index()[name]].sum())} records)")
+    for name, figures in zip(prop.classes, per_class(target, first), strict=True):
+        print(f"  {name:20} F1 {figures['f1']:.3f}  ({int(target[:, prop.index()[name]].sum())} records)")
     title = f"{arguments.backbone}, 64 px, from scratch: dev accuracy {hit:.2f}, macro-F1 {score:.2f}"
     draw(history["epochs"], title, arguments.figure)
     print(f"curves in {arguments.figure}, {arguments.figure.stat().st_size // 1000} KB")

@@ -105,15 +105,12 @@ def boost(
     """Grow the trees with the focal loss; `weight` (n,) of the records. Returns an XGBoost booster."""
     n, classes, width = table.values.shape
     matrix = xgb.DMatrix(table.values.reshape(n * classes, width), base_margin=table.base.reshape(-1))
-    truth = target.argmax(axis=1)
-    spread = np.repeat(weight[:, None], classes, axis=1)
+    focal, truth = (
+        (focal_sigmoid, target) if many else (focal_softmax, np.eye(classes)[target.argmax(axis=1)])
+    )
 
     def objective(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:
-        z = scores.reshape(n, classes)
-        if many:
-            gradient, hessian = focal_sigmoid(z, target, settings.gamma, spread)
-        else:
-            gradient, hessian = focal_softmax(z, truth, settings.gamma, weight)
+        gradient, hessian = focal(scores.reshape(n, classes), truth, settings.gamma, weight[:, None])
         return gradient.reshape(-1, 1), hessian.reshape(-1, 1)
 
     parameters = {

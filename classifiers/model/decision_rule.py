@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray
-from enrich.classifiers.model.metrics import Indices, macro_f1, most_frequent_class
+from enrich.classifiers.model.metrics import Indices, class_f1, macro_f1, most_frequent_class
 
 GRID = np.linspace(-2.0, 2.0, 33)
 _TINY = 1e-12
@@ -103,5 +103,4 @@ def _scored(
     )
     total -= counted(rival, since) + counted(truth_rival, since)
     right, total = (counts.cumsum(axis=0)[:-1, :-1] for counts in (right, total))
-    f1: FloatArray = (2.0 * right / np.maximum(total, 1)).sum(axis=1) / (total > 0).sum(axis=1)
-    return f1
+    return np.asarray(np.nanmean(class_f1(right, total), axis=1))

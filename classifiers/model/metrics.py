@@ -55,54 +55,39 @@ def _counts(truth: Indices, first: Indices, classes: int) -> tuple[Indices, Indi
     return right, np.bincount(first, minlength=classes), np.bincount(truth, minlength=classes)[:classes]
 
 
-def class_f1(truth: Indices, first: Indices, classes: int) -> FloatArray:
-    """F1 of each class (K,); NaN for a class neither named nor answered."""
-    right, answered, support = _counts(truth, first, classes)
-    total = answered + support
+def class_f1(right: NDArray[Any], total: NDArray[Any]) -> FloatArray:
+    """F1 of each class (…, K) that was right and, in total, answered or true so often; NaN for one that was neither."""
     return np.where(total > 0, 2.0 * right / np.maximum(total, 1), np.nan)
 
 
-def mean_f1(truth: Indices, first: Indices, classes: int) -> float:
-    """Mean F1 over the classes that are named or answered; NaN for none."""
-    right, answered, support = _counts(truth, first, classes)
-    return _mean_f1(right, answered + support)
-
-
 def _mean_f1(right: NDArray[Any], total: NDArray[Any]) -> float:
-    used = total > 0
-    return float((2.0 * right[used] / total[used]).mean()) if used.any() else float("nan")
+    f1 = class_f1(right, total)[total > 0]
+    return float(f1.mean()) if len(f1) else float("nan")
 
 
 def macro_f1(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> float:
     """Mean F1 over the classes that are named or answered; NaN for no records."""
-    return mean_f1(resolve_truth(target, first, frequency), first, target.shape[1])
+    right, answered, support = _counts(resolve_truth(target, first, frequency), first, target.shape[1])
+    return _mean_f1(right, answered + support)
 
 
 def per_class(
     target: FloatArray, first: Indices, frequency: FloatArray | None = None
 ) -> list[dict[str, float | int]]:
     """Precision, recall, F1 and support of each class, in class order."""
-    classes = target.shape[1]
-    right, answered, support = _counts(resolve_truth(target, first, frequency), first, classes)
-
-    def share(of: int, all_: int) -> float:
-        return float(of / all_) if all_ else 0.0
-
+    right, answered, support = _counts(resolve_truth(target, first, frequency), first, target.shape[1])
+    precision, recall = right / np.maximum(answered, 1), right / np.maximum(support, 1)
+    f1 = np.nan_to_num(class_f1(right, answered + support))
     return [
-        {
-            "precision": share(right[k], answered[k]),
-            "recall": share(right[k], support[k]),
-            "f1": share(2 * right[k], answered[k] + support[k]),
-            "support": int(support[k]),
-        }
-        for k in range(classes)
+        {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for p, r, f, s in zip(precision, recall, f1, support, strict=True)
     ]
 
 
-def confusion(target: FloatArray, first: Indices, frequency: FloatArray | None = None) -> NDArray[np.int64]:
+def confusion(target: FloatArray, first: Indices) -> NDArray[np.int64]:
     """Confusion matrix (K, K), rows true, columns answered, of the records with a class."""
     classes = target.shape[1]
-    truth = resolve_truth(target, first, frequency)
+    truth = resolve_truth(target, first)
     flat = (truth * classes + first)[truth < classes]
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
@@ -201,7 +186,6 @@ def score(
     first: Indices,
     threshold: float | FloatArray,
     many: bool = False,
-    frequency: FloatArray | None = None,
 ) -> dict[str, Any]:
     """The figures of one property and modality: every number of the model card's table.
 
@@ -215,7 +199,7 @@ def score(
         "records": len(first),
         "outside": int((~target.any(axis=1)).sum()),
         "accuracy": accuracy(target, first),
-        "macro_f1": macro_f1(target, first, frequency),
+        "macro_f1": macro_f1(target, first),
         "ece": ece(confidence, correct),
         "brier": brier(probabilities, target, many),
         "log_loss": log_loss(probabilities, target, many),

@@ -16,7 +16,7 @@ from enrich.classifiers.base import ClassifierError, FloatArray
 from enrich.classifiers.data import Property
 from enrich.classifiers.model.metrics import log_loss
 from enrich.classifiers.probability import probabilities_of
-from enrich.classifiers.tabular.focal_loss import class_weights, sigmoid_objective, softmax_objective
+from enrich.classifiers.tabular.focal_loss import class_weights, objective
 from enrich.classifiers.tabular.settings import TabularSettings
 
 KNOWN, CONTEXT, NUMERAL, COUNT = range(4)
@@ -92,14 +92,7 @@ def boost(
     s = settings
     features, target, weight = table.training(learn, s.hide_known, s.weight_power, rng)
     matrix = xgb.DMatrix(features)
-    if table.many:
-        objective = sigmoid_objective(target, s.gamma, weight)
-        matrix.set_label(target)
-    else:
-        truth = target.argmax(axis=1)
-        several = (target.sum(axis=1) > 1).any()
-        objective = softmax_objective(truth, s.gamma, weight[:, 0], target if several else None)
-        matrix.set_label(truth)
+    matrix.set_label(target if table.many else target.argmax(axis=1))
     parameters = {
         "objective": "binary:logistic" if table.many else "multi:softprob",
         **({} if table.many else {"num_class": target.shape[1]}),
@@ -109,7 +102,8 @@ def boost(
         "nthread": _threads(features.nnz),
     }  # fmt: skip
     watch = _Watch(table, check, s.patience, progress)
-    booster = xgb.train(parameters, matrix, rounds, obj=objective, callbacks=[watch], verbose_eval=False)
+    slopes = objective(target, table.many, s.gamma, weight)
+    booster = xgb.train(parameters, matrix, rounds, obj=slopes, callbacks=[watch], verbose_eval=False)
     return booster, watch.losses
 
 

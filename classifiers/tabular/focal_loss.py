@@ -38,110 +38,62 @@ def _slopes(p: FloatArray, gamma: float) -> tuple[FloatArray, FloatArray]:
 
 
 def focal_softmax(
-    scores: NDArray[Any],
-    truth: NDArray[np.intp],
-    gamma: float = 0.0,
-    weight: FloatArray | None = None,
-    bounded: bool = True,
+    scores: NDArray[Any], allowed: FloatArray, gamma: float = 0.0, weight: FloatArray | float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient and diagonal Hessian (n, K) of the softmax focal loss with respect to the logits.
 
-    With t the truth: ∂/∂z_j = g(p_t)(δ_tj − p_j), and ∂²/∂z_j² = p_t·g'(p_t)(δ_tj − p_j)² − g(p_t)·p_j(1−p_j).
-    `weight` (n,) multiplies both. Unless `bounded` is off, the Hessian is kept positive.
+    `allowed` (n, K) of 0 and 1 are the classes that may be the truth, mostly one; p_t is the sum of their probabilities.
+    With q the probabilities among them, ∂/∂z_j = g(p_t)(q_j − p_j), and
+    ∂²/∂z_j² = p_t·g'(p_t)(q_j − p_j)² + g(p_t)·(q_j(1−q_j) − p_j(1−p_j)), kept positive. `weight`, (n, 1) or (n, K),
+    multiplies both.
     """
     p = softmax(scores)
-    rows = np.arange(len(truth))
-    p_truth = p[rows, truth]
-    g, curve = _slopes(p_truth, gamma)
-    away = -p
-    away[rows, truth] += 1.0
-    own = p * (1.0 - p)
-    gradient = g[:, None] * away
-    hessian = curve[:, None] * away**2 - g[:, None] * own
-    if bounded:
-        hessian = np.maximum(hessian, GAUSS_NEWTON_SHARE * ((1.0 - p_truth) ** gamma)[:, None] * own)
-    if weight is not None:
-        gradient, hessian = gradient * weight[:, None], hessian * weight[:, None]
-    return gradient, np.maximum(hessian, HESSIAN_MINIMUM) if bounded else hessian
-
-
-def focal_allowed(
-    scores: NDArray[Any], allowed: FloatArray, gamma: float = 0.0, weight: FloatArray | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """The same where the truth is one of several classes: `allowed` is (n, K) of 0 and 1, and p_t the sum of their
-    probabilities. One class allowed is `focal_softmax`.
-
-    With q the probabilities among the allowed, ∂/∂z_j = g(p_t)(q_j − p_j), and
-    ∂²/∂z_j² = p_t·g'(p_t)(q_j − p_j)² + g(p_t)·(q_j(1−q_j) − p_j(1−p_j)), kept positive.
-    """
-    p = softmax(scores)
-    inside = p * allowed
-    p_truth = np.minimum(inside.sum(axis=1), 1.0)
-    q = inside / np.maximum(p_truth, 1e-300)[:, None]
+    inside = np.maximum(p, 1e-300) * allowed
+    p_truth = np.minimum(inside.sum(axis=1, keepdims=True), 1.0)
+    q = inside / p_truth
     g, curve = _slopes(p_truth, gamma)
     away, own = q - p, p * (1.0 - p)
-    gradient = g[:, None] * away
-    hessian = curve[:, None] * away**2 + g[:, None] * (q * (1.0 - q) - own)
-    hessian = np.maximum(hessian, GAUSS_NEWTON_SHARE * ((1.0 - p_truth) ** gamma)[:, None] * own)
-    if weight is not None:
-        gradient, hessian = gradient * weight[:, None], hessian * weight[:, None]
-    return gradient, np.maximum(hessian, HESSIAN_MINIMUM)
+    hessian = curve * away**2 + g * (q * (1.0 - q) - own)
+    return _bounded(g * away, hessian, GAUSS_NEWTON_SHARE * (1.0 - p_truth) ** gamma * own, weight)
 
 
 def focal_sigmoid(
-    scores: NDArray[Any],
-    target: FloatArray,
-    gamma: float = 0.0,
-    weight: FloatArray | None = None,
-    bounded: bool = True,
+    scores: NDArray[Any], target: FloatArray, gamma: float = 0.0, weight: FloatArray | float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
-    """The same for independent classes: scores and target are (n, K), target 0 or 1, `weight` (n, K)."""
+    """The same for independent classes: the target (n, K) is 0 or 1, and each class has a p_t of its own."""
     p = sigmoid(scores)
     sign = np.where(target > 0, 1.0, -1.0)
     p_truth = np.where(target > 0, p, 1.0 - p)
     g, curve = _slopes(p_truth, gamma)
     rest = 1.0 - p_truth
-    own = p * (1.0 - p)
-    gradient = sign * rest * g
     hessian = rest * (rest * curve - p_truth * g)
-    if bounded:
-        hessian = np.maximum(hessian, GAUSS_NEWTON_SHARE * rest**gamma * own)
-    if weight is not None:
-        gradient, hessian = gradient * weight, hessian * weight
-    return gradient, np.maximum(hessian, HESSIAN_MINIMUM) if bounded else hessian
+    return _bounded(sign * rest * g, hessian, GAUSS_NEWTON_SHARE * rest**gamma * (p * (1.0 - p)), weight)
 
 
-def softmax_objective(
-    truth: NDArray[np.intp],
-    gamma: float = 0.0,
-    weight: FloatArray | None = None,
-    allowed: FloatArray | None = None,
+def _bounded(
+    gradient: FloatArray, hessian: FloatArray, least: FloatArray, weight: FloatArray | float
+) -> tuple[FloatArray, FloatArray]:
+    """Both times the weight, the Hessian no smaller than `least`."""
+    return gradient * weight, np.maximum(np.maximum(hessian, least) * weight, HESSIAN_MINIMUM)
+
+
+def objective(
+    target: FloatArray, many: bool, gamma: float = 0.0, weight: FloatArray | float = 1.0
 ) -> Objective:
-    """The softmax focal loss as a custom objective of XGBoost. `allowed` (n, K) takes the place of `truth` where of some
-    records several classes may be true.
+    """The focal loss of a target (n, K) as a custom objective of XGBoost: the sigmoid one of many values, else the softmax.
 
     XGBoost doubles the Hessian of its own softmax (as Friedman's multi-class bound does); so does this
     one, and with γ = 0 and no weights it grows the same trees.
     """
 
-    def objective(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:
-        z = scores.reshape(len(truth), -1)
-        if allowed is None:
-            gradient, hessian = focal_softmax(z, truth, gamma, weight)
-        else:
-            gradient, hessian = focal_allowed(z, allowed, gamma, weight)
-        return gradient, np.maximum(2.0 * hessian, HESSIAN_MINIMUM)
+    def slopes(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:
+        z = scores.reshape(target.shape)
+        if many:
+            return focal_sigmoid(z, target, gamma, weight)
+        gradient, hessian = focal_softmax(z, target, gamma, weight)
+        return gradient, 2.0 * hessian
 
-    return objective
-
-
-def sigmoid_objective(target: FloatArray, gamma: float = 0.0, weight: FloatArray | None = None) -> Objective:
-    """The sigmoid focal loss as a custom objective of XGBoost, one output per class (Hessian as it is)."""
-
-    def objective(scores: NDArray[Any], _data: Any) -> tuple[FloatArray, FloatArray]:
-        return focal_sigmoid(scores.reshape(target.shape), target, gamma, weight)
-
-    return objective
+    return slopes
 
 
 def class_weights(counts: FloatArray, power: float) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray
-from enrich.classifiers.model.metrics import Indices, resolve_truth
+from enrich.classifiers.model.metrics import Indices, class_f1, resolve_truth
 
 ROUNDS = 400
 
@@ -49,9 +49,7 @@ class Scored:
         weights = drawn[:, self.rows]
         names = np.eye(self.classes + 1)[:, : self.classes]  # the last for values outside the classes
         named, answered = names[self.truth], names[self.first]
-        total = weights @ (named + answered)
-        right = weights @ (named * answered)
-        return np.where(total > 0, 2.0 * right / np.maximum(total, 1.0), np.nan)
+        return class_f1(weights @ (named * answered), weights @ (named + answered))
 
     def macro_f1(self, drawn: FloatArray) -> FloatArray:
         """Macro-F1 in each resample (rounds,)."""

@@ -28,63 +28,45 @@ def numeric(loss, scores: np.ndarray, step: float = 1e-4) -> tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
-def test_softmax_derivatives_are_exact(gamma: float) -> None:
+@pytest.mark.parametrize("several", [False, True])
+def test_softmax_derivatives_are_exact_but_where_they_are_bounded(several: bool, gamma: float) -> None:
+    """Given one class that may be true, or several, then the gradient is that of the loss of their sum."""
     rng = np.random.default_rng(1)
-    scores, truth, weight = rng.normal(0, 2, (200, 4)), rng.integers(0, 4, 200), rng.uniform(0.1, 3, 200)
-    gradient, hessian = focal_loss.focal_softmax(scores, truth, gamma, weight, bounded=False)
+    scores, truth, weight = rng.normal(0, 2, (200, 4)), rng.integers(0, 4, 200), rng.uniform(0.1, 3, (200, 1))
+    allowed = np.maximum(np.eye(4)[truth], rng.uniform(size=(200, 4)) < 0.5 * several)
+    gradient, hessian = focal_loss.focal_softmax(scores, allowed, gamma, weight)
+
+    def of_truth(z: np.ndarray) -> np.ndarray:
+        return np.minimum((softmax(z) * allowed).sum(axis=1), 1.0)
 
     def loss(z: np.ndarray) -> np.ndarray:
-        p = softmax(z)[np.arange(len(truth)), truth]
-        return -weight * (1 - p) ** gamma * np.log(p)
+        return -weight[:, 0] * (1 - of_truth(z)) ** gamma * np.log(of_truth(z))
 
-    g, h = numeric(loss, scores)
-    assert np.allclose(gradient, g, atol=1e-6)
-    assert np.allclose(hessian, h, atol=1e-5)
-
-
-@pytest.mark.parametrize("gamma", GAMMAS)
-def test_where_several_classes_may_be_true_the_gradient_is_that_of_their_sum(gamma: float) -> None:
-    rng = np.random.default_rng(4)
-    scores, allowed = rng.normal(0, 2, (200, 4)), (rng.uniform(size=(200, 4)) < 0.6).astype(float)
-    allowed[~allowed.any(axis=1), 0] = 1.0
-    gradient, hessian = focal_loss.focal_allowed(scores, allowed, gamma)
-
-    def loss(z: np.ndarray) -> np.ndarray:
-        p = np.minimum((softmax(z) * allowed).sum(axis=1), 1.0)
-        return -((1 - p) ** gamma) * np.log(p)
-
+    own = softmax(scores) * (1 - softmax(scores))
+    least = focal_loss.GAUSS_NEWTON_SHARE * (1 - of_truth(scores)[:, None]) ** gamma * own * weight
     g, h = numeric(loss, scores)
     assert np.allclose(gradient, g, atol=1e-5)
-    assert (hessian >= h - 1e-4).all(), "exact, or raised where it was negative"
+    assert np.allclose(hessian, np.maximum(h, least), atol=1e-5)
     assert (hessian > 0).all()
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
-def test_with_one_class_that_may_be_true_it_is_the_softmax_loss(gamma: float) -> None:
-    rng = np.random.default_rng(5)
-    scores, truth = rng.normal(0, 2, (100, 4)), rng.integers(0, 4, 100)
-    for one, several in zip(
-        focal_loss.focal_softmax(scores, truth, gamma),
-        focal_loss.focal_allowed(scores, np.eye(4)[truth], gamma),
-        strict=True,
-    ):
-        assert np.array_equal(one, several)
-
-
-@pytest.mark.parametrize("gamma", GAMMAS)
-def test_sigmoid_derivatives_are_exact(gamma: float) -> None:
+def test_sigmoid_derivatives_are_exact_but_where_they_are_bounded(gamma: float) -> None:
     rng = np.random.default_rng(2)
     scores, target = rng.normal(0, 2, (200, 3)), (rng.uniform(size=(200, 3)) < 0.4).astype(float)
 
-    def loss(z: np.ndarray) -> np.ndarray:
-        p = sigmoid(z)
-        p = np.where(target > 0, p, 1 - p)
-        return -((1 - p) ** gamma) * np.log(p)
+    def of_truth(z: np.ndarray) -> np.ndarray:
+        return np.where(target > 0, sigmoid(z), 1 - sigmoid(z))
 
-    gradient, hessian = focal_loss.focal_sigmoid(scores, target, gamma, bounded=False)
+    def loss(z: np.ndarray) -> np.ndarray:
+        return -((1 - of_truth(z)) ** gamma) * np.log(of_truth(z))
+
+    gradient, hessian = focal_loss.focal_sigmoid(scores, target, gamma)
+    own = sigmoid(scores) * (1 - sigmoid(scores))
+    least = focal_loss.GAUSS_NEWTON_SHARE * (1 - of_truth(scores)) ** gamma * own
     g, h = numeric(loss, scores)
     assert np.allclose(gradient, g, atol=1e-6)
-    assert np.allclose(hessian, h, atol=1e-5)
+    assert np.allclose(hessian, np.maximum(h, least), atol=1e-5)
 
 
 @given(st.integers(0, 1000), st.floats(0, 6), st.floats(0.1, 300))
@@ -95,7 +77,7 @@ def test_the_hessian_is_positive_and_finite_however_wrong_the_scores(
     rng = np.random.default_rng(seed)
     scores = rng.normal(0, size, (30, 5))
     for gradient, hessian in (
-        focal_loss.focal_softmax(scores, rng.integers(0, 5, 30), gamma),
+        focal_loss.focal_softmax(scores, np.eye(5)[rng.integers(0, 5, 30)], gamma),
         focal_loss.focal_sigmoid(scores, rng.integers(0, 2, (30, 5)).astype(float), gamma),
     ):
         assert np.isfinite(gradient).all()
@@ -105,8 +87,8 @@ def test_the_hessian_is_positive_and_finite_however_wrong_the_scores(
 
 def test_the_exact_hessian_does_turn_negative_so_the_bound_is_needed() -> None:
     scores = np.array([[-5.0, 0.0, 0.0]])
-    _, exact = focal_loss.focal_softmax(scores, np.array([0]), 2.0, bounded=False)
-    _, bounded = focal_loss.focal_softmax(scores, np.array([0]), 2.0)
+    _, exact = numeric(lambda z: -((1 - softmax(z)[:, 0]) ** 2) * np.log(softmax(z)[:, 0]), scores)
+    _, bounded = focal_loss.focal_softmax(scores, np.eye(3)[[0]], 2.0)
     assert exact.min() < 0 < bounded.min()
 
 
@@ -119,7 +101,7 @@ def test_gamma_zero_grows_xgboosts_own_softmax(classes: int) -> None:
     settings_ = {"objective": "multi:softprob", "num_class": classes, "max_depth": 4, "eta": 0.3, "seed": 3,
                  "min_child_weight": 1, "subsample": 0.8, "tree_method": "hist", "base_score": 0.5}  # fmt: skip
     own = xgb.train(settings_, data, 25)
-    ours = xgb.train(settings_, data, 25, obj=focal_loss.softmax_objective(y, 0.0))
+    ours = xgb.train(settings_, data, 25, obj=focal_loss.objective(np.eye(classes)[y], many=False))
     assert np.abs(own.predict(data) - ours.predict(data)).max() < 1e-6
 
 
@@ -130,7 +112,9 @@ def test_gamma_zero_with_weights_grows_xgboosts_weighted_softmax() -> None:
     weight = rng.choice([0.5, 1.0, 2.0], 500)
     params = {"objective": "multi:softprob", "num_class": 3, "tree_method": "hist", "base_score": 0.5}
     own = xgb.train(params, xgb.DMatrix(x, y, weight=weight), 15)
-    ours = xgb.train(params, xgb.DMatrix(x, y), 15, obj=focal_loss.softmax_objective(y, 0.0, weight))
+    ours = xgb.train(
+        params, xgb.DMatrix(x, y), 15, obj=focal_loss.objective(np.eye(3)[y], False, 0.0, weight[:, None])
+    )
     assert np.abs(own.predict(xgb.DMatrix(x)) - ours.predict(xgb.DMatrix(x))).max() < 1e-5
 
 
@@ -139,13 +123,13 @@ def test_gamma_zero_sigmoid_grows_xgboosts_own_logistic() -> None:
     x, y = rng.normal(size=(500, 4)).astype(np.float32), (rng.uniform(size=(500, 3)) < 0.3).astype(float)
     params = {"objective": "binary:logistic", "tree_method": "hist", "base_score": 0.5}
     own = xgb.train(params, xgb.DMatrix(x, y), 15)
-    ours = xgb.train(params, xgb.DMatrix(x, y), 15, obj=focal_loss.sigmoid_objective(y, 0.0))
+    ours = xgb.train(params, xgb.DMatrix(x, y), 15, obj=focal_loss.objective(y, many=True))
     assert np.abs(own.predict(xgb.DMatrix(x)) - ours.predict(xgb.DMatrix(x))).max() < 1e-6
 
 
 def test_focus_takes_weight_from_the_easy_records() -> None:
     easy, hard = np.array([[3.0, 0.0]]), np.array([[-3.0, 0.0]])
-    truth = np.array([0])
+    truth = np.eye(2)[[0]]
     ratio = [
         np.abs(focal_loss.focal_softmax(easy, truth, g)[0]).sum()
         / np.abs(focal_loss.focal_softmax(hard, truth, g)[0]).sum()
