@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from enrich.classifiers.digest import text_digest
 from enrich.errors import SettingsError
+from enrich.graph.stores.transport import redact_credentials
 from enrich.settings.loading import Settings
 
 TCP, TLS, SOCKETS = "redis", "rediss", ("unix", "redis+socket")
@@ -37,7 +38,7 @@ def connection(url: str) -> dict[str, Any]:
         parts = urlsplit(url)
         return _limits(parts) | _place(parts, dict(parse_qsl(parts.query, keep_blank_values=True)))
     except ValueError as error:
-        raise SettingsError(f"workers.broker is {shown(url)!r}: {error}") from error
+        raise SettingsError(f"workers.broker is {redact_credentials(url)!r}: {error}") from error
 
 
 def _place(parts: SplitResult, options: dict[str, str]) -> dict[str, Any]:
@@ -91,15 +92,3 @@ def _limits(parts: SplitResult) -> dict[str, Any]:
     options = {getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)}
     limits |= {"socket_keepalive": True, "socket_keepalive_options": options}
     return limits | {"socket_connect_timeout": CONNECT_SECONDS}
-
-
-def shown(url: str) -> str:
-    """The broker's address without its password and options."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "no URL"
-    if ";" in url:
-        return "several URLs"
-    scheme = "unix" if parts.scheme in SOCKETS else parts.scheme
-    return urlunsplit((scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

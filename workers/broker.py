@@ -15,8 +15,9 @@ from typing import Any
 import redis
 
 from enrich.errors import BrokerError, SettingsError
+from enrich.graph.stores.transport import redact_credentials
 from enrich.settings.loading import Settings
-from enrich.workers.address import connection, shown, target
+from enrich.workers.address import connection, target
 
 _RELEASE = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"
 _RENEW = (
@@ -29,7 +30,7 @@ class Broker:
     """A connection to Redis, with keys of this target: several museums may share one server."""
 
     def __init__(self, settings: Settings) -> None:
-        self.where = shown(settings.workers.broker)
+        self.where = redact_credentials(settings.workers.broker)
         self.queues = tuple(dict.fromkeys((settings.workers.queue, settings.workers.batch_queue)))
         self.target = target(settings)
         self.prefix = f"enrich:{self.target}"

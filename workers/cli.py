@@ -27,10 +27,10 @@ from enrich.cli.common import (
 )
 from enrich.cli.options import Limit, Properties, RecordsFile
 from enrich.errors import BrokerError, InputError, SettingsError
+from enrich.graph.stores.transport import redact_credentials
 from enrich.graph.where import records_where
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
-from enrich.workers.address import shown
 from enrich.workers.app import make_app, start_beat, start_worker
 from enrich.workers.context import WorkerContext
 from enrich.workers.health import look
@@ -206,5 +206,5 @@ def _broker_errors(settings: Settings) -> Iterator[None]:
         yield
     except (redis.RedisError, OperationalError) as error:
         raise BrokerError(
-            f"the broker at {shown(settings.workers.broker)} went away ({error}); when it is back: enrich jobs"
+            f"the broker at {redact_credentials(settings.workers.broker)} went away ({error}); when it is back: enrich jobs"
         ) from error

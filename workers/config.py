@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from enrich.answering.time_limit import SOFT
 from enrich.errors import SettingsError
 from enrich.graph.stores.served import place_of
+from enrich.graph.stores.transport import redact_credentials
 from enrich.settings.loading import Settings
-from enrich.workers.address import PING_SECONDS, connection, shown, target
+from enrich.workers.address import PING_SECONDS, connection, target
 
 CONTROL_PRIORITY, JOB_PRIORITY, NIGHTLY_PRIORITY = 0, 3, 6
-"""Priorities of messages, the lowest number first: planning and closing pass before any batch."""
+"""Priorities of messages, the lowest number first: planning and finalizing pass before any batch."""
 
 
 def check(settings: Settings) -> None:
@@ -56,7 +58,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "max_retries": 2,
     }
     return {
-        "broker_url": shown(workers.broker),
+        "broker_url": re.sub(r"^redis\+socket:", "unix:", redact_credentials(workers.broker)),
         "broker_transport": "enrich.workers.transport:Transport",
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,

@@ -110,10 +110,12 @@ PICTURES = Metric(
 )
 CIRCUITS = Metric(Counter("enrich_picture_circuits_opened_total", "Hosts of pictures that failed too often."))
 BISECTED = Metric(Counter("enrich_batches_bisected_total", "Batches halved because they were too much."))
-POISON = Metric(Counter("enrich_poison_records_total", "Records put aside because they ended their workers."))
+POISON = Metric(
+    Counter("enrich_poison_records_total", "Records quarantined because they ended their workers.")
+)
 QUEUE = Metric(Gauge("enrich_queue_length", "Messages waiting.", ["queue"]))
-RUNS_OPEN = Metric(Gauge("enrich_runs_open", "Runs that are not closed."))
-RUNS = Metric(Gauge("enrich_runs", "Runs that are not closed, by what they do.", ["state"]), STATES)
+RUNS_OPEN = Metric(Gauge("enrich_runs_open", "Runs that are not finalized."))
+RUNS = Metric(Gauge("enrich_runs", "Runs that are not finalized, by what they do.", ["state"]), STATES)
 MODEL = Metric(Gauge("enrich_model_info", "The model of the last batch.", ["digest"]))
 LAST_SUCCESS = Metric(
     Gauge(

@@ -27,7 +27,7 @@ from enrich.workers.logs import log
 
 PLANNER_SECONDS = 15.0
 """So long after a planner's death another one is sent."""
-CLOSER_SECONDS = 15.0
+FINALIZER_SECONDS = 15.0
 """So long after the death of a process that was finalizing a run another one does it."""
 
 
@@ -75,7 +75,7 @@ def reconcile(context: WorkerContext, sender: Sender) -> Reconciled:
 
 def _finalize(context: WorkerContext, run: NamedNode) -> bool:
     """Finalize a run, unless another process does. What keeps it from being finalized stops that run."""
-    lock = context.broker.lock(f"close:{context.names.run_id(run)}", CLOSER_SECONDS, renewed=True)
+    lock = context.broker.lock(f"finalize:{context.names.run_id(run)}", FINALIZER_SECONDS, renewed=True)
     with lock as held:
         if not held:
             return False

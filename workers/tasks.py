@@ -168,7 +168,7 @@ def run_batch(context: WorkerContext, messages: Messages, run: NamedNode, name: 
 
 
 def _go_on(context: WorkerContext, messages: Messages, run: NamedNode) -> None:
-    """Keep the queue filled, and close the run after its last batch."""
+    """Keep the queue filled, and finalize the run after its last batch."""
     with broker_may_fail("go on"):
         if context.in_flight(run).size() * 2 <= context.settings.workers.in_flight:
             run_reconcile(context, messages)

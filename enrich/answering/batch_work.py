@@ -48,7 +48,7 @@ def tolerated(batch: Batch, kills: int) -> int:
 
 def _report_ended(work: RunWork, plan: Plan) -> None:
     """Note that attempts of this process ended in an error and did not kill it: now, or when the store is
-    back. What they wrote is left to the closing of the run."""
+    back. What they wrote is left to finalizing the run."""
     while work.ended:
         name, attempt = work.ended[0]
         plan.give_up(name, attempt)
@@ -56,7 +56,7 @@ def _report_ended(work: RunWork, plan: Plan) -> None:
 
 
 class _BatchWork:
-    """A batch in the hands of this process, under one lease."""
+    """A batch that this process answers, under one lease."""
 
     def __init__(
         self, context: Context, work: RunWork, run: NamedNode, plan: Plan, lease: Lease, batch: Batch

@@ -49,7 +49,7 @@ class RunWork:
     ended: list[tuple[str, Attempt]] = field(default_factory=list)
     """Attempts of this process that failed, by their batch, and could not be noted as such yet."""
     checked: dict[str, Counter[str]] = field(default_factory=dict)
-    """What shards were seen to hold when this process was closing the run."""
+    """What shards were seen to hold when this process was finalizing the run."""
 
     def close(self) -> None:
         """Let the connections to picture servers go."""

@@ -87,7 +87,7 @@ def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | Non
     has settled, or whose answer one has turned down, or that a fact fills by now, and answers about records that are no longer there.
 
     Nothing is read when no run became active since this one was opened and no fact has changed. False when the
-    run was cancelled meanwhile, or another process closes it too.
+    run was cancelled meanwhile, or another process finalizes it too.
     """
     reader = work.workspace.reader
     changed = facts is None or fingerprint(reader) != facts

@@ -84,7 +84,7 @@ def _state(found: Job, workspace: Workspace) -> str:
     until = rests_until(settings, datetime.now(UTC)) if found.kind == NIGHTLY else None
     if until is not None:
         return f"resting until {until.astimezone(zone(settings)):%H:%M}"
-    return "running" if found.holds_turn else "waiting"
+    return "running" if found.holds_lease else "waiting"
 
 
 def followed(workspace: Workspace, job_id: str) -> Job:

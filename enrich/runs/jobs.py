@@ -45,7 +45,7 @@ class Job:
     request: Request
     actor: str | None = None
     batches_left: int | None = None
-    holds_turn: bool = False
+    holds_lease: bool = False
     paused: bool = False
     reason: str | None = None
     per_second: float | None = None
@@ -116,7 +116,7 @@ def describe(workspace: Workspace, known: RequestedRun) -> Job:
     return replace(
         job,
         batches_left=standing.pending,
-        holds_turn=current_lease(store, names).run == known.iri,
+        holds_lease=current_lease(store, names).run == known.iri,
         paused=standing.paused,
         reason=standing.failure,
         per_second=rate,

@@ -1,7 +1,7 @@
 """The plan of a run, in the triplestore: its batches still to do, who has begun them, and the commit.
 
 A plan is a graph `…/graph/run/ID/plan` beside the run's shards. It holds what must outlive Redis and the
-workers, and is dropped when the run is closed:
+workers, and is dropped when the run is finalized:
 
     <run>            enr:planner "token" ; enr:planned true ; enr:paused true ; enr:failure "why" ; enr:resumed "token" ;
                      enr:factsDigest "sha256"                 the facts when planning began
@@ -253,7 +253,7 @@ class Plan:
         """Make a batch count: its shard is named in the register (none when nothing was open).
 
         The run is alive `until` then. False when the batch does not count: done by another delivery, the run
-        closed or cancelled, the lease lost.
+        finalized or cancelled, the lease lost.
         """
         batch = self.batch(name)
         named = ""

@@ -201,7 +201,7 @@ class Register:
         self.store.update(" ;\n".join(parts), idempotent=True)
 
     def renew(self, run: NamedNode, lease: timedelta) -> None:
-        """Say that an open run is worked on, or waits for its turn."""
+        """Say that an open run is worked on, or waits for the lease."""
         alive = f"{run} {ENR.aliveUntil}"
         self._transition(
             run,

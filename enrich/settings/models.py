@@ -208,7 +208,7 @@ class WorkersSettings(Section):
     kills: int = Field(default=3, ge=1)
     """Worker processes that a batch may kill before it is bisected."""
     queue: str = Field(default="enrich", min_length=1)
-    """Queue of the planning and closing tasks."""
+    """Queue of the planning and finalizing tasks."""
     batch_queue: str = Field(default="enrich", min_length=1)
     """Queue of the batches; another one sends them to GPU workers."""
     metrics_port: int = Field(default=0, ge=0, le=65535)

@@ -1,4 +1,4 @@
-"""Plans, turns and commits on every kind of store: exactly one delivery of a batch counts."""
+"""Plans, leases and commits on every kind of store: exactly one delivery of a batch counts."""
 
 from __future__ import annotations
 

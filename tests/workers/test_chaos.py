@@ -69,7 +69,7 @@ def test_workers_killed_for_a_whole_run(museum: Museum, capsys: pytest.CaptureFi
     last = time.monotonic()
     museum.wait_for_job(job, 60)
     failed = museum.check(failed=None)["Failed"]
-    # Chance may kill a record each time that it is tried alone: then it is put aside, and the log says so.
+    # Chance may kill a record each time that it is tried alone: then it is quarantined, and the log says so.
     quarantined = museum.logs("record quarantined")
     assert len(quarantined) <= 3
     assert bool(failed) == bool(quarantined)

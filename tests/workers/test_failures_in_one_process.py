@@ -1,4 +1,4 @@
-"""The service in one process, message by message: what breaks, and that a run is closed whole or not at all."""
+"""The service in one process, message by message: what breaks, and that a run is finalized whole or not at all."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_run_is_not_closed_when_the_store_has_lost_something(service: WorkerCo
         finalize(service, run)
 
 
-def test_a_closing_that_ran_out_of_time_goes_on(
+def test_a_finalization_that_ran_out_of_time_goes_on(
     service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given more shards than can be counted within a task, then each task counts some more of them."""
@@ -164,7 +164,7 @@ def test_a_closing_that_ran_out_of_time_goes_on(
 
 def test_a_run_is_closed_by_one_process(service: WorkerContext, queue: Queue) -> None:
     run = ask(service)
-    with service.broker.lock(f"close:{service.names.run_id(run)}", 30):
+    with service.broker.lock(f"finalize:{service.names.run_id(run)}", 30):
         queue.all()
         assert state(service, run) == "running"
     queue.reconcile()

@@ -1,4 +1,4 @@
-"""The service in one process, message by message: plans, turns, nights, and the end."""
+"""The service in one process, message by message: plans, leases, nights, and the end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_progress_is_told(service: WorkerContext, queue: Queue) -> None:
     queue.one()
     queue.one()
     (job,) = list_jobs(service.workspace)
-    assert (job.state, job.gaps, job.answered, job.batches_left, job.holds_turn) == (
+    assert (job.state, job.gaps, job.answered, job.batches_left, job.holds_lease) == (
         "running",
         GAPS,
         5,
@@ -192,7 +192,7 @@ def test_the_same_is_asked_once(service: WorkerContext) -> None:
 def test_the_turn_goes_by_kind_priority_and_age(service: WorkerContext, queue: Queue) -> None:
     run_nightly(service, queue)  # type: ignore[arg-type]
     (nightly,) = list_jobs(service.workspace)
-    assert nightly.holds_turn
+    assert nightly.holds_lease
     low, high = ask(service, limit=2, priority=1), ask(service, limit=3, priority=9)
     assert queue.reconcile() == high.value
     service.plan(high).pause()

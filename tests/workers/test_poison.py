@@ -1,4 +1,4 @@
-"""Records that kill the process that looks at them: found, named, put aside; everything else is answered."""
+"""Records that kill the process that looks at them: found, named, quarantined; everything else is answered."""
 
 from __future__ import annotations
 

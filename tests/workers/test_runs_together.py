@@ -47,7 +47,7 @@ def service(museum: Museum) -> Iterator[WorkerContext]:
 
 
 def planned(museum: Museum, made: WorkerContext, **request: object) -> NamedNode:
-    """A job that is planned, with the turn, whose batches nobody has been sent."""
+    """A job that is planned, with the lease, whose batches nobody has been sent."""
     folder = museum.folder / "model"
     model = ModelDescription.read(folder)
     asked = make_request(made.workspace, JOB, folder, model, **request)  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def test_pause_and_resume(museum: Museum) -> None:
     said = museum.json("queue", "--model", "model")
     m.wait_for(lambda: museum.job(said["job"])["answered"], 60, "work to begin")
     museum.enrich("pause", said["job"])
-    m.wait_for(lambda: not museum.job(said["job"])["holds_turn"], 20, "the turn to be given up")
+    m.wait_for(lambda: not museum.job(said["job"])["holds_lease"], 20, "the lease to be given up")
     before = museum.job(said["job"])["answered"]
     assert museum.job(said["job"])["paused"]
     museum.enrich("resume", said["job"])

@@ -16,7 +16,7 @@ from enrich.graph.stores.base import JOINED_AS_WRITTEN, PAGE_TOKEN, Health, Row,
 from enrich.graph.stores.capping import PROBE_ROWS, RowCap
 from enrich.graph.stores.embedded import Digest, named, one_line
 from enrich.graph.stores.pieces import Batch, Graph, batches, line_batches
-from enrich.graph.stores.transport import Body, Transport, checked_url, shown
+from enrich.graph.stores.transport import Body, Transport, checked_url, redact_credentials
 
 T = TypeVar("T")
 RESULTS = "application/sparql-results+json, application/sparql-results+xml;q=0.8"
@@ -51,7 +51,7 @@ class RemoteStore(Store):
         self.cap = RowCap(self._select, self._number)
         self._lines = post_lines if graph_store_url else update_lines
         self._size = 4_000_000 if graph_store_url else 500_000
-        self._where = shown(query_url)
+        self._where = redact_credentials(query_url)
 
     # Reading
 

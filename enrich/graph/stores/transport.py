@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import Request
 
 import httpx2 as httpx
@@ -170,7 +170,7 @@ class Transport:
         return self._client
 
     def _body(self, url: str, request: Request) -> Body:
-        where = shown(url)
+        where = redact_credentials(url)
         try:
             client = self._connected()
             data = request.data if isinstance(request.data, bytes) else None
@@ -222,7 +222,7 @@ class Transport:
         if status in _TRANSIENT:
             return StoreUnavailable(what)
         if status in range(300, 400):
-            target = shown(response.headers.get("Location", ""))
+            target = redact_credentials(response.headers.get("Location", ""))
             return StoreError(f"{where} redirects to {target}; set the URL of the store to that")
         return QueryRefused(what)
 
@@ -323,8 +323,6 @@ def checked_url(url: str, setting: str) -> str:
     return url
 
 
-def shown(url: str) -> str:
-    """The URL for a message: without query and credentials."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+def redact_credentials(url: str) -> str:
+    """The URL for a message: without user, password, query and fragment, whether it is well formed or not."""
+    return re.split(r"[?#]", re.sub(r"//[^/]*@", "//", url), maxsplit=1)[0]

@@ -13,7 +13,7 @@ from enrich.errors import (
     StoreUnavailable,
 )
 from enrich.graph.stores.remote import RemoteStore
-from enrich.graph.stores.transport import Credentials
+from enrich.graph.stores.transport import Credentials, redact_credentials
 from tests.graph.stores.made_answers import SECRET, SELECT, G, P, in_turn, quads, rows, store_at
 from tests.hostile_http import Answer, HostileServer, Request, Script, hostile_server
 
@@ -97,6 +97,21 @@ def test_credentials_go_into_the_header_and_into_no_message(
         assert SECRET not in repr(credentials)
         if header:
             assert SECRET not in str(store.health())
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://ida:secret@[::1]:7878/query?key=secret#part", "http://[::1]:7878/query"),
+        ("redis://:secret@host:6379/0", "redis://host:6379/0"),
+        ("redis://:sec?ret@host", "redis://host"),
+        ("redis://:secret@a/0;redis://:secret@b/1", "redis://a/0;redis://b/1"),
+        ("unix://:secret@/run/redis.sock?db=2", "unix:///run/redis.sock"),
+        ("http://[:secret@host", "http://host"),
+    ],
+)
+def test_a_message_names_an_address_without_its_credentials(url: str, said: str) -> None:
+    assert redact_credentials(url) == said
 
 
 def test_a_digest_challenge_is_answered_and_its_nonce_kept() -> None:
