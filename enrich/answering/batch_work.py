@@ -37,7 +37,10 @@ def do_batch(context: Context, run: NamedNode, name: str) -> str:
         return GONE
     if lease.run != run:
         return WAITING
-    return _BatchWork(context, work, run, plan, lease, batch).do()
+    before = context.models.loads
+    context.model(work)
+    read_now = context.models.loads > before
+    return _BatchWork(context, work, run, plan, lease, batch).do(read_now=read_now)
 
 
 def tolerated(batch: Batch, kills: int) -> int:
@@ -68,8 +71,9 @@ class _BatchWork:
         self.lease = lease
         self.batch = batch
 
-    def do(self) -> str:
-        """Answer it, bisect it when it is too much for its process, or quarantine its only record."""
+    def do(self, *, read_now: bool) -> str:
+        """Answer it, bisect it when it is too much for its process, or quarantine its only record. When its task had
+        to read the model first, the time that was left is no measure of it: it is done again."""
         limit, now = self.context.settings.workers.time_limit, self.context.register.clock()
         dead = [a for a in self.batch.attempts if a.dead(limit, now)]
         if len(dead) >= tolerated(self.batch, self.context.settings.workers.kills):
@@ -79,6 +83,8 @@ class _BatchWork:
             return self._answer(attempt)
         except TimeUp:
             self._let_go(attempt)
+            if read_now:
+                raise
             return self._isolate(f"takes longer than the {SOFT * limit:g} seconds that a task has")
         except MemoryError:
             self._let_go(attempt)

@@ -15,6 +15,7 @@ from enrich.answering.batch import Batcher
 from enrich.answering.kept_facts import KeptFacts
 from enrich.answering.models import Models
 from enrich.answering.observer import Observer
+from enrich.answering.time_limit import TimeUp
 from enrich.classifiers.model.model import Model
 from enrich.errors import RunError
 from enrich.graph.stores.base import Store
@@ -140,8 +141,15 @@ class Context:
             )
 
     def model(self, work: RunWork) -> Model:
-        """The model of a run. Raises ModelError when the folder holds another one by now."""
-        return self.models.get(Path(work.request.model), work.request.digest)
+        """The model of a run. Raises ModelError when the folder holds another one by now, RunError when reading it
+        takes all the time that a task has."""
+        try:
+            return self.models.get(Path(work.request.model), work.request.digest)
+        except TimeUp:
+            raise RunError(
+                f"reading {work.request.model} takes longer than a task may: raise workers.time_limit "
+                f"({self.settings.workers.time_limit:g} s), and resume the run"
+            ) from None
 
     def batcher(self, work: RunWork) -> Batcher:
         """What answers batches of a run, knowing all that was answered until now: by runs under way as well,

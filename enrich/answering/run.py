@@ -280,6 +280,10 @@ class _InProcess:
                 self.progress("batches", min(done, total), total)
 
     def _do_batch(self, run: NamedNode, name: str) -> str:
+        """Do a batch within its time, in which no model is read."""
+        work = self.context.work(run)
+        if work is not None:
+            self.context.model(work)
         try:
             with time_limit(SOFT * self.context.settings.workers.time_limit):
                 return do_batch(self.context, run, name)

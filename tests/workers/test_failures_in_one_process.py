@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 from pyoxigraph import NamedNode, Quad
 
-from enrich.answering import batch_work
+from enrich.answering import batch_work, models, time_limit
 from enrich.answering import finalize as finalizing
+from enrich.answering import run as pipeline
 from enrich.answering.finalize import finalize, sweep
+from enrich.answering.models import load_model
 from enrich.answering.time_limit import TimeUp
+from enrich.classifiers.model.model import Model
 from enrich.errors import RunError, StoreUnavailable
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR
@@ -23,7 +27,7 @@ from enrich.runs.jobs import describe, find_job
 from enrich.workers import tasks
 from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
-from tests.workers.small import EVERYTHING, Queue, answered, ask, record, state
+from tests.workers.small import EVERYTHING, GAPS, Queue, answered, ask, record, state
 from tests.workers.test_telemetry import told
 
 
@@ -98,6 +102,61 @@ def test_a_model_that_is_gone_stops_the_run_until_it_is_resumed(
     queue.all()
     assert state(service, run) == "done"
     assert answered(service) == EVERYTHING
+
+
+def test_enrich_run_reads_its_model_outside_a_batchs_time(
+    service: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a model that takes longer to read than a batch may, then no record is blamed for it."""
+
+    long = iter([True])
+
+    def slowly(folder: Path) -> Model:
+        if signal.getsignal(signal.SIGALRM) is time_limit._raise and next(long, False):
+            raise TimeUp
+        return load_model(folder)
+
+    monkeypatch.setattr(models, "load_model", slowly)
+    service.settings.run.__dict__["batch"] = 1
+    done = pipeline.run(service.workspace, tmp_path / "model")
+    assert (done.records, done.failed) == (GAPS, 0)
+
+
+def test_a_batch_whose_task_read_the_model_first_is_done_again_when_its_time_is_up(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a worker that reads the model in its first task, and no time left after that, then no record is blamed."""
+    ask(service, limit=1)
+    queue.reconcile()
+    queue.one()
+    service.models._by_digest.clear()
+    answer, left = batch_work._BatchWork._answer, iter([True])
+
+    def late(work, attempt):  # type: ignore[no-untyped-def]
+        if next(left, False):
+            raise TimeUp
+        return answer(work, attempt)
+
+    monkeypatch.setattr(batch_work._BatchWork, "_answer", late)
+    assert queue.one() == "error"
+    assert queue.all() == ["done"]
+    assert {outcome for *_, outcome in answers_of(service.store)} <= {"Predicted", "Abstained"}
+
+
+def test_a_model_that_takes_all_of_a_tasks_time_stops_the_run(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def for_ever(_: Path) -> Model:
+        raise TimeUp
+
+    run = ask(service, limit=1)
+    service.models._by_digest.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "load_model", for_ever)
+        queue.all()
+    job = describe(service.workspace, find_job(service.workspace, run.value))
+    assert (job.state, job.failed) == ("failed", 0)
+    assert "raise workers.time_limit" in str(job.reason)
 
 
 def test_a_store_that_is_away_costs_nothing_but_time(
