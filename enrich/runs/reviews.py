@@ -167,6 +167,22 @@ def _statement(told: Mapping[object, Term]) -> str:
     return f"{' '.join(str(told[p]) for p in parts)} .\n" if all(p in told for p in parts) else ""
 
 
+def batches_taken_back(store: Store, names: Names, batches: Collection[str]) -> list[str]:
+    """Those of some batches of which no review stands any more."""
+    query = (
+        f"SELECT DISTINCT ?batch WHERE {{ GRAPH {names.reviews} {{ ?gone {ENR.withdraws} ?review . "
+        f"?review {ENR.reviewedWith} ?batch {PAGE_TOKEN}\n }} }}"
+    )
+    some = {batch.value for (batch,) in store.select_by_key(query, "batch") if batch is not None}
+
+    def stands(batch: str) -> bool:
+        own = f"?review {ENR.reviewedWith} {NamedNode(batch)}"
+        left = f"{own} FILTER NOT EXISTS {{ ?gone {ENR.withdraws} ?review }}"
+        return store.ask(f"ASK {{ GRAPH {names.reviews} {{ {left} }} }}")
+
+    return [batch for batch in sorted(some.intersection(batches)) if not stands(batch)]
+
+
 def in_force(reviews: Iterable[Review]) -> list[Review]:
     """The reviews that decide something: neither taken back nor controls, in the order in which they were made."""
     return [review for review in _standing(reviews) if review.drawn != CONTROL]

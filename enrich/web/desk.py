@@ -252,6 +252,14 @@ class Desk:
                 (named,),
             )
 
+    def batches(self) -> set[str]:
+        """The batches of all decisions that were not taken back."""
+        with self._db() as db:
+            rows = db.execute(
+                "SELECT json_extract(outcome, '$.batch') FROM decision WHERE fine AND NOT undone"
+            )
+            return {batch for (batch,) in rows}
+
     def for_a_second(self, curator: str) -> list[Card]:
         """The cards of somebody else that are to be judged by two, and that nobody has judged or has a second time, the
         oldest first."""

@@ -15,6 +15,7 @@ from enrich.errors import StoreError
 from enrich.graph.stores.base import Health, Store
 from enrich.graph.stores.opening import store_of
 from enrich.media.pictures import PictureSource
+from enrich.runs.reviews import batches_taken_back
 from enrich.settings.loading import Settings
 from enrich.web.desk import Desk
 from enrich.web.gaps import GapCounts
@@ -41,7 +42,7 @@ class Site:
         self._spare: dict[bool, list[Workspace]] = {False: [], True: []}
         self._facts, self._lock = 0, threading.Lock()
         index = settings.locate(settings.web.index)
-        self.index = Index(index, self.patient, self.forget)
+        self.index = Index(index, self.patient, self.forget, self._clear_desk)
         self.desk = Desk(index.with_name("desk.sqlite"))
         self.values, self.places = Values(), Places()
         self.gaps = GapCounts(self.patient)
@@ -129,6 +130,13 @@ class Site:
         self.gaps.forget()
         for workspace in gone:
             workspace.close()
+
+    def _clear_desk(self) -> None:
+        """Take what nobody stands by any more off the desk: it may have been taken back elsewhere, such as at a terminal."""
+        with self.patient() as workspace:
+            gone = batches_taken_back(workspace.store, workspace.names, self.desk.batches())
+        for batch in gone:
+            self.desk.undo(batch)
 
     def _forget_read(self) -> None:
         self.pictures_of.clear()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pyoxigraph import RdfFormat, parse
+from pyoxigraph import NamedNode, RdfFormat, parse
 from starlette.testclient import TestClient
 
 from enrich.errors import StoreTimeout
 from enrich.ontology.terms import ENR
+from enrich.runs.reviewing import Reviewer
 from enrich.web.index.asked import Filters, Group
 from enrich.web.site import Site
 from tests.web.curating import JSON, asking, reviews
@@ -136,6 +138,24 @@ def test_a_group_judged_is_not_judged_otherwise(museum: Site, otherwise: dict[st
         before = reviews(museum)
         assert ada.post("/groups", data=said | otherwise, headers=JSON).status_code == 409
     assert reviews(museum) == before
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_group_taken_back_at_a_terminal_is_taken_back_when_all_of_it_is(museum: Site, whole: bool) -> None:
+    """Given a group whose first try was lost and marked otherwise then; when all that stands of it, or all but one, is taken
+    back where no page knows of it, then it is undone, or stays among the last decisions."""
+    with sending(museum) as (ada, said, _):
+        with late(museum):
+            assert ada.post("/groups", data=said, headers=JSON).status_code >= 500
+        ada.post("/groups", data=said | {"wrong": []}, headers=JSON)
+        museum.index.refresh()
+        assert [made.token for made in museum.desk.recent("Ada")] == [said["token"]], "some were taken back"
+        with museum.workspace() as workspace:
+            for review in reviews(museum)[: None if whole else -1]:
+                Reviewer(workspace, "Bo").withdraw(NamedNode(review.iri), datetime.now(UTC))
+        museum.index.refresh()
+        assert [made.token for made in museum.desk.recent("Ada")] == ([] if whole else [said["token"]])
+        assert ada.post("/groups", data=said | {"wrong": []}).status_code == (409 if whole else 303)
 
 
 @pytest.mark.parametrize("otherwise", [{}, {"wrong": []}])

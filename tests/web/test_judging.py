@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from enrich.errors import StoreUnavailable
 from enrich.runs.reviewing import Judgement, Reviewer
+from enrich.web import site as site_module
 from enrich.web.site import Site
 from tests.web.curating import JSON, WAITING, asking, cards, reviews, sent
 
@@ -141,6 +142,42 @@ def test_what_was_undone_by_its_review_is_no_last_decision(museum: Site, path: s
         assert given.status_code < 400
         assert recent(ana) == [first["token"]]
         assert second["prediction"] not in museum.desk.taken()
+
+
+@pytest.mark.parametrize("by", ["review", "batch"])
+@pytest.mark.parametrize("running", [True, False], ids=["running", "started later"])
+def test_what_was_undone_at_a_terminal_is_no_decision_of_the_site(
+    museum: Site, by: str, running: bool
+) -> None:
+    """Given two decisions of which one is taken back where no page knows of it, while the site runs or before it is started;
+    when lists have followed, then it is no last decision, its answer can be drawn, and its old card makes no other."""
+    with asking(museum, "Ana") as ana:
+        first, second, *_ = cards(ana.post("/queue/cards"))
+        made = [sent(ana, card).json() for card in (first, second)]
+        with museum.workspace() as workspace:
+            Reviewer(workspace, "Ida").withdraw(NamedNode(made[0][by]), datetime.now(UTC))
+        with closing(Site(museum.settings, museum._store)) as later:
+            (museum if running else later).index.refresh()
+        assert recent(ana) == [second["token"]]
+        taken = museum.desk.taken()
+        assert [card["prediction"] in taken for card in (first, second)] == [False, True]
+        assert sent(ana, first).status_code == 409
+    assert [review.iri for review in reviews(museum)] == [made[1]["review"]]
+
+
+def test_a_store_that_fails_while_the_desk_looks_is_asked_again(museum: Site) -> None:
+    """Given a decision taken back at a terminal, when the store is away as the desk asks what stands, then the next look
+    finds it."""
+    with asking(museum, "Ana") as ana:
+        card, *_ = cards(ana.post("/queue/cards"))
+        made = sent(ana, card).json()
+        with museum.workspace() as workspace:
+            Reviewer(workspace, "Ana").withdraw(NamedNode(made["batch"]), datetime.now(UTC))
+        with losing(site_module, "batches_taken_back"), pytest.raises(StoreUnavailable):
+            museum.index.refresh()
+        assert recent(ana) == [card["token"]]
+        museum.index.refresh()
+        assert recent(ana) == []
 
 
 def test_undo_takes_the_review_back_and_brings_the_card_again(museum: Site) -> None:

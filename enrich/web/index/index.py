@@ -33,7 +33,7 @@ _FACTS_SHARE = 50
 
 class Index:
     """The current answers of a museum in SQLite. `workspaces` gives a workspace to read the store with; `when_facts_change`
-    is called once other facts are known.
+    is called once other facts are known, `when_reviews_change` once other reviews are.
 
     Any number of threads, and processes, may ask it; one at a time brings it up to date. What is asked of an index
     that is not there yet waits until it is built.
@@ -44,10 +44,12 @@ class Index:
         path: Path,
         workspaces: Callable[[], AbstractContextManager[Workspace]],
         when_facts_change: Callable[[], None] = lambda: None,
+        when_reviews_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self.workspaces = workspaces
-        self._when_facts_change = when_facts_change
+        self._when_facts_change, self._when_reviews_change = when_facts_change, when_reviews_change
+        self._reviewed: str | None = None
         self._database = Database(path)
         self._refreshing = threading.RLock()
         self._cells = Cells()
@@ -84,6 +86,10 @@ class Index:
         self._checked = time.time()
         if refresh.facts_changed:
             self._when_facts_change()
+        reviewed = self._database.said("reviewed")
+        if reviewed != self._reviewed:
+            self._when_reviews_change()
+            self._reviewed = reviewed
         return changed
 
     def _note(self, read: int, shards: int) -> None:
