@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def open(place: Path | str | None = None, *, store: Store | None = None) -> Museum:
+def open(path: Path | str | None = None, *, store: Store | None = None) -> Museum:
     """The museum of a folder with an enrich.toml, or of that file; without one that of ENRICH_CONFIG or of the current
     folder. `store` stands in for the one the settings name.
 
     Raises SettingsError where there is no such file, and InputError where nothing was loaded yet.
     """
-    workspace = Workspace.open(None if place is None else Path(place))
+    workspace = Workspace.open(None if path is None else Path(path))
     if store is not None:
         workspace = Workspace(workspace.settings, store)
     workspace.expect_store()

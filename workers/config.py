@@ -7,7 +7,7 @@ from typing import Any
 
 from enrich.answering.time_limit import SOFT
 from enrich.errors import SettingsError
-from enrich.graph.stores.served import place_of
+from enrich.graph.stores.served import service_of
 from enrich.graph.stores.transport import redact_credentials
 from enrich.settings.loading import Settings
 from enrich.workers.address import PING_SECONDS, connection, target
@@ -34,7 +34,7 @@ def check(settings: Settings) -> None:
 
 def expect_shared_store(settings: Settings) -> None:
     """Raise SettingsError where the store is an embedded one that nobody serves: several processes cannot work on it."""
-    if settings.store.query_url is None and place_of(settings.locate(settings.store.path)) is None:
+    if settings.store.query_url is None and service_of(settings.locate(settings.store.path)) is None:
         raise SettingsError(
             "workers need a store that several processes use: start enrich web, which serves the embedded store, or "
             "set store.query_url (oxigraph serve --location store --bind 127.0.0.1:7878 serves the same folder)"

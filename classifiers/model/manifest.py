@@ -23,7 +23,7 @@ class ModelFolderError(ClassifierError):
     """A model folder is incomplete, altered, or holds what it must not."""
 
 
-def expect_place(folder: Path) -> None:
+def expect_writable(folder: Path) -> None:
     """Raises ModelFolderError unless a model may be written there: where nothing is, or a model that it replaces."""
     if folder.exists() and not (
         folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).is_file())
@@ -38,7 +38,7 @@ def staged(folder: Path) -> Iterator[Path]:
     An existing model folder is replaced; anything else in that place is refused before work begins.
     """
     folder = folder.absolute()
-    expect_place(folder)
+    expect_writable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

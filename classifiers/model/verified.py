@@ -166,7 +166,7 @@ def _tensor_pieces(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
     try:
         tensors = json.loads(header)
         tensors.pop("__metadata__", None)
-        ordered = sorted(_place(name, tensor) for name, tensor in tensors.items())
+        ordered = sorted(_span(name, tensor) for name, tensor in tensors.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         yield b"", f" is not a safetensors file: {error}"
         ordered = []
@@ -185,7 +185,7 @@ def _tensor_pieces(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
     yield from _pieces(file, " is not a safetensors file: it goes on after its tensors")
 
 
-def _place(name: str, tensor: Mapping[str, Any]) -> tuple[int, int, str, str]:
+def _span(name: str, tensor: Mapping[str, Any]) -> tuple[int, int, str, str]:
     """Where a tensor begins and ends, its type, and its name. Raises ValueError, KeyError or TypeError."""
     start, end = tensor["data_offsets"]
     if type(start) is not int or type(end) is not int:

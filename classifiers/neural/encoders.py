@@ -67,7 +67,7 @@ def load(name: str) -> Encoder:
     Raises ClassifierError when it is not there, and says what to do.
     """
     library = libraries.transformers()
-    folder = place_of(name)
+    folder = encoder_folder(name)
     local = folder.is_dir()
     source = str(folder) if local else name
     library.utils.logging.disable_progress_bar()
@@ -166,7 +166,7 @@ def _bare(body: nn.Module) -> nn.Module:
     return body
 
 
-def place_of(name: str) -> Path:
+def encoder_folder(name: str) -> Path:
     """The folder of an encoder, if it is local. Raises ClassifierError for a package that is not installed."""
     if name != "minilm":
         return Path(name)

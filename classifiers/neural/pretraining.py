@@ -257,7 +257,7 @@ def pretrain(
     """
     model, size = build(settings, seed)
     began = weights_taken(settings.weights, model.body)
-    with _place(folder):
+    with _folder_kept(folder):
         pictures = collect(files, settings.side(size), folder, progress)
         if len(pictures) < LEAST:
             raise ClassifierError(_too_few(pictures))
@@ -278,7 +278,7 @@ def pretrain(
 
 
 @contextmanager
-def _place(folder: Path) -> Iterator[None]:
+def _folder_kept(folder: Path) -> Iterator[None]:
     """The folder is there while it is needed, and afterwards if anything is in it. ClassifierError for one of others."""
     if folder.exists():
         ours = any((folder / name).exists() for name in (CARD, CHECKPOINTS))

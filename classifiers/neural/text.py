@@ -103,7 +103,7 @@ class TextClassifier(NeuralClassifier[TextNetwork]):
     def decided_by(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
         """The files of a local or packaged encoder."""
         encoder = TextSettings.read(settings).encoder
-        return {} if encoder == "scratch" else file_digests(encoders.place_of(encoder))
+        return {} if encoder == "scratch" else file_digests(encoders.encoder_folder(encoder))
 
     def finished(self) -> dict[str, Any]:
         """Which encoder's weights it began with."""

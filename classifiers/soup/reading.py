@@ -63,27 +63,27 @@ def read_folder(
     return {split: whole.subset(np.flatnonzero(splits == split)) for split in dict.fromkeys(splits.tolist())}
 
 
-def read_unlabelled(place: Path) -> Iterator[tuple[str, bytes]]:
+def read_unlabelled(path: Path) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of all files of a folder and of the tar archives in it, or of one archive, in the order of their names.
 
     What labels.csv, where there is one, puts into another split than train is left out, and so are hidden files. Raises
     ClassifierError where nothing is there, or an archive cannot be read.
     """
-    if not place.exists():
-        raise ClassifierError(f"{place} is not there; name a folder of pictures, or a tar archive")
-    labelled = any(_files(place, {LABELS: 0}))
-    held = {_plain(file) for file, _, split in _labels(place) if split != "train"} if labelled else set()
-    for name, data in _all_files(place):
+    if not path.exists():
+        raise ClassifierError(f"{path} is not there; name a folder of pictures, or a tar archive")
+    labelled = any(_files(path, {LABELS: 0}))
+    held = {_plain(file) for file, _, split in _labels(path) if split != "train"} if labelled else set()
+    for name, data in _all_files(path):
         if name not in held and name != LABELS:
             yield name, data
 
 
-def _all_files(place: Path) -> Iterator[tuple[str, bytes]]:
-    files = [place] if place.is_file() else sorted(p for p in place.rglob("[!.]*") if p.is_file())
+def _all_files(path: Path) -> Iterator[tuple[str, bytes]]:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("[!.]*") if p.is_file())
     for file in files:
         if file.suffix != ".tar":
             with file.open("rb") as stream:
-                yield file.relative_to(place).as_posix(), _start_of(stream, file.stat().st_size)
+                yield file.relative_to(path).as_posix(), _start_of(stream, file.stat().st_size)
             continue
         for name, inner, size in _held(file):
             if not Path(name).name.startswith("."):

@@ -46,7 +46,7 @@ def do_batch(context: Context, run: NamedNode, name: str) -> str:
 def tolerated(batch: Batch, kills: int) -> int:
     """How many processes a batch may kill. A part of a batch that killed so many is bisected after one more,
     until a record is alone: that one has all its chances again."""
-    return 1 if batch.suspect and len(batch.records) > 1 else kills
+    return 1 if batch.bisections and len(batch.records) > 1 else kills
 
 
 def _report_ended(work: RunWork, plan: Plan) -> None:

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from enrich.classifiers.extras import needs
 from enrich.cli.app import app as application
-from enrich.cli.voice import QUIET, VERBOSE, VOICE
+from enrich.cli.stderr import QUIET, STDERR, VERBOSE
 from enrich.errors import EnrichError
 from enrich.ontology.errors import OntologyError
 from enrich.show.terminal import printable
@@ -40,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _code(arguments)
         took, cpu = time.monotonic() - began[0], time.process_time() - began[1]
         said = f"exit code {code} after {took:.1f} s, {cpu:.1f} s of processor: {shlex.join(arguments)}"
-        VOICE.say(said, VERBOSE)
+        STDERR.say(said, VERBOSE)
     finally:
-        VOICE.close()
+        STDERR.close()
     return code
 
 
@@ -140,9 +140,9 @@ def _said(result: int | Failure, arguments: Sequence[str]) -> int:
     text = " ".join(sentence.split())
     if "--json" in arguments:
         told = {"error": {"message": printable(text), "exit_code": code, "kind": kind}}
-        VOICE.say(json.dumps(told, ensure_ascii=False), QUIET)
+        STDERR.say(json.dumps(told, ensure_ascii=False), QUIET)
     else:
-        VOICE.say(f"enrich: {text}", QUIET)
+        STDERR.say(f"enrich: {text}", QUIET)
     return code
 
 

@@ -24,7 +24,7 @@ from typer.main import get_command
 from enrich import __version__
 from enrich.classifiers.extras import needs
 from enrich.cli.options import CONFIG, example
-from enrich.cli.voice import PLAIN, QUIET, VERBOSE, VOICE
+from enrich.cli.stderr import PLAIN, QUIET, STDERR, VERBOSE
 from enrich.errors import SettingsError
 
 PLUGINS = "enrich.commands"
@@ -210,6 +210,6 @@ def enrich(
         enrich query predictions
     """
     CONFIG.set(config)
-    VOICE.level = QUIET if quiet else VERBOSE if verbose else PLAIN
+    STDERR.level = QUIET if quiet else VERBOSE if verbose else PLAIN
     if log is not None:
-        VOICE.keep(log)
+        STDERR.keep(log)

@@ -21,7 +21,7 @@ from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
-from enrich.cli.voice import QUIET, VERBOSE, VOICE
+from enrich.cli.stderr import QUIET, STDERR, VERBOSE
 from enrich.errors import InputError
 from enrich.graph.record_files import read_records
 from enrich.settings.loading import FILE_NAME, Settings
@@ -93,7 +93,7 @@ def write_json(data: Any) -> None:
 
 def say(text: str) -> None:
     """A line for a person, on stderr, unless told to be quiet: stdout is for the answer."""
-    VOICE.say(text)
+    STDERR.say(text)
 
 
 def warn_of_example(settings: Settings) -> None:
@@ -139,7 +139,7 @@ class Bars:
     """
 
     def __init__(self, what: str, *, lines: bool = True) -> None:
-        self.wanted = sys.stderr.isatty() and VOICE.level > QUIET
+        self.wanted = sys.stderr.isatty() and STDERR.level > QUIET
         """Whether there is a terminal to show a bar on."""
         self._lines = lines and not self.wanted
         self._said, self._stage = time.monotonic(), ""
@@ -172,7 +172,7 @@ class Bars:
             say(text)
         elif stage.partition(",")[0] != self._stage.partition(",")[0]:
             self._stage = stage
-            VOICE.say(text, VERBOSE)
+            STDERR.say(text, VERBOSE)
 
     def __enter__(self) -> Self:
         if self.wanted:

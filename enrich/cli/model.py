@@ -23,7 +23,7 @@ from enrich.learn.measures import OTHER_SPLITS, evaluation_table, mean_line
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
-from enrich.learn.unfinished import parts, place_of
+from enrich.learn.unfinished import parts, training_folder
 from enrich.settings.models import MOST_SEED
 from enrich.show.tables import print_table
 
@@ -93,9 +93,9 @@ def train(
                 progress=bars,
             )  # fmt: skip
         except BaseException:
-            if kept := parts(place_of(folder)):
+            if kept := parts(training_folder(folder)):
                 say(
-                    f"{kept} finished parts are kept in {place_of(folder)}: the same command goes on from there; delete it to begin anew"
+                    f"{kept} finished parts are kept in {training_folder(folder)}: the same command goes on from there; delete it to begin anew"
                 )
             raise
     if as_json:

@@ -71,7 +71,7 @@ def tour(
     out = console or Console(highlight=False)
     began = time.monotonic()
     _expect_own_settings()
-    _expect_place(folder)
+    _expect_free(folder)
     _title(out, "1  A museum, made up", folder)
     truth = _make(folder, records, seed, pictures, progress)
     out.print(
@@ -100,7 +100,7 @@ def _expect_own_settings() -> None:
             )
 
 
-def _expect_place(folder: Path) -> None:
+def _expect_free(folder: Path) -> None:
     """Raises InputError for a folder in which something would be lost: what is no demo, or what somebody judged."""
     if not folder.exists() or not any(folder.iterdir()):
         return

@@ -16,7 +16,7 @@ from enrich.graph.load_register import Origins, register_of
 from enrich.graph.reading_rdf import REFUSALS, line_of_length, read_quads, why_of
 from enrich.graph.replacing import Difference, replace
 from enrich.graph.sieve import Sieve, apart
-from enrich.graph.sources import STANDARD_INPUT, Source, graph_of, sources_of, spooled
+from enrich.graph.sources import STANDARD_INPUT, Source, buffered_to_disk, graph_of, sources_of
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import named
 from enrich.graph.xml_recovery import line_of_error
@@ -124,7 +124,7 @@ def replace_files(
 def _opened(
     store: Store, paths: Sequence[Path], manner: Manner, progress: Progress | None
 ) -> Iterator["_Load"]:
-    with spooled(list(paths)) as placed:
+    with buffered_to_disk(list(paths)) as placed:
         sources = [graph_of(path, manner.home) for path in paths]
         given = [
             _Given(name, at, manner.graph or source, source)
@@ -263,7 +263,7 @@ class _Load:
             LoadReport(
                 source.name,
                 sieve.written - sieve.repeated,
-                reading.dropped() + sieve.unfit.total(),
+                reading.dropped() + sieve.left_out.total(),
                 tuple(sorted(sieve.graphs)),
                 tuple(account),
                 sieve.repeated,

@@ -20,7 +20,7 @@ class Sieve:
         self._store = store
         self._target = target
         self._seen: set[int] = set()
-        self.unfit: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
         self.graphs: set[str] = set()
         self.written = 0
         self.repeated = 0
@@ -28,8 +28,8 @@ class Sieve:
     def passing(self, quads: Iterable[Quad]) -> Iterator[Quad]:
         """The quads that fit, those without a graph in the target."""
         for quad in named(quads, self._target):
-            if why := _unfit(self._store, quad):
-                self.unfit[why.split(": ")[0]] += 1
+            if why := _objection(self._store, quad):
+                self.left_out[why.split(": ")[0]] += 1
                 continue
             self.written += 1
             if len(self._seen) < REMEMBERED:
@@ -41,7 +41,7 @@ class Sieve:
 
     def sentences(self) -> list[str]:
         """What was left out or loaded once only, in words."""
-        said = [f"{count:,} quads were left out: {why}" for why, count in sorted(self.unfit.items())]
+        said = [f"{count:,} quads were left out: {why}" for why, count in sorted(self.left_out.items())]
         if self.repeated:
             said.append(f"{self.repeated:,} triples stand in it more than once and were loaded once")
         return said
@@ -63,7 +63,7 @@ def apart(quads: Iterable[Quad]) -> Iterator[Quad]:
             yield quad
 
 
-def _unfit(store: Store, quad: Quad) -> str | None:
+def _objection(store: Store, quad: Quad) -> str | None:
     if isinstance(quad.graph_name, BlankNode):
         return "the graph is named by a blank node"
     return store.objection(quad)

@@ -99,14 +99,14 @@ def graph_of(path: Path, home: Path | None = None) -> NamedNode:
 
 
 @contextmanager
-def spooled(paths: list[Path]) -> Iterator[list[tuple[str, Path]]]:
+def buffered_to_disk(paths: list[Path]) -> Iterator[list[tuple[str, Path]]]:
     """How each path is called and where it lies: standard input is laid in a temporary file, for it is read twice."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "input"
+        path = Path(folder) / "input"
         if STANDARD_INPUT in paths:
-            with place.open("wb") as file:
+            with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        yield [("standard input", place) if p == STANDARD_INPUT else (str(p), p) for p in paths]
+        yield [("standard input", path) if p == STANDARD_INPUT else (str(p), p) for p in paths]
 
 
 def sources_of(path: Path, name: str) -> Iterator[Source]:

@@ -11,15 +11,15 @@ from typing import Any
 from enrich.classifiers.base import Progress
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.model.model import Model
-from enrich.learn.lessons import Lessons, counted, read_held_out
 from enrich.learn.review_figures import measure_reviews
+from enrich.learn.review_labels import ReviewLabels, counted, read_held_out
 from enrich.workspace import Workspace
 
 WITH, WITHOUT = "with", "without"
 
 
 @dataclass(frozen=True)
-class Told:
+class ReviewOutcome:
     """The account for the model folder, the figures, and how long the model without reviews took."""
 
     account: Mapping[str, Any]
@@ -29,14 +29,14 @@ class Told:
 
 def with_reviews(
     workspace: Workspace,
-    lessons: Lessons,
+    reviewed: ReviewLabels,
     fitted: Model,
     dataset: Dataset,
     fit: Callable[..., Model] | None,
     progress: Progress,
-) -> Told:
+) -> ReviewOutcome:
     """The account of a model fitted on a dataset with reviews; `fit` trains the one to compare it with, None for none."""
-    held_out = read_held_out(workspace, lessons, progress, pictures="image" in fitted.members)
+    held_out = read_held_out(workspace, reviewed, progress, pictures="image" in fitted.members)
     made = [member.classifier for member in fitted.members.values()]
     deaf = sorted(classifier.name for classifier in made if not classifier.takes_refusals)
     account = {
@@ -52,4 +52,4 @@ def with_reviews(
             progress=lambda stage, done, total: progress(f"without reviews: {stage}", done, total),
         )
     seconds = round(time.monotonic() - began, 1)
-    return Told(account, measure_reviews(models, held_out, lessons.drawn), seconds)
+    return ReviewOutcome(account, measure_reviews(models, held_out, reviewed.drawn), seconds)

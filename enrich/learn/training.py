@@ -28,9 +28,9 @@ from enrich.errors import InputError, ModelError, SettingsError
 from enrich.graph.classes import broader_concepts
 from enrich.graph.record_files import read_splits
 from enrich.learn import croissant
-from enrich.learn.lessons import read_lessons
 from enrich.learn.measures import measure
 from enrich.learn.members import AUTO, back_end_member, member_specs
+from enrich.learn.review_labels import read_review_labels
 from enrich.learn.review_training import with_reviews
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import DEV, split_records
@@ -97,10 +97,10 @@ class _Asked:
 
 def _train(workspace: Workspace, asked: _Asked, resume: Path, progress: Progress) -> dict[str, Any]:
     """Read, fit and write; returns the account of it."""
-    lessons = read_lessons(workspace) if asked.reviews else None
+    reviewed = read_review_labels(workspace) if asked.reviews else None
     found = read_to_learn(workspace, asked.records.get("train"), asked.modalities, progress)
-    if lessons is not None:
-        found = replace(found, records=lessons.taught(found.records))
+    if reviewed is not None:
+        found = replace(found, records=reviewed.training_records(found.records))
     spec = model_spec(workspace, found.modalities, auto=True)
     seed = workspace.settings.train.seed if asked.seed is None else asked.seed
     records, dev = _set_apart(workspace, found, asked.records, spec, seed, progress)
@@ -118,12 +118,12 @@ def _train(workspace: Workspace, asked: _Asked, resume: Path, progress: Progress
         "snapshot": taken,
         **choice,
     }
-    if lessons is not None:
-        told = with_reviews(
-            workspace, lessons, fitted, learned.dataset, fit if asked.compare else None, progress
+    if reviewed is not None:
+        outcome = with_reviews(
+            workspace, reviewed, fitted, learned.dataset, fit if asked.compare else None, progress
         )
-        training |= told.account
-        figures["reviews"] = told.figures
+        training |= outcome.account
+        figures["reviews"] = outcome.figures
     digest = fitted.save(
         asked.model,
         metrics={**fitted.metrics, **figures},
@@ -141,7 +141,11 @@ def _train(workspace: Workspace, asked: _Asked, resume: Path, progress: Progress
         "left_out": {"no class": list(learned.without_classes), "one class": list(learned.single)},
         "accuracy": accuracy(figures.get("dev") or fitted.metrics["out_of_fold"]),
         "promises": promised(fitted),
-        **({} if lessons is None else {"reviews": {**told.account, **told.figures, "seconds": told.seconds}}),
+        **(
+            {}
+            if reviewed is None
+            else {"reviews": {**outcome.account, **outcome.figures, "seconds": outcome.seconds}}
+        ),
     }
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TextIO
 
 from enrich.classifiers.model.folder import write_json
-from enrich.classifiers.model.manifest import ModelFolderError, expect_place
+from enrich.classifiers.model.manifest import ModelFolderError, expect_writable
 from enrich.classifiers.page import today
 from enrich.learn.model_folders import json_file
 
 _SNAPSHOT, _LOCK = "snapshot.json", "lock"
 
 
-def place_of(model: Path) -> Path:
+def training_folder(model: Path) -> Path:
     """The folder beside a model folder."""
     return model.absolute().parent / f".{model.absolute().name}.training"
 
@@ -30,8 +30,8 @@ def unfinished(model: Path) -> Iterator[Path]:
     Raises ModelFolderError, before anything is learned, where no model can be written or another training holds the
     folder, and OSError where no folder can.
     """
-    expect_place(model)
-    folder = place_of(model)
+    expect_writable(model)
+    folder = training_folder(model)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     with _held(folder, model):
         try:
@@ -71,7 +71,7 @@ def parts(folder: Path) -> int:
 def day_of(digest: str, model: Path) -> str:
     """The day on which the data of this digest were read first, by the model that is replaced or by the training that
     was stopped: training again on the same data gives the same model."""
-    kept = place_of(model) / _SNAPSHOT
+    kept = training_folder(model) / _SNAPSHOT
     before = (json_file(model / "config.json", "training", "snapshot"), json_file(kept))
     day = next((str(said["issued"]) for said in before if said.get("sha256") == digest), today())
     write_json(kept, {"sha256": digest, "issued": day})

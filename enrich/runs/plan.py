@@ -30,7 +30,7 @@ from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease
 from enrich.runs.register import number, timestamp
 
-ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.suspect, ENR.attempt
+ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.bisections, ENR.attempt
 _NOTHING = "nothing"
 """By what a batch without open gaps is done; as a word it comes after every shard."""
 _TRUE = Literal("true", datatype=XSD.boolean)
@@ -44,7 +44,7 @@ class Batch:
     number: int
     records: tuple[NamedNode, ...]
     attempts: tuple[Attempt, ...] = ()
-    suspect: int = 0
+    bisections: int = 0
     """How often it was bisected, because batches that held it killed their workers."""
 
 
@@ -207,7 +207,7 @@ class Plan:
             f"SELECT ?p ?o WHERE {{ {self._open()} GRAPH {self.graph} {{ {batch} {ASKS} ?list ; ?p ?o }} }}"
         )
         records: tuple[NamedNode, ...] = ()
-        number, suspect = 0, 0
+        number, bisections = 0, 0
         attempts = []
         for predicate, value in rows:
             if value is None:
@@ -217,10 +217,10 @@ class Plan:
             elif predicate == NUMBER:
                 number = int(value.value)
             elif predicate == SUSPECT:
-                suspect = int(value.value)
+                bisections = int(value.value)
             elif predicate == ATTEMPT:
                 attempts.append(Attempt.parse(value.value))
-        return Batch(name, number, records, tuple(attempts), suspect) if records else None
+        return Batch(name, number, records, tuple(attempts), bisections) if records else None
 
     def attempt(self, name: str, attempt: Attempt) -> None:
         """Note, before anything is written, that a process has begun a batch."""
@@ -292,7 +292,7 @@ class Plan:
         parts = {f"{batch.name}a": batch.records[:half], f"{batch.name}b": batch.records[half:]}
         said = " . ".join(
             f"{self.batch(name)} {ASKS} {Literal(_joined(records))} ; {NUMBER} {_integer(batch.number)} ; "
-            f"{SUSPECT} {_integer(batch.suspect + 1)}"
+            f"{SUSPECT} {_integer(batch.bisections + 1)}"
             for name, records in parts.items()
         )
         whole = self.batch(batch.name)

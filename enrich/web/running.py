@@ -15,7 +15,7 @@ import uvicorn
 from enrich.errors import InputError, StoreHeld
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.stores.hosting import hosted
-from enrich.graph.stores.served import place_of
+from enrich.graph.stores.served import service_of
 from enrich.settings.loading import Settings
 from enrich.web.app import make_app
 from enrich.web.gate.snapshots import forget_states
@@ -102,13 +102,13 @@ def _held(settings: Settings, address: str) -> Iterator[EmbeddedStore | None]:
     try:
         store = EmbeddedStore(path, shared=True)
     except StoreHeld as error:
-        place = place_of(path)
-        if place is None:
+        service = service_of(path)
+        if service is None:
             raise InputError(
                 f"another process works with the store at {path}, such as a run; start enrich web when it has ended"
             ) from error
-        where = f" at {place.pages}" if place.pages else ""
-        raise InputError(f"enrich web shows this museum already{where} (process {place.pid})") from error
+        where = f" at {service.pages}" if service.pages else ""
+        raise InputError(f"enrich web shows this museum already{where} (process {service.pid})") from error
     forget_states(path)
     with store, hosted(store, address):
         yield store

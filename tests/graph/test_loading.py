@@ -83,7 +83,7 @@ def test_malformed_lines_are_left_out_counted_and_named(tmp_path: Path) -> None:
     assert sentence.startswith(f"4 malformed lines were left out (lines 10, {CHUNK + 5}, {CHUNK + 6}, 6001)")
 
 
-def test_turtle_that_is_not_valid_is_salvaged(tmp_path: Path) -> None:
+def test_turtle_that_is_not_valid_is_recovered(tmp_path: Path) -> None:
     text = f"@prefix e: <{E}> .\ne:a e:p 1 .\ne:b e:p <relative> .\ne:c e:p 3 .\n"
     store = open_store()
     report = load_file(store, write(tmp_path / "a.ttl", text), G)

@@ -24,7 +24,7 @@ from enrich.learn.splitting import split_records
 from enrich.learn.splitting import write_splits as write_splits_file
 from enrich.learn.training import model_spec, train
 from enrich.learn.training_set import training_set
-from enrich.learn.unfinished import parts, place_of
+from enrich.learn.unfinished import parts, training_folder
 from enrich.ontology.paths import Step
 from enrich.ontology.profiles import ContextProfile, ImageProfile, Profile, PropertyProfile
 from enrich.ontology.terms import Names
@@ -162,7 +162,7 @@ def test_a_training_that_was_stopped_gives_the_same_digest(
 
     with pytest.raises(KeyboardInterrupt):
         train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model", progress=stop)
-    assert parts(place_of(tmp_path / "model")) > 0
+    assert parts(training_folder(tmp_path / "model")) > 0
     monkeypatch.setattr("enrich.learn.unfinished.today", lambda: "2036-01-31")
 
     again = train(FakeWorkspace(museum(360)), folder / "splits.tsv", tmp_path / "model")

@@ -226,7 +226,7 @@ def test_bisecting_twice_is_the_same_as_once(plan: Plan) -> None:
     assert plan.bisect(whole) == plan.bisect(whole) == ("0a", "0b")
     halves = [plan.look("0a"), plan.look("0b")]
     assert [half.records for half in halves if half] == [tuple(RECORDS[:2]), tuple(RECORDS[2:])]
-    assert [half.suspect for half in halves if half] == [1, 1]
+    assert [half.bisections for half in halves if half] == [1, 1]
     assert plan.look("0") is None
     assert plan.gaps() == 5
 

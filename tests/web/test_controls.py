@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from enrich.learn.lessons import Lessons
+from enrich.learn.review_labels import ReviewLabels
 from enrich.runs.review_backup import back_up, restore
 from enrich.runs.reviewing import Reviewer
 from enrich.runs.reviews import Reviews, controls, read_reviews
@@ -77,7 +77,7 @@ def everything(museum: Site, lead: TestClient) -> list[Any]:
         made = read_reviews(store, names)
         table = museum.desk.path.with_name("answers.csv")
         write_table(workspace, table, {})
-    going_by = (Reviews.read(store, names, many), Lessons.of(made, many), museum.index.promises())
+    going_by = (Reviews.read(store, names, many), ReviewLabels.of(made, many), museum.index.promises())
     agreed = (counts(made), agreements(pairs(made)), conflicts(pairs(made)))
     return [*graphs, *going_by, *agreed, table.read_text(), lead.get("/promise").text]
 

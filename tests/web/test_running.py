@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.graph.stores.served import Place
+from enrich.graph.stores.served import StoreService
 from tests.museums import museum_folder
 from tests.servers import free_port
 
@@ -72,10 +72,10 @@ def test_the_verbs_work_while_the_site_is_open(folder: Path) -> None:
         entered = httpx.get(address)
         assert entered.status_code == 303
         assert "enrich-" in entered.headers["set-cookie"]
-        place = Place.of(folder / "store")
-        assert place is not None
-        assert place.pid == process.pid
-        assert address.startswith(place.pages)
+        service = StoreService.of(folder / "store")
+        assert service is not None
+        assert service.pid == process.pid
+        assert address.startswith(service.pages)
         assert json.loads(enrich(folder, "gaps", "--json").stdout)
         done = json.loads(enrich(folder, "run", "--json").stdout)
         assert done["predicted"] > 0
@@ -95,7 +95,7 @@ def test_the_verbs_work_while_the_site_is_open(folder: Path) -> None:
         enrich(folder, "retract", done["run"], "--yes")
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
-    assert not Place.file(folder / "store").exists()
+    assert not StoreService.file(folder / "store").exists()
     with EmbeddedStore(folder / "store") as store:
         assert store.count() > 0
 
@@ -105,11 +105,11 @@ def test_it_ends_cleanly_when_it_is_terminated_and_leaves_nothing_when_it_is_kil
     with web(folder) as (process, _):
         process.terminate()
         assert process.wait(10) == 0
-        assert not Place.file(folder / "store").exists()
+        assert not StoreService.file(folder / "store").exists()
     with web(folder) as (process, _):
         process.kill()
         process.wait(10)
-    assert Place.file(folder / "store").exists()
+    assert StoreService.file(folder / "store").exists()
     enrich(folder, "gaps")
     with web(folder) as (_, address):
         assert address.startswith("http://127.0.0.1:")

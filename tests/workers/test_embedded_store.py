@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.graph.stores.served import Place
+from enrich.graph.stores.served import StoreService
 from tests.museums import museum_folder
 from tests.workers import museum as m
 from tests.workers.museum import Server
@@ -54,14 +54,14 @@ def test_a_job_is_done_beside_the_site_also_when_it_is_started_anew(
     with m.running(broker[0]):
         try:
             with open_site(folder, museum.environment):
-                first = Place.of(folder / "store")
+                first = StoreService.of(folder / "store")
                 museum.slow(6)
                 museum.worker(2)
                 name = museum.json("queue", "--model", "model")["job"]
                 m.wait_for(lambda: job()["answered"], 60, "work to begin")
                 assert job()["state"] == "running"
             with open_site(folder, museum.environment):
-                assert Place.of(folder / "store") != first
+                assert StoreService.of(folder / "store") != first
                 museum.hurry()
                 m.wait_for(lambda: job()["state"] == "done", 120, "the job to be done")
                 told = json.loads(museum.enrich("health", "--json", check=False).stdout)

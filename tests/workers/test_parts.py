@@ -72,8 +72,8 @@ def test_what_celery_is_told() -> None:
 def test_how_many_workers_a_batch_may_kill() -> None:
     several, one = tuple(RECORDS), tuple(RECORDS[:1])
     assert tolerated(Batch("0", 0, several), 3) == 3
-    assert tolerated(Batch("0a", 0, several, suspect=1), 3) == 1
-    assert tolerated(Batch("0ab", 0, one, suspect=2), 3) == 3
+    assert tolerated(Batch("0a", 0, several, bisections=1), 3) == 1
+    assert tolerated(Batch("0ab", 0, one, bisections=2), 3) == 3
 
 
 @given(st.lists(st.integers(0, 500), max_size=300))

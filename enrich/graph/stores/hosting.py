@@ -21,7 +21,7 @@ from pyoxigraph import DefaultGraph, NamedNode
 
 from enrich.errors import InputError, QueryRefused, StoreError
 from enrich.graph.stores.embedded import EmbeddedStore
-from enrich.graph.stores.served import SERVER, Place
+from enrich.graph.stores.served import SERVER, StoreService
 
 PIECE = 1 << 16
 MOST_BYTES = 1 << 28
@@ -29,19 +29,19 @@ MOST_BYTES = 1 << 28
 
 
 @contextmanager
-def hosted(store: EmbeddedStore, pages: str = "") -> Iterator[Place]:
+def hosted(store: EmbeddedStore, pages: str = "") -> Iterator[StoreService]:
     """Serve the store to other processes of this user for as long as the context lasts. `pages` is where people look
     at it."""
     assert store.path is not None
     server = _Server(store, secrets.token_urlsafe(32))
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="store", daemon=True)
     thread.start()
-    place = Place(f"http://127.0.0.1:{server.server_address[1]}", server.token, os.getpid(), pages)
-    place.write(store.path)
+    service = StoreService(f"http://127.0.0.1:{server.server_address[1]}", server.token, os.getpid(), pages)
+    service.write(store.path)
     try:
-        yield place
+        yield service
     finally:
-        place.remove(store.path)
+        service.remove(store.path)
         server.shutdown()
         server.server_close()
 

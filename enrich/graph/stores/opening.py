@@ -57,12 +57,12 @@ def _embedded(path: Path | None, read_only: bool, retries: int) -> Store:
     try:
         return EmbeddedStore(path, read_only=read_only)
     except StoreHeld:
-        from enrich.graph.stores.served import ServedStore, place_of
+        from enrich.graph.stores.served import ServedStore, service_of
 
-        place = place_of(path) if path is not None else None
-        if path is None or place is None:
+        service = service_of(path) if path is not None else None
+        if path is None or service is None:
             raise
-        return ServedStore(path, place, retries=retries)
+        return ServedStore(path, service, retries=retries)
 
 
 def shared_store_of(settings: Settings, **changes: Any) -> Store:
@@ -70,13 +70,13 @@ def shared_store_of(settings: Settings, **changes: Any) -> Store:
     used through the process that holds and serves it. Raises StoreUnavailable when there is none."""
     if settings.store.query_url is not None:
         return store_of(settings, **changes)
-    from enrich.graph.stores.served import ServedStore, place_of
+    from enrich.graph.stores.served import ServedStore, service_of
 
     path = settings.locate(settings.store.path)
-    place = place_of(path)
-    if place is None:
+    service = service_of(path)
+    if service is None:
         raise StoreUnavailable(f"nobody serves the store at {path}; start: enrich web")
-    return ServedStore(path, place, retries=changes.get("retries", settings.store.retries))
+    return ServedStore(path, service, retries=changes.get("retries", settings.store.retries))
 
 
 def store_of(settings: Settings, **changes: Any) -> Store:

@@ -26,7 +26,7 @@ PATIENCE = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreService:
     """Where a store is served: the address, the token that opens it, the process, and where its pages are."""
 
     url: str
@@ -56,63 +56,66 @@ class Place:
             self.file(path).unlink(missing_ok=True)
 
     @classmethod
-    def of(cls, path: Path) -> Place | None:
+    def of(cls, path: Path) -> StoreService | None:
         """What the file says; None when there is none, or it is no such file."""
         try:
             said = json.loads(cls.file(path).read_text())
-            place = cls(str(said["url"]), str(said["token"]), int(said["pid"]), str(said.get("pages", "")))
+            service = cls(str(said["url"]), str(said["token"]), int(said["pid"]), str(said.get("pages", "")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return place if place.url.startswith("http://127.0.0.1:") else None
+        return service if service.url.startswith("http://127.0.0.1:") else None
 
 
-def place_of(path: Path) -> Place | None:
+def service_of(path: Path) -> StoreService | None:
     """Where the store at `path` is served now; None when nobody answers there, or somebody else."""
-    place = Place.of(path)
-    if place is None:
+    service = StoreService.of(path)
+    if service is None:
         return None
     try:
         answer = httpx.get(
-            f"{place.url}/", headers={"Authorization": f"Bearer {place.token}"}, timeout=10, trust_env=False
+            f"{service.url}/",
+            headers={"Authorization": f"Bearer {service.token}"},
+            timeout=10,
+            trust_env=False,
         )
         same = answer.status_code == 200 and answer.json() == {"store": str(path.resolve())}
     except (httpx.HTTPError, ValueError):
         return None
-    return place if same else None
+    return service if same else None
 
 
 class _Following(Transport):
     """Sends requests to the process that serves a store, and finds the next one when that has ended."""
 
-    def __init__(self, path: Path, place: Place, retries: int) -> None:
-        super().__init__(_credentials(place), timeout=PATIENCE, retries=retries)
-        self.path, self.first, self.place = path, place, place
+    def __init__(self, path: Path, service: StoreService, retries: int) -> None:
+        super().__init__(_credentials(service), timeout=PATIENCE, retries=retries)
+        self.path, self.first, self.service = path, service, service
 
     def _body(self, url: str, request: Request) -> Body:
-        there = url.replace(self.first.url, self.place.url, 1)
+        there = url.replace(self.first.url, self.service.url, 1)
         request.full_url = there  # where a write is tried again, it still has the last address
         try:
             return super()._body(there, request)
         except NotCarriedOut:
-            found = place_of(self.path)
-            if found is not None and found != self.place:
+            found = service_of(self.path)
+            if found is not None and found != self.service:
                 self.close()
-                self.place, self.credentials = found, _credentials(found)
+                self.service, self.credentials = found, _credentials(found)
             raise
 
 
-def _credentials(place: Place) -> Credentials:
-    return Credentials("bearer", token=place.token, direct=True)
+def _credentials(service: StoreService) -> Credentials:
+    return Credentials("bearer", token=service.token, direct=True)
 
 
 class ServedStore(RemoteStore):
     """The store at `path`, behind the process that holds it. It has a default graph, and never caps an answer."""
 
-    def __init__(self, path: Path, place: Place, *, retries: int = 4) -> None:
-        urls = (f"{place.url}/{name}" for name in ("query", "update", "store"))
-        super().__init__(*urls, transport=_Following(path, place, retries))
+    def __init__(self, path: Path, service: StoreService, *, retries: int = 4) -> None:
+        urls = (f"{service.url}/{name}" for name in ("query", "update", "store"))
+        super().__init__(*urls, transport=_Following(path, service, retries))
         self.path = path
-        self.place = place
+        self.service = service
 
     @property
     def paged(self) -> bool:
@@ -153,4 +156,4 @@ class ServedStore(RemoteStore):
         self.transport.get(url, "application/n-quads, application/n-triples", read)
 
     def _description(self) -> str:
-        return f"the store at {self.path}, served by process {self.place.pid}"
+        return f"the store at {self.path}, served by process {self.service.pid}"

@@ -40,28 +40,28 @@ class Snapshots:
     def current(self, store: EmbeddedStore) -> Iterator[dict[str, Any]]:
         """What a process needs to open the store as it is now; it is there for as long as the context lasts."""
         with self._lock:
-            place = self._place(store)
-            self._readers[place] += 1
+            snapshot = self._snapshot(store)
+            self._readers[snapshot] += 1
         try:
-            yield {"folder" if place.is_dir() else "file": str(place)}
+            yield {"folder" if snapshot.is_dir() else "file": str(snapshot)}
         finally:
             with self._lock:
-                self._readers[place] -= 1
+                self._readers[snapshot] -= 1
                 self._tidy()
 
-    def _place(self, store: EmbeddedStore) -> Path:
+    def _snapshot(self, store: EmbeddedStore) -> Path:
         """The latest state, made anew when something was written since."""
         writes = store.writes
         if self._latest is None or self._latest[0] != writes:
-            place = self._made(store.path) / str(next(self._numbers))
+            snapshot = self._made(store.path) / str(next(self._numbers))
             if store.path is not None:
                 with store.errors():
-                    store.store.backup(str(place))
+                    store.store.backup(str(snapshot))
             else:
-                with place.open("wb") as target:
+                with snapshot.open("wb") as target:
                     store.dump(target)
-            self._latest = writes, place
-            self._readers[place] += 0
+            self._latest = writes, snapshot
+            self._readers[snapshot] += 0
             self._tidy()
         return self._latest[1]
 
@@ -79,12 +79,12 @@ class Snapshots:
     def _tidy(self) -> None:
         """Remove the states that nobody reads any more, but for the latest."""
         latest = self._latest[1] if self._latest else None
-        for place in [p for p, readers in self._readers.items() if not readers and p != latest]:
-            del self._readers[place]
-            if place.is_dir():
-                shutil.rmtree(place, ignore_errors=True)
+        for snapshot in [p for p, readers in self._readers.items() if not readers and p != latest]:
+            del self._readers[snapshot]
+            if snapshot.is_dir():
+                shutil.rmtree(snapshot, ignore_errors=True)
             else:
-                place.unlink(missing_ok=True)
+                snapshot.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove them all."""

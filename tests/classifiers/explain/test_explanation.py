@@ -1,4 +1,4 @@
-"""Why a model answered: each voice's say, the words and values it went by, and what was not heard."""
+"""Why a model answered: each member's prediction, the words and values it went by, and what was not used."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def member(found: Explanation, modality: str) -> MemberExplanation:
     return next(m for m in found.members if m.modality == modality)
 
 
-def test_every_voice_and_every_member_is_told(model: Model) -> None:
+def test_every_member_and_what_it_went_by_is_named(model: Model) -> None:
     (found,) = explain(model, RECORD, [("place", PLACES[1])])
     answer = model.predict([RECORD])["place"]
     assert found.probability == pytest.approx(answer.fused.probabilities[0, 1])

@@ -54,10 +54,10 @@ def test_absent_modalities_are_borne_and_all_absent_is_absent(fitted: Fuser) -> 
     new = museum(60, seed=5)
     by = said_by(new, SKILL, absent=0.6, seed=6)
     fused = fitted.predict(new.records, by)["material"]
-    heard = np.stack([said["material"].present for said in by.values()]).any(axis=0)
-    assert fused.present.tolist() == heard.tolist()
-    assert np.isfinite(fused.probabilities[heard]).all()
-    assert np.isnan(fused.probabilities[~heard]).all()
+    used = np.stack([said["material"].present for said in by.values()]).any(axis=0)
+    assert fused.present.tolist() == used.tolist()
+    assert np.isfinite(fused.probabilities[used]).all()
+    assert np.isnan(fused.probabilities[~used]).all()
     assert fitted.predict(new.records, {"text": by["text"]})["place"].present.any()
     assert (
         len(

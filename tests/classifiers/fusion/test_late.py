@@ -101,10 +101,10 @@ def test_the_known_value_does_not_decide_its_own_answer(fitted: LateFusion) -> N
 def test_a_modality_may_be_absent_or_missing_altogether(fitted: LateFusion) -> None:
     new = museum(60, seed=5)
     by = said_by(new, {"image": 1.5, "text": 1.5, "tabular": 1.0}, absent=0.5, seed=6)
-    heard = np.stack([said["place"].present for said in by.values()]).any(axis=0)
+    used = np.stack([said["place"].present for said in by.values()]).any(axis=0)
     fused = fitted.predict(new.records, by)["place"]
-    assert fused.present.tolist() == heard.tolist()
-    assert np.isnan(fused.probabilities[~heard]).all()
+    assert fused.present.tolist() == used.tolist()
+    assert np.isnan(fused.probabilities[~used]).all()
     alone = fitted.predict(new.records, {"text": by["text"]})["place"]
     assert alone.present.tolist() == by["text"]["place"].present.tolist()
     assert np.isfinite(alone.probabilities[alone.present]).all()
@@ -136,9 +136,9 @@ def test_without_the_joint_model_the_trees_see_the_modalities_alone() -> None:
     fuser = LateFusion(**QUICK, whole_record=False)
     fuser.fit(train, by)
     new = museum(seed=5)
-    heard = said_by(new, {"image": 1.5, "text": 1.5}, seed=6)
-    fused = fuser.predict(new.records, heard)
-    assert f1(new, fused["place"], PLACE) > f1(new, heard["text"]["place"], PLACE)
+    used = said_by(new, {"image": 1.5, "text": 1.5}, seed=6)
+    fused = fuser.predict(new.records, used)
+    assert f1(new, fused["place"], PLACE) > f1(new, used["text"]["place"], PLACE)
     assert fuser.layout is None
 
 
@@ -153,10 +153,10 @@ def test_cross_fitting_answers_every_record_and_leaves_fit_the_evidence() -> Non
     fuser.fit(train, by, seed=0)
     plain.fit(train, by, seed=0)
     new = museum(20, seed=3)
-    heard = said_by(new, {"text": 1.5, "tabular": 1.0})
+    used = said_by(new, {"text": 1.5, "tabular": 1.0})
     np.testing.assert_allclose(
-        fuser.predict(new.records, heard)["place"].probabilities,
-        plain.predict(new.records, heard)["place"].probabilities,
+        fuser.predict(new.records, used)["place"].probabilities,
+        plain.predict(new.records, used)["place"].probabilities,
     )
 
 

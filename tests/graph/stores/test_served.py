@@ -22,7 +22,7 @@ from enrich.graph.stores import open_store
 from enrich.graph.stores.base import DEFAULT_GRAPH
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.stores.hosting import hosted
-from enrich.graph.stores.served import Place, ServedStore, place_of
+from enrich.graph.stores.served import ServedStore, StoreService, service_of
 from tests.hostile_http import Answer, Request, hostile_server
 from tests.servers import free_port
 
@@ -105,27 +105,27 @@ def test_a_large_answer_streams(held: EmbeddedStore) -> None:
 
 def test_the_address_is_for_its_owner_and_goes_with_the_holder(tmp_path: Path) -> None:
     path = tmp_path / "store"
-    with EmbeddedStore(path, shared=True) as store, hosted(store) as place:
-        assert Place.file(path).stat().st_mode & 0o777 == 0o600
-        assert Place.of(path) == place
-    assert not Place.file(path).exists()
+    with EmbeddedStore(path, shared=True) as store, hosted(store) as service:
+        assert StoreService.file(path).stat().st_mode & 0o777 == 0o600
+        assert StoreService.of(path) == service
+    assert not StoreService.file(path).exists()
 
 
 @pytest.mark.parametrize("name", ["query", "update", "store", ""])
 def test_nobody_is_heard_without_the_token(held: EmbeddedStore, name: str) -> None:
-    place = Place.of(there(held))
-    assert place is not None
-    for token in ("x", "wrong", place.token[:-1]):
+    service = StoreService.of(there(held))
+    assert service is not None
+    for token in ("x", "wrong", service.token[:-1]):
         send = httpx.post if name in ("query", "update") else httpx.get
-        answer = send(f"{place.url}/{name}", headers={"Authorization": f"Bearer {token}"})
+        answer = send(f"{service.url}/{name}", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 401
 
 
 def test_what_a_stranger_sends_is_not_read(held: EmbeddedStore) -> None:
     """Given a request without the token that says it is large, then its answer does not wait for the rest of it."""
-    place = Place.of(there(held))
-    assert place is not None
-    with socket.create_connection(("127.0.0.1", int(place.url.rpartition(":")[2])), timeout=30) as stranger:
+    service = StoreService.of(there(held))
+    assert service is not None
+    with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), timeout=30) as stranger:
         stranger.sendall(b"POST /update HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\nupdate=")
         assert stranger.recv(12) == b"HTTP/1.1 401"
 
@@ -134,7 +134,7 @@ def test_an_address_where_nobody_answers_is_no_address(tmp_path: Path) -> None:
     """Given a file left behind by a process that was killed, then a store that another holds is held, as without it."""
     path = tmp_path / "store"
     with EmbeddedStore(path):
-        Place(f"http://127.0.0.1:{free_port()}", "token", 1).write(path)
+        StoreService(f"http://127.0.0.1:{free_port()}", "token", 1).write(path)
         with pytest.raises(StoreHeld):
             open_store(path=path)
     with open_store(path=path) as store:
@@ -142,14 +142,14 @@ def test_an_address_where_nobody_answers_is_no_address(tmp_path: Path) -> None:
 
 
 def test_an_address_of_another_store_is_no_address(held: EmbeddedStore, tmp_path: Path) -> None:
-    place, path = Place.of(there(held)), tmp_path / "other"
-    assert place is not None
-    place.write(path)
-    assert place_of(path) is None
-    Place.file(path).write_text('{"url": "http://museum.example/", "token": "t", "pid": 1}')
-    assert place_of(path) is None
-    Place.file(path).write_text("no JSON")
-    assert place_of(path) is None
+    service, path = StoreService.of(there(held)), tmp_path / "other"
+    assert service is not None
+    service.write(path)
+    assert service_of(path) is None
+    StoreService.file(path).write_text('{"url": "http://museum.example/", "token": "t", "pid": 1}')
+    assert service_of(path) is None
+    StoreService.file(path).write_text("no JSON")
+    assert service_of(path) is None
 
 
 def test_after_a_kill_the_store_is_free(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_holder_is_followed_through_two_restarts(
 ) -> None:
     """Given a holder that ended, and a second that ends as it is asked, then the third carries it out."""
     path = tmp_path / "store"
-    gone = Place(f"http://127.0.0.1:{free_port()}", "first", 1)
+    gone = StoreService(f"http://127.0.0.1:{free_port()}", "first", 1)
     with EmbeddedStore(path, shared=True) as store, hosted(store) as third:
         store.update(f"INSERT DATA {{ GRAPH {H} {{ {A} {P} {B} }} }}")
 
@@ -207,7 +207,7 @@ def test_the_holder_is_followed_through_two_restarts(
             return Answer(503, b"I am ending")
 
         with hostile_server(ending) as second, ServedStore(path, gone) as other:
-            Place(second.url, "second", 2).write(path)
+            StoreService(second.url, "second", 2).write(path)
             work(other)
             asked = [request for request in second.requests if request.path != "/"]
             assert [request.headers["Authorization"] for request in asked] == ["Bearer second"]

@@ -20,8 +20,8 @@ from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.prediction import Prediction
 from enrich.errors import InputError
 from enrich.graph.stores import open_store
-from enrich.learn.lessons import Lessons
 from enrich.learn.review_figures import measure_reviews
+from enrich.learn.review_labels import ReviewLabels
 from enrich.learn.training import train
 from enrich.museum import Museum
 from enrich.runs.lineage import snapshots
@@ -46,26 +46,26 @@ def said(decision: str, value: str | None, record: str = A, name: str = "place",
     return Review(f"urn:review:{minute}", record, name, decision, at, value, **more)
 
 
-def of(*reviews: Review, many: tuple[str, ...] = ()) -> Lessons:
-    return Lessons.of(reviews, many)
+def of(*reviews: Review, many: tuple[str, ...] = ()) -> ReviewLabels:
+    return ReviewLabels.of(reviews, many)
 
 
 def test_what_stands_teaches_and_what_was_overruled_or_undecided_does_not() -> None:
-    lessons = of(
+    reviewed = of(
         said("Accepted", IT),
         said("Rejected", IT),
         said("Corrected", JP, instead=FR, record=B),
         said("Undecided", FR, name="time"),
     )
-    assert lessons.right == {B: {"place": (JP,)}}
-    assert lessons.wrong == {A: {"place": (IT,)}, B: {"place": (FR,)}}
+    assert reviewed.accepted == {B: {"place": (JP,)}}
+    assert reviewed.rejected == {A: {"place": (IT,)}, B: {"place": (FR,)}}
 
 
 def test_a_record_that_the_facts_state_keeps_the_fact() -> None:
-    lessons = of(said("Accepted", IT), said("Rejected", FR), said("Accepted", JP, name="time"))
-    known = lessons.judged(Record(A, {"place": (FR,)}, outside=("time",)))
+    reviewed = of(said("Accepted", IT), said("Rejected", FR), said("Accepted", JP, name="time"))
+    known = reviewed.labelled(Record(A, {"place": (FR,)}, outside=("time",)))
     assert (known.known, known.taught, known.refused) == ({"place": (FR,)}, {}, {})
-    assert lessons.judged(Record(A)).taught == {"place": (IT,), "time": (JP,)}
+    assert reviewed.labelled(Record(A)).taught == {"place": (IT,), "time": (JP,)}
 
 
 def test_a_record_reviewed_at_random_is_held_out_whole_until_that_is_taken_back() -> None:
@@ -73,19 +73,21 @@ def test_a_record_reviewed_at_random_is_held_out_whole_until_that_is_taken_back(
     chosen = [said("Accepted", JP, name="time"), said("Rejected", IT, record=B)]
     records = [Record(A, {"material": (FR,)}), Record(B)]
 
-    lessons = of(drawn, *chosen)
-    assert [r.id for r in lessons.taught(records)] == [B], "neither its facts nor other reviews of it teach"
-    assert lessons.drawn == {(A, "place"): 4.0}
+    reviewed = of(drawn, *chosen)
+    assert [r.id for r in reviewed.training_records(records)] == [B], (
+        "neither its facts nor other reviews of it teach"
+    )
+    assert reviewed.drawn == {(A, "place"): 4.0}
 
     back = of(drawn, *chosen, said("Withdrawn", None, withdraws=drawn.iri))
-    assert [r.id for r in back.taught(records)] == [A, B]
+    assert [r.id for r in back.training_records(records)] == [A, B]
 
 
 def test_gaps_weigh_alike_where_it_is_not_known_how_likely_each_was() -> None:
-    lessons = of(
+    reviewed = of(
         said("Accepted", FR, drawn="Random", probability=0.1), said("Accepted", FR, record=B, drawn="Random")
     )
-    assert set(lessons.drawn.values()) == {1.0}
+    assert set(reviewed.drawn.values()) == {1.0}
 
 
 # What a model does on the test set.

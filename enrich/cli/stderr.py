@@ -11,7 +11,7 @@ from enrich.show.terminal import printable
 QUIET, PLAIN, VERBOSE = range(3)
 
 
-class Voice:
+class Stderr:
     """Errors are always said; what a person should know, unless told to be quiet; details, when asked for."""
 
     def __init__(self) -> None:
@@ -42,5 +42,5 @@ class Voice:
         self.level, self._log = PLAIN, None
 
 
-VOICE = Voice()
+STDERR = Stderr()
 """That of this process."""

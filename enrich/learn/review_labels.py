@@ -1,4 +1,4 @@
-"""What curators' reviews teach, and which of them are kept to measure by.
+"""The labels that reviews give a training set, and the reviews that are kept to measure by.
 
 Records of which a review was drawn at random are the museum's own test set: they are left out of training whole, with
 their facts and whatever else was said of them, so that nothing of them is learnt by any way.
@@ -24,48 +24,48 @@ Values = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """What stands of the reviews: `right` values, and `wrong` ones, by record and property; and the gaps that were
+class ReviewLabels:
+    """What stands of the reviews: `accepted` values, and `rejected` ones, by record and property; and the gaps that were
     `drawn` at random, with the weight of each: how many it stands for."""
 
-    right: Values
-    wrong: Values
+    accepted: Values
+    rejected: Values
     drawn: Mapping[Gap, float]
 
     @classmethod
-    def of(cls, reviews: Iterable[Review], many: Iterable[str]) -> Lessons:
+    def of(cls, reviews: Iterable[Review], many: Iterable[str]) -> ReviewLabels:
         """From the register."""
         made = in_force(reviews)
-        right: dict[str, dict[str, tuple[str, ...]]] = {}
-        wrong: dict[str, dict[str, tuple[str, ...]]] = {}
+        accepted: dict[str, dict[str, tuple[str, ...]]] = {}
+        rejected: dict[str, dict[str, tuple[str, ...]]] = {}
         for (record, name), values in verdicts(made, frozenset(many)).items():
             for value, verdict in sorted(values.items()):
                 if verdict.decision != "Undecided":
-                    side = right if verdict.decision == "Accepted" else wrong
+                    side = accepted if verdict.decision == "Accepted" else rejected
                     own = side.setdefault(record, {})
                     own[name] = (*own.get(name, ()), value)
-        return cls(right, wrong, _weights([review for review in made if review.drawn == RANDOM]))
+        return cls(accepted, rejected, _weights([review for review in made if review.drawn == RANDOM]))
 
     @property
     def held_out(self) -> list[str]:
         """The records that nothing is learnt of."""
         return sorted({record for record, _ in self.drawn})
 
-    def taught(self, records: Sequence[Record]) -> list[Record]:
+    def training_records(self, records: Sequence[Record]) -> list[Record]:
         """The records to learn from, without those held out, each with what curators said of it."""
         aside = frozenset(self.held_out)
-        return [self.judged(record) for record in records if record.id not in aside]
+        return [self.labelled(record) for record in records if record.id not in aside]
 
-    def judged(self, record: Record) -> Record:
+    def labelled(self, record: Record) -> Record:
         """The record with what curators said of it where the facts state nothing."""
 
         def gaps(values: Values) -> dict[str, tuple[str, ...]]:
             found = values.get(record.id, {})
             return {n: v for n, v in found.items() if not record.known.get(n) and n not in record.outside}
 
-        if record.id not in self.right and record.id not in self.wrong:
+        if record.id not in self.accepted and record.id not in self.rejected:
             return record
-        return replace(record, taught=gaps(self.right), refused=gaps(self.wrong))
+        return replace(record, taught=gaps(self.accepted), refused=gaps(self.rejected))
 
 
 def _weights(drawn: Sequence[Review]) -> dict[Gap, float]:
@@ -77,29 +77,29 @@ def _weights(drawn: Sequence[Review]) -> dict[Gap, float]:
     return {gap: 1.0 / p if known and p is not None else 1.0 for gap, p in first.items()}
 
 
-def read_lessons(workspace: Workspace) -> Lessons:
+def read_review_labels(workspace: Workspace) -> ReviewLabels:
     """What the register of reviews teaches. Raises InputError where it teaches nothing."""
     many = workspace.profile.many_valued
-    lessons = Lessons.of(read_reviews(workspace.store, workspace.names), many)
-    if not (lessons.right or lessons.wrong):
+    reviewed = ReviewLabels.of(read_reviews(workspace.store, workspace.names), many)
+    if not (reviewed.accepted or reviewed.rejected):
         raise InputError(
             "no review says that a value is right or wrong: judge some with enrich review or enrich web, "
             "or train without --reviews"
         )
-    return lessons
+    return reviewed
 
 
 def read_held_out(
-    workspace: Workspace, lessons: Lessons, progress: Progress, *, pictures: bool
+    workspace: Workspace, reviewed: ReviewLabels, progress: Progress, *, pictures: bool
 ) -> list[Record]:
     """The records held out that the graph still has, with what curators said of them."""
-    if not lessons.drawn:
+    if not reviewed.drawn:
         return []
     try:
-        found, _ = read_records_of(workspace, [NamedNode(r) for r in lessons.held_out], progress, pictures)
+        found, _ = read_records_of(workspace, [NamedNode(r) for r in reviewed.held_out], progress, pictures)
     except InputError:
         return []
-    return [lessons.judged(record) for record in found]
+    return [reviewed.labelled(record) for record in found]
 
 
 def counted(dataset: Dataset) -> dict[str, int]:
