@@ -19,6 +19,7 @@ from enrich.settings.loading import Settings
 TCP, TLS, SOCKETS = "redis", "rediss", ("unix", "redis+socket")
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_check_hostname", *_FILES)
+_ESCAPES = "in a password write / as %2F, # as %23, ? as %3F, @ as %40 and [ as %5B"
 CONNECT_SECONDS, ANSWER_SECONDS, PING_SECONDS = 3.0, 5.0, 5.0
 """A connection that opens or answers no faster is given up; one that is idle is asked this often."""
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -35,16 +36,28 @@ def connection(url: str) -> dict[str, Any]:
     """What a redis-py connection pool is made with. Raises SettingsError for an address that one of the two
     libraries would read in another way, or not at all."""
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
         return _limits(parts) | _place(parts, dict(parse_qsl(parts.query, keep_blank_values=True)))
     except ValueError as error:
         raise SettingsError(f"workers.broker is {redact_credentials(url)!r}: {error}") from error
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of an address, the port read. What Python says of one that it cannot read may quote the password."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018
+    except ValueError:
+        raise ValueError(f"its host or port cannot be read; {_ESCAPES}") from None
+    return parts
 
 
 def _place(parts: SplitResult, options: dict[str, str]) -> dict[str, Any]:
     on_socket = parts.scheme in SOCKETS
     if parts.scheme not in (TCP, TLS, *SOCKETS) or ";" in parts.netloc:
         raise ValueError("it is one Redis: redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH?db=DB")
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(f"it has an @ after its host; {_ESCAPES}")
     if on_socket and (parts.hostname or not parts.path):
         raise ValueError("a socket's path is absolute: unix:///run/redis.sock?db=0")
     numbers = [options.pop(name) for name in ("db", "virtual_host") if name in options]

@@ -222,7 +222,7 @@ class Transport:
         if status in _TRANSIENT:
             return StoreUnavailable(what)
         if status in range(300, 400):
-            target = redact_credentials(response.headers.get("Location", ""))
+            target = redact_credentials(response.headers.get("Location", "").partition("?")[0])
             return StoreError(f"{where} redirects to {target}; set the URL of the store to that")
         return QueryRefused(what)
 
@@ -313,16 +313,23 @@ class _Builder(SPARQLWrapper):  # type: ignore[misc]
 
 def checked_url(url: str, setting: str) -> str:
     """The URL, when it is http(s) and carries no credentials; else SettingsError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
         raise SettingsError(f"{setting} is not an http or https URL")
-    if parts.username or parts.password:
+    if "@" in url:
         raise SettingsError(
-            f"{setting} holds a password; set store.auth, store.user and store.password instead"
+            f"{setting} holds a password; set store.auth, store.user and store.password instead (an @ of a path is %40)"
         )
     return url
 
 
 def redact_credentials(url: str) -> str:
-    """The URL for a message: without user, password, query and fragment, whether it is well formed or not."""
-    return re.split(r"[?#]", re.sub(r"//[^/]*@", "//", url), maxsplit=1)[0]
+    """The URL for a message: without user, password, query and fragment, whether it is well formed or not.
+
+    A password may hold any character, so all goes that stands before the last @, wherever that is."""
+    bare = re.sub(r"^([\w+.-]+://)?.*@", r"\1", url, flags=re.DOTALL)
+    return re.split(r"[?#]", bare, maxsplit=1)[0]

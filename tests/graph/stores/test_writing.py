@@ -105,7 +105,11 @@ def test_credentials_go_into_the_header_and_into_no_message(
         ("http://ida:secret@[::1]:7878/query?key=secret#part", "http://[::1]:7878/query"),
         ("redis://:secret@host:6379/0", "redis://host:6379/0"),
         ("redis://:sec?ret@host", "redis://host"),
-        ("redis://:secret@a/0;redis://:secret@b/1", "redis://a/0;redis://b/1"),
+        ("redis://:sec/ret@host:6379/0", "redis://host:6379/0"),
+        ("redis://:sec#ret/@host/1", "redis://host/1"),
+        ("rediss://ida:sec@ret@host", "rediss://host"),
+        ("redis::secret//secret@host", "host"),
+        ("redis://:secret@a/0;redis://:secret@b/1", "redis://b/1"),
         ("unix://:secret@/run/redis.sock?db=2", "unix:///run/redis.sock"),
         ("http://[:secret@host", "http://host"),
     ],
@@ -141,6 +145,8 @@ def test_a_digest_challenge_is_answered_and_its_nonce_kept() -> None:
     [
         ("ftp://example.org/x", "not an http"),
         ("http://ann:pw@example.org/", "holds a password"),
+        ("http://ann:7/pw@example.org/", "holds a password"),
+        ("http://[ann:pw@example.org/", "not an http"),
         ("x", "not an"),
     ],
 )
