@@ -31,7 +31,7 @@ from enrich.graph.labels import group_names
 from enrich.graph.profile_check import ProfileReport, check_profile
 from enrich.learn.forecast import Forecast, forecast
 from enrich.ontology.profile_files import load_profile, profile_names, profile_text
-from enrich.settings.loading import EXAMPLE_BASE, FILE_NAME, KEPT_NAME, load_settings, write_initial
+from enrich.settings.loading import EXAMPLE_BASE, load_settings, write_initial
 from enrich.show.tables import print_text
 
 EXAMPLES = {
@@ -56,7 +56,8 @@ def init(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Write enrich.toml anew when there is one, which is kept as enrich.toml.bak."
+            "--force",
+            help="Write enrich.toml anew when there is one, which is kept as enrich.toml.bak, or .bak.2 and so on.",
         ),
     ] = False,
     as_json: Json = False,
@@ -69,13 +70,17 @@ def init(
             typer.prompt("Start of every IRI that enrich makes, one that you own", default=EXAMPLE_BASE)
         )
     named = profile if known else path_from(folder, Path(profile))
-    anew = (folder / FILE_NAME).exists()
-    written = write_initial(folder, named, base=base or EXAMPLE_BASE, force=force)
+    written, old = write_initial(folder, named, base=base or EXAMPLE_BASE, force=force)
     settings = load_settings(written)
     if as_json:
-        write_json({"settings": str(written), "profile": named, "base": settings.base})
+        write_json({
+            "settings": str(written),
+            "kept": None if old is None else str(old),
+            "profile": named,
+            "base": settings.base,
+        })  # fmt: skip
     else:
-        kept = f", and kept the old one as {folder / KEPT_NAME}" if anew else ""
+        kept = f", and kept the old one as {old}" if old is not None else ""
         say(f"wrote {written}{kept}; next, in {folder}: enrich load FILE…")
     warn_of_example(settings)
 

@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ from enrich.settings.models import (
 
 FILE_NAME = "enrich.toml"
 KEPT_NAME = f"{FILE_NAME}.bak"
-"""What was there when the settings were written anew."""
+"""What was there when the settings were first written anew; later ones have a number behind it."""
 EXAMPLE_BASE = "https://data.example.org/enrich/"
 EXAMPLE_ACTOR = "https://data.example.org/actor/museum"
 """The base and the actor of a museum that has not chosen its own."""
@@ -165,9 +166,11 @@ def load_settings(path: Path | None = None) -> Settings:
     return settings
 
 
-def write_initial(folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force: bool = False) -> Path:
-    """Write `folder`/enrich.toml for the embedded store and a profile; returns the file. By `force` one that is there is
-    kept as enrich.toml.bak. Raises SettingsError."""
+def write_initial(
+    folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force: bool = False
+) -> tuple[Path, Path | None]:
+    """Write `folder`/enrich.toml for the embedded store and a profile; returns the file, and where the one is kept that was
+    there, by `force`: as enrich.toml.bak, or with the next number that is free. Raises SettingsError."""
     try:
         base = base_iri(base)
     except ValueError as error:
@@ -176,13 +179,19 @@ def write_initial(folder: Path, profile: str, *, base: str = EXAMPLE_BASE, force
     if target.exists() and not force:
         raise SettingsError(f"{target} exists already: edit it, or say --force to write it anew")
     folder.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target.replace(folder / KEPT_NAME)
+    kept = _kept(target) if target.exists() else None
     actor = EXAMPLE_ACTOR if base == EXAMPLE_BASE else f"{base}actor/museum"
     said = {"PROFILE": profile, "BASE": base, "ACTOR": actor}
     said = {key: _toml_string(text) for key, text in said.items()}
     target.write_text(re.sub("PROFILE|BASE|ACTOR", lambda found: said[found[0]], _INITIAL), encoding="utf-8")
-    return target
+    return target, kept
+
+
+def _kept(file: Path) -> Path:
+    """Keep a file beside those that are kept already, where none of them says the same; returns where it is."""
+    places = (file.with_name(KEPT_NAME + (f".{number}" if number > 1 else "")) for number in count(1))
+    kept = next(place for place in places if not place.exists() or place.read_bytes() == file.read_bytes())
+    return kept if kept.exists() else file.replace(kept)
 
 
 def _toml_string(text: str) -> str:

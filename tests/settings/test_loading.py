@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from pathlib import Path
 
@@ -71,6 +72,19 @@ def test_initial_file_is_not_written_over_another(tmp_path: Path) -> None:
     write_initial(tmp_path, "linked-art", force=True)
     assert load_settings(tmp_path).profile == "linked-art"
     assert load_settings(tmp_path / "enrich.toml.bak").actor == "https://lace.museum/keeper", "it is kept"
+
+
+def test_whatever_was_written_over_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given settings that are written anew again and again, then each that differed is kept, and none twice."""
+    texts = [f"actor = 'https://lace.museum/keeper/{number}'\n" for number in (1, 2, 3, 2)]
+    for text in texts:
+        (tmp_path / "enrich.toml").write_text(text)
+        capsys.readouterr()
+        assert main(["init", str(tmp_path), "--profile", "edm", "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept"].endswith(".bak.2")
+    kept = [tmp_path / f"enrich.toml.bak{end}" for end in ("", ".2", ".3")]
+    assert [file.read_text() for file in kept] == texts[:3]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "enrich.toml", *kept]
 
 
 def test_init_says_what_it_kept_and_names_a_profile_so_that_the_folder_can_move(
