@@ -87,17 +87,18 @@ class Overruled:
 
 @dataclass(slots=True)
 class Reviewed:
-    """What was written, under one batch; what stood so already; what was refused; whom it overrules."""
+    """What was written, under one batch; what stood so already; what was refused; whom it overrules; the `gaps` it is about."""
 
     batch: NamedNode
     written: list[NamedNode] = field(default_factory=list)
     unchanged: int = 0
     refused: list[Refused] = field(default_factory=list)
     overruled: list[Overruled] = field(default_factory=list)
+    gaps: set[Gap] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
-class _Predicted:
+class Predicted:
     """A prediction as the store has it. `state` is that of its run; `kept` what is kept of it with its reviews."""
 
     record: NamedNode
@@ -137,16 +138,14 @@ class Reviewer:
         for start in range(0, len(judgements), step):
             progress("reviews", start, len(judgements))
             moments = [now + timedelta(microseconds=n) for n in range(start, start + step)]
-            self._write(
-                list(zip(judgements[start : start + step], moments, strict=False)), done, dry_run=dry_run
-            )
+            some = list(zip(judgements[start : start + step], moments, strict=False))
+            self._write(some, done, dry_run=dry_run)
         return done
 
     def withdraw(self, named: NamedNode, now: datetime, *, dry_run: bool = False) -> Reviewed:
         """Take back one review, or all of a batch. Raises InputError when there is none of this IRI."""
-        is_review = self.store.ask(
-            f"ASK {{ GRAPH {self.names.reviews} {{ {named} {ENR.decision} ?decision }} }}"
-        )
+        decided = f"{named} {ENR.decision} ?decision"
+        is_review = self.store.ask(f"ASK {{ GRAPH {self.names.reviews} {{ {decided} }} }}")
         which = values_block(["review"], [[named]]) if is_review else f"?review {ENR.reviewedWith} {named} ."
         query = (
             f"SELECT ?review ?p ?record ?name ?to ?predicate ?gone WHERE {{ GRAPH {self.names.reviews} {{ {which} "
@@ -159,6 +158,7 @@ class Reviewer:
         if not rows:
             raise InputError(f"no review or batch is called {named.value}; enrich review list has them")
         done = Reviewed(self.names.mint("review-batch", self.curator, now.isoformat(), named))
+        done.gaps = {(about.value, name.value) for _, _, about, name, *_ in rows if about and name}
         done.unchanged = sum(row[-1] is not None for row in rows)
         left = [row for row in rows if row[-1] is None]
         step = at_once(self.store)
@@ -169,9 +169,8 @@ class Reviewer:
                 if not isinstance(review, NamedNode) or record is None or name is None:
                     continue
                 iri = self.names.mint("review", review, "Withdrawn", self.curator, now.isoformat())
-                made.append(
-                    Review(iri.value, record.value, name.value, "Withdrawn", now, withdraws=review.value)
-                )
+                gap = record.value, name.value
+                made.append(Review(iri.value, *gap, "Withdrawn", now, withdraws=review.value))
                 triples += [
                     *self._said(iri, done.batch, "Withdrawn", now, (prediction, record, name, to, predicate)),
                     (str(iri), str(ENR.withdraws), str(review)),
@@ -184,7 +183,8 @@ class Reviewer:
     def _write(
         self, judgements: Sequence[tuple[Judgement, datetime]], done: Reviewed, *, dry_run: bool
     ) -> None:
-        predicted = self._predicted([j.prediction for j, _ in judgements])
+        predicted = self.predicted([j.prediction for j, _ in judgements])
+        done.gaps |= {(p.record.value, p.property) for p in predicted.values()}
         records = list(dict.fromkeys(p.record for p in predicted.values()))
         reader = self.workspace.reader
         few = [s for s, _ in reader.read_few(records)] if len(records) <= _FEW else reader.read(records)
@@ -229,7 +229,7 @@ class Reviewer:
     def _judged(
         self,
         judgement: Judgement,
-        predicted: Mapping[NamedNode, _Predicted],
+        predicted: Mapping[NamedNode, Predicted],
         subjects: Mapping[NamedNode, Subject],
         standing: Mapping[Gap, Mapping[str, Verdict]],
         in_place: Collection[str],
@@ -273,7 +273,7 @@ class Reviewer:
         return made, triples
 
     def _values(
-        self, judgement: Judgement, about: _Predicted, prop: PropertyProfile
+        self, judgement: Judgement, about: Predicted, prop: PropertyProfile
     ) -> tuple[str, str | None]:
         """What the review speaks of, and the predicted value in whose place it was put. Raises InputError."""
         if judgement.decision not in DECISIONS:
@@ -308,7 +308,8 @@ class Reviewer:
             )
         return self._in_graph[value]
 
-    def _predicted(self, predictions: Sequence[NamedNode]) -> dict[NamedNode, _Predicted]:
+    def predicted(self, predictions: Sequence[NamedNode]) -> dict[NamedNode, Predicted]:
+        """Some predictions as the store has them; what no run has is left out."""
         query = (
             f"SELECT ?p ?record ?name ?value ?state ?run ?confidence ?regime ?promised WHERE {{ "
             f"GRAPH ?g {{ {values_block(['p'], ([p] for p in set(predictions)))} "
@@ -318,7 +319,7 @@ class Reviewer:
             f"GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g ; {ENR.runState} ?state }} }}"
         )
         return {
-            p: _Predicted(
+            p: Predicted(
                 record, name.value, class_name(value) if isinstance(value, NamedNode | Literal) else None,
                 state.value.removeprefix(str(ENR)), tuple(_kept(p, rest)) if value is not None else (),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from functools import partial
 from typing import Annotated, Any
 
@@ -103,7 +104,7 @@ def done(request: Request, user: Curator, token: str) -> HTMLResponse:
 
 def _write(
     site: Site, user: User, one: Group, looked: set[str], marked: set[str], whole: bool, begun: Decision
-) -> tuple[dict[str, Any], list[Gap]]:
+) -> tuple[dict[str, Any], Collection[Gap]]:
     """Write the reviews, of one batch, beside those that an earlier try has written whose answer was lost."""
     with site.workspace() as workspace:
         reviewer = Reviewer(workspace, user.name)
@@ -123,8 +124,7 @@ def _write(
         ]
         made = reviewer.write(judgements, begun.at, batch=batch)
     left = sum(row.prediction not in done for row in rows) - len(waiting)
-    gaps = [review.gap for review in own] + [(row.record, row.property) for row in waiting]
-    return _outcome(made, own, judgements, left), gaps
+    return _outcome(made, own, judgements, left), made.gaps.union(review.gap for review in own)
 
 
 def _earlier(site: Site, reviewer: Reviewer, batch: NamedNode, begun: Decision) -> list[Review]:
@@ -132,8 +132,7 @@ def _earlier(site: Site, reviewer: Reviewer, batch: NamedNode, begun: Decision) 
     found = _in_force(reviewer.workspace, batch)
     if all(review.at >= begun.at for review in found):
         return found
-    reviewer.withdraw(batch, begun.at)
-    tell_index(site, [review.gap for review in found])
+    tell_index(site, reviewer.withdraw(batch, begun.at).gaps)
     return []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ def once(
     token: str,
     prediction: str,
     told: dict[str, Any],
-    write: Callable[[Decision], tuple[dict[str, Any], list[Gap]]],
+    write: Callable[[Decision], tuple[dict[str, Any], Collection[Gap]]],
 ) -> dict[str, Any]:
     """What came of a token with which something is `told`; sent again, what came of it the first time. `write` makes it,
     and says which gaps lists are to follow in. Nothing is made of a token twice: told otherwise, or once it was taken back,
@@ -149,24 +149,26 @@ def once(
 
 def _write(
     site: Site, user: User, said: Said, card: Card | None, begun: Decision
-) -> tuple[dict[str, Any], list[Gap]]:
+) -> tuple[dict[str, Any], Collection[Gap]]:
     """Write the review of one prediction."""
     drawn = "Chosen" if card is None else card.drawn
     others = (who for who, _ in site.desk.decided(begun.prediction) if who != user.name)
     if drawn not in ("Chosen", *AGAIN) and any(others):
         drawn = "Second"
     with site.workspace() as workspace:
-        judgement = _judgement(workspace, said, card, begun.at, drawn)
-        done = Reviewer(workspace, user.name).write([judgement], begun.at)
-        gaps = [(card.record, card.property)] if card else _gaps(workspace, said.prediction)
-    return {"decision": judgement.decision, **_outcome(done)}, gaps
+        reviewer = Reviewer(workspace, user.name)
+        judgement = _judgement(reviewer, said, card, begun.at, drawn)
+        done = reviewer.write([judgement], begun.at)
+    return {"decision": judgement.decision, **_outcome(done)}, done.gaps
 
 
-def _judgement(workspace: Workspace, said: Said, card: Card | None, at: datetime, drawn: str) -> Judgement:
+def _judgement(reviewer: Reviewer, said: Said, card: Card | None, at: datetime, drawn: str) -> Judgement:
     """For the Reviewer. A correction with what was predicted accepts it."""
     about, decision, value, objection = said.prediction, said.decision, said.value, said.objection
-    if decision == "Corrected" and value is not None and class_name(value) == _predicted(workspace, about):
-        decision, objection = "Accepted", None
+    if decision == "Corrected" and value is not None:
+        made = reviewer.predicted([about]).get(about)
+        if made is not None and class_name(value) == made.value:
+            decision, objection = "Accepted", None
     if decision != "Corrected":
         value = None
     took = timedelta(seconds=min(said.took, LONGEST_LOOK)) if said.took is not None else None
@@ -177,19 +179,6 @@ def _judgement(workspace: Workspace, said: Said, card: Card | None, at: datetime
     return Judgement(
         about, decision, value, objection, said.note, drawn, probability, True, began, again or said.settles
     )
-
-
-def _predicted(workspace: Workspace, prediction: NamedNode) -> str | None:
-    rows = workspace.store.select(f"SELECT ?v WHERE {{ GRAPH ?g {{ {prediction} {ENR.answers} ?v }} }}")
-    return next((class_name(v) for (v,) in rows if v is not None), None)  # type: ignore[arg-type]
-
-
-def _gaps(workspace: Workspace, prediction: NamedNode) -> list[Gap]:
-    query = (
-        f"SELECT ?r ?n WHERE {{ GRAPH ?g {{ {prediction} {ENR.about} ?r ; {ENR.propertyName} ?n }} }} LIMIT 1"
-    )
-    rows = workspace.store.select(query)
-    return [(r.value, n.value) for r, n in rows if r is not None and n is not None]
 
 
 def _outcome(done: Reviewed) -> dict[str, Any]:
@@ -237,42 +226,21 @@ def withdraw(site: Site, user: User, named: NamedNode) -> Reviewed:
             raise HTTPException(403, "somebody else decided this: a lead may take it back")
         done = reviewer.withdraw(named, datetime.now(UTC))
     site.desk.undo(named.value)
-    tell_index_of(site, named)
+    tell_index(site, done.gaps)
     return done
 
 
-def _which(named: NamedNode) -> str:
-    one = values_block(["review"], [[named]])
-    return f"{{ {one} ?review {ENR.decision} ?d }} UNION {{ ?review {ENR.reviewedWith} {named} }}"
-
-
 def _is_own(workspace: Workspace, reviewer: Reviewer, named: NamedNode) -> bool:
+    one = values_block(["review"], [[named]])
+    which = f"{{ {one} ?review {ENR.decision} ?d }} UNION {{ ?review {ENR.reviewedWith} {named} }}"
     other = f"?review {CRM.P14_carried_out_by} ?who FILTER(?who != {reviewer.curator})"
-    query = f"ASK {{ GRAPH {workspace.names.reviews} {{ {_which(named)} {other} }} }}"
-    return not workspace.store.ask(query)
+    return not workspace.store.ask(f"ASK {{ GRAPH {workspace.names.reviews} {{ {which} {other} }} }}")
 
 
-def _gaps_of(workspace: Workspace, named: NamedNode) -> list[Gap]:
-    """Which values of which records a review or a batch speaks of."""
-    query = (
-        f"SELECT DISTINCT ?r ?n WHERE {{ GRAPH {workspace.names.reviews} {{ {_which(named)} "
-        f"?review {ENR.about} ?r ; {ENR.propertyName} ?n }} }}"
-    )
-    return [(r.value, n.value) for r, n in workspace.store.select(query) if r is not None and n is not None]
-
-
-def tell_index(site: Site, gaps: list[Gap]) -> None:
+def tell_index(site: Site, gaps: Collection[Gap]) -> None:
     """Let lists and counts follow at once. They follow within seconds by themselves, so that a fault is none of the
     curator's."""
     with suppress(EnrichError):
-        site.index.judged(gaps)
-
-
-def tell_index_of(site: Site, named: NamedNode) -> None:
-    """The same for all that a review or a batch is about."""
-    with suppress(EnrichError):
-        with site.workspace() as workspace:
-            gaps = _gaps_of(workspace, named)
         site.index.judged(gaps)
 
 

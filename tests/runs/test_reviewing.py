@@ -17,7 +17,7 @@ from enrich.ontology.spans import EDTF
 from enrich.ontology.terms import ENR, XSD
 from enrich.runs import register as runs
 from enrich.runs.reviewing import Judgement, Reviewer
-from enrich.runs.reviews import Reviews, read_reviews
+from enrich.runs.reviews import Reviews, batches_taken_back, read_reviews
 from enrich.show.named import run_named
 from enrich.show.record import show_record
 from tests.graph.test_dates import PLAIN, coins, within
@@ -224,6 +224,30 @@ def test_a_date_is_put_in_as_its_class_whatever_dates_the_profile_asks_for(
     assert put_in == {f'"{years}"^^{EDTF}' for years in ("1500/1599", "1700/1799", "1600/1699")}
     assert any('"1600-01-01T' in line for line in accepted(workspace))
     assert [why.rpartition(" ")[2] for why in refused] == ["time", "time", "it"]
+
+
+def test_a_batch_is_taken_back_once_none_of_it_stands_and_says_what_it_is_about(
+    store: Store, tmp_path: Path
+) -> None:
+    """Given two batches, when the reviews of one are taken back one after the other, then it is gone with the last, and the
+    other is not; what each writing was about is said, also where it changes nothing."""
+    workspace = answered(store, tmp_path)
+    one, two, three = predictions(workspace)[:3]
+    first = judged(workspace, *(Judgement(NamedNode(p["prediction"]), "Undecided") for p in (one, two)))
+    other = judged(workspace, Judgement(NamedNode(three["prediction"]), "Accepted"))
+    again = judged(workspace, Judgement(NamedNode(one["prediction"]), "Undecided"))
+    assert first.gaps == {(one["record"], PLACE), (two["record"], PLACE)}
+    assert (again.gaps, again.written) == ({(one["record"], PLACE)}, [])
+
+    batches = [first.batch.value, other.batch.value]
+    gone = []
+    for review in first.written:
+        undone = Reviewer(workspace, "Leo").withdraw(review, now())
+        gone.append(batches_taken_back(store, workspace.names, batches))
+        assert undone.gaps < first.gaps
+    assert gone == [[], batches[:1]]
+    assert batches_taken_back(store, workspace.names, batches[1:]) == []
+    assert Reviewer(workspace, "Leo").withdraw(first.batch, now()).gaps == first.gaps
 
 
 def test_a_review_needs_a_name_and_a_withdrawal_something_to_withdraw() -> None:

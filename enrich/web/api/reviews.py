@@ -106,7 +106,7 @@ def judge(request: Request, said: Judgements, user: Curator) -> Outcome:
         )
     request.state.audit = {"batch": done.batch.value, "reviews": len(done.written), "dry_run": said.dry_run}
     if done.written and not said.dry_run:
-        judging.tell_index_of(site, done.batch)
+        judging.tell_index(site, done.gaps)
     return _outcome(done)
 
 
