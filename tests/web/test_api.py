@@ -196,6 +196,15 @@ def test_openrefine_matches_values_and_fetches_what_was_predicted(asking: TestCl
     entities = got(asking, "reconcile/suggest/entity", prefix=prefix)["result"]
     assert any(e["type"][0]["id"] == "record" for e in entities)
     assert {"id": "place", "name": "place"} in got(asking, "reconcile/properties")["properties"]
+    types, columns = (
+        got(asking, f"reconcile/suggest/{what}", prefix="PLACE") for what in ("type", "property")
+    )
+    assert types["result"] == [{"id": "place", "name": "place"}]
+    assert columns["result"] == columns["properties"]
+    assert [(c["id"], c["name"]) for c in columns["result"][1:]] == [
+        ("place.confidence", "place: confidence"),
+        ("place.state", "place: state"),
+    ]
 
 
 def test_names_are_scored_by_how_near_they_are(here: Site, asking: TestClient) -> None:

@@ -3,6 +3,7 @@ OpenRefine matches a column with it, and fetches what was predicted as new colum
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -18,6 +19,8 @@ from enrich.web.who import Reader, doors_of
 MOST_QUERIES, MOST_ROWS = 100, 500
 SHOWN = ("confidence", "state")
 """What can be asked of a suggestion beside its value, as `place.confidence`."""
+
+Prefix = Annotated[str, Query(max_length=1_000)]
 
 router = APIRouter(prefix="/reconcile", tags=["reconciliation"])
 
@@ -101,7 +104,7 @@ def _manifest(request: Request, site: Site) -> dict[str, Any]:
         "name": "Records and values of a museum's knowledge graph (enrich)",
         "identifierSpace": base,
         "schemaSpace": base,
-        "defaultTypes": [{"id": RECORD, "name": RECORD}],
+        "defaultTypes": [_called(RECORD)],
         "view": {"url": f"{origin}/value?iri={{{{id}}}}"},
         "suggest": {
             "entity": {"service_url": where, "service_path": "/suggest/entity"},
@@ -116,35 +119,33 @@ def _manifest(request: Request, site: Site) -> dict[str, Any]:
 
 
 @router.get("/suggest/entity")
-def suggest_entity(
-    request: Request, _: Reader, prefix: Annotated[str, Query(max_length=1_000)] = ""
-) -> dict[str, Any]:
+def suggest_entity(request: Request, _: Reader, prefix: Prefix = "") -> dict[str, Any]:
     """Records and values whose names begin so."""
-    found = site_of(request).index.named(prefix, limit=10)
-    return {"result": [_entity(named) for named in found]}
+    return {"result": [_entity(named) for named in site_of(request).index.named(prefix, limit=10)]}
 
 
 @router.get("/suggest/property")
 @router.get("/properties", name="properties")
-def suggest_property(
-    request: Request, _: Reader, prefix: Annotated[str, Query(max_length=1_000)] = ""
-) -> dict[str, Any]:
+def suggest_property(request: Request, _: Reader, prefix: Prefix = "") -> dict[str, Any]:
     """What can be fetched of a record: the value suggested for a property, its confidence, its state."""
-    wanted = prefix.casefold()
-    found = [{"id": id_, "name": id_.replace(".", ": ")} for id_ in _columns(site_of(request))]
-    found = [one for one in found if wanted in one["id"].casefold()]
+    found = _having(prefix, _columns(site_of(request)))
     return {"result": found, "properties": found, "type": RECORD}
 
 
 @router.get("/suggest/type")
-def suggest_type(
-    request: Request, _: Reader, prefix: Annotated[str, Query(max_length=1_000)] = ""
-) -> dict[str, Any]:
+def suggest_type(request: Request, _: Reader, prefix: Prefix = "") -> dict[str, Any]:
     """Records, and the properties whose values can be matched."""
-    wanted = prefix.casefold()
-    return {
-        "result": [{"id": t, "name": t} for t in (RECORD, *site_of(request).called) if wanted in t.casefold()]
-    }
+    return {"result": _having(prefix, (RECORD, *site_of(request).called))}
+
+
+def _having(text: str, ids: Iterable[str]) -> list[dict[str, str]]:
+    """Those in which a text stands, whatever its case."""
+    return [_called(id_) for id_ in ids if text.casefold() in id_.casefold()]
+
+
+def _called(id_: str) -> dict[str, str]:
+    """A type or a column with its name."""
+    return {"id": id_, "name": id_.replace(".", ": ")}
 
 
 def _columns(site: Site) -> list[str]:
@@ -167,7 +168,7 @@ def _matches(site: Site, asked: Question) -> list[dict[str, Any]]:
 
 
 def _entity(named: Named) -> dict[str, Any]:
-    return {"id": named.value, "name": named.name, "type": [{"id": named.kind, "name": named.kind}]}
+    return {"id": named.value, "name": named.name, "type": [_called(named.kind)]}
 
 
 def _extended(site: Site, asked: Extension) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def _extended(site: Site, asked: Extension) -> dict[str, Any]:
         }
         for record, found in answers.items()
     }
-    return {"meta": [{"id": p.id, "name": p.id.replace(".", ": ")} for p in asked.properties], "rows": rows}
+    return {"meta": [_called(p.id) for p in asked.properties], "rows": rows}
 
 
 def _is_of(row: Row, column: str) -> bool:
