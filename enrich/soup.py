@@ -74,7 +74,7 @@ def given() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureSource:
     """Where pictures come from: `pictures` a folder, or `splits` and `property` of the graph.
 
     `seed` divides what is divided: a folder's split dev into a selecting and a scoring half, a graph's
@@ -192,7 +192,7 @@ def _trainings(
 
 def open_evaluation(
     folders: Sequence[Path],
-    source: Source,
+    source: PictureSource,
     workspace: OpenWorkspace,
     progress: Progress,
     taken: Taken = "auto",

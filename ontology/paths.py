@@ -47,7 +47,7 @@ class Condition:
 
 Path = tuple[Step | Condition, ...]
 """A sequence of steps, with conditions on where they lead; the empty path stays where it is."""
-Said = Callable[[NamedNode], str]
+TermText = Callable[[NamedNode], str]
 
 
 def steps(path: Path) -> tuple[Step, ...]:
@@ -55,7 +55,7 @@ def steps(path: Path) -> tuple[Step, ...]:
     return tuple(part for part in path if isinstance(part, Step))
 
 
-def path_text(path: Path, said: Said = str) -> str:
+def path_text(path: Path, said: TermText = str) -> str:
     """A path as a SPARQL property path, `""` for the empty one; conditions, which none can say, in brackets."""
     text = ""
     for part in path:
@@ -66,12 +66,12 @@ def path_text(path: Path, said: Said = str) -> str:
     return text
 
 
-def _step_text(step: Step, said: Said = str) -> str:
+def _step_text(step: Step, said: TermText = str) -> str:
     ways = "|".join(f"{'^' if way.inverse else ''}{said(way.predicate)}{way.repeat}" for way in step.ways)
     return f"({ways})" if step.others else ways
 
 
-def condition_text(condition: Condition, said: Said = str) -> str:
+def condition_text(condition: Condition, said: TermText = str) -> str:
     """A condition in short, for a person."""
     parts = []
     for step, values in condition.facts:

@@ -37,7 +37,7 @@ from enrich.ontology.fields import (
 )
 from enrich.ontology.kinds import DATE, LITERAL, Kind, misfit
 from enrich.ontology.literals import LiteralRules
-from enrich.ontology.paths import Condition, Path, Said, Step, condition_pattern, condition_text, steps
+from enrich.ontology.paths import Condition, Path, Step, TermText, condition_pattern, condition_text, steps
 from enrich.ontology.spans import Span
 from enrich.ontology.terms import PREFIXES, RDF, SKOS, OntologyError, Term, class_name
 
@@ -311,7 +311,7 @@ class Profile:
         graphs = ", ".join(map(str, self.record_graphs))
         return f"GRAPH {name}_in {{ {pattern} }} FILTER({name}_in IN ({graphs}))"
 
-    def record_text(self, said: Said = str) -> str:
+    def record_text(self, said: TermText = str) -> str:
         """What a record is, in short: `a crm:E22_Human-Made_Object`."""
         found = condition_text(self.known_by, said).replace(f"{said(RDF.type)} ", "a ")
         graphs = "|".join(map(said, self.record_graphs))

@@ -32,7 +32,13 @@ from enrich.classifiers.fusion.evidence import (
 )
 from enrich.classifiers.fusion.joint import LINEAR, JointModel
 from enrich.classifiers.fusion.rows import present_rows, take_property
-from enrich.classifiers.fusion.table import Boosting, Table, boost, boosted_probabilities, contributions
+from enrich.classifiers.fusion.table import (
+    Boosting,
+    MetaFeatures,
+    boost,
+    boosted_probabilities,
+    contributions,
+)
 from enrich.classifiers.model.calibration import fit_calibrator
 from enrich.classifiers.model.calibrator import Calibrator, read_calibrator
 from enrich.classifiers.priors import read_priors
@@ -191,7 +197,7 @@ class LateFusion(Fuser):
         rows: NDArray[np.intp],
         evidence: Mapping[str, FloatArray],
         start: Calibrator,
-    ) -> Table:
+    ) -> MetaFeatures:
         prior, predictions = self.priors[prop.name], take_property(by, prop, rows)
         common = log_odds(np.tile(prior, (len(rows), 1)), prop.many)
         if LINEAR in evidence:
@@ -204,7 +210,7 @@ class LateFusion(Fuser):
             count = np.isfinite(used[1:]).sum(axis=0)
             base = np.where(count > 0, np.nansum(used[1:], axis=0) / np.maximum(count, 1), common)
         base = np.where(np.isfinite(base), base, common)
-        return Table.build(self.modalities, predictions, evidence, base, prior, prop.many)
+        return MetaFeatures.build(self.modalities, predictions, evidence, base, prior, prop.many)
 
     def predict(self, records: Sequence[Record], by: ByModality) -> dict[str, Distribution]:
         """One distribution per property; absent where every modality is."""
@@ -217,7 +223,7 @@ class LateFusion(Fuser):
         }
 
     def _predict_one(
-        self, prop: Property, booster: Any, table: Table, present: NDArray[np.bool_]
+        self, prop: Property, booster: Any, table: MetaFeatures, present: NDArray[np.bool_]
     ) -> Distribution:
         if booster is not None:
             return Distribution.of(prop, boosted_probabilities(booster, table, prop.many), present)
@@ -225,7 +231,7 @@ class LateFusion(Fuser):
         shown = np.tile(prior if prop.many else prior / prior.sum(), (len(present), 1))
         return Distribution.of(prop, shown, present)
 
-    def _tables(self, records: Sequence[Record], by: ByModality) -> dict[str, Table]:
+    def _tables(self, records: Sequence[Record], by: ByModality) -> dict[str, MetaFeatures]:
         rows = np.arange(len(records))
         columns = None if self.layout is None else self.layout.matrices(records)
         tables = {}

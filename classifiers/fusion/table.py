@@ -33,7 +33,7 @@ def gap(values: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Table:
+class MetaFeatures:
     """`values` (n, K, columns) float32, NaN where nothing is known; `base` (n, K) what trees start from."""
 
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class Table:
         base: FloatArray,
         prior: FloatArray,
         many: bool,
-    ) -> Table:
+    ) -> MetaFeatures:
         """Each modality's log-odds, its gap and whether it is present; the evidence; the class's frequency.
 
         A modality that is not among `predictions` is absent from every record. `evidence` is (n, K) by name;
@@ -80,10 +80,10 @@ class Table:
             stacked[:, :, i] = values
         return cls(tuple(name for name, _ in columns), stacked, base)
 
-    def join(self, other: Table) -> Table:
+    def join(self, other: MetaFeatures) -> MetaFeatures:
         """The records of both."""
         values = np.concatenate([self.values, other.values])
-        return Table(self.names, values, np.concatenate([self.base, other.base]))
+        return MetaFeatures(self.names, values, np.concatenate([self.base, other.base]))
 
 
 class Boosting(ClassifierSettings):
@@ -100,7 +100,7 @@ class Boosting(ClassifierSettings):
 
 
 def boost(
-    table: Table, target: FloatArray, weight: FloatArray, many: bool, settings: Boosting, seed: int
+    table: MetaFeatures, target: FloatArray, weight: FloatArray, many: bool, settings: Boosting, seed: int
 ) -> Any:
     """Grow the trees with the focal loss; `weight` (n,) of the records. Returns an XGBoost booster."""
     n, classes, width = table.values.shape
@@ -121,7 +121,7 @@ def boost(
     return xgb.train(parameters, matrix, settings.rounds, obj=objective, verbose_eval=False)
 
 
-def boosted_probabilities(booster: Any, table: Table, many: bool) -> FloatArray:
+def boosted_probabilities(booster: Any, table: MetaFeatures, many: bool) -> FloatArray:
     """Probabilities (n, K), in batches."""
     n, classes, width = table.values.shape
     parts = [np.zeros((0, classes))]
@@ -134,7 +134,7 @@ def boosted_probabilities(booster: Any, table: Table, many: bool) -> FloatArray:
     return np.concatenate(parts)
 
 
-def contributions(booster: Any, table: Table, k: int) -> dict[str, float]:
+def contributions(booster: Any, table: MetaFeatures, k: int) -> dict[str, float]:
     """What each column added to the log-odds of class k of the first record (SHAP, Lundberg et al. 2018).
 
     `base` is where the trees started from.

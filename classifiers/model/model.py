@@ -36,7 +36,7 @@ from enrich.classifiers.model.thresholds import Promise
 from enrich.classifiers.model.verified import VerifiedFolder, load_verified
 from enrich.classifiers.registry import fuser_class
 
-Said = Mapping[str, Distribution]
+Distributions = Mapping[str, Distribution]
 """What a classifier says of records, by property."""
 
 
@@ -150,7 +150,7 @@ class Model:
         """The records as this regime sees them."""
         return [r.without_contexts(self.hides) for r in records] if self.hides else records
 
-    def _answer(self, records: Sequence[Record], said: Mapping[str, Said]) -> dict[str, Prediction]:
+    def _answer(self, records: Sequence[Record], said: Mapping[str, Distributions]) -> dict[str, Prediction]:
         """The predictions from what each member says of the records."""
         shown = self._shown(records)
         reasons: dict[str, dict[str, dict[int, str]]] = {}
@@ -360,12 +360,12 @@ def _read_member(
 
 def _looked(
     parts: Mapping[Regime, Model], records: Sequence[Record], asked: Mapping[Regime, Rows]
-) -> dict[Regime, dict[str, Said]]:
+) -> dict[Regime, dict[str, Distributions]]:
     """What each member says of the records that are `asked` of each regime, by their rows.
 
     A classifier that several regimes share looks at texts or pictures alone, which no regime hides: at each record once.
     """
-    found: dict[Regime, dict[str, Said]] = {regime: {} for regime in asked}
+    found: dict[Regime, dict[str, Distributions]] = {regime: {} for regime in asked}
     for modality in parts["seen"].members:
         sharing: dict[int, list[Regime]] = {}
         for regime in asked:

@@ -76,7 +76,7 @@ def run(
     """
     began = time.monotonic()
     context = Context(workspace.settings, workspace=workspace, observer=observer)
-    asked = _Asked.of(workspace, model, properties, records, limit)
+    asked = _Request.of(workspace, model, properties, records, limit)
     engine = _InProcess(context, asked.request, progress)
     try:
         resumed = engine.take_up()
@@ -105,7 +105,7 @@ def preview(
 ) -> Preview:
     """Count the gaps that `run` would be asked, and write nothing."""
     context = Context(workspace.settings, workspace=workspace)
-    asked = _Asked.of(workspace, model, properties, records, limit)
+    asked = _Request.of(workspace, model, properties, records, limit)
     gaps, number = dict.fromkeys(asked.request.properties, 0), 0
     try:
         work = context.new_work(asked.request, None)
@@ -121,7 +121,7 @@ def preview(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     """What a caller asks of a run: the request, the model as its folder says, and the records named."""
 
     request: Request

@@ -50,7 +50,7 @@ EXAMPLES = {
 }
 
 
-class Told(Observer):
+class RunMessages(Observer):
     """Says on stderr what a person should know of a run while it goes on."""
 
     def log(self, level: str, event: str, **fields: object) -> None:
@@ -86,7 +86,7 @@ def run(
                 records=chosen,
                 limit=limit,
                 progress=bars,
-                observer=Told(),
+                observer=RunMessages(),
             )
         except KeyboardInterrupt:
             say(

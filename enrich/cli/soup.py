@@ -24,8 +24,8 @@ from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
 from enrich.settings.models import MOST_SEED
 from enrich.soup import (
+    PictureSource,
     Schedule,
-    Source,
     open_evaluation,
     recipe_settings,
     side_of,
@@ -130,7 +130,7 @@ def train(
     ends are averaged. From nothing (--weights none): 50 epochs with restarts at 1e-3.
     What was killed goes on from its last epoch when the command is given again.
     """
-    source, usual = Source(pictures, splits, prop, divide_seed), usual_recipe(weights)
+    source, usual = PictureSource(pictures, splits, prop, divide_seed), usual_recipe(weights)
     rates = rates or list(usual.rates)
     training = {
         "epochs": usual.epochs if epochs is None else epochs,
@@ -185,7 +185,7 @@ def cook(
     The pictures are those of the training: some take batch norm's statistics anew, the selecting ones
     choose, the scoring ones only judge. To use the soup: soup = "DIR" under [train.options.image].
     """
-    source = Source(pictures, splits, prop, divide_seed)
+    source = PictureSource(pictures, splits, prop, divide_seed)
     with _opened("averaging", trajectories, source, threads, checkpoints) as (split, evaluator, bars):
         method = method or usual_method(evaluator.pool)
         made = make_soup(evaluator, split.selection, method, metric=metric, progress=bars)
@@ -237,7 +237,7 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Measure bias and variance, distances, lines and calibration of members, soups and their vote."""
-    source, methods = Source(pictures, splits, prop, divide_seed), _known(method or METHODS)
+    source, methods = PictureSource(pictures, splits, prop, divide_seed), _known(method or METHODS)
     with _opened("analysing", trajectories, source, threads, checkpoints) as (split, evaluator, bars):
         found = measure(
             evaluator, split, prop=prop, metric=metric, methods=methods, replicates=replicates, progress=bars
@@ -298,7 +298,7 @@ def compare(
 
     Intervals are over seeds and pictures, tests are paired over seeds (0, 1 and 2 unless given).
     """
-    source = Source(pictures, splits, prop, divide_seed)
+    source = PictureSource(pictures, splits, prop, divide_seed)
     training = {"epochs": epochs, "batch": batch, "learning_rate": rate, "schedule": schedule}
     common: dict[str, Any] = {"weights": weights, "size": size, "crop": crop, "disk": disk}
     chosen: dict[str, Any] = {"metric": metric, "methods": _known(method or ("uniform", "greedy"))}
@@ -348,7 +348,7 @@ def _known(methods: Sequence[str]) -> tuple[Method, ...]:
 
 @contextmanager
 def _opened(
-    what: str, trajectories: Sequence[Path], source: Source, threads: int, checkpoints: Taken
+    what: str, trajectories: Sequence[Path], source: PictureSource, threads: int, checkpoints: Taken
 ) -> Iterator[tuple[PictureSplit, Evaluator, Progress]]:
     """The pictures and the checkpoints of trajectories, with progress shown while they are worked on."""
     with Bars(what) as bars, _threads(threads):

@@ -20,7 +20,7 @@ SHORT = 60
 @dataclass(frozen=True, slots=True)
 class Leak:
     """`share` of the records that have both, in which the property follows; of the `gaps`, records that lack the
-    property `told`, `at_gaps` have what gives it away, with a value that others have too."""
+    property `target`, `at_gaps` have what gives it away, with a value that others have too."""
 
     told: str
     share: float

@@ -16,7 +16,7 @@ from enrich.graph.load_register import Origins, register_of
 from enrich.graph.reading_rdf import REFUSALS, line_of_length, read_quads, why_of
 from enrich.graph.replacing import Difference, replace
 from enrich.graph.sieve import Sieve, apart
-from enrich.graph.sources import STANDARD_INPUT, Source, buffered_to_disk, graph_of, sources_of
+from enrich.graph.sources import STANDARD_INPUT, Document, buffered_to_disk, graph_of, sources_of
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import named
 from enrich.graph.xml_recovery import line_of_error
@@ -81,7 +81,7 @@ class _Given:
     target: NamedNode
     source: NamedNode
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[Document]:
         return sources_of(self.path, self.name)
 
 
@@ -247,7 +247,7 @@ class _Load:
                         self._progress(stage, done, total)
                     yield quad
 
-    def _document(self, source: Source, given: _Given, found: _Checked) -> Iterator[Quad]:
+    def _document(self, source: Document, given: _Given, found: _Checked) -> Iterator[Quad]:
         sieve = Sieve(self._store, given.target)
         with source.open() as stream:
             reading = read_quads(
@@ -283,7 +283,7 @@ def _origins(checked: Sequence[tuple[_Given, dict[str, _Checked]]]) -> Origins:
     return origins
 
 
-def _checked(source: Source, manner: Manner, target: NamedNode) -> _Checked:
+def _checked(source: Document, manner: Manner, target: NamedNode) -> _Checked:
     """Read a document once. Raises InputError when it is refused."""
     rdf_format = source.format(manner.rdf_format)
     try:
@@ -313,7 +313,7 @@ def _recoverable(rdf_format: RdfFormat, error: BaseException) -> bool:
     return rdf_format == RdfFormat.TURTLE or (rdf_format == RdfFormat.RDF_XML and flawed)
 
 
-def _where(source: Source, rdf_format: RdfFormat, error: BaseException) -> str:
+def _where(source: Document, rdf_format: RdfFormat, error: BaseException) -> str:
     """What is wrong, with the line where the parser does not say it."""
     line = None
     with source.open() as stream:
@@ -325,7 +325,7 @@ def _where(source: Source, rdf_format: RdfFormat, error: BaseException) -> str:
 
 
 def _first_reading(
-    source: Source, rdf_format: RdfFormat, manner: Manner, target: NamedNode, *, recovering: bool
+    source: Document, rdf_format: RdfFormat, manner: Manner, target: NamedNode, *, recovering: bool
 ) -> _Checked:
     graphs = set()
     number = 0
@@ -348,5 +348,5 @@ def _first_reading(
     return _Checked(rdf_format, number, recovering, reading.cut(), frozenset(graphs))
 
 
-def _malformed(source: Source, why: str) -> InputError:
+def _malformed(source: Document, why: str) -> InputError:
     return InputError(f"{source.name} is malformed, and nothing of it was loaded: {why}")

@@ -11,7 +11,7 @@ import pyoxigraph as ox
 from pyoxigraph import Quad, RdfFormat
 
 from enrich.graph.json_ld import Contexts
-from enrich.graph.sources import Source
+from enrich.graph.sources import Document
 from enrich.graph.stores.embedded import one_line
 from enrich.graph.turtle_recovery import Salvage
 from enrich.graph.xml_recovery import NOWHERE, BoundedEntities, line_of_text, without_flaws
@@ -47,7 +47,7 @@ def why_of(error: BaseException) -> str:
 
 
 def read_quads(
-    source: Source, stream: BinaryIO, rdf_format: RdfFormat, contexts: Contexts, *, recovering: bool
+    source: Document, stream: BinaryIO, rdf_format: RdfFormat, contexts: Contexts, *, recovering: bool
 ) -> Reading:
     """Read a document: as it should be or, when `recovering`, leaving out what is wrong in it.
 
@@ -127,7 +127,9 @@ def _by_lines(stream: BinaryIO, rdf_format: RdfFormat, bad: _BadLines) -> Iterat
                 number += line.endswith(b"\n")
 
 
-def _leniently(source: Source, stream: BinaryIO, rdf_format: RdfFormat, contexts: Contexts | None) -> Reading:
+def _leniently(
+    source: Document, stream: BinaryIO, rdf_format: RdfFormat, contexts: Contexts | None
+) -> Reading:
     """RDF/XML or JSON-LD without the triples that are none; the parser would leave out those of JSON-LD silently."""
     document: Any = stream
     if rdf_format == RdfFormat.RDF_XML:
@@ -140,7 +142,7 @@ def _leniently(source: Source, stream: BinaryIO, rdf_format: RdfFormat, contexts
     return Reading(quads, dropped.total, lambda: _flaws(source, rdf_format, dropped))
 
 
-def _flaws(source: Source, rdf_format: RdfFormat, dropped: Counter[str]) -> list[str]:
+def _flaws(source: Document, rdf_format: RdfFormat, dropped: Counter[str]) -> list[str]:
     if not dropped:
         return []
     first = next(iter(dropped))

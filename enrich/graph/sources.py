@@ -45,7 +45,7 @@ _HEAD = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Document:
     """One document: how a person calls it, and its bytes, as often as they are asked for.
 
     It is readable until the next one is asked for.
@@ -109,7 +109,7 @@ def buffered_to_disk(paths: list[Path]) -> Iterator[list[tuple[str, Path]]]:
         yield [("standard input", path) if p == STANDARD_INPUT else (str(p), p) for p in paths]
 
 
-def sources_of(path: Path, name: str) -> Iterator[Source]:
+def sources_of(path: Path, name: str) -> Iterator[Document]:
     """The documents of a path, in an order that stays the same.
 
     Of a folder (with the folders in it) and of an archive those that their names say are RDF, but no hidden ones.
@@ -122,7 +122,7 @@ def sources_of(path: Path, name: str) -> Iterator[Source]:
         with said(name):
             yield from (_members_of_zip if zipfile.is_zipfile(path) else _members_of_tar)(path, name)
     else:
-        yield Source(name, partial(open_bytes, path))
+        yield Document(name, partial(open_bytes, path))
 
 
 def _wanted(name: str, *, archives: bool = False) -> bool:
@@ -141,11 +141,11 @@ def _is_archive(path: Path, name: str) -> bool:
     )
 
 
-def _members_of_zip(path: Path, name: str) -> Iterator[Source]:
+def _members_of_zip(path: Path, name: str) -> Iterator[Document]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if not member.is_dir() and _wanted(member.filename):
-                yield Source(f"{name}/{member.filename}", partial(_zip_member, archive, member, name))
+                yield Document(f"{name}/{member.filename}", partial(_zip_member, archive, member, name))
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def _zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) ->
         yield data
 
 
-def _members_of_tar(path: Path, name: str) -> Iterator[Source]:
+def _members_of_tar(path: Path, name: str) -> Iterator[Document]:
     """Each in turn: a packed tar can only be read from its beginning, so a member is held while it is read."""
     size = path.stat().st_size
     with tarfile.open(path) as archive:
@@ -169,7 +169,7 @@ def _members_of_tar(path: Path, name: str) -> Iterator[Source]:
             where = f"{name}/{member.name}"
             with tempfile.SpooledTemporaryFile(IN_MEMORY) as held:
                 shutil.copyfileobj(Bounded(content, size, where), held, 1 << 20)
-                yield Source(where, partial(_held, held, where))
+                yield Document(where, partial(_held, held, where))
 
 
 @contextmanager

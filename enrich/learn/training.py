@@ -73,7 +73,7 @@ def train(
         raise InputError(f"{splits} has no record in the split train; it has: {', '.join(wanted) or 'none'}")
     try:
         with unfinished(model) as resume:
-            asked = _Asked(model, splits, wanted, modalities, seed, reviews, compare)
+            asked = _Request(model, splits, wanted, modalities, seed, reviews, compare)
             trained = _train(workspace, asked, resume, progress)
     except ModelFolderError as error:
         raise ModelError(str(error)) from error
@@ -83,7 +83,7 @@ def train(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     """What a training is asked for (see `train`); `records` are those of the splits, none where there are none."""
 
     model: Path
@@ -95,7 +95,7 @@ class _Asked:
     compare: bool
 
 
-def _train(workspace: Workspace, asked: _Asked, resume: Path, progress: Progress) -> dict[str, Any]:
+def _train(workspace: Workspace, asked: _Request, resume: Path, progress: Progress) -> dict[str, Any]:
     """Read, fit and write; returns the account of it."""
     reviewed = read_review_labels(workspace) if asked.reviews else None
     found = read_to_learn(workspace, asked.records.get("train"), asked.modalities, progress)

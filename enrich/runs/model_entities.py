@@ -9,7 +9,7 @@ from pyoxigraph import Literal, NamedNode
 
 from enrich.ontology.terms import DCAT, DCT, ENR, MLS, PROV, RDF, XSD, Names
 
-Said = Iterator[tuple[NamedNode, NamedNode, NamedNode | Literal]]
+Triples = Iterator[tuple[NamedNode, NamedNode, NamedNode | Literal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ModelEntity:
     modality: NamedNode | None = None
     """What kind of evidence it looks at; None for a fusion and for an ingredient."""
 
-    def triples(self, names: Names) -> Said:
+    def triples(self, names: Names) -> Triples:
         """What is said of it."""
         iri = names.model(self.digest)
         yield iri, RDF.type, PROV.Entity
@@ -48,7 +48,7 @@ class Snapshot:
     role: str = "TrainingData"
     title: str = ""
 
-    def triples(self, names: Names) -> Said:
+    def triples(self, names: Names) -> Triples:
         """What is said of it."""
         iri = names.model(self.digest)
         yield iri, RDF.type, PROV.Entity

@@ -229,7 +229,7 @@ def taken_back(store: Store, names: Names, run: NamedNode | None = None) -> list
     for iri, predicate, value in store.select(query):
         if iri is not None and isinstance(predicate, NamedNode) and value is not None:
             said.setdefault(iri.value, {})[predicate] = value.value
-    return sorted((_taken(iri, told) for iri, told in said.items()), key=lambda t: (t.at, t.iri))
+    return sorted((_taken(iri, stated) for iri, stated in said.items()), key=lambda t: (t.at, t.iri))
 
 
 def taken_since(store: Store, names: Names, moment: datetime) -> bool:
@@ -241,21 +241,21 @@ def taken_since(store: Store, names: Names, moment: datetime) -> bool:
     )
 
 
-def _taken(iri: str, told: Mapping[NamedNode, str]) -> TakenBack:
+def _taken(iri: str, stated: Mapping[NamedNode, str]) -> TakenBack:
     def bound(predicate: NamedNode) -> float | None:
-        return float(told[predicate]) if predicate in told else None
+        return float(stated[predicate]) if predicate in stated else None
 
     part = Part(
-        told.get(ENR.propertyName),
+        stated.get(ENR.propertyName),
         bound(ENR.takenBelow),
         bound(ENR.takenNotBelow),
-        told.get(ENR.takenOfMuseum),
+        stated.get(ENR.takenOfMuseum),
     )
     return TakenBack(
         iri,
-        told[ENR.takenFrom],
+        stated[ENR.takenFrom],
         part,
-        told.get(PROV.endedAtTime, ""),
-        told.get(CRM.P14_carried_out_by),
-        number(Literal(told.get(ENR.answersTakenBack, "0"))),
+        stated.get(PROV.endedAtTime, ""),
+        stated.get(CRM.P14_carried_out_by),
+        number(Literal(stated.get(ENR.answersTakenBack, "0"))),
     )

@@ -18,7 +18,7 @@ By = Literal["model", "property", "regime", "band", "museum"]
 LEVELS: tuple[By, ...] = ("model", "property", "regime", "band", "museum")
 
 
-class Told(NamedTuple):
+class AnswerGroup(NamedTuple):
     """What answers are told apart by."""
 
     model: str
@@ -49,7 +49,7 @@ class Size:
 class JudgedAnswer:
     """One answer that was judged, and how it came before the curator."""
 
-    told: Told
+    group: AnswerGroup
     right: bool
     random: bool
     probability: float | None = None
@@ -59,13 +59,13 @@ class JudgedAnswer:
 class Measured:
     """The answers there are, what was judged of them, in order, and how many reviews do not measure, and why."""
 
-    sizes: dict[Told, Size] = field(default_factory=dict)
+    sizes: dict[AnswerGroup, Size] = field(default_factory=dict)
     judged: list[JudgedAnswer] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def size(self, told: Told) -> Size:
+    def size(self, group: AnswerGroup) -> Size:
         """The answers of a kind, none yet where there are none."""
-        return self.sizes.setdefault(told, Size())
+        return self.sizes.setdefault(group, Size())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,33 +103,35 @@ def table(
 ) -> list[Row]:
     """The rows of a level, all or those of a model, a property or a museum; in the order of their names."""
 
-    def wanted(told: Told) -> bool:
-        return model in (None, told.model) and name in (None, told.property) and museum in (None, told.museum)
-
-    def key(told: Told) -> Key:
+    def wanted(group: AnswerGroup) -> bool:
         return (
-            told.model,
-            None if by == "model" else told.property,
-            told.regime if by == "regime" else None,
-            told.band if by == "band" else None,
-            told.museum if by == "museum" else museum,
+            model in (None, group.model) and name in (None, group.property) and museum in (None, group.museum)
         )
 
-    sizes: dict[Key, dict[Told, Size]] = defaultdict(dict)
-    for told, size in measured.sizes.items():
-        if size.answers and wanted(told):
-            sizes[key(told)][told] = size
+    def key(group: AnswerGroup) -> Key:
+        return (
+            group.model,
+            None if by == "model" else group.property,
+            group.regime if by == "regime" else None,
+            group.band if by == "band" else None,
+            group.museum if by == "museum" else museum,
+        )
+
+    sizes: dict[Key, dict[AnswerGroup, Size]] = defaultdict(dict)
+    for group, size in measured.sizes.items():
+        if size.answers and wanted(group):
+            sizes[key(group)][group] = size
     judged: dict[Key, list[JudgedAnswer]] = defaultdict(list)
     for answer in measured.judged:
-        if wanted(answer.told):
-            judged[key(answer.told)].append(answer)
+        if wanted(answer.group):
+            judged[key(answer.group)].append(answer)
     rows = [_row(found, sizes[found], judged[found]) for found in sizes]
     return sorted(
         rows, key=lambda r: (r.model, r.property or "", r.museum or "", r.regime or "", -(r.band or 0.0))
     )
 
 
-def _row(key: Key, sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer]) -> Row:
+def _row(key: Key, sizes: Mapping[AnswerGroup, Size], judged: Sequence[JudgedAnswer]) -> Row:
     answers = sum(size.answers for size in sizes.values())
     of = sum(size.of for size in sizes.values())
     promised = sum(size.promised for size in sizes.values()) / of if of else None
@@ -143,27 +145,31 @@ def _row(key: Key, sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer]) -
     return Row(*key, promised, confidence, claimed, found, verdict, holds)
 
 
-def _observed(sizes: Mapping[Told, Size], judged: Iterable[JudgedAnswer], least: float = 0.0) -> Estimate:
+def _observed(
+    sizes: Mapping[AnswerGroup, Size], judged: Iterable[JudgedAnswer], least: float = 0.0
+) -> Estimate:
     """What is observed of the answers in the bands from `least` on; no share of them where it speaks for too few."""
     counted: Counter[Stratum] = Counter()
-    for told, size in sizes.items():
-        if told.band >= least:
-            counted[told.property, told.band] += size.answers
+    for group, size in sizes.items():
+        if group.band >= least:
+            counted[group.property, group.band] += size.answers
     found = estimate(
         counted,
         [
-            Judged((a.told.property, a.told.band), a.right, a.random, a.probability)
+            Judged((a.group.property, a.group.band), a.right, a.random, a.probability)
             for a in judged
-            if a.told.band >= least
+            if a.group.band >= least
         ],
     )
     return found if found.spoken_for else replace(found, right=None, low=0.0, high=1.0)
 
 
-def _holds_from(sizes: Mapping[Told, Size], judged: Sequence[JudgedAnswer], promised: float) -> float | None:
+def _holds_from(
+    sizes: Mapping[AnswerGroup, Size], judged: Sequence[JudgedAnswer], promised: float
+) -> float | None:
     """The lower end of the last band down to which what was promised is observed."""
     found = None
-    for end in sorted({told.band for told in sizes}, reverse=True):
+    for end in sorted({group.band for group in sizes}, reverse=True):
         right = _observed(sizes, judged, end).right
         if right is not None and right < promised:
             break

@@ -127,9 +127,9 @@ def _texts(triples: Sequence[Triple]) -> Iterator[str]:
 
 def _states_what_it_says(triples: Sequence[Triple], text: str) -> bool:
     """Whether what a review would have stated begins with the node, the predicate and the value that it names."""
-    told = {t.predicate: t.object for t in triples}
+    stated = {t.predicate: t.object for t in triples}
     wanted = tuple(
-        told.get(p)
+        stated.get(p)
         for p in (CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned)
     )
     try:

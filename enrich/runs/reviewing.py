@@ -68,7 +68,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedJudgement:
     """A judgement or review that was not written, and why."""
 
     what: NamedNode
@@ -92,7 +92,7 @@ class Reviewed:
     batch: NamedNode
     written: list[NamedNode] = field(default_factory=list)
     unchanged: int = 0
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedJudgement] = field(default_factory=list)
     overruled: list[Overruled] = field(default_factory=list)
     gaps: set[Gap] = field(default_factory=set)
 
@@ -202,7 +202,7 @@ class Reviewer:
                 standing = verdicts(of_record.get(about.record.value, []) if about else [], self.many)
                 found = self._judged(judgement, predicted, subjects, standing, in_place, now, done.batch)
             except (InputError, OntologyError, ValidationError) as error:
-                done.refused.append(Refused(judgement.prediction, str(error)))
+                done.refused.append(RefusedJudgement(judgement.prediction, str(error)))
                 continue
             if found is None:
                 done.unchanged += 1

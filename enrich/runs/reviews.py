@@ -91,12 +91,12 @@ class Verdict(NamedTuple):
 def read_reviews(store: Store, names: Names, records: Collection[NamedNode] | None = None) -> list[Review]:
     """The reviews of some records, or all: they grow with what people do, not with the collection."""
     said = _said(store, names, records)
-    return [_review(iri, told) for iri, told in said.items() if _is_sound(told)]
+    return [_review(iri, properties) for iri, properties in said.items() if _is_sound(properties)]
 
 
 def unsound_reviews(store: Store, names: Names) -> list[str]:
     """The reviews, of another tool, that count for nothing: they lack what a review says, or state what is no statement."""
-    return sorted(iri for iri, told in _said(store, names).items() if not _is_sound(told))
+    return sorted(iri for iri, properties in _said(store, names).items() if not _is_sound(properties))
 
 
 def _said(
@@ -114,39 +114,42 @@ def _said(
     return said
 
 
-def _is_sound(told: Mapping[object, Term]) -> bool:
-    if not isinstance(told.get(ENR.about), NamedNode) or not {ENR.propertyName, ENR.decision} <= told.keys():
+def _is_sound(properties: Mapping[object, Term]) -> bool:
+    if (
+        not isinstance(properties.get(ENR.about), NamedNode)
+        or not {ENR.propertyName, ENR.decision} <= properties.keys()
+    ):
         return False
     try:
-        stated = list(parse(_statement(told), RdfFormat.N_TRIPLES))
+        stated = list(parse(_statement(properties), RdfFormat.N_TRIPLES))
     except (SyntaxError, ValueError):
         return False
     return not any(isinstance(node, BlankNode) for quad in stated for node in (quad.subject, quad.object))
 
 
-def _review(iri: str, told: Mapping[object, Term]) -> Review:
+def _review(iri: str, properties: Mapping[object, Term]) -> Review:
     def called(predicate: NamedNode) -> str | None:
-        return class_name(told[predicate]) if predicate in told else None
+        return class_name(properties[predicate]) if predicate in properties else None
 
-    time, curator = told.get(PROV.endedAtTime), told.get(CRM.P14_carried_out_by)
+    time, curator = properties.get(PROV.endedAtTime), properties.get(CRM.P14_carried_out_by)
     return Review(
         iri,
-        told[ENR.about].value,
-        told[ENR.propertyName].value,
-        told[ENR.decision].value.removeprefix(str(ENR)),
+        properties[ENR.about].value,
+        properties[ENR.propertyName].value,
+        properties[ENR.decision].value.removeprefix(str(ENR)),
         moment(time.value) if time is not None else _NEVER,
         called(ENR.answers) or called(CRM.P141_assigned),  # another tool may not know `answers`
         called(ENR.instead),
         called(ENR.withdraws),
         curator.value if curator is not None else "",
-        _statement(told),
+        _statement(properties),
         called(ENR.reviews) or "",
-        told[ENR.objection].value.removeprefix(str(ENR)) if ENR.objection in told else None,
-        told[CRM.P3_has_note].value if CRM.P3_has_note in told else None,
-        told[ENR.drawn].value.removeprefix(str(ENR)) if ENR.drawn in told else "Chosen",
-        _share(told.get(ENR.drawnWith)),
-        ENR.shown not in told or told[ENR.shown].value not in ("false", "0"),
-        moment(told[ENR.restoredAtTime].value) if ENR.restoredAtTime in told else _NEVER,
+        properties[ENR.objection].value.removeprefix(str(ENR)) if ENR.objection in properties else None,
+        properties[CRM.P3_has_note].value if CRM.P3_has_note in properties else None,
+        properties[ENR.drawn].value.removeprefix(str(ENR)) if ENR.drawn in properties else "Chosen",
+        _share(properties.get(ENR.drawnWith)),
+        ENR.shown not in properties or properties[ENR.shown].value not in ("false", "0"),
+        moment(properties[ENR.restoredAtTime].value) if ENR.restoredAtTime in properties else _NEVER,
     )
 
 
@@ -159,12 +162,12 @@ def _share(term: Term | None) -> float | None:
     return found if 0.0 < found <= 1.0 else None
 
 
-def _statement(told: Mapping[object, Term]) -> str:
+def _statement(properties: Mapping[object, Term]) -> str:
     """What a review states: as it says itself, else the node, the predicate and the value that it assigns."""
-    if ENR.states in told:
-        return told[ENR.states].value
+    if ENR.states in properties:
+        return properties[ENR.states].value
     parts = (CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned)
-    return f"{' '.join(str(told[p]) for p in parts)} .\n" if all(p in told for p in parts) else ""
+    return f"{' '.join(str(properties[p]) for p in parts)} .\n" if all(p in properties for p in parts) else ""
 
 
 def batches_taken_back(store: Store, names: Names, batches: Collection[str]) -> list[str]:

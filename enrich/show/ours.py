@@ -10,7 +10,7 @@ from enrich.graph.stores.base import Store, Term
 from enrich.ontology.terms import DCT, ENR, MLS, PROV, RDF, Names
 from enrich.runs.export.run_graphs import KEPT_HERE
 
-Said = dict[NamedNode, list[Term]]
+Values = dict[NamedNode, list[Term]]
 """What is said of one thing, by predicate."""
 
 
@@ -19,7 +19,7 @@ class Thing:
     """What our graphs say of an IRI."""
 
     iri: NamedNode
-    said: Said = field(default_factory=dict)
+    said: Values = field(default_factory=dict)
 
     def first(self, predicate: NamedNode) -> str | None:
         """The first value of a predicate as a text; None for none."""

@@ -47,14 +47,14 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListRequest:
     """What the address of a list asks for."""
 
     filters: Filters
     order: Order
 
     @classmethod
-    def of(cls, request: Request) -> Asked:
+    def of(cls, request: Request) -> ListRequest:
         """Raises InputError for an order that there is none."""
         query = request.query_params
         order = query.get("order") or ORDERS[0]
@@ -89,7 +89,7 @@ def as_query(filters: Filters) -> dict[str, Any]:
 def browse(request: Request) -> Response:
     """Answers that fit what was chosen, and the facets to choose more by."""
     site = site_of(request)
-    t, asked = words_of(request), Asked.of(request)
+    t, asked = words_of(request), ListRequest.of(request)
     held = site.index.held()
     if not held.complete:
         return being_built(request, held)
@@ -126,7 +126,7 @@ def browse_file(request: Request, form: str) -> Response:
     if form not in FORMS:
         raise HTTPException(404)
     site = site_of(request)
-    asked, held = Asked.of(request), site.index.held()
+    asked, held = ListRequest.of(request), site.index.held()
     if not held.complete:
         return being_built(request, held)
     found = export(site.index, asked.filters, form, asked.order, words_of(request).language)
@@ -167,7 +167,7 @@ def band_name(band: str, t: Words) -> str:
 
 
 def _choices(
-    asked: Asked, facet: str, values: Sequence[FacetValue], t: Words, called: dict[str, str]
+    asked: ListRequest, facet: str, values: Sequence[FacetValue], t: Words, called: dict[str, str]
 ) -> Iterator[Choice]:
     """The values of a facet, those of a vocabulary under what stands above them."""
     chosen = asked.filters.chosen.get(facet, ())

@@ -50,7 +50,7 @@ class Shown:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Answer:
     """What the store says of one prediction."""
 
     value: str | None = None
@@ -68,18 +68,18 @@ def shown(workspace: Workspace, cards: Sequence[Card], language: str) -> list[Sh
     read = workspace.reader.read_few(records)
     subjects = {subject.iri.value: subject for subject, _ in read}
     own = {s.iri.value: name for s, called in read if (name := best_label(called, language))}
-    told = _told(workspace, [card.prediction for card in cards])
+    answer = _answers(workspace, [card.prediction for card in cards])
     ready = [
-        card for card in cards if card.prediction in told and subjects[card.record].problem is None
-        and told[card.prediction].value is not None
+        card for card in cards if card.prediction in answer and subjects[card.record].problem is None
+        and answer[card.prediction].value is not None
     ]  # fmt: skip
-    used = {iri for card in ready for iri in _used(subjects[card.record], told[card.prediction])}
+    used = {iri for card in ready for iri in _used(subjects[card.record], answer[card.prediction])}
     names = labels(workspace.store, used, language) | own
     prefixes = workspace.profile.prefixes
-    return [_shown(card, subjects[card.record], told[card.prediction], names, prefixes) for card in ready]
+    return [_shown(card, subjects[card.record], answer[card.prediction], names, prefixes) for card in ready]
 
 
-def _told(workspace: Workspace, predictions: Iterable[str]) -> dict[str, _Told]:
+def _answers(workspace: Workspace, predictions: Iterable[str]) -> dict[str, _Answer]:
     block = values_block(["p"], ([named_node(iri)] for iri in dict.fromkeys(predictions)))
     own = (
         f"{block} ?p {CRM.P9i_forms_part_of} ?run ."  # in each branch: a store else looks through all answers
@@ -92,18 +92,18 @@ def _told(workspace: Workspace, predictions: Iterable[str]) -> dict[str, _Told]:
         f"{{ {own} ?p {PROV.qualifiedUsage} ?u . ?u {ENR.value} ?value ; {ENR.probability} ?probability "
         f"OPTIONAL {{ ?u {PROV.hadRole} ?role }} OPTIONAL {{ ?u {PROV.entity} ?saw . ?saw {ENR.modality} ?modality }} }} }} }}"
     )
-    found: dict[str, _Told] = defaultdict(_Told)
+    found: dict[str, _Answer] = defaultdict(_Answer)
     for p, value, probability, rank, role, modality, promised in workspace.store.select(query):
         if p is None or not isinstance(value, NamedNode | Literal):
             continue
-        told, share = found[p.value], float(number_of(probability) or 0.0)
+        answer, share = found[p.value], float(number_of(probability) or 0.0)
         if rank is not None:
-            told.candidates[int(number_of(rank) or 0)] = (class_name(value), share)
+            answer.candidates[int(number_of(rank) or 0)] = (class_name(value), share)
         elif (alone := role or modality) is not None:
-            told.alone[_modality(alone)] = (class_name(value), share)
+            answer.alone[_modality(alone)] = (class_name(value), share)
         else:
-            told.value, told.confidence = class_name(value), share
-            told.promised = None if promised is None else float(number_of(promised) or 0.0)
+            answer.value, answer.confidence = class_name(value), share
+            answer.promised = None if promised is None else float(number_of(promised) or 0.0)
     return found
 
 
@@ -111,26 +111,26 @@ def _modality(term: Term) -> str:
     return term.value.removeprefix(str(ENR)).removesuffix("Modality").lower()
 
 
-def _used(subject: Subject, told: _Told) -> set[str]:
+def _used(subject: Subject, answer: _Answer) -> set[str]:
     """The IRIs that want a name."""
     record = subject.record
     values = {v for known in (record.known, record.context) for own in known.values() for v in own}
-    values |= {v for v, _ in (*told.candidates.values(), *told.alone.values())} | {told.value or ""}
+    values |= {v for v, _ in (*answer.candidates.values(), *answer.alone.values())} | {answer.value or ""}
     return {v for v in values if is_iri(v)}
 
 
 def _shown(
-    card: Card, subject: Subject, told: _Told, names: Mapping[str, str], prefixes: Mapping[str, str]
+    card: Card, subject: Subject, answer: _Answer, names: Mapping[str, str], prefixes: Mapping[str, str]
 ) -> Shown:
     def called(value: str) -> str:
         is_term = is_iri(value) or value.startswith('"')
         return names.get(value) or (short_iri(value, prefixes) if is_term else value)
 
-    record, value = subject.record, told.value or ""
-    ranked = [told.candidates[place] for place in sorted(told.candidates)]
+    record, value = subject.record, answer.value or ""
+    ranked = [answer.candidates[place] for place in sorted(answer.candidates)]
     some = ranked[:CANDIDATES]
     if all(v != value for v, _ in some):
-        some = [(value, told.confidence), *some[: CANDIDATES - 1]]
+        some = [(value, answer.confidence), *some[: CANDIDATES - 1]]
     known = {name: own for name, own in {**record.known, **record.context}.items() if name != card.property}
     numbers = tuple((name, (f"{number:g}",)) for name, number in record.numbers.items())
     return Shown(
@@ -139,9 +139,9 @@ def _shown(
         tuple((text.value, text.language) for text in record.texts),
         len(record.pictures),
         (*((name, tuple(map(called, own))) for name, own in known.items() if own), *numbers),
-        Named(value, called(value), told.confidence, predicted=True),
-        told.confidence,
-        told.promised,
+        Named(value, called(value), answer.confidence, predicted=True),
+        answer.confidence,
+        answer.promised,
         tuple(Named(v, called(v), share, v == value) for v, share in some),
-        tuple((m, Named(v, called(v), share)) for m, (v, share) in sorted(told.alone.items())),
+        tuple((m, Named(v, called(v), share)) for m, (v, share) in sorted(answer.alone.items())),
     )

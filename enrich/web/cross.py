@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from enrich.errors import InputError
 from enrich.graph.labels import labels
 from enrich.ontology.terms import is_iri
-from enrich.web.browse import Asked, age, as_query, being_built, name_of
+from enrich.web.browse import ListRequest, age, as_query, being_built, name_of
 from enrich.web.index.asked import FACETS, FacetValue, Filters
 from enrich.web.map import has_map
 from enrich.web.rendering import Words, address, page, words_of
@@ -32,7 +32,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CrossTable:
     """Counts by two values: heads with their names, cells by their values, and how much of all is shown."""
 
     rows: Mapping[str, str]
@@ -56,7 +56,7 @@ def cross(request: Request) -> Response:
         return being_built(request, held)
     query = request.query_params
     properties, facets = query.getlist("properties"), query.getlist("facets")
-    filters = counted = Asked.of(request).filters
+    filters = counted = ListRequest.of(request).filters
     if facets:
         a, b = _two(facets, FACETS)
         counted = filters if "state" in (a, b) else filters.standing
@@ -98,13 +98,13 @@ def _first(known: Sequence[str]) -> Pair:
     return a, b
 
 
-def _of_properties(site: Site, filters: Filters, a: str, b: str, t: Words) -> Table:
+def _of_properties(site: Site, filters: Filters, a: str, b: str, t: Words) -> CrossTable:
     found = site.index.together(filters, a, b, t.language)
     names = ({pair.a: pair.a_name for pair in found}, {pair.b: pair.b_name for pair in found})
     return _table({(pair.a, pair.b): pair.count for pair in found}, *names)
 
 
-def _of_facets(site: Site, filters: Filters, a: str, b: str, t: Words) -> Table:
+def _of_facets(site: Site, filters: Filters, a: str, b: str, t: Words) -> CrossTable:
     found = site.index.cross(filters, a, b)
     values = site.index.facets(Filters(), 5000, t.language)
 
@@ -119,7 +119,7 @@ def _of_facets(site: Site, filters: Filters, a: str, b: str, t: Words) -> Table:
     return _table(counts, names(a, {left for left, _ in counts}), names(b, {right for _, right in counts}))
 
 
-def _named(site: Site, table: Table, t: Words) -> Table:
+def _named(site: Site, table: CrossTable, t: Words) -> CrossTable:
     """The table with the labels of its values: the index names those that are suggested, not all that are facts."""
     wanted = [value for value in {**table.rows, **table.columns} if value.startswith(("http://", "https://"))]
     with site.workspace() as workspace:
@@ -133,7 +133,7 @@ def _named(site: Site, table: Table, t: Words) -> Table:
     return replace(table, rows=rows, columns=columns)
 
 
-def _table(counts: Mapping[Pair, int], rows: Mapping[str, str], columns: Mapping[str, str]) -> Table:
+def _table(counts: Mapping[Pair, int], rows: Mapping[str, str], columns: Mapping[str, str]) -> CrossTable:
     """The largest rows and columns; columns in the order of their names, since they are often centuries."""
     down, across = Counter[str](), Counter[str]()
     for (left, right), n in counts.items():
@@ -145,7 +145,7 @@ def _table(counts: Mapping[Pair, int], rows: Mapping[str, str], columns: Mapping
     )
     cells = {(x, y): n for (x, y), n in counts.items() if x in kept_rows and y in kept_columns}
     total = sum(counts.values())
-    return Table(
+    return CrossTable(
         {value: rows[value] for value in kept_rows},
         {value: columns[value] for value in kept_columns},
         cells,

@@ -32,7 +32,7 @@ router = APIRouter()
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Submission:
     """A decision as a form sends it. `value` is the right one of a correction; `took` are seconds; it `settles` what two do
     not agree on."""
 
@@ -68,7 +68,7 @@ def judge(
     if objection and objection not in OBJECTIONS:
         raise InputError(f"{objection!r} is no objection; there are: {', '.join(OBJECTIONS)}")
     kept = objection if decision != "Accepted" else ""
-    said = Said(
+    said = Submission(
         named_node(prediction),
         decision,
         class_term(value) if value else None,
@@ -103,7 +103,7 @@ def undo(
     return answered(request, outcome, next)
 
 
-def decide(site: Site, user: User, token: str, said: Said) -> dict[str, Any]:
+def decide(site: Site, user: User, token: str, said: Submission) -> dict[str, Any]:
     """Write the review that a token stands for; sent again, what came of it the first time."""
     card = site.desk.card(token)
     prediction = said.prediction.value
@@ -148,7 +148,7 @@ def once(
 
 
 def _write(
-    site: Site, user: User, said: Said, card: Card | None, begun: Decision
+    site: Site, user: User, said: Submission, card: Card | None, begun: Decision
 ) -> tuple[dict[str, Any], Collection[Gap]]:
     """Write the review of one prediction."""
     drawn = "Chosen" if card is None else card.drawn
@@ -162,7 +162,9 @@ def _write(
     return {"decision": judgement.decision, **_outcome(done)}, done.gaps
 
 
-def _judgement(reviewer: Reviewer, said: Said, card: Card | None, at: datetime, drawn: str) -> Judgement:
+def _judgement(
+    reviewer: Reviewer, said: Submission, card: Card | None, at: datetime, drawn: str
+) -> Judgement:
     """For the Reviewer. A correction with what was predicted accepts it."""
     about, decision, value, objection = said.prediction, said.decision, said.value, said.objection
     if decision == "Corrected" and value is not None:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from enrich.errors import InputError
 from enrich.ontology.terms import is_iri
-from enrich.web.browse import Asked, age, as_query, being_built
+from enrich.web.browse import ListRequest, age, as_query, being_built
 from enrich.web.index.asked import FacetValue, Filters
 from enrich.web.places import PER_QUERY, Point
 from enrich.web.rendering import page, words_of
@@ -98,7 +98,7 @@ def drawn(request: Request, property: str = "") -> Response:
     name = property or ("place" if "place" in site.called else next(iter(site.called)))
     if name not in site.called:
         raise InputError(f"the profile has no property {name!r}; it has: {', '.join(site.called)}")
-    asked = Asked.of(request).filters
+    asked = ListRequest.of(request).filters
     filters = Filters({**asked.chosen, "property": (name,)}, asked.text).standing
     found = site.index.facets(filters, MOST, t.language)["value"]
     values = [v for v in found if is_iri(v.value) and v.count]

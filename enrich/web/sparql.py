@@ -20,7 +20,7 @@ from enrich.web.faults import PROBLEM, status_of
 from enrich.web.gate.description import as_json_ld, description
 from enrich.web.gate.evaluating import Answered, Busy
 from enrich.web.gate.examples import examples
-from enrich.web.gate.guard import MOST_CHARACTERS, Passed, Refused
+from enrich.web.gate.guard import MOST_CHARACTERS, Passed, QueryNotAllowed
 from enrich.web.negotiation import preferred
 from enrich.web.rendering import page
 from enrich.web.site import Site, site_of
@@ -60,7 +60,7 @@ class _Wrong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SparqlRequest:
     """What a request asks: no query is the description of the service."""
 
     query: str | None
@@ -103,7 +103,7 @@ def _for_others(request: Request, response: Response) -> Response:
     return response
 
 
-def _asked(request: Request, body: bytes) -> Asked:
+def _asked(request: Request, body: bytes) -> SparqlRequest:
     """What the request asks, in one of the three ways of the protocol. Raises _Wrong."""
     said = list(request.query_params.multi_items())
     if request.method == "POST":
@@ -126,7 +126,7 @@ def _asked(request: Request, body: bytes) -> Asked:
     queries = found.get("query", [])
     if len(queries) > 1 or (request.method == "POST" and not queries):
         raise _Wrong(400, "send one query")
-    return Asked(
+    return SparqlRequest(
         queries[0] if queries else None,
         found.get("default-graph-uri", []),
         found.get("named-graph-uri", []),
@@ -134,7 +134,7 @@ def _asked(request: Request, body: bytes) -> Asked:
     )
 
 
-def _respond(request: Request, asked: Asked) -> Response:
+def _respond(request: Request, asked: SparqlRequest) -> Response:
     site = site_of(request)
     accept = request.headers.get("accept")
     if asked.query is None:
@@ -193,7 +193,7 @@ def _said(error: Exception) -> tuple[int, str]:
     """The status of what went wrong with a query, and the sentence; of a store that fails nothing more is told."""
     if isinstance(error, Busy):
         return 503, "as many queries are being answered as may be at once; ask again in a moment"
-    if isinstance(error, Refused | QueryRefused | InputError | OntologyError):
+    if isinstance(error, QueryNotAllowed | QueryRefused | InputError | OntologyError):
         return 400, str(error)
     status = status_of(error)
     if status == 504:
@@ -222,7 +222,7 @@ def _described(request: Request, site: Site, accept: str | None) -> Response:
     return PlainTextResponse(text, media_type=media, headers={"Vary": "Accept"})
 
 
-def _page(request: Request, site: Site, asked: Asked | None) -> Response:
+def _page(request: Request, site: Site, asked: SparqlRequest | None) -> Response:
     """The page: a text to ask with, what it answered, or what was wrong beside it."""
     shown = examples(Names(site.settings.base))
     said: dict[str, Any] = {
@@ -239,10 +239,10 @@ def _page(request: Request, site: Site, asked: Asked | None) -> Response:
         except (EnrichError, OntologyError, Busy) as error:
             status, detail = _said(error)
             headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
-            place = error if isinstance(error, Refused) and error.line else None
+            place = error if isinstance(error, QueryNotAllowed) and error.line else None
             said["error"] = {
                 "status": status,
-                "detail": error.why if isinstance(error, Refused) else detail,
+                "detail": error.why if isinstance(error, QueryNotAllowed) else detail,
                 "line": place.line if place else None,
                 "column": place.column if place else None,
                 "text": _line(asked.query, place.line) if place else "",
@@ -257,7 +257,7 @@ def _line(query: str, number: int) -> str:
     return lines[number - 1] if number <= len(lines) else ""
 
 
-def _result(site: Site, asked: Asked) -> dict[str, Any]:
+def _result(site: Site, asked: SparqlRequest) -> dict[str, Any]:
     """What the page shows of an answer."""
     assert asked.query is not None
     query: Passed = site.gate.passed(asked.query)

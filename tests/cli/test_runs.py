@@ -9,7 +9,7 @@ import pytest
 
 from enrich.answering.run import RunSummary
 from enrich.cli import main
-from enrich.cli.runs import Told
+from enrich.cli.runs import RunMessages
 from enrich.media.pictures import PictureTally
 
 TALLY = PictureTally(120, {"login": 2, "no answer": 5}, {"missing": 4}, {"a.example": "5 failures in a row"})
@@ -63,7 +63,7 @@ def test_a_run_of_which_every_answer_failed_is_no_success(
 
 
 def test_a_warning_of_a_run_is_said_and_its_progress_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    told = Told()
+    told = RunMessages()
     told.log("info", "run active", run="https://r.example/1")
     told.log(
         "error",

@@ -34,14 +34,14 @@ case = "lower"
 keep = '^([^(,]+)'
 synonyms = { "Venetia" = "Venezia" }
 """
-Said = Sequence[Literal | NamedNode]
+Stated = Sequence[Literal | NamedNode]
 
 
 def profile(text: str = PLACE) -> Profile:
     return parse_profile(text, "library", "library.toml")
 
 
-def books(*said: Said) -> list[Quad]:
+def books(*said: Stated) -> list[Quad]:
     """A book for each group of places."""
     quads = []
     for number, places in enumerate(said, 1):
@@ -51,7 +51,7 @@ def books(*said: Said) -> list[Quad]:
     return quads
 
 
-def library(text: str, *said: Said, store: Store | None = None) -> Workspace:
+def library(text: str, *said: Stated, store: Store | None = None) -> Workspace:
     held = store if store is not None else open_store()
     held.insert(books(*said))
     workspace = Workspace(Settings(base=NAMES.base), held)
@@ -100,7 +100,7 @@ def test_unicode_forms_are_one_class() -> None:
 def test_language_and_datatype_are_asked_for_or_do_not_matter() -> None:
     """Given the same text plain, tagged and typed, then a profile without rules takes all; one with a language takes
     that language and its regions, and one with a datatype that datatype; what is left is said to say nothing."""
-    said: list[Said] = [
+    said: list[Stated] = [
         [Literal("Roma")], [Literal("Roma", language="it")], [Literal("Roma", language="it-CH")],
         [Literal("Roma", datatype=XSD.token)],
     ]  # fmt: skip

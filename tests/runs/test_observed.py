@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from enrich.runs.observed import Estimate, Judged, Stratum, band, estimate, wilson
 from enrich.runs.promise_table import (
     LEVELS,
+    AnswerGroup,
     JudgedAnswer,
     Measured,
-    Told,
     first_judgements,
     table,
     to_take_back,
@@ -72,11 +72,11 @@ def test_the_interval_holds_the_truth_where_the_uncertain_come_first_and_the_pla
         chance = random.Random(seed)
         answers = made(chance, 1200)
         truth, found = share(answers), judged(answers, 250, chance)
-        told = estimate(sizes(answers), found)
+        group = estimate(sizes(answers), found)
         low, high = wilson(sum(j.right for j in found) / len(found), len(found))
-        holds += told.low <= truth <= told.high
+        holds += group.low <= truth <= group.high
         naive += low <= truth <= high
-        bias += ((told.right or 0.0) - truth) / 100
+        bias += ((group.right or 0.0) - truth) / 100
     assert holds >= 93
     assert naive <= 20
     assert abs(bias) < 0.02
@@ -88,12 +88,12 @@ def test_when_all_are_judged_the_truth_is_known(seed: int, count: int, drawn: fl
     chance = random.Random(seed)
     answers = made(chance, count)
 
-    told = estimate(sizes(answers), judged(answers, count, chance, drawn))
+    group = estimate(sizes(answers), judged(answers, count, chance, drawn))
 
-    assert told.right == pytest.approx(share(answers))
-    assert (told.low, told.high) == (pytest.approx(told.right), pytest.approx(told.right))
-    assert told.covered == 1.0
-    assert told.enough
+    assert group.right == pytest.approx(share(answers))
+    assert (group.low, group.high) == (pytest.approx(group.right), pytest.approx(group.right))
+    assert group.covered == 1.0
+    assert group.enough
 
 
 @settings(max_examples=80)
@@ -102,32 +102,32 @@ def test_what_is_known_for_certain_bounds_the_estimate(seed: int, cards: int) ->
     chance = random.Random(seed)
     answers = made(chance, 80)
     found = judged(answers, cards, chance)
-    told = estimate(sizes(answers), found)
+    group = estimate(sizes(answers), found)
 
-    assert told.judged == len(found)
-    assert told.draws == sum(each.random for each in found)
-    if told.right is not None:
-        assert 0 <= told.low <= told.right <= told.high <= 1
-        assert 0 <= told.effective <= told.draws + 1e-9
-        assert 0 < told.covered <= 1
+    assert group.judged == len(found)
+    assert group.draws == sum(each.random for each in found)
+    if group.right is not None:
+        assert 0 <= group.low <= group.right <= group.high <= 1
+        assert 0 <= group.effective <= group.draws + 1e-9
+        assert 0 < group.covered <= 1
 
 
 def test_without_a_draw_nothing_is_observed() -> None:
-    told = estimate({PLACE: 10}, [Judged(PLACE, False, random=False)])
+    group = estimate({PLACE: 10}, [Judged(PLACE, False, random=False)])
 
-    assert (told.right, told.draws, told.judged, told.covered) == (None, 0, 1, 0.0)
-    assert told.verdict(0.9) == "not enough yet"
+    assert (group.right, group.draws, group.judged, group.covered) == (None, 0, 1, 0.0)
+    assert group.verdict(0.9) == "not enough yet"
 
 
 def test_draws_stand_for_the_answers_of_their_stratum() -> None:
     """Nine answers in ten are sure ones, though as many uncertain ones were drawn."""
     drawn = [Judged(h, right, random=True) for _ in range(40) for h, right in ((PLACE, True), (LOW, False))]
 
-    told = estimate({PLACE: 9000, LOW: 1000}, drawn)
+    group = estimate({PLACE: 9000, LOW: 1000}, drawn)
 
-    assert told.right == pytest.approx(0.9, abs=0.005)
-    assert told.effective < 80
-    assert told.low < 0.9 < told.high
+    assert group.right == pytest.approx(0.9, abs=0.005)
+    assert group.effective < 80
+    assert group.low < 0.9 < group.high
 
 
 def test_those_that_were_more_likely_to_be_drawn_stand_for_fewer() -> None:
@@ -136,19 +136,19 @@ def test_those_that_were_more_likely_to_be_drawn_stand_for_fewer() -> None:
         Judged(PLACE, True, random=True, probability=0.001),
     ]
 
-    told = estimate({PLACE: 100_000}, drawn * 20)
+    group = estimate({PLACE: 100_000}, drawn * 20)
 
-    assert told.right == pytest.approx(10 / 11, abs=0.01)
+    assert group.right == pytest.approx(10 / 11, abs=0.01)
 
 
 def test_a_band_in_which_nothing_was_drawn_is_taken_to_be_like_the_one_below() -> None:
     drawn = [Judged(LOW, n % 2 == 0, random=True) for n in range(40)]
 
-    told = estimate({LOW: 1000, PLACE: 1000, ("time", 0.9): 2000}, drawn)
+    group = estimate({LOW: 1000, PLACE: 1000, ("time", 0.9): 2000}, drawn)
 
-    assert told.right == pytest.approx(0.5, abs=0.02)
-    assert told.covered == 0.5
-    assert told.verdict(0.9) == "not enough yet"
+    assert group.right == pytest.approx(0.5, abs=0.02)
+    assert group.covered == 0.5
+    assert group.verdict(0.9) == "not enough yet"
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_a_band_holds_from_its_lower_end_to_the_next() -> None:
     assert [band(c) for c in (1.0, 0.9999, 0.95, 0.8, 0.79, 0.3)] == [1.0, 0.95, 0.95, 0.8, 0.7, 0.0]
 
 
-def measured(*told: tuple[Told, int, int, int]) -> Measured:
+def measured(*group: tuple[AnswerGroup, int, int, int]) -> Measured:
     """Of each kind so many answers, draws, and right ones among them; nine in ten are promised."""
     found = Measured()
-    for kind, answers, draws, right in told:
+    for kind, answers, draws, right in group:
         found.size(kind).add(answers, answers * (kind.band + 0.04), answers * 0.9, answers)
         found.judged += [JudgedAnswer(kind, n < right, random=True) for n in range(draws)]
     return found
@@ -183,10 +183,10 @@ def measured(*told: tuple[Told, int, int, int]) -> Measured:
 def test_a_table_says_where_the_promise_is_not_kept_and_from_which_confidence_it_is() -> None:
     one, two = "https://m.example/1", "https://m.example/2"
     found = measured(
-        (Told("m", "place", "Seen", 0.9, one), 500, 60, 59),
-        (Told("m", "place", "Seen", 0.8, one), 500, 60, 59),
-        (Told("m", "place", "Seen", 0.5, one), 900, 60, 10),
-        (Told("m", "place", "Seen", 0.9, two), 500, 10, 10),
+        (AnswerGroup("m", "place", "Seen", 0.9, one), 500, 60, 59),
+        (AnswerGroup("m", "place", "Seen", 0.8, one), 500, 60, 59),
+        (AnswerGroup("m", "place", "Seen", 0.5, one), 900, 60, 10),
+        (AnswerGroup("m", "place", "Seen", 0.9, two), 500, 10, 10),
     )
 
     (row,) = table(found)
@@ -216,7 +216,8 @@ def test_a_few_answers_are_not_said_to_be_all() -> None:
     """Given a band of which both answers were judged and many in another that nobody saw, then no share is said of all of
     them, and none from which the promise would hold; of the band that is known it is."""
     found = measured(
-        (Told("m", "place", "Seen", 0.95, "k"), 2, 2, 2), (Told("m", "time", "Seen", 0.8, "k"), 60, 0, 0)
+        (AnswerGroup("m", "place", "Seen", 0.95, "k"), 2, 2, 2),
+        (AnswerGroup("m", "time", "Seen", 0.8, "k"), 60, 0, 0),
     )
 
     (whole,) = table(found, "model")

@@ -16,7 +16,7 @@ from enrich import soup as module
 from enrich.classifiers.base import no_progress
 from enrich.classifiers.data import Dataset, Picture, Property, Record
 from enrich.errors import InputError, SettingsError
-from enrich.soup import Source
+from enrich.soup import PictureSource
 
 COLOUR = Property("colour", ("urn:label:green", "urn:label:red"))
 
@@ -36,9 +36,9 @@ def no_workspace() -> Iterator[Any]:
 @pytest.mark.parametrize("given", [{}, {"pictures": Path("a"), "splits": Path("b")}])
 def test_one_source_is_named(given: dict[str, Path]) -> None:
     with pytest.raises(SettingsError, match="say where the pictures are: --pictures DIR, or --splits FILE"):
-        Source(**given)
+        PictureSource(**given)
     with pytest.raises(SettingsError, match="say which property of the graph to learn: --property NAME"):
-        Source(splits=Path("b"))
+        PictureSource(splits=Path("b"))
 
 
 def test_a_folder_gives_a_split_and_its_dev_is_divided_by_the_seed(tmp_path: Path) -> None:
@@ -47,11 +47,11 @@ def test_a_folder_gives_a_split_and_its_dev_is_divided_by_the_seed(tmp_path: Pat
         write_picture(tmp_path / f"{i}.png", i)
         lines.append(f"{i}.png,{('red', 'green')[i % 2]},{'train' if i < 4 else 'dev'}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    split = Source(tmp_path, property="colour").read(16, no_workspace, no_progress)
+    split = PictureSource(tmp_path, property="colour").read(16, no_workspace, no_progress)
     assert split.sizes() == {"learn": 4, "selection": 4, "scoring": 4}
     assert split.learn.properties == (COLOUR,)
     assert split.learn.side == 16
-    again = Source(tmp_path, property="colour", seed=1).read(16, no_workspace, no_progress)
+    again = PictureSource(tmp_path, property="colour", seed=1).read(16, no_workspace, no_progress)
     assert set(again.selection.names) != set(split.selection.names)
 
 
@@ -59,7 +59,7 @@ def test_a_folder_without_dev_says_what_it_has(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", 0)
     (tmp_path / "labels.csv").write_text("file,label,split\na.png,red,train\n")
     with pytest.raises(InputError, match="has no line of the split dev; it has: train"):
-        Source(tmp_path).read(16, no_workspace, no_progress)
+        PictureSource(tmp_path).read(16, no_workspace, no_progress)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_of_the_graph_train_is_learned_from_and_selects_and_dev_scores(tmp_path: Path, graph: Any) -> None:
-    source = Source(splits=tmp_path / "splits.tsv", property="colour")
+    source = PictureSource(splits=tmp_path / "splits.tsv", property="colour")
     split = source.read(16, graph, no_progress)
     assert (len(split.learn), len(split.selection)) == (8, 2)
     assert len(split.scoring) == 9  # the picture of record 3 is shown with record 15 too
@@ -102,7 +102,7 @@ def test_of_the_graph_train_is_learned_from_and_selects_and_dev_scores(tmp_path:
 
 
 def test_a_property_that_is_not_there_names_those_that_are(tmp_path: Path, graph: Any) -> None:
-    source = Source(splits=tmp_path / "splits.tsv", property="shape")
+    source = PictureSource(splits=tmp_path / "splits.tsv", property="shape")
     with pytest.raises(
         InputError, match="no property 'shape' with enough values to learn; there are: colour"
     ):
@@ -112,4 +112,4 @@ def test_a_property_that_is_not_there_names_those_that_are(tmp_path: Path, graph
 def test_splits_without_dev_are_refused(tmp_path: Path, graph: Any) -> None:
     (tmp_path / "splits.tsv").write_text("record\tsplit\nhttps://m.example/1\ttrain\n")
     with pytest.raises(InputError, match="has no record in the split dev"):
-        Source(splits=tmp_path / "splits.tsv", property="colour").read(16, graph, no_progress)
+        PictureSource(splits=tmp_path / "splits.tsv", property="colour").read(16, graph, no_progress)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.sparql import clauses, services
 from enrich.ontology.terms import Names
-from enrich.web.gate.guard import MOST_CHARACTERS, Refused, passed
+from enrich.web.gate.guard import MOST_CHARACTERS, QueryNotAllowed, passed
 
 ELSEWHERE = "http://127.0.0.1:9/sparql"
 REFUSED = [
@@ -103,7 +103,7 @@ PASSED = [
 
 @pytest.mark.parametrize("query", REFUSED)
 def test_what_does_more_than_ask_is_refused(query: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(QueryNotAllowed):
         passed(query)
 
 
@@ -130,14 +130,14 @@ def test_the_queries_of_the_package_pass(name: str) -> None:
 
 def test_a_server_that_is_allowed_may_be_asked() -> None:
     assert passed(REFUSED[0], [ELSEWHERE]).form == "SELECT"
-    with pytest.raises(Refused):
+    with pytest.raises(QueryNotAllowed):
         passed(REFUSED[0], [ELSEWHERE + "/"])
-    with pytest.raises(Refused):
+    with pytest.raises(QueryNotAllowed):
         passed(REFUSED[4], [ELSEWHERE])
 
 
 def test_a_refusal_says_where() -> None:
-    with pytest.raises(Refused) as found:
+    with pytest.raises(QueryNotAllowed) as found:
         passed("SELECT *\n{ ?s ?p ?o }\n  ; DROP ALL")
     assert (found.value.line, found.value.column) == (3, 5)
     assert "line 3, column 5: DROP belongs to an update" in str(found.value)
@@ -168,7 +168,7 @@ DULL = {
 
 
 def test_a_long_text_is_refused() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(QueryNotAllowed):
         passed(f"{HEAD}?o }}" + " " * MOST_CHARACTERS)
 
 
@@ -180,7 +180,7 @@ def test_the_longest_text_takes_no_time(name: str) -> None:
     text = HEAD + first + again * (room // len(again)) + last + "}"
     assert len(text) > MOST_CHARACTERS - 1000
     began = time.process_time()
-    with suppress(Refused):
+    with suppress(QueryNotAllowed):
         passed(text)
     clauses(text)
     assert list(services(text)) == []
@@ -191,6 +191,6 @@ def test_the_longest_text_takes_no_time(name: str) -> None:
 def test_no_text_breaks_it(text: str) -> None:
     try:
         found = passed(text)
-    except Refused:
+    except QueryNotAllowed:
         return
     assert list(services(found.text)) == []

@@ -80,13 +80,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A current answer that is wanted, with the value that counts, the curator's where one was put in, and the one `told`."""
+    """A current answer that is wanted, with the value that counts, the curator's where one was put in, and the one `predicted`."""
 
     prediction: NamedNode
     record: NamedNode
     property: str
     value: Term
-    told: Term
+    predicted: Term
     confidence: float
     state: str
     run: str
@@ -291,10 +291,11 @@ def _with_nodes(first: _Triple, graph: NamedNode, around: Mapping[_InShard, list
 def _in_place(workspace: Workspace, answer: Predicted, triples: list[_Triple]) -> list[_Triple]:
     """The same, told of the value that a curator put in, and of the node of ours that stands for it (a time-span)."""
     prop = next((p for p in workspace.profile.properties if p.name == answer.property), None)
-    if prop is None or answer.value == answer.told:
+    if prop is None or answer.value == answer.predicted:
         return triples
     (old, gone), (new, come) = (
-        object_of(workspace.names, str(answer.prediction), prop, str(v)) for v in (answer.told, answer.value)
+        object_of(workspace.names, str(answer.prediction), prop, str(v))
+        for v in (answer.predicted, answer.value)
     )
     said = ((str(s), str(p), str(o)) for s, p, o in triples)
     kept = ((new if s == old else s, p, new if o == old else o) for s, p, o in said if (s, p, o) not in gone)

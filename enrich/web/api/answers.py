@@ -39,13 +39,13 @@ def asked(request: Request) -> Filters:
     return Filters.of(request.query_params.multi_items())
 
 
-Asked = Annotated[Filters, Depends(asked)]
+Requested = Annotated[Filters, Depends(asked)]
 
 
 @router.get("/answers", openapi_extra=FILTERS)
 def answers(
     request: Request,
-    filters: Asked,
+    filters: Requested,
     _: Reader,
     order: Order = "-confidence",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -57,7 +57,7 @@ def answers(
 
 
 @router.get("/facets", openapi_extra=FILTERS)
-def facets(request: Request, filters: Asked, _: Reader) -> dict[str, list[FacetValue]]:
+def facets(request: Request, filters: Requested, _: Reader) -> dict[str, list[FacetValue]]:
     """The values of every facet with the number of answers; the counts of a facet leave out what was chosen of it."""
     found: dict[str, list[FacetValue]] = site_of(request).index.facets(filters)
     return found

@@ -24,7 +24,7 @@ MOST = 1_000
 router = APIRouter(tags=["judging"])
 
 
-class Said(BaseModel):
+class JudgementRequest(BaseModel):
     """What is said of one prediction."""
 
     model_config = ConfigDict(extra="forbid")
@@ -50,7 +50,7 @@ class Judgements(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    judgements: list[Said] = Field(min_length=1, max_length=MOST)
+    judgements: list[JudgementRequest] = Field(min_length=1, max_length=MOST)
     dry_run: bool = False
 
 
@@ -63,7 +63,7 @@ class Withdrawal(BaseModel):
 
 
 @dataclass(frozen=True)
-class Refused:
+class JudgementRefusal:
     """What was not written, and why."""
 
     what: str
@@ -77,7 +77,7 @@ class Outcome:
     batch: str
     reviews: list[str]
     unchanged: int
-    refused: list[Refused]
+    refused: list[JudgementRefusal]
     overruled: list[dict[str, str]]
 
 
@@ -124,7 +124,7 @@ def _outcome(done: Reviewed) -> Outcome:
         done.batch.value,
         _values(done.written),
         done.unchanged,
-        [Refused(r.what.value, r.why) for r in done.refused],
+        [JudgementRefusal(r.what.value, r.why) for r in done.refused],
         [asdict(o) for o in done.overruled],
     )
 

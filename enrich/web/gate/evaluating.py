@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from enrich.errors import QueryRefused, StoreTimeout, StoreUnavailable
-from enrich.web.gate.guard import Refused
+from enrich.web.gate.guard import QueryNotAllowed
 
 COMMAND = (sys.executable, "-m", "enrich.web.gate.worker")
 
@@ -48,7 +48,7 @@ class Evaluators:
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
 
     def evaluate(self, request: dict[str, Any], deadline: float) -> Answered:
-        """The answer to a request (see `worker`) before the deadline, a time of `time.monotonic`. Raises Busy, Refused,
+        """The answer to a request (see `worker`) before the deadline, a time of `time.monotonic`. Raises Busy, QueryNotAllowed,
         QueryRefused, StoreTimeout or StoreUnavailable; the process of a query that is late is ended."""
         if not self._room.acquire(blocking=False):
             raise Busy
@@ -155,7 +155,7 @@ class _Process:
 def _error(reply: dict[str, Any]) -> Exception:
     kind, said = reply["kind"], str(reply["error"])
     if kind == "syntax":
-        return Refused(said, reply["line"], reply["column"])
+        return QueryNotAllowed(said, reply["line"], reply["column"])
     kinds: dict[str, type[Exception]] = {
         "timeout": StoreTimeout,
         "memory": TooMuch,

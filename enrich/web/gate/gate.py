@@ -18,7 +18,7 @@ from enrich.ontology.terms import is_iri
 from enrich.settings.loading import Settings
 from enrich.show.querying import of_the_facts
 from enrich.web.gate.evaluating import Answered, Evaluators
-from enrich.web.gate.guard import Passed, Refused, passed
+from enrich.web.gate.guard import Passed, QueryNotAllowed, passed
 from enrich.web.gate.snapshots import Snapshots
 from enrich.workspace import Workspace
 
@@ -39,7 +39,7 @@ class Gate:
         self._lookups = ThreadPoolExecutor(LOOKUPS, "sparql")
 
     def passed(self, query: str) -> Passed:
-        """The query, when it may be asked. Raises Refused."""
+        """The query, when it may be asked. Raises QueryNotAllowed."""
         return passed(query, self.settings.store.services)
 
     def answer(
@@ -82,7 +82,7 @@ class Gate:
         """The query with the graphs that it goes over, and the store that has them, or how a server is reached."""
         for iri in (*default, *named):
             if not is_iri(iri):
-                raise Refused(f"{iri!r} is no IRI of a graph")
+                raise QueryNotAllowed(f"{iri!r} is no IRI of a graph")
         with self._workspaces() as workspace:
             where = _where(workspace.store, self.settings.web.query_seconds)
             if not default and not named:

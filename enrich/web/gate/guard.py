@@ -48,7 +48,7 @@ _VENDORS = (
 """Beginnings of IRIs that make a server do more than look up a triple, in small letters."""
 
 
-class Refused(InputError):
+class QueryNotAllowed(InputError):
     """A query that does not pass, and where it does not: `line` and `column` count from 1, 0 when it is the whole."""
 
     def __init__(self, why: str, line: int = 0, column: int = 0) -> None:
@@ -66,12 +66,12 @@ class Passed:
 
 
 def passed(query: str, allowed: Collection[str] = ()) -> Passed:
-    """The query, when it may be asked. `allowed` are the servers that it may ask by SERVICE. Raises Refused."""
+    """The query, when it may be asked. `allowed` are the servers that it may ask by SERVICE. Raises QueryNotAllowed."""
     if len(query) > MOST_CHARACTERS:
-        raise Refused(f"the query has more than {MOST_CHARACTERS:,} characters")
+        raise QueryNotAllowed(f"the query has more than {MOST_CHARACTERS:,} characters")
     text = unescaped(query.removeprefix("\ufeff"))
     if unescaped(text) != text:
-        raise Refused("the query hides escapes in escapes")
+        raise QueryNotAllowed("the query hides escapes in escapes")
     found = list(TOKEN.finditer(text))
     told = [token for token in found if token.lastgroup != "comment" and token[0] not in _SPACE]
     prefixes = _prefixes(text, told)
@@ -79,21 +79,21 @@ def passed(query: str, allowed: Collection[str] = ()) -> Passed:
         _check(text, told, place, token, prefixes)
     form = next((w for w in _words(told) if w not in ("PREFIX", "BASE")), "")
     if form not in FORMS:
-        raise Refused(
+        raise QueryNotAllowed(
             "a query begins with SELECT, ASK, CONSTRUCT or DESCRIBE" if text.strip() else "the query is empty"
         )
     sent = "".join(" " * len(t[0]) if t.lastgroup == "comment" else t[0] for t in found)
     for server in services(sent):
         if server is None or server not in allowed:
             asked = f"<{server}>" if server else "one that is not written as <IRI>"
-            raise Refused(f"other servers are not asked from here (SERVICE): {asked}")
+            raise QueryNotAllowed(f"other servers are not asked from here (SERVICE): {asked}")
     return Passed(sent, form, prefixes)
 
 
 def _check(
     text: str, told: Sequence[re.Match[str]], place: int, token: re.Match[str], prefixes: Mapping[str, str]
 ) -> None:
-    """Raises Refused for a token that is none of SPARQL's, or does more than ask."""
+    """Raises QueryNotAllowed for a token that is none of SPARQL's, or does more than ask."""
     kind, said = token.lastgroup, token[0]
     if kind == "unended":
         raise _refused(text, token, "a string that does not end")
@@ -150,6 +150,6 @@ def _iri(said: str, prefixes: Mapping[str, str]) -> str:
     return prefixes[prefix] + local if prefix in prefixes else said
 
 
-def _refused(text: str, token: re.Match[str], why: str) -> Refused:
+def _refused(text: str, token: re.Match[str], why: str) -> QueryNotAllowed:
     before = text[: token.start()]
-    return Refused(why, before.count("\n") + 1, token.start() - (before.rfind("\n") + 1) + 1)
+    return QueryNotAllowed(why, before.count("\n") + 1, token.start() - (before.rfind("\n") + 1) + 1)

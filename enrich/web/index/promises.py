@@ -14,7 +14,7 @@ from enrich.graph.stores.base import PAGE_TOKEN, Store
 from enrich.ontology.terms import CRM, ENR, Names
 from enrich.runs.observed import band
 from enrich.runs.part import TakenBack, taken_back
-from enrich.runs.promise_table import First, JudgedAnswer, Measured, Told, first_judgements
+from enrich.runs.promise_table import AnswerGroup, First, JudgedAnswer, Measured, first_judgements
 from enrich.runs.register import ACTIVE
 from enrich.runs.reviews import in_force, read_reviews
 from enrich.web.index.asked import UNKNOWN
@@ -22,7 +22,7 @@ from enrich.web.index.cells import Cells
 from enrich.workspace import Workspace
 
 RANDOM = "Random"
-Where = Callable[[int], Told | None]
+Where = Callable[[int], AnswerGroup | None]
 _AT_ONCE = 500
 
 
@@ -30,7 +30,7 @@ _AT_ONCE = 500
 class Kept:
     """A predicted value that was judged: `current` where it is among the answers that count."""
 
-    told: Told
+    group: AnswerGroup
     confidence: float
     promised: float | None
     run: str
@@ -45,13 +45,13 @@ def measured(workspace: Workspace, connection: sqlite3.Connection, cells: Cells)
     """
     store, names = workspace.store, workspace.names
     found = Measured()
-    where = _told(cells)
+    where = _groups(cells)
     sums = (
         "SELECT cell, count(*), total(confidence), total(promised), count(promised) FROM answer GROUP BY cell"
     )
     for cell, *counted in connection.execute(sums):
-        if cells.current[cell - 1] and (told := where(cell - 1)) is not None:
-            found.size(told).add(*counted)
+        if cells.current[cell - 1] and (group := where(cell - 1)) is not None:
+            found.size(group).add(*counted)
     judgements = first_judgements(in_force(read_reviews(store, names)))
     indexed = _indexed(connection, cells, where, {first.review.record for first in judgements})
     kept = _kept_by_reviews(store, names)
@@ -66,19 +66,19 @@ def measured(workspace: Workspace, connection: sqlite3.Connection, cells: Cells)
     return found
 
 
-def _told(cells: Cells) -> Where:
+def _groups(cells: Cells) -> Where:
     names = ("model", "property", "regime", "band", "museum", "outcome")
     columns = {name: cells.column(name) for name in names}
     predicted = cells.term_ids.get("Predicted", -1)
 
-    def told(place: int) -> Told | None:
+    def group(place: int) -> AnswerGroup | None:
         """What tells the answers of a cell apart; None where they assert nothing."""
         if columns["outcome"][place] != predicted:
             return None
         model, name, regime, end, museum = (cells.terms[int(columns[c][place])] for c in names[:-1])
-        return Told(model, name, regime, float(end), museum)
+        return AnswerGroup(model, name, regime, float(end), museum)
 
-    return told
+    return group
 
 
 def _indexed(
@@ -94,9 +94,9 @@ def _indexed(
     for start in range(0, len(wanted), _AT_ONCE):
         some = json.dumps(wanted[start : start + _AT_ONCE])
         for prediction, cell, confidence, promised in connection.execute(query, (some,)):
-            if (told := where(cell - 1)) is not None:
+            if (group := where(cell - 1)) is not None:
                 run = cells.runs[int(runs[cell - 1])].iri
-                found[prediction] = Kept(told, confidence, promised, run, bool(cells.current[cell - 1]))
+                found[prediction] = Kept(group, confidence, promised, run, bool(cells.current[cell - 1]))
     return found
 
 
@@ -127,9 +127,9 @@ def _gone(
     confidence, promised = float(said[ENR.confidence]), said.get(ENR.promised)
     regime = said.get(ENR.regime, UNKNOWN).removeprefix(str(ENR))
     model = cells.terms[cells.runs[run].model]
-    told = Told(model, first.review.name, regime, band(confidence), museum)
+    group = AnswerGroup(model, first.review.name, regime, band(confidence), museum)
     return Kept(
-        told, confidence, None if promised is None else float(promised), cells.runs[run].iri, current=False
+        group, confidence, None if promised is None else float(promised), cells.runs[run].iri, current=False
     )
 
 
@@ -141,8 +141,10 @@ def _no_answer(
         return "gone"
     if states.get(answer.run) != ACTIVE:
         return "retracted"
-    told = answer.told
-    held = (p.part.holds(told.property, answer.confidence, told.museum) for p in parts if p.run == answer.run)
+    group = answer.group
+    held = (
+        p.part.holds(group.property, answer.confidence, group.museum) for p in parts if p.run == answer.run
+    )
     return "taken back" if not indexed and any(held) else None
 
 
@@ -153,12 +155,12 @@ def _count(found: Measured, first: First, answer: Kept) -> None:
     if unseen or undecided:
         found.left_out["not shown" if unseen else "Undecided"] += 1
         if answer.current:
-            found.size(answer.told).add(-1, -confidence, -promised, -of)
+            found.size(answer.group).add(-1, -confidence, -promised, -of)
         return
     if not answer.current:
-        found.size(answer.told).add(1, confidence, promised, of)
+        found.size(answer.group).add(1, confidence, promised, of)
     drawn = first.review.drawn
     if drawn != RANDOM:
         found.left_out[drawn] += 1
     right = first.final.decision == "Accepted"
-    found.judged.append(JudgedAnswer(answer.told, right, drawn == RANDOM, first.review.probability))
+    found.judged.append(JudgedAnswer(answer.group, right, drawn == RANDOM, first.review.probability))

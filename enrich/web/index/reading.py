@@ -63,7 +63,7 @@ class Vocabulary:
     above: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class Source:
+class IndexSource:
     """Reads one workspace's store; what it looked up of vocabularies it keeps, so take a new one after a change."""
 
     def __init__(self, workspace: Workspace) -> None:

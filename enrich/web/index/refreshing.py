@@ -13,7 +13,7 @@ from enrich.graph.reading import BATCH
 from enrich.runs.register import ACTIVE, OPEN, Run
 from enrich.web.index.building import GONE, Writer
 from enrich.web.index.database import Database, meta, set_meta
-from enrich.web.index.reading import About, Answer, GapOf, Source
+from enrich.web.index.reading import About, Answer, GapOf, IndexSource
 from enrich.workspace import Workspace
 
 _RECORDS = 2000
@@ -25,7 +25,7 @@ class Refresh:
 
     def __init__(self, database: Database, workspace: Workspace, note: Callable[[int, int], None]) -> None:
         self.database, self.workspace, self.note = database, workspace, note
-        self.source = Source(workspace)
+        self.source = IndexSource(workspace)
         self.facts_changed = False
         self.facts_seconds = 0.0
         self.register: list[Run] = []

@@ -14,7 +14,7 @@ from enrich.classifiers.data import Dataset, Property, Record, Text
 from enrich.classifiers.folds import fold_of
 from enrich.classifiers.fusion.columns import RecordColumns, pairs, tokens
 from enrich.classifiers.fusion.late import LateFusion
-from enrich.classifiers.fusion.table import Table, gap
+from enrich.classifiers.fusion.table import MetaFeatures, gap
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.metrics import macro_f1
 from enrich.classifiers.model.model import Model
@@ -258,7 +258,7 @@ def test_gap_and_log_odds() -> None:
 
 def test_the_table_has_a_mask_for_every_modality() -> None:
     said = {"text": Distribution(PLACE.classes, np.full((2, 3), 1 / 3), np.array([True, False]))}
-    table = Table.build(("image", "text"), said, {}, np.zeros((2, 3)), np.full(3, 1 / 3), False)
+    table = MetaFeatures.build(("image", "text"), said, {}, np.zeros((2, 3)), np.full(3, 1 / 3), False)
     column = {name: table.values[:, 0, i] for i, name in enumerate(table.names)}
     assert column["text present"].tolist() == [1.0, 0.0]
     assert column["image present"].tolist() == [0.0, 0.0]

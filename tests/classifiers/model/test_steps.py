@@ -8,11 +8,11 @@ from enrich.classifiers.model.steps import Steps
 from tests.classifiers.museum import PROPERTIES
 from tests.two_modalities import SPEC, told
 
-Told = list[tuple[str, int, int]]
+Reports = list[tuple[str, int, int]]
 
 
 def test_the_stages_of_a_fold_are_one_step() -> None:
-    reported: Told = []
+    reported: Reports = []
     steps = Steps(lambda *said: reported.append(said), 3)
     for stage in ("tabular place · fold 1/2", "tabular time · fold 1/2", "tabular place · fold 2/2"):
         steps(stage, 1, 1)
@@ -22,7 +22,7 @@ def test_the_stages_of_a_fold_are_one_step() -> None:
 
 
 def test_more_steps_than_were_expected_lengthen_the_whole() -> None:
-    reported: Told = []
+    reported: Reports = []
     steps = Steps(lambda *said: reported.append(said), 1)
     steps("fusion", 1, 1)
     steps("thresholds", 1, 1)
@@ -30,7 +30,7 @@ def test_more_steps_than_were_expected_lengthen_the_whole() -> None:
 
 
 def test_a_whole_fit_comes_to_about_as_many_steps_as_were_expected() -> None:
-    reported: Told = []
+    reported: Reports = []
     fit_model(Dataset(told(120), PROPERTIES), SPEC, progress=lambda *said: reported.append(said))
     done, total = [h[1] for h in reported], {h[2] for h in reported}
     assert done == sorted(done)
