@@ -18,7 +18,7 @@ from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.expectation import expectations, to_text
 from enrich.runs.lease import current_lease, release_lease
 from enrich.runs.narrowing import leave_out, written_since
-from enrich.runs.prune import prune
+from enrich.runs.prune import Pruning, prune
 from enrich.runs.register import OPEN, new_run_id
 from enrich.runs.request import NIGHTLY, OF_A_NIGHT, withdraw_empty
 from enrich.runs.reviews import REVIEWERS_CLOCKS, moment
@@ -195,8 +195,9 @@ def sweep_orphans(context: Context) -> int:
     return dropped
 
 
-def tidy(context: Context) -> None:
-    """What follows a run: orphan graphs are dropped, and answers that have not counted for `run.keep_days`.
+def tidy(context: Context) -> Pruning | None:
+    """What follows a run: orphan graphs are dropped, and answers that have not counted for `run.keep_days`. Returns
+    which answers, None for none.
 
     A store that fails meanwhile, or another process that takes answers out, is no fault of the run; the next one does it.
     """
@@ -204,9 +205,13 @@ def tidy(context: Context) -> None:
         orphans, pruned = sweep_orphans(context), prune(context.workspace)
     except (StoreError, RunError) as error:
         context.observer.log("warning", "not tidied; the next run does it", reason=str(error))
-        return
-    if orphans or pruned.answers:
-        context.observer.log("info", "tidied", orphans=orphans, answers=pruned.answers.total())
+        return None
+    if orphans:
+        context.observer.log("info", "graphs of attempts that do not count dropped", graphs=orphans)
+    if not pruned.answers:
+        return None
+    context.observer.log("info", "answers pruned", text=pruned.text, **pruned.to_json())
+    return pruned
 
 
 def forget(context: Context, run: NamedNode) -> None:

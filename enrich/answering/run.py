@@ -29,6 +29,7 @@ from enrich.ontology.terms import OntologyError, named_node
 from enrich.runs.attempts import Attempt
 from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
+from enrich.runs.prune import Pruning
 from enrich.runs.register import OPEN, Run
 from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
 from enrich.workspace import Workspace
@@ -45,7 +46,7 @@ class RunSummary:
 
     `records` counts the records with an open gap; `predicted`, `abstained` and `failed` count gaps, of
     the whole run where an earlier one was resumed. `pictures` tells what became of them in this process,
-    None when none were looked at.
+    None when none were looked at; `pruned` which answers of other runs were dropped at the end, None for none.
     """
 
     run: str | None
@@ -57,6 +58,7 @@ class RunSummary:
     resumed: bool = False
     pictures: PictureTally | None = None
     expected: Mapping[str, Expectation] = field(default_factory=dict)
+    pruned: Pruning | None = None
 
 
 def run(
@@ -244,7 +246,7 @@ class _InProcess:
         except (EnrichError, ClassifierError) as error:
             context.plan(run).fail(str(error))
             raise
-        tidy(context)
+        pruned = tidy(context)
         done = context.register.get(run)
         return RunSummary(
             run=run.value,
@@ -255,6 +257,7 @@ class _InProcess:
             seconds=round(time.monotonic() - began, 3),
             resumed=resumed,
             expected=from_text(done.expected),
+            pruned=pruned,
         )
 
     def release(self) -> None:

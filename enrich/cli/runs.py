@@ -70,6 +70,7 @@ def run(
     """Answer the open gaps, all visible at once at the end.
 
     With --dry-run they are counted, by property, and nothing is answered: `enrich gaps --model` says what to expect.
+    At its end a run drops old answers as `enrich prune` does, without asking; run.keep_days says how old.
     Exit code 6 when every answer failed."""
     with open_workspace() as workspace, Bars("answering") as bars:
         named = records_named(workspace, records)
@@ -101,9 +102,12 @@ def run(
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
         pictures = summary.pictures and asdict(summary.pictures)
         regimes = {regime: asdict(found) for regime, found in summary.expected.items()}
-        write_json(
-            {name: getattr(summary, name) for name in fields} | {"pictures": pictures, "regimes": regimes}
-        )
+        more = {
+            "pictures": pictures,
+            "regimes": regimes,
+            "pruned": summary.pruned and summary.pruned.to_json(),
+        }
+        write_json({name: getattr(summary, name) for name in fields} | more)
     else:
         _show_summary(summary)
     if summary.failed and not summary.predicted + summary.abstained:
@@ -122,6 +126,8 @@ def _show_summary(summary: pipeline.RunSummary) -> None:
         say("no gap is open to this model: nothing was written")
     else:
         say(f"run {summary.run}; see: enrich query predictions")
+    if summary.pruned is not None:
+        say(f"dropped for good: {summary.pruned.text} (run.keep_days)")
 
 
 def _show_open(found: pipeline.Preview, as_json: bool) -> None:
@@ -353,16 +359,14 @@ def prune(
     """Drop answers that newer runs superseded, and retracted runs, once they are old.
 
     What is dropped cannot come back: until then it does when the newer run is retracted. The register
-    keeps every run. Asks before it drops answers of more than one run."""
+    keeps every run. Asks before it drops answers of more than one run. Every run that ends does the same for
+    run.keep_days, without asking."""
     with open_workspace() as workspace:
         found = pruning.to_prune(workspace, days=days)
         runs, answers = len(found.answers), found.answers.total()
         if not dry_run and answers:
             if runs > 1 and not yes:
-                ask(
-                    f"drop {answers:,} answers of {runs} runs, superseded or retracted before {found.before:%Y-%m-%d}?",
-                    LOOK_FIRST,
-                )
+                ask(f"drop {found.text}?", LOOK_FIRST)
             with Bars("pruning"):
                 answers = pruning.drop(workspace, found).answers.total()
     if as_json:
@@ -370,5 +374,5 @@ def prune(
         return
     if found.answers:
         write_table(("run", "answers"), sorted(found.answers.items()), numbers=(1,))
-    done = "would be dropped" if dry_run else "dropped"
-    say(f"{answers:,} answers {done}; {found.dropped:,} graphs dropped, {found.rewritten:,} written anew")
+    graphs = f"; {found.dropped:,} graphs dropped, {found.rewritten:,} written anew"
+    say(f"{answers:,} answers {'would be dropped' if dry_run else 'dropped' + graphs}")

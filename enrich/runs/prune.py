@@ -39,6 +39,12 @@ class Pruning:
     dropped: int = 0
     rewritten: int = 0
 
+    @property
+    def text(self) -> str:
+        """How many answers of how many runs, and since when they have not counted."""
+        runs = f"{len(self.answers)} run{'s' if len(self.answers) != 1 else ''}"
+        return f"{self.answers.total():,} answers of {runs}, superseded or retracted before {self.before:%Y-%m-%d}"
+
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON values."""
         return {

@@ -130,7 +130,8 @@ class RunSettings(Section):
     """Folder of the facts as the last runs found them, relative to enrich.toml: the next run finds by them which
     records have changed."""
     keep_days: int = Field(default=90, ge=0, le=MOST_DAYS)
-    """Days for which superseded answers and retracted runs are kept; then enrich prune drops them."""
+    """Days for which superseded answers and retracted runs are kept: every run, when it ends, and enrich prune drop
+    older ones for good."""
 
 
 class MediaSettings(Section):

@@ -103,6 +103,19 @@ def test_a_new_model_supersedes_and_gives_way_again(tmp_path: Path) -> None:
     assert rows(workspace, "predictions") == told_first
 
 
+def test_a_run_says_which_answers_it_dropped_for_good(tmp_path: Path) -> None:
+    """Given answers that may go as soon as newer ones are there, when the next run drops them, then it says of which run."""
+    workspace = museum(12, run={"keep_days": 0})
+    first = pipeline.run(workspace, dummy_model(workspace, tmp_path / "a"))
+    second = pipeline.run(workspace, dummy_model(workspace, tmp_path / "b", seed=1))
+    time.sleep(1.1)  # the register tells whole seconds
+    third = pipeline.run(workspace, dummy_model(workspace, tmp_path / "c", seed=2), limit=1)
+    assert first.pruned is second.pruned is None
+    assert third.pruned is not None
+    assert set(third.pruned.answers) == {first.run}
+    assert third.pruned.answers.total() == first.predicted + first.abstained + first.failed
+
+
 def test_a_changed_input_is_asked_again_and_only_it(tmp_path: Path) -> None:
     workspace = museum(30)
     model = dummy_model(workspace, tmp_path / "m")

@@ -47,6 +47,13 @@ def test_a_dry_run_says_what_would_go_and_drops_nothing(capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("museum")
+def test_a_dry_run_speaks_of_no_graph(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "--dry-run")
+    assert "2 answers would be dropped" in text
+    assert "graphs" not in text
+
+
+@pytest.mark.usefixtures("museum")
 def test_answers_of_several_runs_are_dropped_only_with_yes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "say --yes" in said(capsys, code=2)
     assert json.loads(said(capsys, "--yes", "--json"))["graphs_dropped"] == 2

@@ -1,8 +1,10 @@
-"""What `enrich run` prints of the pictures of a run."""
+"""What `enrich run` prints of a run that is done."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from enrich.answering.run import RunSummary
 from enrich.cli import main
 from enrich.cli.runs import RunMessages
 from enrich.media.pictures import PictureTally
+from enrich.runs.prune import Pruning
 
 TALLY = PictureTally(120, {"login": 2, "no answer": 5}, {"missing": 4}, {"a.example": "5 failures in a row"})
 
@@ -43,6 +46,23 @@ def test_json_has_them_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
         "refused": {"missing": 4},
         "open_circuits": {"a.example": "5 failures in a row"},
     }
+
+
+def test_answers_that_a_run_dropped_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given a run that pruned, then its summary and its JSON say how many answers of how many runs are gone."""
+    gone = Pruning(
+        datetime(2026, 3, 9, tzinfo=UTC), Counter({"https://r.example/1": 1200, "https://r.example/2": 5})
+    )
+    done = RunSummary("https://data.example.org/enrich/run/3", 9, 7, 2, 0, 1.5, pruned=gone)
+    monkeypatch.setattr("enrich.answering.run.run", lambda *_, **__: done)
+    assert main(["run", "--model", "model"]) == 0
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "dropped for good: 1,205 answers of 2 runs, superseded or retracted before 2026-03-09" in said
+    assert main(["run", "--model", "model", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["pruned"]
+    assert (told["answers"], len(told["runs"])) == (1205, 2)
 
 
 @pytest.mark.parametrize(("predicted", "abstained", "code"), [(0, 0, 6), (1, 0, 0), (0, 1, 0)])
