@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+
+from enrich.classifiers import libraries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,8 +18,8 @@ GREY, LIGHT = "#999999", "#cccccc"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of `width` × `height` inches. matplotlib is loaded here: it takes a second, and is an extra."""
-    made: Figure = import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+    """An empty figure of `width` × `height` inches."""
+    made: Figure = libraries.matplotlib().figure.Figure(figsize=(width, height), layout="constrained")
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,8 +11,8 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from enrich.answering import run as answering
 from enrich.answering.run import RunSummary
+from enrich.classifiers import libraries
 from enrich.classifiers.base import Progress, no_progress
-from enrich.classifiers.extras import require
 from enrich.classifiers.model.verified import open_folder
 from enrich.graph.gaps import GapReport, count_gaps
 from enrich.graph.stores.base import Store, Term
@@ -82,8 +81,9 @@ class Museum:
         """Learn from what is known, and from `reviews` when asked, and write the folder `model`; returns the account that
         `enrich train --json` gives. To `compare`, a training with reviews trains once more without them."""
         split = None if splits is None else self._path(splits)
-        training = import_module("enrich.learn.training")  # it loads scikit-learn, which nobody else needs
-        account: dict[str, Any] = training.train(
+        from enrich.learn.training import train  # it loads scikit-learn, which nobody else needs
+
+        account = train(
             self.workspace,
             split,
             self._path(model),
@@ -136,7 +136,7 @@ class Museum:
     ) -> DataFrame:
         """The current predictions, a row a value, with names: what `enrich export predictions.csv` writes."""
         of = None if run is None else NamedNode(find(self.workspace, run).run)
-        pandas, choice = _pandas(), Choice(of, tuple(properties), accepted, above)
+        pandas, choice = libraries.pandas(), Choice(of, tuple(properties), accepted, above)
         names = [f.name for f in fields(Line)]
         rows = [[getattr(line, name) for name in names] for line in lines(self.workspace, choice)]
         return pandas.DataFrame(rows, columns=names).astype({"confidence": float})
@@ -146,7 +146,7 @@ class Museum:
 
         `parameters` are what `--set` takes. Numbers and truth values are Python's; everything else is text.
         """
-        pandas = _pandas()
+        pandas = libraries.pandas()
         if query in query_names():
             answer = run_named(self.workspace, query, {n: term(n, str(v)) for n, v in parameters.items()})
         else:
@@ -186,8 +186,3 @@ def _value(found: Term | None) -> Any:
     if isinstance(found, Literal) and found.datatype == XSD.boolean:
         return found.value in ("true", "1")
     return None if found is None else str(found) if isinstance(found, BlankNode) else found.value
-
-
-def _pandas() -> Any:
-    require("pandas")
-    return import_module("pandas")

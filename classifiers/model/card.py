@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from typing import Any
 
+from enrich.classifiers import libraries
 from enrich.classifiers.tables import markdown_cell
 
 
@@ -16,8 +16,8 @@ def _plain(account: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 @cache
 def _templates() -> Any:
-    """The environment of the templates; jinja2 is loaded here, since a model that is only read writes no card."""
-    jinja2 = import_module("jinja2")
+    """The environment of the templates; a model that is only read writes no card."""
+    jinja2 = libraries.jinja2()
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("enrich.classifiers.model"),
         undefined=jinja2.StrictUndefined,

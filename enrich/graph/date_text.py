@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib import import_module
 from unicodedata import normalize
 
+from enrich.classifiers import libraries
 from enrich.graph import date_words as words
 from enrich.ontology.spans import Span
 
@@ -66,9 +66,7 @@ def _read_edtf(text: str) -> Span | None:
     """What EDTF says beyond plain years: unspecified digits, sets, seasons, open intervals."""
     if not _EDTF.fullmatch(text):
         return None
-    edtf = import_module(
-        "edtf"
-    )  # loaded here: few texts need it, and it takes as long as all else of a question
+    edtf = libraries.edtf()
     try:
         found = edtf.parse_edtf(text)
         sides = [found.lower_strict(), found.upper_strict()]

@@ -9,13 +9,13 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
 
+from enrich.classifiers import libraries
 from enrich.classifiers.plots import new_figure
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _plain(text: str) -> str:
 def embedded(figure: Figure, what: str) -> Markup:
     """The figure as an image within a page, SVG with text as text; `what` is said where it is not seen."""
     drawn = io.BytesIO()
-    with import_module("matplotlib").rc_context({"svg.fonttype": "none", "svg.hashsalt": what}):
+    with libraries.matplotlib().rc_context({"svg.fonttype": "none", "svg.hashsalt": what}):
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     data = base64.b64encode(drawn.getvalue()).decode("ascii")
     wide = round(figure.get_figwidth() * DPI)

@@ -13,7 +13,6 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
-from enrich import __version__
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest, json_digest
@@ -37,6 +36,7 @@ from enrich.learn.splitting import DEV, split_records
 from enrich.learn.text_back_end import choose_back_end
 from enrich.learn.training_set import TrainingSet, training_set
 from enrich.learn.unfinished import day_of, unfinished
+from enrich.version import VERSION
 from enrich.workspace import Workspace
 
 _ENOUGH = 200
@@ -329,7 +329,7 @@ def _account(
             {"classifier": m.classifier, "settings": dict(m.settings), "folds": m.folds or spec.folds}
             for m in spec.members
         ],
-        "version of enrich": __version__,
+        "version of enrich": VERSION,
         **{f"version of {name}": found for name, found in versions().items() if name in LEARN},
     }
 

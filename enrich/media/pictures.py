@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Self
 
 from enrich.classifiers.data import Picture
@@ -17,7 +16,6 @@ from enrich.settings.models import MediaSettings
 
 if TYPE_CHECKING:
     from enrich.media.fetch import Fetcher
-    from enrich.media.finder import PictureFinder
 
 MEMORY = 100_000
 """Results remembered for the run, by URL."""
@@ -71,11 +69,13 @@ class PictureSource:
     ) -> None:
         self.settings = settings
         # Loaded here, with what they need to ask a server and to read a picture: few questions need pictures.
-        fetch, finder = map(import_module, ("enrich.media.fetch", "enrich.media.finder"))
-        self.fetcher: Fetcher = fetcher or fetch.Fetcher(settings, opened=opened)
+        from enrich.media.fetch import Fetcher
+        from enrich.media.finder import PictureFinder
+
+        self.fetcher: Fetcher = fetcher or Fetcher(settings, opened=opened)
         self.counts: Counter[str] = Counter()
         """Pictures by where they come from ('mirror', 'cache', 'server') or by the kind of refusal."""
-        self._finder: PictureFinder = finder.PictureFinder(settings, self.fetcher, decode_size)
+        self._finder = PictureFinder(settings, self.fetcher, decode_size)
         self._observe = observe
         self._results: dict[str, Future[_Result]] = {}
         self._lock = threading.Lock()

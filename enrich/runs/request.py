@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich import __version__
 from enrich.classifiers.data import Property
 from enrich.classifiers.digest import text_digest
 from enrich.classifiers.model.description import ModelDescription
@@ -22,6 +21,7 @@ from enrich.ontology.terms import ENR, PROV, class_term, values_block
 from enrich.runs.lineage import in_words, model_entities, snapshots
 from enrich.runs.plan import Plan
 from enrich.runs.register import OPEN, Register, Run, new_run_id
+from enrich.version import VERSION
 
 if TYPE_CHECKING:
     from enrich.workspace import Workspace
@@ -182,7 +182,7 @@ def open_run(
         Plan(workspace.store, workspace.names, workspace.names.run(run_id)).list_records(records)
     run = register.open(
         actor=NamedNode(workspace.settings.actor),
-        software=__version__,
+        software=VERSION,
         models=model_entities(model),
         snapshots=snapshots(model),
         request=request.text(),

@@ -15,6 +15,7 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
+from enrich.classifiers import libraries
 from enrich.classifiers.base import FloatArray, Progress, no_progress
 from enrich.classifiers.data import Property
 from enrich.classifiers.folds import fold_of
@@ -130,14 +131,12 @@ def boosted(learn: Any, target: FloatArray, ask: Any, rounds: int, seed: int) ->
 
 def label_issues(given: Indices, out_of_fold: FloatArray) -> NDArray[np.bool_]:
     """Which labels (n,) confident learning takes for wrong."""
-    from cleanlab.filter import find_label_issues
-
     present, dense = np.unique(given, return_inverse=True)
     if len(present) < 2:
         return np.zeros(len(given), dtype=bool)
     said = out_of_fold[:, present] + 1e-9
     said /= said.sum(axis=1, keepdims=True)
-    return np.asarray(find_label_issues(dense, said, n_jobs=1), dtype=bool)
+    return np.asarray(libraries.cleanlab().find_label_issues(dense, said, n_jobs=1), dtype=bool)
 
 
 def _study(

@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 from pyoxigraph import NamedNode
 
-from enrich import __version__
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.fusion.base import PassThrough
 from enrich.classifiers.model.config import FUSION
@@ -22,6 +21,7 @@ from enrich.learn.measures import OTHER_SPLITS
 from enrich.learn.plots import Panel, Point, colour, confusion_figure, embedded, panels_figure
 from enrich.learn.report.verdict import answers, right, verdict
 from enrich.ontology.terms import is_iri
+from enrich.version import VERSION
 from enrich.workspace import Workspace
 
 MEASURES = (
@@ -43,7 +43,7 @@ def account(
     training, decision = model.training, workspace.settings.decision
     return {
         "made": today(),
-        "software": __version__,
+        "software": VERSION,
         "creator": workspace.settings.creator,
         "profile": profile.name,
         "data": Dataset(records, model.properties).digest,

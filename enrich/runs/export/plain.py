@@ -3,14 +3,13 @@ into its own system."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, fields, replace
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse, serialize
 
-from enrich.classifiers.extras import require
+from enrich.classifiers import libraries
 from enrich.errors import InputError
 from enrich.graph.files import suffix_of, write_csv, writing
 from enrich.graph.gaps import filled
@@ -102,7 +101,7 @@ def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainRep
     form = _format(target)
     report = PlainReport(target)
     answers = _answers(workspace, choice, report)
-    arrow = _arrow() if form == "parquet" else None
+    arrow = libraries.parquet() if form == "parquet" else None
     with writing(target) as file:
         if form == "csv":
             write_csv(file, [f.name for f in fields(Line)], map(astuple, _lines(workspace, answers, report)))
@@ -341,11 +340,6 @@ def _lines(workspace: Workspace, batches: Iterable[list[Predicted]], report: Pla
                 answer.state,
                 answer.run,
             )
-
-
-def _arrow() -> Any:
-    require("parquet")
-    return import_module("pyarrow"), import_module("pyarrow.parquet")
 
 
 def _write_parquet(arrow: Any, lines: Iterable[Line], file: IO[bytes]) -> None:

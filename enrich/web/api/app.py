@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from enrich import __version__
+from enrich.version import VERSION
 from enrich.web import faults
 from enrich.web.api import annotations, answers, reconciliation, reviews
 from enrich.web.site import Site
@@ -38,7 +38,7 @@ def make_api(site: Site, doors: Doors) -> FastAPI:
     """The API; it is mounted at PREFIX."""
     api = FastAPI(
         title="enrich",
-        version=__version__,
+        version=VERSION,
         description=ABOUT,
         responses=FAULTS,
         docs_url=None,
