@@ -14,26 +14,25 @@ from enrich.classifiers.model.calibrator import calibrated, sane
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction
 from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.intervals import ROUNDS, Interval, Scored, mean_over, resamples
-from enrich.learn.member_predictions import MemberPrediction
 
 BATCH = 2000
+Said = Mapping[str, Mapping[str, Prediction]]
+"""What is predicted of the records, by property and by modality or fusion."""
 
 
-def same_records(
-    truth: Dataset, said: Mapping[str, Mapping[str, MemberPrediction]], rounds: int = ROUNDS
-) -> dict[str, Any]:
+def same_records(truth: Dataset, said: Said, rounds: int = ROUNDS) -> dict[str, Any]:
     """Macro-F1 and accuracy by property, only on records that every modality could look at; intervals from so many
     rounds of drawing.
 
     Returns {"properties": {name: {"records", "by": {modality: figures}}}, "mean_macro_f1"}.
     """
     rows = {
-        name: np.logical_and.reduce([made.distribution.present for made in by.values()])
-        for name, by in said.items()
+        name: np.logical_and.reduce([made.fused.present for made in by.values()]) for name, by in said.items()
     }
-    firsts = {name: {m: made.order[:, 0] for m, made in by.items()} for name, by in said.items()}
+    firsts = {name: {m: made.first() for m, made in by.items()} for name, by in said.items()}
     return _compared(truth, firsts, rows, rounds)
 
 
@@ -41,7 +40,7 @@ def ablation(
     model: Model,
     records: Sequence[Record],
     truth: Dataset,
-    said: Mapping[str, Mapping[str, MemberPrediction]],
+    said: Said,
 ) -> dict[str, Any]:
     """The fusion with each modality withheld in turn, on records that leave it an answer every time.
 
@@ -53,8 +52,8 @@ def ablation(
     rows: dict[str, NDArray[np.bool_]] = {}
     for prop in model.properties:
         whole = said[prop.name][FUSION]
-        rows[prop.name] = whole.distribution.present.copy()
-        firsts[prop.name]["all"] = whole.order[:, 0]
+        rows[prop.name] = whole.fused.present.copy()
+        firsts[prop.name]["all"] = whole.first()
     for silent in model.members:
         fused = _without(model, records, said, silent)
         for prop in model.properties:
@@ -65,7 +64,7 @@ def ablation(
 
 
 def _without(
-    model: Model, records: Sequence[Record], said: Mapping[str, Mapping[str, MemberPrediction]], silent: str
+    model: Model, records: Sequence[Record], said: Said, silent: str
 ) -> dict[str, tuple[Distribution, NDArray[np.intp]]]:
     """The fused predictions and first candidates when one modality is absent from every record."""
     n = len(records)
@@ -89,7 +88,7 @@ def _without(
 
 
 def _part(
-    said: Mapping[str, Mapping[str, MemberPrediction]],
+    said: Said,
     prop: Property,
     modality: str,
     rows: NDArray[np.intp],
@@ -97,7 +96,7 @@ def _part(
 ) -> Distribution:
     if silent:
         return Distribution.absent(prop, len(rows))
-    return said[prop.name][modality].distribution.take(rows)
+    return said[prop.name][modality].fused.take(rows)
 
 
 def _compared(

@@ -12,19 +12,20 @@ import numpy as np
 from enrich.answering.decision import in_force
 from enrich.classifiers.base import FloatArray, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.folds import Rows
 from enrich.classifiers.model import metrics
 from enrich.classifiers.model.config import FUSION
-from enrich.classifiers.model.metrics import Flags
+from enrich.classifiers.model.decision_rule import order_candidates
+from enrich.classifiers.model.metrics import NEVER, Flags
 from enrich.classifiers.model.model import Model
+from enrich.classifiers.model.prediction import Prediction, joined
 from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES
 from enrich.classifiers.tables import Table
-from enrich.learn.comparison import ablation, same_records
+from enrich.learn.comparison import BATCH, ablation, same_records
 from enrich.learn.intervals import intervals
-from enrich.learn.member_predictions import MemberPrediction, member_predictions
 from enrich.settings.models import DecisionSettings
 
-BATCH = 2000
 OTHER_SPLITS = "the model was not trained with these splits: some of the records may have taught it"
 WRONG = 10
 """Wrong answers of a property that a report lists."""
@@ -69,7 +70,7 @@ def measure(
         stated = truth.stated(prop)
         by = {}
         for modality, made in said[prop.name].items():
-            use = np.flatnonzero(stated & made.distribution.present)
+            use = np.flatnonzero(stated & made.fused.present)
             by[modality] = _figures(prop, target[use], made.take(use), detail)
         result[prop.name] = {
             "records": int(stated.sum()),
@@ -89,22 +90,35 @@ def measure(
 
 def _predict(
     model: Model, records: Sequence[Record], decision: DecisionSettings, progress: Progress
-) -> dict[str, dict[str, MemberPrediction]]:
+) -> dict[str, dict[str, Prediction]]:
     """For each property and modality the predictions for all records, with what each is decided by alone."""
-    parts: dict[str, dict[str, list[MemberPrediction]]] = {p.name: {} for p in model.properties}
+    parts: dict[str, dict[str, list[tuple[Rows, Prediction]]]] = {p.name: {} for p in model.properties}
     for start in range(0, max(len(records), 1), BATCH):
+        rows = np.arange(start, min(start + BATCH, len(records)))
         for name, answer in model.predict(records[start : start + BATCH]).items():
             reach = in_force(answer.thresholds, decision.thresholds.get(name), decision.floors.get(name))
             answer = replace(answer, thresholds=reach)
-            for modality, made in member_predictions(model, answer).items():
+            for modality, made in _by_modality(model, answer).items():
                 if len(model.members) == 1:  # its fusion is that modality
                     made = replace(made, thresholds=reach)
-                parts[name].setdefault(modality, []).append(made)
+                parts[name].setdefault(modality, []).append((rows, made))
         progress("predicting", min(start + BATCH, len(records)), len(records))
-    return {
-        name: {modality: MemberPrediction.joined(found) for modality, found in by.items()}
-        for name, by in parts.items()
-    }
+    return {name: {by: joined(found) for by, found in said.items()} for name, said in parts.items()}
+
+
+def _by_modality(model: Model, answer: Prediction) -> dict[str, Prediction]:
+    """By modality what it would answer alone, regime by regime, the fusion last; sets and promises stay the fusion's."""
+    name = answer.property.name
+    found = {}
+    for modality, alone in answer.by.items():
+        order, reach = np.zeros_like(answer.order), np.full_like(answer.thresholds, NEVER)
+        for regime, part in model.parts().items():
+            number = REGIMES.index(regime)
+            rows, member = np.flatnonzero(answer.models == number), part.members[modality]
+            order[rows] = order_candidates(alone.probabilities[rows], member.offsets[name])
+            reach[rows[answer.regimes[rows] == number]] = np.asarray(member.thresholds[name])
+        found[modality] = replace(answer, fused=alone, by={}, order=order, thresholds=reach, reasons={})
+    return found | {FUSION: replace(answer, by={}, reasons={})}
 
 
 def _by_regime(
@@ -112,18 +126,18 @@ def _by_regime(
     prop: Property,
     target: FloatArray,
     stated: Flags,
-    made: MemberPrediction,
+    made: Prediction,
     decision: DecisionSettings,
 ) -> dict[str, dict[str, Any]]:
     """What was promised beside what was kept; regimes without a record are left out."""
     found: dict[str, dict[str, Any]] = {}
     for number, regime in enumerate(REGIMES):
-        rows = np.flatnonzero(stated & made.distribution.present & (made.regimes == number))
+        rows = np.flatnonzero(stated & made.fused.present & (made.regimes == number))
         if not len(rows):
             continue
         own, part = made.take(rows), model.parts().get(regime)
-        p = np.nan_to_num(own.distribution.probabilities)
-        given, asserted = answered(prop, p, own.order[:, 0], own.thresholds)
+        p = np.nan_to_num(own.fused.probabilities)
+        given, asserted = answered(prop, p, own.first(), own.thresholds)
         right = int((asserted & (target[rows] > 0)).sum())
         learnt = prop.name not in decision.thresholds
         kept = learnt and part is not None and part.promises_anything(prop.name)
@@ -139,13 +153,13 @@ def _by_regime(
 
 
 def _wrong(
-    prop: Property, records: Sequence[Record], target: FloatArray, stated: Flags, made: MemberPrediction
+    prop: Property, records: Sequence[Record], target: FloatArray, stated: Flags, made: Prediction
 ) -> list[dict[str, Any]]:
     """The wrong values that it would assert and is surest of; `stated` is empty for a value outside the classes."""
-    rows = np.flatnonzero(stated & made.distribution.present)
+    rows = np.flatnonzero(stated & made.fused.present)
     own = made.take(rows)
-    p = np.nan_to_num(own.distribution.probabilities)
-    _, asserted = answered(prop, p, own.order[:, 0], own.thresholds)
+    p = np.nan_to_num(own.fused.probabilities)
+    _, asserted = answered(prop, p, own.first(), own.thresholds)
     at = np.argwhere(asserted & (target[rows] == 0))
     surest = sorted(at.tolist(), key=lambda ik: (-p[ik[0], ik[1]], records[rows[ik[0]]].id))[:WRONG]
     return [
@@ -159,8 +173,8 @@ def _wrong(
     ]
 
 
-def _figures(prop: Property, target: FloatArray, made: MemberPrediction, detail: bool) -> dict[str, Any]:
-    first, probabilities = made.order[:, 0], made.distribution.probabilities
+def _figures(prop: Property, target: FloatArray, made: Prediction, detail: bool) -> dict[str, Any]:
+    first, probabilities = made.first(), made.fused.probabilities
     figures = metrics.score(target, probabilities, first, made.thresholds, prop.many)
     figures = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in figures.items()}
     if not detail or not len(first):
