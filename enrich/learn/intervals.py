@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,10 @@ class Scored:
         """Macro-F1 in each resample (rounds,)."""
         return mean_of_named(self.f1(drawn))
 
+    def figures(self, drawn: FloatArray) -> dict[str, FloatArray]:
+        """Both in each resample (rounds,), by name."""
+        return {"macro_f1": self.macro_f1(drawn), "accuracy": self.correct(drawn)}
+
     def correct(self, drawn: FloatArray) -> FloatArray:
         """Accuracy in each resample (rounds,)."""
         weights = drawn[:, self.rows]
@@ -84,16 +89,11 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, values: FloatArray) -> Interval:
+    def of(cls, values: FloatArray) -> Self:
         """From a figure in each resample, the sample itself first."""
         rest = values[1:][np.isfinite(values[1:])]
         low, high = np.percentile(rest, [2.5, 97.5]) if len(rest) else (np.nan, np.nan)
         return cls(float(values[0]), float(low), float(high))
-
-    @property
-    def point(self) -> tuple[float, float, float]:
-        """value, low and high, as they are plotted."""
-        return self.value, self.low, self.high
 
     @property
     def clear(self) -> bool:
@@ -109,11 +109,7 @@ class Interval:
         return {k: v if np.isfinite(v) else None for k, v in found.items()}
 
 
-def intervals(target: FloatArray, first: Indices, seed: int = 0) -> dict[str, Interval]:
+def intervals(target: FloatArray, first: Indices) -> dict[str, Interval]:
     """Macro-F1 and accuracy of first candidates (n,) against targets (n, K), in the same resamples."""
     scored = Scored.of(target, np.ones(len(first), dtype=bool), first)
-    drawn = resamples(len(first), seed=seed)
-    return {
-        "macro_f1": Interval.of(scored.macro_f1(drawn)),
-        "accuracy": Interval.of(scored.correct(drawn)),
-    }
+    return {name: Interval.of(found) for name, found in scored.figures(resamples(len(first))).items()}

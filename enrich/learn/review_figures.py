@@ -34,11 +34,11 @@ def truth_of(data: Dataset, prop: Property) -> tuple[FloatArray, Flags]:
 
 
 def measure_reviews(
-    models: Mapping[str, Model], records: Sequence[Record], drawn: Mapping[Gap, float], seed: int = 0
+    models: Mapping[str, Model], records: Sequence[Record], drawn: Mapping[Gap, float]
 ) -> dict[str, Any]:
     """The figures of models, by name, on the gaps drawn at random, and how the first differs from each other, in the
     same resamples. Records come with what curators said of them; all models have the same properties."""
-    rounds = resamples(len(records), seed=seed)
+    rounds = resamples(len(records))
     first = next(iter(models.values()))
     found: dict[str, Any] = {
         "records": len(records),
@@ -84,11 +84,7 @@ def _by_property(
         made = said[prop.name]
         p, first = np.nan_to_num(made.fused.probabilities), made.order[:, 0]
         asserted = answered(prop, p, first, made.thresholds)[1] & made.fused.present[:, None]
-        scored = Scored.of(target, use, first)
-        resampled = {
-            "macro_f1": scored.macro_f1(rounds * weight),
-            "accuracy": scored.correct(rounds * weight),
-        }
+        resampled = Scored.of(target, use, first).figures(rounds * weight)
         for figure, values in resampled.items():
             samples[figure].append(values)
         open_ = ~known[np.arange(len(first)), first] & use

@@ -11,16 +11,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from enrich.classifiers.base import FloatArray, Progress, no_progress
-from enrich.classifiers.data import Dataset
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
-from enrich.classifiers.model.metrics import Indices, ece, hits
+from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.model.model import Model
 from enrich.errors import SettingsError
-from enrich.learn.intervals import Interval, mean_over
+from enrich.learn.intervals import Interval
 from enrich.learn.plots import Panel
-from enrich.studies.study import Cell, Material, Study, most_frequent
+from enrich.studies.study import Cell, Material, Study, line, most_frequent
 
 STRATEGIES = ("late", "early", "hybrid")
 COLUMNS = ("answers by", "macro-F1", "accuracy", "ECE", "against late fusion", "seconds to fit")
@@ -72,26 +71,17 @@ def fusion_study(
 
 def _measure(material: Material, model: Model, modality: str, seconds: float | None) -> _Result:
     first: dict[str, Indices] = {}
-    errors, usual = [], most_frequent(material.train)
-    truth = Dataset(material.held_out, model.properties)
+    probabilities: dict[str, FloatArray] = {}
+    usual = most_frequent(material.train)
     for name, answer in model.predict(material.held_out).items():
         said = answer.fused if modality == FUSION else answer.by[modality]
         offsets = (model if modality == FUSION else model.members[modality]).offsets[name]
-        target, named = truth.targets(answer.property)
         chosen = order_candidates(said.probabilities, offsets)[:, 0]
         first[name] = np.where(said.present, chosen, usual[name])
-        use = named & said.present
-        confidence = said.probabilities[use][np.arange(int(use.sum())), chosen[use]]
-        errors.append(ece(confidence, hits(target[use], chosen[use])))
-    drawn, scored = material.drawn(), material.scored(first)
-    by_property = {name: s.macro_f1(drawn) for name, s in scored.items()}
-    return _Result(
-        mean_over(list(by_property.values())),
-        mean_over([s.correct(drawn) for s in scored.values()]),
-        float(np.nanmean(errors)),
-        seconds,
-        {name: float(v[0]) for name, v in by_property.items()},
-    )
+        probabilities[name] = said.probabilities
+    drawn = material.drawn()
+    by_property = {name: float(s.macro_f1(drawn)[0]) for name, s in material.scored(first).items()}
+    return _Result(*material.means(first), material.ece(first, probabilities), seconds, by_property)
 
 
 def _study(
@@ -110,7 +100,7 @@ def _study(
         )
         for name, r in results.items()
     ]
-    bars = [(name, *Interval.of(r.macro).point) for name, r in results.items()]
+    bars = line((name, r.macro) for name, r in results.items())
     return Study(
         "fusion",
         "Which fusion is best: late, early or hybrid?",

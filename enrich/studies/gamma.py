@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Distribution, FloatArray, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property
-from enrich.classifiers.folds import fold_of
+from enrich.classifiers.folds import Rows, fold_of, out_of_fold
 from enrich.classifiers.model.decision_rule import order_candidates, tune_offsets
-from enrich.classifiers.model.metrics import Indices, ece, hits
+from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
-from enrich.learn.intervals import Interval, mean_of_named, mean_over
+from enrich.learn.intervals import Interval, mean_of_named
 from enrich.learn.plots import Panel
-from enrich.studies.study import Cell, Material, Study, fit
+from enrich.studies.study import Cell, Material, Study, fit, line, where_clear
 
 GAMMAS = (0.0, 0.5, 1.0, 2.0, 5.0)
 POWERS = (0.0, 1.0)
@@ -93,17 +93,17 @@ def _with(member: MemberSpec, gamma: float, power: float) -> MemberSpec:
 def _offsets(material: Material, spec: MemberSpec, folds: int) -> dict[str, FloatArray]:
     """The order tuned for macro-F1, from answers on training records that their classifier did not see."""
     train = material.train
-    fold = fold_of(len(train), folds, material.seed)
-    said = {p.name: np.zeros((len(train), len(p.classes))) for p in train.properties}
-    for k in range(folds):
-        inside = np.flatnonzero(fold == k)
-        found = fit(spec, train.subset(np.flatnonzero(fold != k)), material.seed + k + 1)
-        for name, d in found.predict(train.subset(inside).records).items():
-            said[name][inside] = np.nan_to_num(d.probabilities)
+
+    def predictor(k: int, inside: Rows, outside: Rows) -> Mapping[str, Distribution]:
+        found = fit(spec, train.subset(outside), material.seed + k + 1)
+        return found.predict(train.subset(inside).records)
+
+    said = out_of_fold(train, fold_of(len(train), folds, material.seed), predictor)
     offsets = {}
     for prop in train.properties:
         target, named = train.targets(prop)
-        offsets[prop.name] = tune_offsets(said[prop.name][named], target[named], seed=material.seed)
+        p = np.nan_to_num(said[prop.name].probabilities)
+        offsets[prop.name] = tune_offsets(p[named], target[named], seed=material.seed)
     return offsets
 
 
@@ -113,21 +113,13 @@ def _measure(
     first: Mapping[str, Indices],
     rare: Mapping[str, np.ndarray],
 ) -> _Result:
-    drawn, scored = material.drawn(), material.scored(first)
-    by_class = {name: s.f1(drawn) for name, s in scored.items()}
-    truth = Dataset(material.held_out, material.train.properties)
-    errors = []
-    for prop in material.train.properties:
-        target, named = truth.targets(prop)
-        chosen = first[prop.name][named]
-        confidence = said[prop.name][named][np.arange(len(chosen)), chosen]
-        errors.append(ece(confidence, hits(target[named], chosen)))
+    drawn = material.drawn()
+    by_class = {name: s.f1(drawn) for name, s in material.scored(first).items()}
     return _Result(
         mean_of_named(np.concatenate([f[:, rare[n]] for n, f in by_class.items()], axis=1)),
         mean_of_named(np.concatenate([f[:, ~rare[n]] for n, f in by_class.items()], axis=1)),
-        mean_over([mean_of_named(f) for f in by_class.values()]),
-        mean_over([s.correct(drawn) for s in scored.values()]),
-        float(np.nanmean(errors)),
+        *material.means(first),
+        material.ece(first, said),
     )
 
 
@@ -143,11 +135,11 @@ def _study(
         values = (float(v[0]) for v in (r.macro, r.rare, r.others, r.accuracy))
         rows.append((f"{gamma:g}", weights, *values, r.ece, str(gains[gamma, power])))
     series = {
-        f"{part}, weights {_NAMES[power]}": [
-            (g, *Interval.of(getattr(r, part_of)).point) for (g, p), r in results.items() if p == power
-        ]
+        f"{part}, weights {_NAMES[power]}": line(
+            (g, getattr(r, field)) for (g, p), r in results.items() if p == power
+        )
         for power in POWERS
-        for part, part_of in (("rare", "rare"), ("other", "others"))
+        for part, field in (("rare", "rare"), ("other", "others"))
     }
     errors = {
         f"weights {_NAMES[power]}": [(g, r.ece, r.ece, r.ece) for (g, p), r in results.items() if p == power]
@@ -180,16 +172,11 @@ def _conclusion(
     """What the intervals allow to be said."""
     focal = {g: i for (g, w), i in gains.items() if w == 0.0 and g > 0}
     best = max(focal, key=lambda g: focal[g].value)
-    clear = [g for g, i in focal.items() if i.clear]
-    if not clear:
-        said = f"No γ changes the F1 of the rare classes clearly: the best, γ {best:g}, by {focal[best]}."
+    clear = where_clear({f"{g:g}": i for g, i in focal.items()}, "γ {} helps them", "γ {} harms them")
+    if clear:
+        said = f"Without class weights {clear}; the best, γ {best:g}, changes their F1 by {focal[best]}."
     else:
-        up = [f"{g:g}" for g in clear if focal[g].value > 0]
-        down = [f"{g:g}" for g in clear if focal[g].value < 0]
-        parts = ([f"γ {', '.join(up)} helps them"] if up else []) + (
-            [f"γ {', '.join(down)} harms them"] if down else []
-        )
-        said = f"Without class weights {' and '.join(parts)}; the best, γ {best:g}, changes their F1 by {focal[best]}."
+        said = f"No γ changes the F1 of the rare classes clearly: the best, γ {best:g}, by {focal[best]}."
     start = next(iter(results))
     top = max(g for g, w in results if w == 0.0)
     said += (

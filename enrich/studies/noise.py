@@ -22,9 +22,9 @@ from enrich.classifiers.folds import fold_of
 from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.probability import softmax
 from enrich.classifiers.tabular.features import FeatureMap
-from enrich.learn.intervals import Interval, mean_over
+from enrich.learn.intervals import Interval
 from enrich.learn.plots import Panel
-from enrich.studies.study import Cell, Material, Study
+from enrich.studies.study import Cell, Material, Study, line, where_clear
 
 RATES = (0.0, 0.1, 0.2, 0.4)
 SMOOTHING = 0.2
@@ -49,7 +49,7 @@ def noise_study(
     progress: Progress = no_progress,
 ) -> Study:
     """Measure the four ways at every rate, with the libraries of the extra `study`."""
-    drawn, scores, found = material.drawn(), {}, {}
+    scores, found = {}, {}
     for i, rate in enumerate(rates):
         progress("rates of wrong labels", i, len(rates))
         answers: dict[str, dict[str, Indices]] = {way: {} for way in WAYS}
@@ -61,11 +61,7 @@ def noise_study(
                 answers[way][prop.name] = first[way]
         found[rate] = np.sum(cleaning, axis=0)
         for way in WAYS:
-            scored = material.scored(answers[way]).values()
-            scores[rate, way] = (
-                mean_over([s.macro_f1(drawn) for s in scored]),
-                mean_over([s.correct(drawn) for s in scored]),
-            )
+            scores[rate, way] = material.means(answers[way])
     progress("rates of wrong labels", len(rates), len(rates))
     return _study(material, rates, scores, found, rounds)
 
@@ -157,7 +153,7 @@ def _study(
             lost = float((removed - both) / max(total - wrong, 1.0)) if way == "cleaned" else None
             against = None if way == WAYS[0] else str(gains[rate, way])
             rows.append((f"{rate:.0%}", way, float(macro[0]), float(accuracy[0]), against, hit, lost))
-    series = {way: [(rate, *Interval.of(scores[rate, way][0]).point) for rate in rates] for way in WAYS}
+    series = {way: line((rate, scores[rate, way][0]) for rate in rates) for way in WAYS}
     cost = {rate: Interval.of(scores[rate, WAYS[0]][0] - scores[rates[0], WAYS[0]][0]) for rate in rates[1:]}
     return Study(
         "noise",
@@ -186,12 +182,9 @@ def _conclusion(
     )
     said += "."
     for way in WAYS[1:]:
-        good = [f"{r:.0%}" for r in rates if gains[r, way].clear and gains[r, way].value > 0]
-        bad = [f"{r:.0%}" for r in rates if gains[r, way].clear and gains[r, way].value < 0]
-        parts = ([f"helps clearly at {', '.join(good)}"] if good else []) + (
-            [f"harms clearly at {', '.join(bad)}"] if bad else []
-        )
-        said += f" Labels {way}: {' and '.join(parts) if parts else 'no clear change at any rate'}."
+        found_at = {f"{rate:.0%}": gains[rate, way] for rate in rates}
+        clear = where_clear(found_at, "helps clearly at {}", "harms clearly at {}")
+        said += f" Labels {way}: {clear or 'no clear change at any rate'}."
     _, removed, _, total = found[rates[0]]
     return said + (
         f" With no label made wrong the clean-up already leaves out {removed / max(total, 1.0):.0%}:"

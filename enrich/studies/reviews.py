@@ -8,7 +8,7 @@ begins at the same model. Measured on records that were neither hidden nor learn
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +17,10 @@ from enrich.classifiers.base import Classifier, FloatArray, Progress, no_progres
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
-from enrich.learn.intervals import Interval, mean_over
+from enrich.learn.intervals import Interval
 from enrich.learn.plots import Panel
 from enrich.studies.curator import ORDERS, Curator, Place
-from enrich.studies.study import Cell, Material, Study, first_candidates, fit
+from enrich.studies.study import Cell, Material, Study, first_candidates, fit, line, where_clear
 
 COUNTS = (100, 250, 500)
 SEEDS = 3
@@ -43,42 +43,38 @@ ALONE = "labels alone"
 """The same reviews as at random, without what was turned down."""
 
 
-@dataclass
-class _Point:
-    """One order after so many reviews: figures in each resample, a row a seed, and what was taught on average."""
+class _Measured(NamedTuple):
+    """One order after so many reviews and with one seed: figures in each resample, and what was taught."""
 
-    macro: list[FloatArray] = field(default_factory=list)
-    accuracy: list[FloatArray] = field(default_factory=list)
-    counts: list[tuple[int, ...]] = field(default_factory=list)
-
-    def add(self, macro: FloatArray, accuracy: FloatArray, counts: tuple[int, ...]) -> None:
-        self.macro.append(macro)
-        self.accuracy.append(accuracy)
-        self.counts.append(counts)
-
-    def mean(self) -> FloatArray:
-        """macro-F1 over the seeds, in each resample."""
-        return np.asarray(np.mean(self.macro, axis=0))
+    macro: FloatArray
+    accuracy: FloatArray
+    counts: tuple[int, ...]
 
 
-class Gain(NamedTuple):
+Points = dict[tuple[str, int], list[_Measured]]
+"""By order and number of reviews, what was measured with each seed."""
+
+
+@dataclass(frozen=True)
+class Gain(Interval):
     """A difference with its interval, and whether it has the same sign with every seed."""
 
-    interval: Interval
-    alike: bool
+    alike: bool = True
 
     @property
     def clear(self) -> bool:
         """Whether the interval leaves out zero and no seed says otherwise."""
-        return self.interval.clear and self.alike
+        return super().clear and self.alike
 
 
-def _gain(ours: _Point, other: _Point) -> Gain:
-    each = [float(a[0] - b[0]) for a, b in zip(ours.macro, other.macro, strict=True)]
-    return Gain(Interval.of(ours.mean() - other.mean()), len({np.sign(d) for d in each}) == 1)
+def _macro(point: Sequence[_Measured]) -> FloatArray:
+    """macro-F1 over the seeds, in each resample."""
+    return np.asarray(np.mean([seed.macro for seed in point], axis=0))
 
 
-Points = dict[tuple[str, int], _Point]
+def _gain(ours: Sequence[_Measured], other: Sequence[_Measured]) -> Gain:
+    each = [float(a.macro[0] - b.macro[0]) for a, b in zip(ours, other, strict=True)]
+    return replace(Gain.of(_macro(ours) - _macro(other)), alike=len({np.sign(d) for d in each}) == 1)
 
 
 def reviews_study(
@@ -174,15 +170,12 @@ def _measure(
     curator: Curator | None = None,
 ) -> None:
     taught = Dataset(known, material.train.properties)
-    scored = material.scored(first_candidates(classifier, material.held_out, taught)).values()
-    drawn = material.drawn()
-    counts: tuple[int, ...] = (0, 0, 0, 0)
+    figures = material.means(first_candidates(classifier, material.held_out, taught))
+    counts: tuple[int, ...] = ()
     if curator is not None:
         refused = sum(len(values) for values in curator.refused.values())
         counts = (curator.reviews, len(curator.taught), refused if which[0] != ALONE else 0, curator.wrong)
-    points.setdefault(which, _Point()).add(
-        mean_over([s.macro_f1(drawn) for s in scored]), mean_over([s.correct(drawn) for s in scored]), counts
-    )
+    points.setdefault(which, []).append(_Measured(*figures, counts))
 
 
 def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) -> Study:
@@ -190,33 +183,22 @@ def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) 
     gains: dict[tuple[str, int], tuple[Gain, Gain | None]] = {}
     rows: list[tuple[Cell, ...]] = []
     order = ["none", "every value", _BASE, ALONE, *ORDERS]
-    for (name, count), point in sorted(
-        points.items(), key=lambda item: (order.index(item[0][0]), item[0][1])
-    ):
+    for name, count in sorted(points, key=lambda at: (order.index(at[0]), at[1])):
+        point = points[name, count]
         against = _gain(point, none)
         random = _gain(point, points[_BASE, count]) if count and name != _BASE else None
         gains[name, count] = against, random
-        i = Interval.of(point.mean())
-        made, labels, refused, wrong = (round(float(n)) for n in np.mean(point.counts, axis=0))
-        rows.append(
-            (
-                name,
-                made if count else None,
-                i.value,
-                f"{i.low:.3f} to {i.high:.3f}",
-                float(np.mean([a[0] for a in point.accuracy])),
-                None if point is none else str(against.interval),
-                None if random is None else str(random.interval),
-                labels if count else None,
-                refused if count else None,
-                wrong if count else None,
-            )
-        )
+        i = Interval.of(_macro(point))
+        counts: list[Cell] = [round(float(n)) for n in np.mean([s.counts for s in point], axis=0)]
+        made, *taught = counts or [None] * 4
+        accuracy = float(np.mean([s.accuracy[0] for s in point]))
+        gained = (None if point is none else str(against), None if random is None else str(random))
+        rows.append((name, made, i.value, f"{i.low:.3f} to {i.high:.3f}", accuracy, *gained, *taught))
     series = {
-        name: [
-            (float(count), *Interval.of(point.mean()).point)
-            for count, point in ((0, none), *((count, points[name, count]) for count in steps))
-        ]
+        name: line(
+            (float(count), _macro(points[at, count]))
+            for at, count in (("none", 0), *((name, c) for c in steps))
+        )
         for name in ORDERS
     }
     return Study(
@@ -228,9 +210,9 @@ def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) 
         setting,
         [Panel("Learning from reviews", "reviews", "mean macro-F1", series)],
         {
-            "against no reviews": {f"{n}, {c}": g.interval.to_json() for (n, c), (g, _) in gains.items()},
-            "against random": {f"{n}, {c}": r.interval.to_json() for (n, c), (_, r) in gains.items() if r},
-            "macro-F1 by seed": {f"{n}, {c}": [float(m[0]) for m in p.macro] for (n, c), p in points.items()},
+            "against no reviews": {f"{n}, {c}": g.to_json() for (n, c), (g, _) in gains.items()},
+            "against random": {f"{n}, {c}": r.to_json() for (n, c), (_, r) in gains.items() if r},
+            "macro-F1 by seed": {f"{n}, {c}": [float(s.macro[0]) for s in p] for (n, c), p in points.items()},
         },
     )
 
@@ -238,16 +220,12 @@ def _study(points: Points, steps: Sequence[int], setting: Mapping[str, object]) 
 def _conclusion(gains: Mapping[tuple[str, int], tuple[Gain, Gain | None]], steps: Sequence[int]) -> str:
     """What the intervals and the seeds allow to be said."""
     most = steps[-1]
-    said = f"After {most:,} reviews in random order macro-F1 changes by {gains[_BASE, most][0].interval}"
-    said += ", which is clear." if gains[_BASE, most][0].clear else ", which is not clear."
+    made = gains[_BASE, most][0]
+    said = f"After {most:,} reviews in random order macro-F1 changes by {made}"
+    said += ", which is clear." if made.clear else ", which is not clear."
     for name in (ALONE, *(name for name in ORDERS if name != _BASE)):
-        against = {count: gain for count in steps if (gain := gains[name, count][1]) is not None}
-        better = [f"{c:,}" for c, g in against.items() if g.clear and g.interval.value > 0]
-        worse = [f"{c:,}" for c, g in against.items() if g.clear and g.interval.value < 0]
-        parts = ([f"clearly better after {', '.join(better)}"] if better else []) + (
-            [f"clearly worse after {', '.join(worse)}"] if worse else []
-        )
-        verdict = " and ".join(parts) or "never clearly different"
-        said += f" Against random order, {name} is {verdict} ({against[most].interval} after {most:,})."
-    every = gains["every value", 0][0]
-    return f"{said} All hidden values as facts would give {every.interval}."
+        against = {f"{count:,}": gain for count in steps if (gain := gains[name, count][1]) is not None}
+        clear = where_clear(against, "clearly better after {}", "clearly worse after {}")
+        verdict = clear or "never clearly different"
+        said += f" Against random order, {name} is {verdict} ({against[f'{most:,}']} after {most:,})."
+    return f"{said} All hidden values as facts would give {gains['every value', 0][0]}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from enrich.classifiers.base import Classifier, Progress, no_progress
+from enrich.classifiers.base import Classifier, FloatArray, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.extras import require
-from enrich.classifiers.model.metrics import Indices
+from enrich.classifiers.model.metrics import Indices, ece, hits
 from enrich.classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from enrich.classifiers.page import MEANINGS, render, today
 from enrich.classifiers.registry import classifier_class
@@ -23,8 +23,8 @@ from enrich.classifiers.tables import Table
 from enrich.errors import InputError
 from enrich.graph.labels import class_names
 from enrich.graph.record_files import read_splits
-from enrich.learn.intervals import Scored, resamples
-from enrich.learn.plots import Panel, embedded, panels_figure, save
+from enrich.learn.intervals import Interval, Scored, mean_over, resamples
+from enrich.learn.plots import Panel, Point, embedded, panels_figure, save
 from enrich.learn.split_records import read_records_of
 from enrich.learn.training_set import training_set
 from enrich.workspace import Workspace
@@ -134,6 +134,21 @@ class Material:
                 found[prop.name] = Scored.of(target, use, first[prop.name])
         return found
 
+    def means(self, first: Mapping[str, Indices]) -> tuple[FloatArray, FloatArray]:
+        """Mean macro-F1 and accuracy of first candidates over the properties, in each resample."""
+        drawn, scored = self.drawn(), self.scored(first).values()
+        return mean_over([s.macro_f1(drawn) for s in scored]), mean_over([s.correct(drawn) for s in scored])
+
+    def ece(self, first: Mapping[str, Indices], said: Mapping[str, FloatArray]) -> float:
+        """The mean calibration error over the properties, from probabilities (n, K); NaN where nothing was said."""
+        truth, errors = Dataset(self.held_out, self.train.properties), []
+        for prop in self.train.properties:
+            target, named = truth.targets(prop)
+            use = np.flatnonzero(named & np.isfinite(said[prop.name]).all(axis=1))
+            chosen = first[prop.name][use]
+            errors.append(ece(said[prop.name][use, chosen], hits(target[use], chosen)))
+        return float(np.nanmean(errors))
+
 
 def gather(
     workspace: Workspace,
@@ -188,3 +203,16 @@ def first_candidates(classifier: Classifier, records: Sequence[Record], train: D
 def most_frequent(train: Dataset) -> dict[str, int]:
     """The column of each property's most frequent class."""
     return {p.name: int(train.targets(p)[0].sum(axis=0).argmax()) for p in train.properties}
+
+
+def line(values: Iterable[tuple[float | str, FloatArray]]) -> list[Point]:
+    """A series of a plot: figures in each resample by where they stand, with their intervals."""
+    found = ((x, Interval.of(resampled)) for x, resampled in values)
+    return [(x, i.value, i.low, i.high) for x, i in found]
+
+
+def where_clear(gains: Mapping[str, Interval], better: str, worse: str) -> str:
+    """Both sentences, such as "helps at {}", with the places where a gain is clear; nothing where it is nowhere."""
+    up = [at for at, gain in gains.items() if gain.clear and gain.value > 0]
+    down = [at for at, gain in gains.items() if gain.clear and gain.value < 0]
+    return " and ".join(said.format(", ".join(at)) for said, at in ((better, up), (worse, down)) if at)

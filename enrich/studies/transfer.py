@@ -19,7 +19,7 @@ from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_over
 from enrich.learn.leave_out import having, values_of
 from enrich.learn.plots import Panel
-from enrich.studies.study import Cell, Material, Study, first_candidates, fit, most_frequent
+from enrich.studies.study import Cell, Material, Study, first_candidates, fit, line, most_frequent
 
 WAYS = ("with it", "without it", "on it alone", "most frequent")
 LEAST = 100
@@ -123,7 +123,7 @@ def _study(
     means = {w: mean_over([r[w] for r in results.values()]) for w in WAYS}
     gap = Interval.of(means[WAYS[1]] - means[WAYS[0]])
     rows.append(("mean", sum(sizes.values()), *(float(means[w][0]) for w in WAYS), str(gap), None))
-    series = {way: [(g, *Interval.of(r[way]).point) for g, r in results.items()] for way in WAYS}
+    series = {way: line((g, r[way]) for g, r in results.items()) for way in WAYS}
     over = Interval.of(means[WAYS[1]] - means[WAYS[3]])
     return Study(
         "transfer",
