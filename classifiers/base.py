@@ -104,7 +104,7 @@ class Configured:
             made = cls(**config.get("settings", {}))
             made.properties = properties
             made.restore(folder, config)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder}: {cls.name} cannot be read: {error!r}") from error
         return made
 

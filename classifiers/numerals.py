@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from enrich.classifiers.data import Record
@@ -37,3 +38,13 @@ def sources_of(record: Record) -> dict[str, tuple[float, ...]]:
     if record.pictures:
         sources["picture"] = numerals(min(picture.url for picture in record.pictures))
     return sources
+
+
+def museum_of(record: Record, context: str | None) -> str | None:
+    """The museum within which a record's numerals mean something: its first value of the context that names it."""
+    return next(iter(record.context.get(context, ())), None) if context is not None else None
+
+
+def museums_of(records: Sequence[Record], context: str | None) -> tuple[str, ...]:
+    """The museums whose numerals can be compared, sorted; none without the context that names them."""
+    return tuple(sorted({museum for r in records if (museum := museum_of(r, context)) is not None}))

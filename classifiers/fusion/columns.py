@@ -19,23 +19,21 @@ from scipy.sparse import diags, hstack
 
 from enrich.classifiers.base import ClassifierError, FloatArray
 from enrich.classifiers.data import Record
-from enrich.classifiers.fusion.shelf import NOWHERE, museums_of, positions
-from enrich.classifiers.one_hot import one_hot
+from enrich.classifiers.fusion.shelf import NOWHERE, positions
+from enrich.classifiers.numerals import museums_of
+from enrich.classifiers.one_hot import KNOWN, Token, one_hot, values_of
 from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings
 
-KNOWN, CONTEXT = "known", "context"
-Token = tuple[str, str, str]
 TOKENS = "tokens.json"
 _PAIR_WEIGHT = 0.8
+_MOST_COLUMNS = 50_000
 _MOST_VALUES = 12
 """Values read per property and context: a record with hundreds must not make pairs by the thousand."""
 
 
 def tokens(record: Record) -> list[Token]:
     """The record's known and context values, in a fixed order."""
-    found = [(KNOWN, n, v) for n, vs in record.known.items() for v in vs[:_MOST_VALUES]]
-    found += [(CONTEXT, n, v) for n, vs in record.context.items() for v in vs[:_MOST_VALUES]]
-    return sorted(found)
+    return sorted(values_of(record, _MOST_VALUES))
 
 
 def pairs(found: Sequence[Token]) -> Iterator[tuple[Token, Token]]:
@@ -88,16 +86,14 @@ class RecordColumns:
         records: Sequence[Record],
         settings: TextFeatureSettings | None = None,
         museum: str | None = None,
-        minimum: int = 2,
-        limit: int = 50_000,
     ) -> tuple[Self, Columns]:
-        """Columns for what at least `minimum` records have, the `limit` most frequent; and the records' own."""
+        """Columns for what more than one record has, the most frequent; and the records' own."""
         seen: Counter[tuple[Token, ...]] = Counter()
         for record in records:
             found = tokens(record)
             seen.update((token,) for token in found)
             seen.update(pairs(found))
-        kept = sorted(column for column, n in seen.most_common(limit) if n >= minimum)
+        kept = sorted(column for column, n in seen.most_common(_MOST_COLUMNS) if n > 1)
         text, matrix = TextFeatures.learn(records, settings)
         made = cls(text, kept, museum, museums_of(records, museum))
         return made, Columns(matrix, made.token_matrix(records), made.positions(records))

@@ -19,9 +19,10 @@ from sklearn.preprocessing import normalize
 
 from enrich.classifiers.base import ClassifierError, FloatArray
 from enrich.classifiers.data import Property
-from enrich.classifiers.fusion.columns import KNOWN, Columns, RecordColumns
+from enrich.classifiers.fusion.columns import Columns, RecordColumns
 from enrich.classifiers.fusion.shelf import NOWHERE
 from enrich.classifiers.fusion.shelf import votes as shelf_votes
+from enrich.classifiers.one_hot import KNOWN
 from enrich.classifiers.tfidf.linear import Linear, fit_linear
 
 LINEAR, NEIGHBOURS, SHELF = "linear", "neighbours", "shelf"

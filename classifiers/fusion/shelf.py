@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Record
-from enrich.classifiers.numerals import numerals
+from enrich.classifiers.numerals import museum_of, numerals
 
 NOWHERE = -1.0
 """The position of a record without museum or number."""
@@ -23,13 +23,6 @@ _ROWS_AT_ONCE = 4_000
 _HALF = 1e4
 
 
-def museums_of(records: Sequence[Record], context: str | None) -> tuple[str, ...]:
-    """The museums whose numbers can be compared, sorted; none without the context that names them."""
-    if context is None:
-        return ()
-    return tuple(sorted({v for r in records for v in r.context.get(context, ())[:1]}))
-
-
 def positions(records: Sequence[Record], context: str | None, museums: Sequence[str]) -> FloatArray:
     """Where each record stands, (n, 2): the number of its museum and its accession number; NOWHERE where either lacks.
 
@@ -37,10 +30,8 @@ def positions(records: Sequence[Record], context: str | None, museums: Sequence[
     """
     found = np.full((len(records), 2), NOWHERE)
     place = {name: float(i) for i, name in enumerate(museums)}
-    if context is None:
-        return found
-    for row, record in enumerate(records):
-        museum = place.get(next(iter(record.context.get(context, ())), ""))
+    for row, record in enumerate(records if museums else ()):
+        museum = place.get(museum_of(record, context) or "")
         numbers = numerals(record.id)
         if museum is not None and numbers:
             within = numbers[1] / (numbers[1] + _HALF) if len(numbers) > 1 else 0.0

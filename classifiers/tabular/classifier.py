@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import xgboost as xgb
@@ -28,10 +28,11 @@ from enrich.classifiers.base import (
 )
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
+from enrich.classifiers.one_hot import KNOWN
 from enrich.classifiers.priors import class_priors, read_priors
 from enrich.classifiers.tabular import boosting
 from enrich.classifiers.tabular.boosting import TrainingTable, boost, boosted_probabilities, read_booster
-from enrich.classifiers.tabular.features import KNOWN, FeatureMap
+from enrich.classifiers.tabular.features import FeatureMap
 from enrich.classifiers.tabular.settings import TabularSettings
 
 FEATURES = "features.json"
@@ -176,23 +177,15 @@ class TabularClassifier(Classifier):
             "boosted": [prop.name for _, prop in boosted],
         }
 
-    @classmethod
-    def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Raises ClassifierError when a booster is damaged, not finite, or of another size than its labels."""
-        try:
-            made = cls(**config["settings"])
-            boosted, priors = set(config["boosted"]), config["priors"]
-            made.features = FeatureMap.read(json.loads((folder / FEATURES).read_text("utf-8")), FEATURES)
-        except (KeyError, TypeError, OSError, ValueError) as error:
-            raise ClassifierError(f"{folder}: the tabular classifier cannot be read: {error!r}") from error
-        made.properties = properties
-        for i, prop in enumerate(properties):
-            made.priors[prop.name] = read_priors(priors, prop, folder)
-            made.boosters[prop.name] = None
-            if prop.name in boosted:
-                made.boosters[prop.name] = read_booster(folder / _file(i, prop), prop)
-                made._check(made.boosters[prop.name], prop, folder)
-        return made
+        self.features = FeatureMap.read(json.loads((folder / FEATURES).read_text("utf-8")), FEATURES)
+        for i, prop in enumerate(self.properties):
+            self.priors[prop.name] = read_priors(config["priors"], prop, folder)
+            self.boosters[prop.name] = None
+            if prop.name in config["boosted"]:
+                self.boosters[prop.name] = read_booster(folder / _file(i, prop), prop)
+                self._check(self.boosters[prop.name], prop, folder)
 
     def _check(self, booster: Any, prop: Property, folder: Path) -> None:
         width, classes = len(self.features.keep(prop.name)), len(prop.classes)

@@ -10,7 +10,7 @@ known and was seen in training.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -20,13 +20,12 @@ from scipy.sparse import csr_matrix, hstack
 
 from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Record
-from enrich.classifiers.numerals import NUMERALS, sources_of
-from enrich.classifiers.one_hot import one_hot
+from enrich.classifiers.numerals import NUMERALS, museum_of, museums_of, sources_of
+from enrich.classifiers.one_hot import KNOWN, Token, one_hot, values_of
 from enrich.classifiers.stored import Stored
 
-KNOWN, CONTEXT = "known", "context"
 _COUNTS = ("pictures", "texts")
-_KNOTS = 2048
+_KNOTS, _MOST_COLUMNS = 2048, 20_000
 
 
 class FeatureMap(Stored):
@@ -37,7 +36,7 @@ class FeatureMap(Stored):
     museum), in `museums` order.
     """
 
-    columns: tuple[tuple[str, str, str], ...] = ()
+    columns: tuple[Token, ...] = ()
     museum: str | None = None
     museums: tuple[str, ...] = ()
     knots: Mapping[str, tuple[tuple[float, ...], ...]] = {}
@@ -45,24 +44,19 @@ class FeatureMap(Stored):
     """The contexts that are numbers, with the lowest of each in training, from which they are counted."""
 
     @classmethod
-    def learn(
-        cls, records: Sequence[Record], museum: str | None = None, minimum: int = 2, limit: int = 20_000
-    ) -> Self:
-        """Columns for the values that at least `minimum` records have, at most `limit` of them."""
-        seen: Counter[tuple[str, str, str]] = Counter()
+    def learn(cls, records: Sequence[Record], museum: str | None = None, minimum: int = 2) -> Self:
+        """Columns for the values that at least `minimum` records have, the most frequent of them."""
+        seen: Counter[Token] = Counter()
         for record in records:
-            seen.update(set(_nominal(record)))
-        kept = sorted(c for c, n in seen.most_common(limit) if n >= minimum)
+            seen.update(set(values_of(record)))
+        kept = sorted(c for c, n in seen.most_common(_MOST_COLUMNS) if n >= minimum)
         measured: dict[str, list[float]] = {}
         for record in records:
             for name, number in record.numbers.items():
                 measured.setdefault(name, []).append(number)
         lowest = {name: min(found) for name, found in sorted(measured.items()) if min(found) < max(found)}
-        museums: tuple[str, ...] = ()
-        knots: dict[str, tuple[tuple[float, ...], ...]] = {}
-        if museum is not None:
-            museums = tuple(sorted({v for r in records for v in r.context.get(museum, ())[:1]}))
-            knots = _learn_knots(records, museum, museums)
+        museums = museums_of(records, museum)
+        knots = _learn_knots(records, museum, museums)
         return cls(columns=tuple(kept), museum=museum, museums=museums, knots=knots, lowest=lowest)
 
     @property
@@ -99,7 +93,7 @@ class FeatureMap(Stored):
     def matrix(self, records: Sequence[Record]) -> Any:
         """CSR float32 (n, columns)."""
         index = {column: i for i, column in enumerate(self.columns)}
-        found = ({index[c] for c in _nominal(record) if c in index} for record in records)
+        found = ({index[c] for c in values_of(record) if c in index} for record in records)
         nominal = one_hot(found, [1.0] * len(self.columns))
         numbers = csr_matrix(np.nan_to_num(self._numbers(records)).astype(np.float32))
         return hstack([nominal, numbers], format="csr", dtype=np.float32)
@@ -115,7 +109,7 @@ class FeatureMap(Stored):
             for i, name in enumerate(self.measured, table.shape[1] - len(self.measured)):
                 if name in record.numbers:
                     table[row, i] = max(record.numbers[name] - self.lowest[name], 0.0) + 1.0
-            museum = next(iter(record.context.get(self.museum, ())), None) if self.museum else None
+            museum = museum_of(record, self.museum)
             if museum not in place:
                 continue
             sources = sources_of(record)
@@ -139,25 +133,17 @@ class FeatureMap(Stored):
         return self
 
 
-def _nominal(record: Record) -> Iterable[tuple[str, str, str]]:
-    for name, values in record.known.items():
-        for value in values:
-            yield KNOWN, name, value
-    for name, values in record.context.items():
-        for value in values:
-            yield CONTEXT, name, value
-
-
 def _learn_knots(
-    records: Sequence[Record], museum: str, museums: tuple[str, ...]
+    records: Sequence[Record], context: str | None, museums: tuple[str, ...]
 ) -> dict[str, tuple[tuple[float, ...], ...]]:
     """Quantiles of the first numeral per source and museum; sources that no record has are left out."""
     found: dict[str, dict[str, list[float]]] = {}
     for record in records:
-        for name in record.context.get(museum, ())[:1]:
-            for source, numbers in sources_of(record).items():
-                if numbers:
-                    found.setdefault(source, {}).setdefault(name, []).append(numbers[0])
+        if (museum := museum_of(record, context)) is None:
+            continue
+        for source, numbers in sources_of(record).items():
+            if numbers:
+                found.setdefault(source, {}).setdefault(museum, []).append(numbers[0])
     knots = {}
     for source, by_museum in found.items():
         rows = []

@@ -14,11 +14,12 @@ from safetensors.numpy import load_file, save_file
 from enrich.classifiers.base import ClassifierError, Distribution
 from enrich.classifiers.data import Dataset, Property, Record, Text
 from enrich.classifiers.fusion.late import LateFusion
-from enrich.classifiers.fusion.shelf import EACH_SIDE, NOWHERE, museums_of, positions, votes
+from enrich.classifiers.fusion.shelf import EACH_SIDE, NOWHERE, positions, votes
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.metrics import accuracy
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
+from enrich.classifiers.numerals import museums_of
 
 LOT = Property("place", ("urn:Lyon", "urn:Tours", "urn:Nîmes"))
 QUICK = {"rounds": 20, "folds": 3, "depth": 3}
