@@ -62,7 +62,7 @@ def baseline(folder: Path, method: str, name: str) -> dict[str, Any]:
     began = time.monotonic()
     dataset, dev_records = data(folder)
     names = [p.name for p in dataset.properties]
-    prop = dataset.property(name)
+    prop = next(p for p in dataset.properties if p.name == name)
     target, named = dataset.targets(prop)
     target_dev, named_dev = Dataset(dev_records, dataset.properties).targets(prop)
     train = [dataset.records[i] for i in np.flatnonzero(named)]

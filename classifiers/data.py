@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -112,9 +112,6 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.records)
 
-    def __iter__(self) -> Iterator[Record]:
-        return iter(self.records)
-
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that classifiers may look at, independent of the order of the records.
@@ -138,13 +135,6 @@ class Dataset:
         for line in sorted(lines):
             found.update(line.encode("utf-8", "surrogatepass"))
         return found.hexdigest()
-
-    def property(self, name: str) -> Property:
-        """The property of this name; KeyError when the dataset has none."""
-        for prop in self.properties:
-            if prop.name == name:
-                return prop
-        raise KeyError(name)
 
     def targets(self, prop: Property) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Target matrix (n, K) of 0 and 1, and the mask (n,) of records of which at least one class is known, and with it

@@ -5,6 +5,7 @@ Sources: Szegedy et al. 2015 (crops), Yun et al. 2019 (CutMix), Zhang et al. 201
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 from pydantic import Field
@@ -79,6 +80,13 @@ def change_colours(pixels: Tensor, settings: AugmentSettings, generator: Generat
         chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < settings.grey
         pixels = torch.where(chosen, pixels.mean(dim=1, keepdim=True), pixels)
     return pixels
+
+
+def crops(pictures: Iterable[Tensor], size: int, settings: AugmentSettings, generator: Generator) -> Tensor:
+    """Random crops of pictures (3, H, W) uint8 with colours changed, float32 (m, 3, size, size) from 0 to 1."""
+    found = torch.stack([random_crop(picture, size, settings, generator) for picture in pictures])
+    changed = change_colours(found.float() / 255.0, settings, generator)
+    return changed.contiguous(memory_format=torch.channels_last)
 
 
 def mix(

@@ -27,7 +27,6 @@ from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs, Runner, Torc
 from enrich.classifiers.neural.optimisation import pick_device
 from enrich.classifiers.neural.training import train as run_training
 from enrich.classifiers.neural.weights import load_network
-from enrich.classifiers.settings import ClassifierSettings
 
 WEIGHTS = "model.safetensors"
 Network = TypeVar("Network", bound=MultitaskNetwork)
@@ -57,8 +56,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
     costly = True
     takes_refusals = True
 
-    def __init__(self, settings: ClassifierSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
         self.device = pick_device(self.settings.device)
         self.failed: dict[str, str] = {}
         self._network: Network | None = None
@@ -223,7 +221,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
     def column_of(self, prop: str, value: str) -> int:
         """Which logit belongs to a class. Raises ClassifierError for one that the network does not know."""
         heads = self.head_properties()
-        for known, part in zip(heads, head.slices(heads), strict=True):
+        for known, part in head.by_property(heads):
             if known.name == prop and value in known.classes:
                 return int(part.start) + known.classes.index(value)
         raise ClassifierError(f"the {self.name} classifier has no class {value!r} of {prop!r}")

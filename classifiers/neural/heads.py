@@ -6,7 +6,7 @@ Lin et al. 2017, *Focal Loss for Dense Object Detection*, section 3.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset, Property
-from enrich.classifiers.model.metrics import macro_f1
+from enrich.classifiers.model.metrics import macro_f1, target_shares
 from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.settings import ClassifierSettings, Gamma, Share
 
@@ -73,10 +73,10 @@ def _head(width: int, hidden: int, classes: int) -> nn.Module:
     return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, classes))
 
 
-def slices(properties: Sequence[Property]) -> list[slice]:
-    """Where each property's columns lie in the logits (n, ΣK)."""
+def by_property(properties: Sequence[Property]) -> list[tuple[Property, slice]]:
+    """Each property, and where its columns lie in the logits (n, ΣK)."""
     ends = np.cumsum([0, *(len(p.classes) for p in properties)])
-    return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+    return [(p, slice(int(a), int(b))) for p, (a, b) in zip(properties, pairwise(ends), strict=True)]
 
 
 def targets(dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -88,14 +88,15 @@ def targets(dataset: Dataset) -> tuple[Tensor, Tensor]:
     columns, named = [], []
     for prop in dataset.properties:
         target, mask = dataset.targets(prop)
-        if not prop.many:
-            target = target / np.maximum(target.sum(axis=1, keepdims=True), 1.0)
-        columns.append(target)
-        named.append(mask)
-    return (
-        torch.from_numpy(np.concatenate(columns, axis=1)).float(),
-        torch.from_numpy(np.stack(named, axis=1)),
-    )
+        columns.append(target if prop.many else target_shares(target))
+        named.append(mask[:, None])
+    return _side_by_side(columns), _side_by_side(named)
+
+
+def _side_by_side(columns: Sequence[NDArray[Any]]) -> Tensor:
+    """Columns of numbers as float32, of truth values as they are."""
+    found = torch.from_numpy(np.concatenate(columns, axis=1))
+    return found.float() if found.is_floating_point() else found
 
 
 def judged(dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -107,10 +108,7 @@ def judged(dataset: Dataset) -> tuple[Tensor, Tensor]:
         _, named = dataset.targets(prop)
         columns.append(target)
         entries.append(known & ~named[:, None])
-    return (
-        torch.from_numpy(np.concatenate(columns, axis=1)).float(),
-        torch.from_numpy(np.concatenate(entries, axis=1)),
-    )
+    return _side_by_side(columns), _side_by_side(entries)
 
 
 def class_weights(target: Tensor, named: Tensor, properties: Sequence[Property], balance: float) -> Tensor:
@@ -119,7 +117,7 @@ def class_weights(target: Tensor, named: Tensor, properties: Sequence[Property],
     A class that nobody names weighs as much as the rarest that somebody does.
     """
     weights = []
-    for p, part in enumerate(slices(properties)):
+    for p, (_, part) in enumerate(by_property(properties)):
         counts = target[named[:, p], part].sum(dim=0)
         if not bool((counts > 0).any()):
             weights.append(torch.ones(len(counts)))
@@ -138,12 +136,16 @@ def focal_loss(
     of a property with many values each class's sigmoid, to which the same term for "not this class" is
     added, unweighted.
     """
-    if not many:
-        log_p = F.log_softmax(logits, dim=1)
-        return -(weight * target * _focus(log_p, gamma) * log_p).sum(dim=1)
+    if many:
+        return -_each(logits, target, gamma, weight).sum(dim=1)
+    log_p = F.log_softmax(logits, dim=1)
+    return -(weight * target * _focus(log_p, gamma) * log_p).sum(dim=1)
+
+
+def _each(logits: Tensor, target: Tensor, gamma: float, weight: Tensor | float = 1.0) -> Tensor:
+    """The terms of independent classes, negative (n, K)."""
     yes, no = F.logsigmoid(logits), F.logsigmoid(-logits)
-    terms = weight * target * _focus(yes, gamma) * yes + (1 - target) * _focus(no, gamma) * no
-    return -terms.sum(dim=1)
+    return weight * target * _focus(yes, gamma) * yes + (1 - target) * _focus(no, gamma) * no
 
 
 def _focus(log_p: Tensor, gamma: float) -> Tensor:
@@ -173,7 +175,7 @@ class FocalLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, named: Tensor) -> Tensor:
         total = logits.sum() * 0.0
-        for p, (prop, part) in enumerate(zip(self.properties, slices(self.properties), strict=True)):
+        for p, (prop, part) in enumerate(by_property(self.properties)):
             rows = named[:, p]
             if bool(rows.any()):
                 smoothing = self.settings.smoothing
@@ -193,16 +195,13 @@ def partial_loss(
     known entry counts as in `focal_loss`.
     """
     total = logits.sum() * 0.0
-    for p, (prop, part) in enumerate(zip(properties, slices(properties), strict=True)):
+    for p, (prop, part) in enumerate(by_property(properties)):
         rows = known[:, part].any(dim=1) & (prop.many | ~known[:, part].all(dim=1))
         if not bool(rows.any()):
             continue
         scores, entries = logits[rows, part].float(), known[rows, part]
         if prop.many:
-            wanted = target[rows, part]
-            yes, no = F.logsigmoid(scores), F.logsigmoid(-scores)
-            terms = wanted * _focus(yes, gamma) * yes + (1 - wanted) * _focus(no, gamma) * no
-            each = -(terms * entries).sum(dim=1)
+            each = -(_each(scores, target[rows, part], gamma) * entries).sum(dim=1)
         else:
             rest = scores.masked_fill(entries, -torch.inf).logsumexp(dim=1) - scores.logsumexp(dim=1)
             each = -_focus(rest, gamma) * rest
@@ -235,7 +234,7 @@ def distributions(
     """Logits (n, ΣK) to one distribution per property; a row that is absent or not finite is NaN and absent."""
     present = present & torch.isfinite(logits).all(dim=1).cpu().numpy()
     answer = {}
-    for prop, part in zip(properties, slices(properties), strict=True):
+    for prop, part in by_property(properties):
         p = probabilities_of(logits[:, part].cpu().numpy(), prop.many)
         answer[prop.name] = Distribution.of(prop, p, present.copy())
     return answer
@@ -251,7 +250,7 @@ def held_out_scores(
     """
     scores: dict[str, float] = {}
     hits = []
-    for p, (prop, part) in enumerate(zip(properties, slices(properties), strict=True)):
+    for p, (prop, part) in enumerate(by_property(properties)):
         rows = named[:, p]
         if bool(rows.any()):
             wanted = target[rows, part].double().cpu().numpy()

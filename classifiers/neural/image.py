@@ -105,8 +105,8 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
     settings_class = ImageSettings
     settings: ImageSettings
 
-    def __init__(self, settings: ImageSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
+        super().prepare()
         self.pictures = shared_pictures()
         self.size = self.settings.size
         self._kept: DecodedPictures | None = None
@@ -210,8 +210,7 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
         rows = list(dict.fromkeys(row for row, _ in good))
         place = {row: i for i, row in enumerate(rows)}
         s = self.settings.augment
-        crops = [augment.random_crop(picture, self.size, s, generator) for _, picture in good]
-        pixels = augment.change_colours(_pixels(crops), s, generator)
+        pixels = augment.crops([picture for _, picture in good], self.size, s, generator)
         batch = data.batch((pixels,), [place[row] for row, _ in good], rows)
         if len(rows) == len(good):
             mixed, target, named = augment.mix(pixels, batch.target, batch.named, s, generator)

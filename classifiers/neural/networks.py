@@ -36,6 +36,10 @@ class MultitaskNetwork(nn.Module):
         self.body, self.width = body, width
         self.heads = MultitaskHeads(width, properties, heads)
         self.attention = nn.Linear(width, 1) if aggregate == "attention" else None
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Add what else a kind of network holds."""
 
     def features(self, *inputs: Tensor) -> Tensor:
         """What the body sees in the inputs, (m, width)."""
@@ -72,16 +76,8 @@ class ImageNetwork(MultitaskNetwork):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self,
-        body: nn.Module,
-        width: int,
-        properties: Sequence[Property],
-        heads: HeadSettings,
-        aggregate: Aggregate,
-    ) -> None:
-        super().__init__(body, width, properties, heads, aggregate)
-        for name, value in pixel_statistics(body).items():
+    def prepare(self) -> None:
+        for name, value in pixel_statistics(self.body).items():
             self.register_buffer(name, value)
 
     def features(self, *inputs: Tensor) -> Tensor:

@@ -185,13 +185,9 @@ class SimSiamTask:
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Two views of shuffled pictures."""
         for rows in shuffled(len(self.pictures), self.settings.training.batch, generator):
-            yield self._views(rows.tolist(), generator), self._views(rows.tolist(), generator)
-
-    def _views(self, rows: list[int], generator: torch.Generator) -> Tensor:
-        s, pixels = self.settings.augment, self.pictures.pixels
-        crops = torch.stack([augment.random_crop(pixels[i], self.size, s, generator) for i in rows])
-        changed = augment.change_colours(crops.float() / 255.0, s, generator)
-        return changed.contiguous(memory_format=torch.channels_last)
+            pixels, s = self.pictures.pixels[rows], self.settings.augment
+            first, second = (augment.crops(pixels, self.size, s, generator) for _ in range(2))
+            yield first, second
 
     def mode(self, *, frozen: bool) -> None:  # noqa: ARG002
         self.network.train()

@@ -49,8 +49,8 @@ class SoupClassifier(ImageClassifier):
     option_names = ("folder",)
     settings: SoupSettings
 
-    def __init__(self, settings: SoupSettings | None = None, /, **values: Any) -> None:
-        super().__init__(settings, **values)
+    def prepare(self) -> None:
+        super().prepare()
         self.learned: tuple[Property, ...] = ()
         self.seen: dict[str, frozenset[str]] = {}
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from enrich.classifiers.base import ClassifierError, FloatArray
 from enrich.classifiers.data import Property
 from enrich.classifiers.neural.augment import centre_crop
-from enrich.classifiers.neural.heads import slices
+from enrich.classifiers.neural.heads import by_property
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class PropertyView:
         if name not in (None, *names):
             raise ClassifierError(f"there is no property {name!r} among those of the trajectory")
         p = 0 if name is None else names.index(name)
-        prop, columns = pictures.properties[p], slices(pictures.properties)[p]
+        prop, columns = by_property(pictures.properties)[p]
         if prop.many:
             raise ClassifierError(f"{prop.name} may have several values; choose a property with one")
         rows: NDArray[np.bool_] = pictures.named[:, p].numpy()

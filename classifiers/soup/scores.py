@@ -9,7 +9,7 @@ from torch import Tensor
 
 from enrich.classifiers import probability
 from enrich.classifiers.base import FloatArray
-from enrich.classifiers.neural.heads import held_out_scores, slices
+from enrich.classifiers.neural.heads import by_property, held_out_scores
 from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.soup.pictures import PictureSet
 
@@ -48,14 +48,12 @@ def score(logits: Tensor, pictures: PictureSet) -> Score:
 
 def probabilities(logits: Tensor, pictures: PictureSet) -> FloatArray:
     """Logits (n, ΣK) to the probabilities (n, ΣK) of each property, float64."""
-    parts = zip(pictures.properties, slices(pictures.properties), strict=True)
-    return np.concatenate(
-        [probabilities_of(logits[:, part].numpy(), prop.many) for prop, part in parts], axis=1
-    )
+    parts = by_property(pictures.properties)
+    return np.concatenate([probabilities_of(logits[:, at].numpy(), prop.many) for prop, at in parts], axis=1)
 
 
 def log_odds(p: FloatArray, pictures: PictureSet) -> Tensor:
     """Logits whose probabilities are `p` (n, ΣK)."""
-    parts = zip(pictures.properties, slices(pictures.properties), strict=True)
-    found = [probability.log_odds(p[:, part], prop.many, floor=1e-12) for prop, part in parts]
+    parts = by_property(pictures.properties)
+    found = [probability.log_odds(p[:, at], prop.many, floor=1e-12) for prop, at in parts]
     return torch.from_numpy(np.concatenate(found, axis=1)).float()

@@ -123,10 +123,9 @@ class TrajectoryTask:
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Shuffled batches of cropped, flipped and mixed pictures."""
         for rows in shuffled(len(self.learn), self.settings.training.batch, generator):
-            pixels = crops(self.learn, rows, self.size, self.settings.augment, generator)
-            yield augment.mix(
-                pixels, self.learn.target[rows], self.learn.named[rows], self.settings.augment, generator
-            )
+            s, (target, named) = self.settings.augment, (self.learn.target[rows], self.learn.named[rows])
+            pixels = augment.crops(self.learn.pixels[rows], self.size, s, generator)
+            yield augment.mix(pixels, target, named, s, generator)
 
     def mode(self, *, frozen: bool) -> None:  # noqa: ARG002
         self.network.train()
@@ -141,15 +140,6 @@ class TrajectoryTask:
         if not len(self.selection):
             return {}
         return scores_of(run(self.image_network, self.selection, self.size), self.selection)
-
-
-def crops(
-    pictures: PictureSet, rows: Tensor, size: int, settings: AugmentSettings, generator: torch.Generator
-) -> Tensor:
-    """Random crops of these pictures with colours changed, float32 (m, 3, size, size) from 0 to 1."""
-    found = [augment.random_crop(pictures.pixels[i], size, settings, generator) for i in rows.tolist()]
-    changed = augment.change_colours(torch.stack(found).float() / 255.0, settings, generator)
-    return changed.contiguous(memory_format=torch.channels_last)
 
 
 def run(

@@ -215,7 +215,7 @@ def test_classes_come_in_the_profiles_order_and_rare_ones_are_named() -> None:
         Record("urn:rare", {"place": (PLACES[2],), "time": (CENTURIES[1],)}),
     ]
     taught = training_set(records, PROFILE)
-    assert taught.dataset.property("place").classes == (PLACES[2], PLACES[0])
+    assert [p.classes for p in taught.dataset.properties] == [(PLACES[2], PLACES[0])]
     assert taught.single == ("time",)  # one class is left, and nothing to tell it from
     assert taught.left_out["time"] == {CENTURIES[1]: 1, CENTURIES[0]: 6}
     assert taught.left_out["place"] == {PLACES[1]: 0}
@@ -239,7 +239,7 @@ def test_a_rare_value_is_learnt_as_its_narrowest_broader_concept() -> None:
         "place": {f"urn:castle/{i}": (castle, building) for i in range(6)} | {"urn:alone": (building,)}
     }
     taught = training_set(records, profile, broader)
-    prop = taught.dataset.property("place")
+    (prop,) = taught.dataset.properties
     assert set(prop.classes) == {PLACES[0], castle}
     assert prop.broader == {f"urn:castle/{i}": castle for i in range(6)}
     assert taught.left_out["place"] == {"urn:alone": 1}
@@ -262,7 +262,7 @@ def test_records_are_counted_and_not_their_values_where_a_broader_concept_stands
     assert (few.dataset.properties, few.left_out["material"]) == ((), {jade: 6, agate: 6, glass: 9})
     enough = training_set([*beads, *bowls, idol], profile, broader)
     assert enough.classes["material"] == {glass: 9, stone: 7}
-    target, _ = enough.dataset.targets(enough.dataset.property("material"))
+    target, _ = enough.dataset.targets(enough.dataset.properties[0])
     assert target.sum(axis=0).tolist() == [9, 7]
     idols = [Record(f"urn:idol/{i}", {"material": (stone, agate)[: 1 + i % 2]}) for i in range(8)]
     both = training_set([*beads, *bowls[:2], *idols], profile, broader)

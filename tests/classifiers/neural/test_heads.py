@@ -14,12 +14,12 @@ from enrich.classifiers.neural.heads import (
     LossSettings,
     MultitaskHeads,
     aggregate,
+    by_property,
     class_weights,
     distributions,
     held_out_scores,
     judged,
     partial_loss,
-    slices,
     targets,
 )
 
@@ -32,7 +32,7 @@ PLAIN = LossSettings(gamma=0.0, balance=0.0)
 def test_logits_lie_side_by_side_in_the_properties_order() -> None:
     network = MultitaskHeads(7, BOTH, HeadSettings(neck=4, hidden=3))
     assert network(torch.zeros(2, 7)).shape == (2, 5)
-    assert slices(BOTH) == [slice(0, 3), slice(3, 5)]
+    assert by_property(BOTH) == [(BOTH[0], slice(0, 3)), (BOTH[1], slice(3, 5))]
 
 
 def test_without_gamma_and_weights_the_loss_is_cross_entropy() -> None:

@@ -29,7 +29,7 @@ def test_it_learns_what_hangs_together(fitted: TabularClassifier) -> None:
     fresh = dataset(400, seed=1)
     said = fitted.predict(fresh.records)
     for name, floor in (("place", 0.7), ("time", 0.6), ("material", 0.5)):
-        prop = fresh.property(name)
+        prop = next(p for p in PROPERTIES if p.name == name)
         target, named = fresh.targets(prop)
         p = said[name].probabilities[named]
         assert accuracy(target[named], p.argmax(axis=1)) > floor
