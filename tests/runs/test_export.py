@@ -148,6 +148,38 @@ def test_silknow_gives_a_property_of_a_node_one_value_the_surest(
     assert report.left_out["another value is surer"] == 1
 
 
+def test_silknow_gives_each_property_of_each_node_its_own_value(store: EmbeddedStore, tmp_path: Path) -> None:
+    """Given a property that shares its node and predicate with another, and one that is followed backwards from the
+    same value to two nodes, then none of them costs another its value."""
+    graph = NAMES.shard("r2", 0)
+    ((given, *_),) = [q for q in of_graph(store, graph) if q.predicate == ENR.about]
+    assert given == prediction("p6")
+    silk, object_2, object_3 = NamedNode(MUSEUM + "vocab/silk"), object_(2), object_(3)
+    changed: list[dict[NamedNode, Any]] = [
+        {ENR.propertyName: Literal("finish"), ENR.answers: silk, CRM.P141_assigned: silk},
+        *(
+            {ENR.about: record, ENR.propertyName: Literal("material"), ENR.answers: silk, CRM.P141_assigned: record,
+             CRM.P140_assigned_attribute_to: silk, CRM.P177_assigned_property_of_type: CRM.P45i_is_incorporated_in}
+            for record in (object_2, object_3)
+        ),
+    ]  # fmt: skip
+    for number, terms in enumerate(changed):
+        rows = [q for q in of_graph(store, graph) if q.subject == given]
+        store.insert(
+            Quad(prediction(f"q{number}"), q.predicate, terms.get(q.predicate, q.object), graph) for q in rows
+        )
+
+    report, quads = export(store, "r2", "silknow", tmp_path / "run.trig")
+
+    assert (report.written, report.left_out) == (4, {})
+    assert set(said(quads, None, RDF.object)) == {
+        NamedNode(MUSEUM + "vocab/lampas"),
+        silk,
+        object_2,
+        object_3,
+    }
+
+
 def test_silknow_asserts_no_plain_fact_and_every_iri_is_absolute(
     store: EmbeddedStore, tmp_path: Path
 ) -> None:

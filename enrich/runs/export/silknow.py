@@ -102,11 +102,7 @@ def _chosen(
         elif prediction in dropped[1]:
             _leave_out(report, "turned down by a curator")
         else:
-            node, predicate = (
-                said[CRM.P140_assigned_attribute_to][0],
-                said[CRM.P177_assigned_property_of_type][0],
-            )
-            key = (node.value, predicate.value)
+            key = (_carrier(said).value, said[ENR.propertyName][0].value)
             rank = (-Decimal(said[ENR.confidence][0].value), said[ENR.answers][0].value, prediction)
             if key in taken or key in best:
                 _leave_out(report, "another value is surer")
@@ -142,11 +138,18 @@ def _statement(
         yield Quad(subject, predicate, obj, PREDICTIONS)
 
 
+def _carrier(said: Mapping[NamedNode, Sequence[Term]]) -> Term:
+    """The node that carries the property: the object, where the predicate leads from the class to it."""
+    return said[CRM.P141_assigned if _backwards(said) else CRM.P140_assigned_attribute_to][0]
+
+
 def _object(said: Mapping[NamedNode, Sequence[Term]]) -> Term:
     """The class that is asserted, or the node, where the predicate leads from the class to it."""
-    answer: Term = said[ENR.answers][0]
-    backwards = said[CRM.P140_assigned_attribute_to][0] == answer
-    return said[CRM.P141_assigned][0] if backwards else answer
+    return said[CRM.P141_assigned if _backwards(said) else ENR.answers][0]
+
+
+def _backwards(said: Mapping[NamedNode, Sequence[Term]]) -> bool:
+    return said[CRM.P140_assigned_attribute_to][0] == said[ENR.answers][0]
 
 
 def _evidence(prediction: NamedNode, described: Described) -> Term:
