@@ -19,7 +19,8 @@ from enrich.graph.stores.base import Store, Term
 from enrich.ontology.queries import query_names
 from enrich.ontology.terms import XSD, named_node
 from enrich.runs.citation import Citation, cite
-from enrich.runs.export.plain import Choice, Line, lines
+from enrich.runs.export.answers import Choice
+from enrich.runs.export.plain import Line, lines
 from enrich.runs.finding import find, list_runs
 from enrich.runs.register import Run, retract
 from enrich.settings.loading import Settings

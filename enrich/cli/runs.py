@@ -30,7 +30,8 @@ from enrich.cli.options import LOOK_FIRST, DryRun, Iris, Limit, Properties, Reco
 from enrich.errors import InputError, RunError
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
-from enrich.runs.export.plain import FORMATS, Choice, PlainReport, export_plain
+from enrich.runs.export.answers import Choice, PlainReport
+from enrich.runs.export.plain import FORMATS, export_plain
 from enrich.runs.export.run_file import export_run, form_of
 from enrich.runs.export.run_graphs import ExportReport
 from enrich.runs.finding import find, list_runs, short_id
@@ -299,7 +300,8 @@ def export(
     """Write what was predicted to a file: in our pattern, SILKNOW's, or plainly in the museum's own terms.
 
     The file appears whole or not at all. plain has what is current: of the runs that answered a gap the newest, without
-    what a curator rejected, and with what was put in instead. CSV and Parquet have the names of records and values."""
+    what a curator rejected, with what was put in instead, and with what was accepted of any run. CSV and Parquet have
+    the names of records and values."""
     form = form or form_of(target, whole=run is not None)
     if form != "plain" and (above or accepted or properties):
         raise InputError(f"--above, --accepted and --property go with plain statements: {', '.join(FORMATS)}")

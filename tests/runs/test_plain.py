@@ -21,18 +21,20 @@ from enrich.errors import InputError, StoreUnavailable
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
 from enrich.ontology.spans import EDTF
-from enrich.ontology.terms import CRM, ENR, RDFS, SKOS
-from enrich.runs.export import plain
-from enrich.runs.export.plain import Choice, Line, export_plain
+from enrich.ontology.terms import CRM, ENR, RDFS, SKOS, XSD
+from enrich.runs.export import answers
+from enrich.runs.export.answers import Choice
+from enrich.runs.export.plain import Line, export_plain
+from enrich.runs.register import retract
 from enrich.runs.reviewing import Judgement
 from enrich.show.named import run_named
 from enrich.show.naming import with_names
 from enrich.workspace import Workspace
 from tests.answering import test_carriers as chairs
-from tests.answering.test_literal_answers import BOOK, answered
+from tests.answering.test_literal_answers import BOOK, PROFILE, answered, library
 from tests.graph.test_dates import PLAIN, coins, within
 from tests.museums import dummy_model, museum
-from tests.runs.judging import judged, predictions
+from tests.runs.judging import accepted, judged, predictions
 from tests.runs.made_reviews import Review, add_review
 
 CURATOR = NamedNode("https://museum.example.org/curator")
@@ -184,6 +186,67 @@ def test_what_curators_said_counts(tmp_path: Path) -> None:
     }
 
 
+def test_what_was_accepted_outlives_its_run(tmp_path: Path) -> None:
+    """Given values accepted and put in, when their run is taken back, then they are written as the graph of what is
+    accepted has them, with and without --accepted, until the facts say them."""
+    held = museum(40)
+    pipeline.run(held, dummy_model(held, tmp_path / "m"))
+    first, second = predictions(held, "time")[:2]
+    stated = held.reader.raw_values(held.profile.property("time"))
+    other = next(v for v in stated if isinstance(v, NamedNode) and v.value != second["value"])
+    judged(held, Judgement(NamedNode(first["prediction"]), "Accepted"))
+    judged(held, Judgement(NamedNode(second["prediction"]), "Corrected", other))
+    retract(held, first["run"])
+
+    report = export_plain(held, Choice(accepted=True), tmp_path / "a.nt")
+
+    assert (report.values, report.left_out) == (2, {})
+    assert {" ".join(t) for t in triples(held, tmp_path / "a.nt", Choice(accepted=True))} == accepted(held)
+    rows = table(held, tmp_path / "a.csv")
+    assert {(r["record"], r["value"], r["state"], r["run"], bool(r["confidence"])) for r in rows} == {
+        (first["record"], first["value"], "Accepted", first["run"], True),
+        (second["record"], other.value, "Corrected", first["run"], False),
+    }
+    of_none = Choice(NamedNode(held.names.run("other").value), accepted=True)
+    assert table(held, tmp_path / "b.csv", of_none) == []
+    held.store.write_graph(
+        NamedNode("https://c.example/new-facts"), "\n".join(f"{line} ." for line in accepted(held)).encode()
+    )
+    later = export_plain(Workspace(held.settings, held.store), Choice(accepted=True), tmp_path / "c.nt")
+    assert (later.values, later.left_out) == (0, {"stated by the facts since": 2})
+
+
+def test_what_a_newer_run_does_not_say_stays_accepted(tmp_path: Path) -> None:
+    """Given a place accepted of a book, when a newer run says another, then both are written, each with its run; of a
+    property with one value the accepted one alone is."""
+    places = [Literal(name) for name in ("Graz", "Linz", "Steyr")]
+    held = answered(open_store(), tmp_path, places)
+    (row, *_) = predictions(held)
+    judged(held, Judgement(NamedNode(row["prediction"]), "Accepted"))
+    said = Literal(next(p.value for p in places if p.value != row["value"]))
+    _answer_again(held, NamedNode(row["prediction"]), said)
+
+    (found, sure) = (table(held, tmp_path / "a.csv", Choice(accepted=flag)) for flag in (False, True))
+    assert sorted(r["value"] for r in found) == sorted([row["value"], said.value])
+    assert [(r["value"], r["run"]) for r in sure] == [(row["value"], row["run"])]
+    one = PROFILE.replace("many = true", "")
+    alone = table(library(held.store, tmp_path, one), tmp_path / "a.csv")
+    assert [r["value"] for r in alone] == [row["value"]]
+
+
+def _answer_again(held: Workspace, prediction: NamedNode, value: Literal) -> None:
+    """A newer run says another value in the place of a prediction."""
+    run, shard = held.names.run("later"), held.names.shard("later", 0)
+    other = held.names.mint("prediction", run, prediction)
+    rows = held.store.select(
+        f"SELECT ?p ?o WHERE {{ GRAPH ?g {{ {prediction} {ENR.outcome} ?any ; ?p ?o }} }}"
+    )
+    values = {ENR.answers: value, CRM.P141_assigned: value, CRM.P9i_forms_part_of: run}
+    held.store.insert(Quad(other, p, values.get(p, o), shard) for p, o in rows if isinstance(p, NamedNode))  # type: ignore[arg-type, type-var]
+    said = [(ENR.graph, shard), (ENR.runState, ENR.Active), (ENR.order, Literal("9", datatype=XSD.integer))]
+    held.store.insert(Quad(run, p, o, held.names.runs) for p, o in said)
+
+
 @pytest.mark.parametrize(
     ("profile", "steps"), [(chairs.PROFILE, ("making",)), (chairs.TWO_STEPS, ("making", "part"))]
 )
@@ -287,7 +350,7 @@ def test_a_store_that_breaks_off_leaves_the_old_file(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     (tmp_path / name).write_text("yesterday's")
-    monkeypatch.setattr(plain, "BATCH", 5)
+    monkeypatch.setattr(answers, "BATCH", 5)
     real, calls = workspace.store.select, iter(range(100))
 
     def failing(query: str) -> object:

@@ -17,7 +17,8 @@ from enrich.graph.labels import labels
 from enrich.graph.stores import Store, open_store
 from enrich.ontology.queries import named_query, query_names
 from enrich.ontology.terms import CRM, ENR, PROV, RDF, SKOS, XSD, OntologyError
-from enrich.runs.export.plain import Choice, export_plain
+from enrich.runs.export.answers import Choice
+from enrich.runs.export.plain import export_plain
 from enrich.settings.loading import Settings
 from enrich.show import naming
 from enrich.show.answers import Answer

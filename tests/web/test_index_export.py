@@ -14,7 +14,8 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
 from enrich.errors import InputError
 from enrich.ontology.terms import RDFS, class_term
-from enrich.runs.export.plain import Choice, export_plain
+from enrich.runs.export.answers import Choice
+from enrich.runs.export.plain import export_plain
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.web.index import index as index_module
 from enrich.web.index.asked import Filters

@@ -2,7 +2,7 @@
 into its own system."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -12,17 +12,13 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse, serialize
 from enrich.classifiers import libraries
 from enrich.errors import InputError
 from enrich.graph.files import suffix_of, write_csv, writing
-from enrich.graph.gaps import filled
 from enrich.graph.labels import labels, record_names
-from enrich.graph.stores.base import Row, Term
-from enrich.ontology.queries import named_query
-from enrich.ontology.terms import CRM, ENR, PREFIXES, values_block
+from enrich.graph.stores.base import Term
+from enrich.ontology.terms import CRM, PREFIXES, values_block
+from enrich.runs.export.answers import BATCH, Choice, PlainReport, Predicted, answers_of, with_put_in
 from enrich.runs.provenance import object_of
-from enrich.runs.shards import store_of_answers
 from enrich.workspace import Workspace
 
-BATCH = 500
-SETTLED = ("Accepted", "Corrected")
 FORMATS: dict[str, RdfFormat | str] = {
     ".nt": RdfFormat.N_TRIPLES,
     ".ttl": RdfFormat.TURTLE,
@@ -30,33 +26,6 @@ FORMATS: dict[str, RdfFormat | str] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which answers: of one run, of some properties, accepted ones only, and those that are at least so sure.
-
-    What a curator accepted or put in is sure.
-    """
-
-    run: NamedNode | None = None
-    properties: tuple[str, ...] = ()
-    accepted: bool = False
-    above: float = 0.0
-
-
-@dataclass(slots=True)
-class PlainReport:
-    """How many values and statements were written, and how many answers were left out and why."""
-
-    target: Path
-    values: int = 0
-    statements: int = 0
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    def leave_out(self, why: str) -> None:
-        """Count an answer that is not written."""
-        self.left_out[why] = self.left_out.get(why, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +46,17 @@ class Line:
     run: str
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """A current answer that is wanted, with the value that counts, the curator's where one was put in, and the one `predicted`."""
-
-    prediction: NamedNode
-    record: NamedNode
-    property: str
-    value: Term
-    predicted: Term
-    confidence: float
-    state: str
-    run: str
-
-
 def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainReport:
-    """Write current answers to `target` (`-`: N-Triples on standard output), in the format that its name says.
+    """Write current answers, and what curators accepted of runs that are not, to `target` (`-`: N-Triples on standard
+    output), in the format that its name says.
 
-    Left out are answers that a curator rejected, and those whose gap the facts have filled since. InputError for a name that says no format, and for a property
-    that the profile does not have.
+    Left out are answers that a curator rejected, and those whose gap the facts have filled since. InputError for a name
+    that says no format, and for a property that the profile does not have.
     """
     _check(workspace, choice)
     form = _format(target)
     report = PlainReport(target)
-    answers = _answers(workspace, choice, report)
+    answers = answers_of(workspace, choice, report)
     arrow = libraries.parquet() if form == "parquet" else None
     with writing(target) as file:
         if form == "csv":
@@ -117,7 +73,7 @@ def lines(workspace: Workspace, choice: Choice) -> Iterator[Line]:
     """Current answers as rows of a table. Raises InputError for a property that the profile does not have."""
     _check(workspace, choice)
     report = PlainReport(Path("-"))
-    return _lines(workspace, _answers(workspace, choice, report), report)
+    return _lines(workspace, answers_of(workspace, choice, report), report)
 
 
 def statements(workspace: Workspace, predicted: Iterable[Predicted]) -> Iterator[Quad]:
@@ -126,7 +82,7 @@ def statements(workspace: Workspace, predicted: Iterable[Predicted]) -> Iterator
     answers = (p for p in predicted if p.state != "Rejected")
     report = PlainReport(Path("-"))
     while batch := list(islice(answers, BATCH)):
-        yield from _statements(workspace, [_with_put_in(workspace, batch, report)], report)
+        yield from _statements(workspace, [with_put_in(workspace, batch, report)], report)
 
 
 def _check(workspace: Workspace, choice: Choice) -> None:
@@ -147,81 +103,16 @@ def _format(target: Path) -> RdfFormat | str:
     return found
 
 
-def _answers(workspace: Workspace, choice: Choice, report: PlainReport) -> Iterator[list[Predicted]]:
-    """The answers that are wanted, in batches as they come from the store."""
-    names = workspace.names
-    query = named_query("current").bind(**names.graphs)
-    rows = store_of_answers(workspace.store, names).select_by_key(query, "record")
-    columns = [rows.variables.index(n) for n in (
-        "prediction", "record", "property", "value", "confidence", "state", "run")]  # fmt: skip
-    while batch := list(islice(rows, BATCH)):
-        found = [a for row in batch if (a := _wanted(tuple(row[c] for c in columns), choice, report))]
-        stated = filled(workspace.reader, ((a.record, a.property) for a in found))
-        for _ in (a for a in found if (a.record.value, a.property) in stated):
-            report.leave_out("stated by the facts since")
-        found = [a for a in found if (a.record.value, a.property) not in stated]
-        yield _with_put_in(workspace, found, report)
-
-
-def _with_put_in(workspace: Workspace, found: list[Predicted], report: PlainReport) -> list[Predicted]:
-    """The answers, of those that were corrected with the value that a curator put in."""
-    put_in = _put_in(workspace, corrected := [a for a in found if a.state == "Corrected"])
-    lost = {a.prediction for a in corrected} - put_in.keys()
-    for _ in lost:
-        report.leave_out("corrected, and the right value is not there: enrich review rebuild")
-    return [replace(a, value=put_in.get(a.prediction, a.value)) for a in found if a.prediction not in lost]
-
-
-def _wanted(row: Row, choice: Choice, report: PlainReport) -> Predicted | None:
-    prediction, record, name, value, confidence, state, run = row
-    if value is None or not isinstance(prediction, NamedNode) or not isinstance(record, NamedNode):
-        return None
-    said = state.value.removeprefix(str(ENR)) if state else ""
-    sure = float(confidence.value) if confidence else 0.0
-    answer = Predicted(
-        prediction, record, name.value if name else "", value, value, sure, said, run.value if run else ""
-    )
-    if (choice.run is not None and run != choice.run) or (
-        choice.properties and answer.property not in choice.properties
-    ):
-        return None
-    if said == "Rejected":
-        report.leave_out("rejected by a curator")
-    elif choice.accepted and said not in SETTLED:
-        report.leave_out("not accepted")
-    elif said not in SETTLED and sure < choice.above:
-        report.leave_out(f"less sure than {choice.above:g}")
-    else:
-        return answer
-    return None
-
-
-def _put_in(workspace: Workspace, answers: list[Predicted]) -> dict[NamedNode, Term]:
-    """The values that curators put in the place of these answers'."""
-    if not answers:
-        return {}
-    query = (
-        f"SELECT ?record ?name ?value ?put WHERE {{ {values_block(['record'], ([a.record] for a in answers))} "
-        f"GRAPH {workspace.names.verdicts} {{ ?verdict {ENR.about} ?record ; {ENR.propertyName} ?name ; "
-        f"{ENR.answers} ?value ; {ENR.putIn} ?put }} }}"
-    )
-    found = {
-        (record, name.value, value): put
-        for record, name, value, put in workspace.store.select(query)
-        if name is not None and put is not None
-    }
-    asked = ((a.prediction, (a.record, a.property, a.value)) for a in answers)
-    return {prediction: found[key] for prediction, key in asked if key in found}
-
-
 _Triple = tuple[NamedNode, NamedNode, Term]
 _InShard = tuple[NamedNode, NamedNode]
 
 
 def _told(workspace: Workspace, batch: list[Predicted]) -> dict[NamedNode, list[_Triple]]:
     """What each prediction would have the graph say: the statement first, then what is said of nodes of ours in it."""
+    reviewed = {a.prediction: _triples(a.states) for a in batch if a.states}
+    batch = [a for a in batch if not a.states]
     if not batch:
-        return {}
+        return reviewed
     query = (
         f"SELECT ?p ?g ?to ?predicate ?assigned WHERE {{ {values_block(['p'], ([a.prediction] for a in batch))} "
         f"GRAPH ?g {{ ?p {CRM.P140_assigned_attribute_to} ?to ; {CRM.P177_assigned_property_of_type} ?predicate ; "
@@ -240,7 +131,16 @@ def _told(workspace: Workspace, batch: list[Predicted]) -> dict[NamedNode, list[
     named = ((graph, node) for graph, (to, _, assigned) in first.values() for node in (to, assigned))
     around = _around(workspace, {(graph, node) for graph, node in named if workspace.names.stands_in(node)})
     told = {p: _with_nodes(triple, graph, around) for p, (graph, triple) in first.items()}
-    return {a.prediction: _in_place(workspace, a, told[a.prediction]) for a in batch if a.prediction in told}
+    in_place = {
+        a.prediction: _in_place(workspace, a, told[a.prediction]) for a in batch if a.prediction in told
+    }
+    return in_place | reviewed
+
+
+def _triples(text: str) -> list[_Triple]:
+    """Statements as N-Triples spell them, in their order."""
+    quads = parse(text, RdfFormat.N_TRIPLES, lenient=True)
+    return [(q.subject, q.predicate, q.object) for q in quads if isinstance(q.subject, NamedNode)]
 
 
 def _around(workspace: Workspace, nodes: Collection[_InShard]) -> dict[_InShard, list[_Triple]]:
@@ -298,9 +198,7 @@ def _in_place(workspace: Workspace, answer: Predicted, triples: list[_Triple]) -
     )
     said = ((str(s), str(p), str(o)) for s, p, o in triples)
     kept = ((new if s == old else s, p, new if o == old else o) for s, p, o in said if (s, p, o) not in gone)
-    text = "".join(f"{s} {p} {o} .\n" for s, p, o in (*kept, *come))
-    quads = parse(text, RdfFormat.N_TRIPLES, lenient=True)
-    return [(q.subject, q.predicate, q.object) for q in quads if isinstance(q.subject, NamedNode)]
+    return _triples("".join(f"{s} {p} {o} .\n" for s, p, o in (*kept, *come)))
 
 
 def _statements(

@@ -13,7 +13,8 @@ from pyoxigraph import NamedNode, RdfFormat, serialize
 
 from enrich.errors import InputError
 from enrich.ontology.terms import PREFIXES, class_term
-from enrich.runs.export.plain import Predicted, statements
+from enrich.runs.export.answers import Predicted
+from enrich.runs.export.plain import statements
 from enrich.web.index.asked import Filters, Order, Row
 from enrich.web.index.index import Index
 
