@@ -174,6 +174,10 @@ class Dataset:
         """The records of these rows, with the same properties."""
         return Dataset([self.records[int(i)] for i in rows], self.properties)
 
+    def joined(self, other: Dataset) -> Dataset:
+        """Its records and then those of another, with the same properties."""
+        return Dataset([*self.records, *other.records], self.properties)
+
 
 def _sorted(values: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     return {name: sorted(found) for name, found in values.items() if found}

@@ -17,9 +17,14 @@ def file_digests(path: Path) -> dict[str, str]:
     return {file.name: file_digest(file) for file in files if file.is_file()}
 
 
+def bytes_digest(data: bytes) -> str:
+    """Of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def text_digest(text: str) -> str:
     """Of a text in UTF-8; lone surrogates, which UTF-8 has no bytes for, are kept apart."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return bytes_digest(text.encode("utf-8", "surrogatepass"))
 
 
 def short_digest(text: str) -> int:

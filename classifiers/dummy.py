@@ -32,7 +32,7 @@ class DummyClassifier(Classifier):
     ) -> Mapping[str, Any]:
         del seed, resume
         self.properties = train.properties
-        full = Dataset([*train.records, *held_out.records], train.properties)
+        full = train.joined(held_out)
         for i, prop in enumerate(self.properties):
             self.priors[prop.name] = class_priors(*full.targets(prop), prop.many)
             progress("dummy", i + 1, len(self.properties))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import FloatArray, Progress
 from enrich.classifiers.data import Dataset, Property, Record
-from enrich.classifiers.folds import fold_count
+from enrich.classifiers.folds import each_fold, fold_count
 from enrich.classifiers.fusion.base import ByModality
 from enrich.classifiers.fusion.columns import Columns, RecordColumns, gated
 from enrich.classifiers.fusion.joint import JointModel
@@ -65,8 +65,8 @@ def pool_evidence(
     off_shelf = rng.random((len(rows), 1)) < _OFF_SHELF
     copies = Columns(columns.text[rows], ablated_tokens, np.where(off_shelf, NOWHERE, columns.shelf[rows]))
     folds = fold_count(fold)
-    for k in range(folds):
-        models = fit_joint_models(dataset, layout, columns, np.flatnonzero(fold != k), cost, seed + k + 1)
+    for k, _, outside in each_fold(fold):
+        models = fit_joint_models(dataset, layout, columns, outside, cost, seed + k + 1)
         _fill(seen, models, by, columns, np.arange(len(dataset)), fold == k)
         _fill(ablated, models, by, copies, rows, fold[rows] == k)
         progress("fusion: joint model", k + 1, folds)

@@ -20,7 +20,7 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from enrich.classifiers.base import ClassifierError, FloatArray
-from enrich.classifiers.folds import fold_of
+from enrich.classifiers.folds import each_fold, fold_of
 from enrich.classifiers.model.calibrator import TINY, Calibrator, Method, Numbers, confidence_odds
 from enrich.classifiers.model.metrics import log_loss, target_shares
 from enrich.classifiers.probability import log_odds, probabilities_of
@@ -60,11 +60,10 @@ def fit_calibrator(
     losses: dict[str, float] = {}
     for method in methods if len(methods) > 1 else ():
         parts = []
-        for k in range(folds):
-            inside, outside = fold != k, fold == k
-            fitted = _fit(method, probabilities[inside], target[inside], many)
-            loss = log_loss(fitted.apply(probabilities[outside]), target[outside], many)
-            parts.append(loss * int(outside.sum()))
+        for _, rows, others in each_fold(fold):
+            fitted = _fit(method, probabilities[others], target[others], many)
+            loss = log_loss(fitted.apply(probabilities[rows]), target[rows], many)
+            parts.append(loss * len(rows))
         losses[method] = float(sum(parts) / n)
     best = min(methods, key=lambda m: (losses.get(m, 0.0), METHODS.index(m)))
     return _fit(best, probabilities, target, many, losses)

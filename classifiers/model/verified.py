@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from enrich.classifiers.digest import bytes_digest
 from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError, parse_manifest
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class VerifiedFolder:
         if name not in self.files:
             raise ModelFolderError(f"{self.path / name} cannot be read: the MANIFEST does not list it")
         data = _read(self.path / name)
-        if hashlib.sha256(data).hexdigest() != self.files[name]:
+        if bytes_digest(data) != self.files[name]:
             raise ModelFolderError(f"{self.path}: {name} was altered while it was being read")
         return data
 
@@ -99,7 +100,7 @@ def open_folder(folder: Path) -> VerifiedFolder:
     _compare_names(folder, set(listed))
     for name, digest in listed.items():
         states[name] = _verify_file(folder, name, digest)
-    return VerifiedFolder(folder, hashlib.sha256(content).hexdigest(), listed, states)
+    return VerifiedFolder(folder, bytes_digest(content), listed, states)
 
 
 def read_json(path: Path) -> Any:

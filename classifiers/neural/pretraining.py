@@ -5,7 +5,6 @@ of what the backbone sees, a predictor says the other view's vector, and the gra
 The loop is that of every neural classifier (`training`), so AdamW learns, not the paper's SGD.
 """
 
-import hashlib
 import math
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
-from enrich.classifiers.digest import file_digest, json_digest
+from enrich.classifiers.digest import bytes_digest, file_digest, json_digest
 from enrich.classifiers.model.folder import write_json
 from enrich.classifiers.neural import augment
 from enrich.classifiers.neural.augment import AugmentSettings
@@ -159,7 +158,7 @@ def _squared(data: bytes | str, side: int, known: Container[str]) -> tuple[str, 
     """A picture's digest and its middle square, None where it is known. ClassifierError for the reason why not."""
     if isinstance(data, str):
         raise ClassifierError(data)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = bytes_digest(data)
     return digest, None if digest in known else square(data, side)
 
 

@@ -1,7 +1,6 @@
 """Reads labelled pictures: from a folder with labels.csv and archives, or those of the graph's records."""
 
 import csv
-import hashlib
 import io
 import lzma
 import tarfile
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from enrich.classifiers.base import ClassifierError, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property
+from enrich.classifiers.digest import bytes_digest
 from enrich.classifiers.neural.decoding import MAX_BYTES
 from enrich.classifiers.neural.heads import targets
 from enrich.classifiers.neural.image import square
@@ -42,7 +42,7 @@ def read_folder(
     digests = [""] * len(rows)
     for done, (file, data) in enumerate(_files(folder, wanted), start=1):
         row = wanted[file]
-        digests[row] = hashlib.sha256(data).hexdigest()
+        digests[row] = bytes_digest(data)
         try:
             pixels[row] = square(data, side)
         except ClassifierError as error:
@@ -129,7 +129,7 @@ def from_records(dataset: Dataset, side: int, progress: Progress = no_progress) 
                 pixels = square(data, side)
             except ClassifierError:
                 continue  # the caller knows how many pictures the records have
-            found.append((picture.url, hashlib.sha256(data).hexdigest(), pixels, row))
+            found.append((picture.url, bytes_digest(data), pixels, row))
         if row % 500 == 0:
             progress("reading pictures", row, 0)
     if not found:

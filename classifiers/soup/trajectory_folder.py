@@ -3,7 +3,6 @@
 The loop is that of every neural classifier (neural.training).
 """
 
-import hashlib
 import json
 import resource
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.digest import text_digest
 from enrich.classifiers.model.folder import write_json
 from enrich.classifiers.model.manifest import MANIFEST, write_manifest
 from enrich.classifiers.neural import checkpoints
@@ -159,4 +159,4 @@ def _fingerprint(settings: TrajectorySettings, learn: PictureSet, selection: Pic
     said = json.dumps(
         [values, seed, learn.digest(), selection.digest(), *([given] if given else [])], sort_keys=True
     )
-    return hashlib.sha256(said.encode()).hexdigest()
+    return text_digest(said)

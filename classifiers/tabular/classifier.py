@@ -68,7 +68,7 @@ class TabularClassifier(Classifier):
         del resume
         self.properties = train.properties
         rng = np.random.default_rng(seed)
-        full = Dataset([*train.records, *held_out.records], train.properties)
+        full = train.joined(held_out)
         self.features = FeatureMap.learn(
             full.records, self.settings.museum if self.settings.numerals else None
         )

@@ -84,7 +84,7 @@ class TfidfClassifier(Classifier):
         """Fits both parts in seconds and stops by itself, so neither `held_out` nor `resume` is needed."""
         del resume
         self.properties = train.properties
-        everyone = Dataset([*train.records, *held_out.records], train.properties)
+        everyone = train.joined(held_out)
         self.features, columns = TextFeatures.learn(everyone.records, self.settings)
         progress("tfidf", 0, len(self.properties))
         learnable = np.asarray(columns.getnnz(axis=1) > 0)

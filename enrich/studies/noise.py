@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from enrich.classifiers import libraries
 from enrich.classifiers.base import FloatArray, Progress, no_progress
 from enrich.classifiers.data import Property
-from enrich.classifiers.folds import fold_of
+from enrich.classifiers.folds import each_fold, fold_of
 from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.probability import softmax
 from enrich.classifiers.tabular.features import FeatureMap
@@ -88,9 +88,8 @@ def _one(
     ask = features.matrix(material.held_out)[:, kept]
     fold = fold_of(len(rows), folds, seed)
     out = np.zeros((len(rows), classes))
-    for k in range(folds):
-        use = fold != k
-        out[~use] = boosted(learn[use], soft(given[use], classes, 0.0), learn[~use], rounds, seed)
+    for _, inside, outside in each_fold(fold):
+        out[inside] = boosted(learn[outside], soft(given[outside], classes, 0.0), learn[inside], rounds, seed)
     issues = label_issues(given, out)
     first = {}
     for way in WAYS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from enrich.classifiers.digest import bytes_digest
 from enrich.graph.labels import short_iri
 from enrich.ontology.terms import is_iri
 from enrich.settings.models import Role
@@ -164,7 +164,7 @@ def _environment() -> Environment:
 def static(name: str) -> str:
     """The address of a file of ours, another one whenever its content changes."""
     content = files("enrich.web").joinpath("static", name).read_bytes()
-    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+    return f"/static/{name}?v={bytes_digest(content)[:12]}"
 
 
 def moment(text: str | None) -> str:

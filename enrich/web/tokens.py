@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from enrich.classifiers.digest import text_digest
 from enrich.errors import InputError, SettingsError
 from enrich.settings.models import Role
 
@@ -104,4 +104,4 @@ def known_as(name: str) -> str:
 
 
 def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return text_digest(token)

@@ -7,7 +7,6 @@ browser send (see `same_origin`).
 from __future__ import annotations
 
 import getpass
-import hashlib
 import ipaddress
 import re
 import secrets
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 
+from enrich.classifiers.digest import text_digest
 from enrich.errors import InputError, SettingsError
 from enrich.settings.loading import Settings
 from enrich.settings.models import Role
@@ -64,7 +64,7 @@ class Doors:
         self.local = self.header is None and is_loopback(web.host)
         self._check(web.host)
         self.by = _local_name(by) if self.local else ""
-        place = hashlib.sha256(str(settings.locate(web.index)).encode()).hexdigest()
+        place = text_digest(str(settings.locate(web.index)))
         self.cookie = (
             f"enrich-{place[:8]}"  # a port is no part of a cookie's place: two museums keep apart by name
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from enrich.classifiers.data import Dataset, Picture, Property, Record, Text
+from enrich.classifiers.neural.classifier import NeuralClassifier
 
 COLOUR = Property("colour", ("red", "green"))
 EXTRA = Property("extra", ("warm", "cold", "dark"), many=True)
@@ -94,3 +95,20 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes], 
         return path
 
     return write
+
+
+def expect_resumed(
+    kind: type[NeuralClassifier[Any]],
+    settings: Mapping[str, Any],
+    split: tuple[Dataset, Dataset],
+    trained: NeuralClassifier[Any],
+    folder: Path,
+    killed_after: int,
+) -> None:
+    """A training that is killed after so many steps goes on in the folder, to the weights of the one that was not."""
+    with pytest.raises(StopAfter.Killed):
+        kind(**settings).fit(*split, seed=1, resume=folder, progress=StopAfter(killed_after))
+    resumed = kind(**settings)
+    resumed.fit(*split, seed=1, resume=folder)
+    for name, value in resumed.network.state_dict().items():
+        assert torch.allclose(value, trained.network.state_dict()[name], atol=1e-6, rtol=0), name

@@ -19,7 +19,7 @@ from enrich.classifiers.data import Dataset, Picture, Record
 from enrich.classifiers.neural import decoding
 from enrich.classifiers.neural.decoding import DecodedPictures
 from enrich.classifiers.neural.image import ImageClassifier
-from tests.classifiers.conftest import COLOUR, IMAGE, StopAfter
+from tests.classifiers.conftest import COLOUR, IMAGE, expect_resumed
 
 
 @pytest.fixture(scope="module")
@@ -163,12 +163,7 @@ def test_a_folder_that_does_not_fit_its_labels_is_refused(trained: ImageClassifi
 def test_a_killed_training_resumes_to_the_same_weights(
     killed_after: int, split: tuple[Dataset, Dataset], trained: ImageClassifier, tmp_path: Path
 ) -> None:
-    with pytest.raises(StopAfter.Killed):
-        ImageClassifier(**IMAGE).fit(*split, seed=1, resume=tmp_path, progress=StopAfter(killed_after))
-    resumed = ImageClassifier(**IMAGE)
-    resumed.fit(*split, seed=1, resume=tmp_path)
-    for name, value in resumed.network.state_dict().items():
-        assert torch.allclose(value, trained.network.state_dict()[name], atol=1e-6, rtol=0), name
+    expect_resumed(ImageClassifier, IMAGE, split, trained, tmp_path, killed_after)
 
 
 def test_models_of_one_size_share_the_decoding(

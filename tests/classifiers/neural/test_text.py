@@ -17,7 +17,7 @@ from enrich.classifiers.data import Dataset, Record, Text
 from enrich.classifiers.model.folder import write_model
 from enrich.classifiers.neural import encoders, libraries
 from enrich.classifiers.neural.text import TextClassifier
-from tests.classifiers.conftest import COLOUR, TEXT, StopAfter
+from tests.classifiers.conftest import COLOUR, TEXT, expect_resumed
 
 
 @pytest.fixture(scope="module")
@@ -161,12 +161,7 @@ def test_a_record_without_text_is_absent_and_hostile_texts_are_not(trained: Text
 def test_a_killed_training_resumes_to_the_same_weights(
     killed_after: int, split: tuple[Dataset, Dataset], trained: TextClassifier, tmp_path: Path
 ) -> None:
-    with pytest.raises(StopAfter.Killed):
-        TextClassifier(**TEXT).fit(*split, seed=1, resume=tmp_path, progress=StopAfter(killed_after))
-    resumed = TextClassifier(**TEXT)
-    resumed.fit(*split, seed=1, resume=tmp_path)
-    for name, value in resumed.network.state_dict().items():
-        assert torch.allclose(value, trained.network.state_dict()[name], atol=1e-6, rtol=0), name
+    expect_resumed(TextClassifier, TEXT, split, trained, tmp_path, killed_after)
 
 
 def test_other_texts_are_not_trained_on_from_old_checkpoints(
