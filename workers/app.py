@@ -25,6 +25,7 @@ from enrich.workers.logs import be_careful, configure, log, say_at_once
 from enrich.workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
 from enrich.workers.tasks import ProcessContext, ask_to_tidy, broker_may_fail, register_tasks
 from enrich.workers.threads import use_threads
+from enrich.workers.watch import watching
 
 TARGET = "enrich_target"
 """The header of a message that tells whose it is."""
@@ -114,7 +115,7 @@ def start_worker(
     where = settings.workers
     stop_metrics = metrics.serve(where.metrics_port, where.metrics_host) if where.metrics_port else None
     try:
-        with _receivers(app, settings, threads):
+        with _receivers(app, settings, threads), watching(settings):
             celery_worker.safe_say = say_at_once
             worker = app.Worker(
                 concurrency=concurrency,

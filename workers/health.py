@@ -16,8 +16,8 @@ from enrich.runs.jobs import last_success
 from enrich.runs.register import OPEN, Register
 from enrich.settings.loading import Settings
 from enrich.workers.broker import Broker
+from enrich.workers.watch import STORE_SECONDS
 
-STORE_SECONDS = 3.0
 WORKER_SECONDS = 1.5
 
 

@@ -114,7 +114,6 @@ POISON = Metric(
     Counter("enrich_poison_records_total", "Records quarantined because they ended their workers.")
 )
 QUEUE = Metric(Gauge("enrich_queue_length", "Messages waiting.", ["queue"]))
-RUNS_OPEN = Metric(Gauge("enrich_runs_open", "Runs that are not finalized."))
 RUNS = Metric(Gauge("enrich_runs", "Runs that are not finalized, by what they do.", ["state"]), STATES)
 MODEL = Metric(Gauge("enrich_model_info", "The model of the last batch.", ["digest"]))
 LAST_SUCCESS = Metric(
@@ -122,6 +121,10 @@ LAST_SUCCESS = Metric(
         "enrich_last_successful_run_timestamp_seconds",
         "When a run was last made active (Unix time); 0 for never.",
     )
+)
+BROKER_UP = Metric(Gauge("enrich_broker_up", "Whether the broker takes messages: 1 or 0."))
+STORE_UP = Metric(
+    Gauge("enrich_store_up", "Whether the store answers within seconds and can be written: 1 or 0.")
 )
 INSTALLED = Metric(Gauge("enrich_installed_timestamp_seconds", "Since when there are workers (Unix time)."))
 

@@ -45,7 +45,6 @@ def _tell_of_runs(context: WorkerContext) -> None:
     states = Counter(state_of(context, run, elsewhere) for run in known)
     for state in metrics.STATES:
         metrics.RUNS.labels(state).set(states[state])
-    metrics.RUNS_OPEN.set(len(known))
     metrics.GAPS_OPEN.set(sum(_left(context, run) for run in known))
 
 

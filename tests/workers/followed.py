@@ -45,6 +45,7 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
             "test_failures_in_one_process.test_a_store_that_is_away_costs_nothing_but_time",
             "test_chaos.test_store_fails_hangs_and_goes_down",
             "test_chaos.test_disk_full",
+            "test_watch.test_a_store_that_is_of_no_use_is_away",
         ),
         "Workers wait": ("test_chaos.test_store_fails_hangs_and_goes_down",),
         "With Oxigraph a full disk": ("test_chaos.test_disk_full",),
@@ -53,7 +54,10 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "EnrichBrokerUnavailable": {
-        "Start Redis": ("test_chaos.test_redis_restarted_then_wiped",),
+        "Start Redis": (
+            "test_chaos.test_redis_restarted_then_wiped",
+            "test_watch.test_a_broker_that_is_full_or_gone_is_away",
+        ),
         "If it was emptied": ("test_chaos.test_redis_restarted_then_wiped",),
         "Redis must not evict": ("docker/test_commands.test_redis_and_its_health_check",),
         "If its memory is full": ("test_broker_faults.test_redis_without_memory_is_waited_out",),
@@ -105,13 +109,18 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
         "Of the active runs": (
             "runs/test_current.test_any_history_of_runs_leaves_each_gap_with_the_answers_of_its_newest_active_run",
             "runs/test_prune.test_what_was_superseded_lately_stays_and_comes_back",
-        ),
-        "`enrich prune` drops": (
             "runs/test_prune.test_an_answer_superseded_long_ago_goes_even_when_a_newer_one_came_lately",
             "runs/test_prune.test_graphs_of_a_run_retracted_long_ago_are_dropped_and_of_one_retracted_lately_kept",
         ),
-        "What it drops": ("runs/test_prune.test_the_register_keeps_the_run_and_says_what_was_pruned_when",),
-        "`enrich prune --dry-run`": ("cli/test_prune.test_a_dry_run_says_what_would_go_and_drops_nothing",),
+        "What is dropped": ("runs/test_prune.test_the_register_keeps_the_run_and_says_what_was_pruned_when",),
+        "**Every run prunes": ("answering/test_run.test_a_run_says_which_answers_it_dropped_for_good",),
+        "`enrich run` says": ("cli/test_runs.test_answers_that_a_run_dropped_are_told",),
+        "Who wants to go further back": (
+            "runs/test_prune.test_what_was_superseded_lately_stays_and_comes_back",
+        ),
+        "`enrich prune` does the same": (
+            "cli/test_prune.test_a_dry_run_says_what_would_go_and_drops_nothing",
+        ),
         "Before answers of more": (
             "cli/test_prune.test_on_a_terminal_it_asks",
             "cli/test_prune.test_answers_of_several_runs_are_dropped_only_with_yes",
@@ -150,6 +159,7 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
             "test_broker.test_by_a_socket",
         ),
         "With `rediss`": ("test_broker.test_by_tls_with_certificates",),
+        "In a password": ("test_broker.test_an_address_is_read_alike_by_both_libraries",),
         "Another address": ("test_broker.test_an_address_that_one_of_them_would_not_read_is_refused",),
     },
     "Upgrades": {

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,12 @@ def began(museum: Museum, job: str, share: float = 0.0) -> bool:
     found = museum.job(job)
     assert found["state"] == "running", "the run ended before any damage was done"
     return bool(found["gaps"] and found["answered"] > share * found["gaps"])
+
+
+def served(port: int) -> str:
+    """What a worker tells Prometheus."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        return str(answer.read(), "utf-8")
 
 
 def goes_on(museum: Museum, job: str, before: int) -> bool:
@@ -100,12 +107,15 @@ def test_redis_restarted_then_wiped(
 ) -> None:
     """Given a Redis that keeps nothing, when it is restarted, and later emptied, then the run goes on."""
     museum.slow(0.2)
-    museum.worker(2)
+    port = servers.free_port()
+    museum.worker(2, ENRICH_WORKERS__METRICS_PORT=str(port))
     job = museum.json("queue", "--model", "model")["job"]
     m.wait_for(lambda: began(museum, job), 60, "the first batches")
+    m.wait_for(lambda: "enrich_broker_up 1.0" in served(port), 20, "a worker to tell that Redis is there")
     broker[0].end(signal.SIGKILL)
     museum.hurry()
-    time.sleep(3)
+    m.wait_for(lambda: "enrich_broker_up 0.0" in served(port), 20, "a worker to tell that Redis is away")
+    assert "enrich_store_up 1.0" in served(port)
     broker[0].start()
     back = time.monotonic()
     before = museum.job(job)["answered"]

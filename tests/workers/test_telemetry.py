@@ -34,7 +34,7 @@ def states(service: WorkerContext) -> dict[str, float]:
     """How many runs there are in each state, where there are any."""
     tell(service)
     found = {state: told("enrich_runs", state=state) for state in STATES}
-    assert told("enrich_runs_open") == sum(found.values()) == len(service.register.runs(OPEN))
+    assert sum(found.values()) == len(service.register.runs(OPEN))
     return {state: number for state, number in found.items() if number}
 
 

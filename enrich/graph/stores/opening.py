@@ -76,7 +76,7 @@ def shared_store_of(settings: Settings, **changes: Any) -> Store:
     service = service_of(path)
     if service is None:
         raise StoreUnavailable(f"nobody serves the store at {path}; start: enrich web")
-    return ServedStore(path, service, retries=changes.get("retries", settings.store.retries))
+    return ServedStore(path, service, **{"retries": settings.store.retries, **changes})
 
 
 def store_of(settings: Settings, **changes: Any) -> Store:

@@ -87,8 +87,8 @@ def service_of(path: Path) -> StoreService | None:
 class _Following(Transport):
     """Sends requests to the process that serves a store, and finds the next one when that has ended."""
 
-    def __init__(self, path: Path, service: StoreService, retries: int) -> None:
-        super().__init__(_credentials(service), timeout=PATIENCE, retries=retries)
+    def __init__(self, path: Path, service: StoreService, retries: int, timeout: float) -> None:
+        super().__init__(_credentials(service), timeout=timeout, retries=retries)
         self.path, self.first, self.service = path, service, service
 
     def _body(self, url: str, request: Request) -> Body:
@@ -111,9 +111,11 @@ def _credentials(service: StoreService) -> Credentials:
 class ServedStore(RemoteStore):
     """The store at `path`, behind the process that holds it. It has a default graph, and never caps an answer."""
 
-    def __init__(self, path: Path, service: StoreService, *, retries: int = 4) -> None:
+    def __init__(
+        self, path: Path, service: StoreService, *, retries: int = 4, timeout: float = PATIENCE
+    ) -> None:
         urls = (f"{service.url}/{name}" for name in ("query", "update", "store"))
-        super().__init__(*urls, transport=_Following(path, service, retries))
+        super().__init__(*urls, transport=_Following(path, service, retries, timeout))
         self.path = path
         self.service = service
 
