@@ -34,14 +34,32 @@ class Restored:
 
 
 def back_up(workspace: Workspace, target: Path) -> int:
-    """Write all reviews, those taken back among them, as N-Triples; returns their number. Raises InputError for none."""
-    count = len(_reviews(workspace.store, workspace.names))
-    if not count:
+    """Write all reviews, those taken back among them, as N-Triples; returns their number.
+
+    Raises InputError for none, and for a file that holds anything but an earlier backup of them: what curators did may be
+    in no other place."""
+    reviews = _reviews(workspace.store, workspace.names)
+    if not reviews:
         raise InputError("there are no reviews to back up")
+    if target.is_file() and target.stat().st_size:
+        _expect_in(reviews, target)
     with writing(target) as file:
         workspace.store.dump(file, workspace.names.reviews)
         file.write(END + b"\n")
-    return count
+    return len(reviews)
+
+
+def _expect_in(reviews: Collection[NamedNode], target: Path) -> None:
+    """Raise InputError unless all reviews of the file that is to be replaced are among these."""
+    try:
+        said = _read(target)
+    except InputError as error:
+        raise InputError(f"nothing was written: {error}; name another file") from error
+    if more := len(_said_reviews(said) - set(reviews)):
+        raise InputError(
+            f"nothing was written: {target} has {more:,} review{'s' if more > 1 else ''} that the store has not: "
+            f"enrich review restore {target}, or name another file"
+        )
 
 
 def restore(
@@ -55,7 +73,7 @@ def restore(
     """
     store, names = workspace.store, workspace.names
     said = _read(source)
-    reviews = {s for s, triples in said.items() if any(t.predicate == ENR.decision for t in triples)}
+    reviews = _said_reviews(said)
     for subject, triples in said.items():
         _check(source, names, subject, triples, is_review=subject in reviews)
     new = reviews - _reviews(store, names)
@@ -69,6 +87,11 @@ def _reviews(store: Store, names: Names) -> set[NamedNode]:
     """The reviews that there are."""
     query = f"SELECT ?r WHERE {{ GRAPH {names.reviews} {{ ?r {ENR.decision} ?d }} {PAGE_TOKEN}\n }}"
     return {review for (review,) in store.select_by_key(query, "r") if isinstance(review, NamedNode)}
+
+
+def _said_reviews(said: Mapping[NamedNode, Sequence[Triple]]) -> set[NamedNode]:
+    """The reviews of a file."""
+    return {s for s, triples in said.items() if any(t.predicate == ENR.decision for t in triples)}
 
 
 def _quads(

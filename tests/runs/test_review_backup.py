@@ -181,6 +181,38 @@ def test_a_file_that_is_no_backup_adds_nothing(
     assert graph(judged_museum, judged_museum.names.reviews) == set()
 
 
+def test_a_backup_is_replaced_by_none_that_lacks_its_reviews(
+    judged_museum: Workspace, tmp_path: Path
+) -> None:
+    """Given a backup, when reviews were lost since, then it stays as it is; with them all it is written anew."""
+    file, names = tmp_path / "reviews.nt", judged_museum.names
+    assert back_up(judged_museum, file) == 5
+    full = file.read_bytes()
+    judged_museum.store.drop(names.reviews)
+    judged(judged_museum, Judgement(NamedNode(predictions(judged_museum)[5]["prediction"]), "Accepted"))
+    with pytest.raises(InputError, match=r"has 5 reviews that the store has not: enrich review restore"):
+        back_up(judged_museum, file)
+    assert file.read_bytes() == full
+    restore(judged_museum, file)
+    assert back_up(judged_museum, file) == 6
+    assert restore(judged_museum, file) == Restored(6, 0)
+
+
+@pytest.mark.parametrize(
+    "there", ["title = 'My museum'\n", '<https://m.example/1> <https://m.example/p> "a" .\n']
+)
+def test_what_is_no_backup_is_not_replaced_by_one(
+    judged_museum: Workspace, tmp_path: Path, there: str
+) -> None:
+    file = tmp_path / "reviews.nt"
+    file.write_text(there)
+    with pytest.raises(InputError, match="is no backup of reviews"):
+        back_up(judged_museum, file)
+    assert file.read_text() == there
+    file.write_text("")
+    assert back_up(judged_museum, file) == 5
+
+
 def test_without_reviews_there_is_nothing_to_back_up(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no reviews"):
         back_up(museum(10), tmp_path / "reviews.nt")

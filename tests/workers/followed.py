@@ -140,7 +140,11 @@ FOLLOWED: dict[str, dict[str, tuple[str, ...]]] = {
         "`enrich review backup": (
             "runs/test_review_backup.test_what_was_backed_up_comes_back_once_and_with_what_follows_from_it",
         ),
-        "It may run while others judge": (
+        "A file that has reviews": (
+            "runs/test_review_backup.test_a_backup_is_replaced_by_none_that_lacks_its_reviews",
+            "runs/test_review_backup.test_what_is_no_backup_is_not_replaced_by_one",
+        ),
+        "Restoring may run while others judge": (
             "runs/test_verdicts.test_whoever_writes_while_all_is_made_anew_is_not_lost",
             "runs/test_review_backup.test_what_is_restored_while_a_run_is_under_way_is_heeded_by_it",
         ),
