@@ -6,20 +6,27 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import Any, ClassVar
 
 import pytest
 
 from enrich.answering import run as pipeline
+from enrich.cli import main
+from enrich.cli.app import VERBS, Verb
 from enrich.graph.gaps import count_gaps
-from enrich.graph.stores import Store
+from enrich.graph.stores import Store, embedded
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.ontology import profile_files
 from enrich.settings.loading import Settings
 from enrich.workspace import Workspace
 from tests.museums import PROFILE, THRESHOLDS, dummy_model, museum
 
+ONTOLOGY = Path(profile_files.__file__).parent
 PROFILE_TOML = """
 record_class = "schema:CreativeWork"
 labels = [["schema:name"]]
@@ -57,6 +64,79 @@ def test_a_profile_is_one_toml_file(tmp_path: Path) -> None:
     assert found["records"] == 2
     assert found["properties"]["place"]["missing"] == 1
     assert json.loads(enrich("profile", "check", "--json", cwd=tmp_path))["records"] == 2
+
+
+def test_a_profile_in_the_folder_of_profiles_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "ontology"
+    shutil.copytree(ONTOLOGY, package)
+    (package / "profiles" / "porcelain.toml").write_text(PROFILE_TOML, encoding="utf-8")
+    monkeypatch.setattr(profile_files, "files", lambda _: package)
+    profile_files.profile_names.cache_clear()
+    try:
+        assert main(["profile", "list", "--json"]) == 0
+        listed = {profile["name"]: profile for profile in json.loads(capsys.readouterr().out)["profiles"]}
+        assert listed["porcelain"]["properties"] == ["place"]
+        (tmp_path / "records.ttl").write_text(RECORDS, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        assert main(["init", ".", "--profile", "porcelain"]) == 0
+        assert main(["load", "records.ttl"]) == 0
+        capsys.readouterr()
+        assert main(["gaps", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["properties"]["place"]["missing"] == 1
+    finally:
+        profile_files.profile_names.cache_clear()
+
+
+def test_a_verb_is_a_function_and_a_line_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "counting_verb.py").write_text(
+        dedent('''
+            """A verb that counts letters."""
+            from enrich.cli.common import Json, write_json
+
+            EXAMPLES = {"letters": "enrich letters Lampas"}
+
+            def letters(word: str, as_json: Json = False) -> None:
+                """Count the letters of a word. Nothing else is done."""
+                write_json({"letters": len(word)})
+        ''')
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(VERBS, "letters", Verb("counting_verb:letters", "Look"))
+    assert main(["letters", "Lampas", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"letters": 6}
+    assert main(["--help"]) == 0
+    assert re.search(r"letters +Count the letters of a word\.\n", capsys.readouterr().out)
+    assert main(["letters", "--help"]) == 0
+    assert "enrich letters Lampas" in capsys.readouterr().out
+
+
+def test_a_store_that_open_store_makes_is_used_by_every_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Noting(EmbeddedStore):
+        """It notes when it is opened, and where."""
+
+        opened: ClassVar[list[Path | None]] = []
+
+        def __init__(self, path: Path | None = None, **options: Any) -> None:
+            super().__init__(path, **options)
+            self.opened.append(path)
+
+    monkeypatch.setattr(embedded, "EmbeddedStore", Noting)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text(PROFILE_TOML, encoding="utf-8")
+    (tmp_path / "records.ttl").write_text(RECORDS, encoding="utf-8")
+    assert main(["init", ".", "--profile", "own.toml"]) == 0
+    with Workspace.open() as workspace:
+        assert type(workspace.store) is Noting
+    for words in (["load", "records.ttl"], ["gaps", "--json"], ["show", "https://m.example/2", "--json"]):
+        Noting.opened.clear()
+        assert main(words) == 0, capsys.readouterr().err
+        assert len(Noting.opened) == 1, words
 
 
 def test_a_verb_of_another_package_is_an_entry_point(tmp_path: Path) -> None:

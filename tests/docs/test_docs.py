@@ -18,7 +18,7 @@ from enrich.settings.loading import setting_rows
 from tests.docs.followed import PAGES, ROOT
 from tests.verbs import verb_of
 
-DOCS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "docs" / "reference.md"]
+DOCS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "reference.md"]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 MENTION = re.compile(r"^\s*(?:\$ )?enrich ([a-z].*)$", re.MULTILINE)
 
@@ -92,7 +92,7 @@ def test_every_package_has_its_paragraph() -> None:
         assert f"`{room}/`" in text or f"`{room.partition('/')[2]}/`" in text or room == "enrich", room
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/contributing.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/contributing.md"])
 def test_make_targets_that_are_named_exist(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"make ([a-z]+)\b", (ROOT / name).read_text(encoding="utf-8"))) - {"and"}:
