@@ -22,7 +22,7 @@ from enrich.workers import config, metrics
 from enrich.workers.broker import Broker
 from enrich.workers.context import WorkerContext
 from enrich.workers.logs import be_careful, configure, log, say_at_once
-from enrich.workers.schedule import ENTRY, LOOK_SECONDS, Nightly, NightlyScheduler, nightly_crontab
+from enrich.workers.schedule import ENTRY, Nightly, NightlyScheduler, nightly_crontab
 from enrich.workers.tasks import ProcessContext, ask_to_tidy, broker_may_fail, register_tasks
 from enrich.workers.threads import use_threads
 from enrich.workers.watch import watching
@@ -84,9 +84,8 @@ def make_app(settings: Settings, models: Models | None = None, *, looking: bool 
     register_tasks(app, process)
     schedule = nightly_crontab(settings.workers)
     if schedule is not None:
-        options = {"expires": 2 * LOOK_SECONDS}  # beat asks again
         entry = {"task": "enrich.nightly", "schedule": Nightly(schedule, zone(settings.workers))}
-        app.conf.beat_schedule = {ENTRY: {**entry, "options": options}}
+        app.conf.beat_schedule = {ENTRY: entry}
     app.nightly_started = lambda: nightly_started(process.context)
     app.process = process
     return app
@@ -200,8 +199,8 @@ def ask_to_reconcile(app: MuseumApp, settings: Settings) -> None:
     TimeoutError when Redis has fallen silent: Celery then opens all of its connections anew."""
     every = settings.workers.tend_every
     try:
-        if app.enrich_broker.once_in("reconcile", every * 0.9):
-            app.send_task("enrich.reconcile", expires=every * 3, retry=False)
+        if app.enrich_broker.once_in("reconcile", every * 0.9) and not app.enrich_broker.control_waits():
+            app.send_task("enrich.reconcile", retry=False)
     except (redis.RedisError, OperationalError, OSError) as error:
         metrics.FAILURES.labels("broker").inc()
         log.warning("the broker does not answer", reason=str(error))

@@ -152,6 +152,12 @@ class Broker:
             lengths = iter(pipe.execute())
         return {queue: sum(int(next(lengths)) for _ in keys) for queue, keys in names.items()}
 
+    def control_waits(self) -> bool:
+        """Whether a message that passes before all batches is still in the queue: nobody has had time for it, and another
+        that asks for the same need not be sent. (Clocks of machines differ: a message that expires by the sender's
+        clock would be thrown away by a worker whose own is ahead.)"""
+        return bool(self.redis.llen(self.queue(self.queues[0])))
+
     def beats(self) -> int:
         """How many beats have shown a sign of life lately."""
         return sum(1 for _ in self.redis.scan_iter(match=self.key("beat", "*"), count=100))

@@ -111,8 +111,14 @@ class NightlyScheduler(Scheduler):  # type: ignore[misc]
         return super().tick(*args, **kwargs)
 
     def apply_entry(self, *args: Any, **kwargs: Any) -> None:
-        """Send the message; the register is looked at again when a worker has had time to act on it."""
-        super().apply_entry(*args, **kwargs)
+        """Send the message, unless the workers have not had time for others yet; the register is looked at again when one
+        has had time to act on it."""
+        broker: Broker | None = getattr(self.app, "enrich_broker", None)
+        try:
+            if broker is None or not broker.control_waits():
+                super().apply_entry(*args, **kwargs)
+        except redis.RedisError as error:
+            log.warning("the broker does not answer", reason=str(error))
         self._looked = monotonic()
 
     def _follow_register(self) -> None:
