@@ -16,8 +16,7 @@ import numpy as np
 from _peer_methods import OURS, Answers
 from _peer_problems import Task
 
-from enrich.classifiers.base import FloatArray
-from enrich.classifiers.folds import Rows
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.model.calibration import fit_calibrator
 from enrich.classifiers.model.decision_rule import order_candidates, tune_offsets
 from enrich.classifiers.model.metrics import score

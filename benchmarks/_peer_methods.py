@@ -22,9 +22,8 @@ import numpy as np
 import tabular_baselines
 from _peer_problems import Problem, Task, columns
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Record
-from enrich.classifiers.folds import Rows
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.model.fitting import fit_model
 from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.tabular.features import FeatureMap

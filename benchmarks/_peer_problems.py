@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from _records import TABULAR, TEXT, Sets, collections, silk
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Dataset, Property, Record
-from enrich.classifiers.folds import Rows
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.model.fitting import ModelSpec
 from enrich.classifiers.tabular.features import FeatureMap
 

@@ -33,11 +33,11 @@ from _data import FOLDER, data_or_skip
 from _records import NAMES, TABULAR, TEXT, read_sets, some
 from sklearn.linear_model import LogisticRegression
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.kinds import Flags, FloatArray, Indices
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.fitting import Fitted, ModelSpec
-from enrich.classifiers.model.metrics import NEVER, Flags, Indices, ece, hits, macro_f1, selective_curve
+from enrich.classifiers.model.metrics import NEVER, ece, hits, macro_f1, selective_curve
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES, Regime

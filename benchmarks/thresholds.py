@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from enrich.classifiers.base import FloatArray
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.model.thresholds import bounded_threshold
 
 TARGET = 0.9

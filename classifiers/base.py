@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.errors import ClassifierError as ClassifierError
 from enrich.classifiers.explain.explanation import MemberExplanation
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.settings import ClassifierSettings, NoSettings, merged
 
-FloatArray = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total); total 0 when it is not known."""
 
@@ -36,7 +35,7 @@ class Distribution:
 
     classes: tuple[str, ...]
     probabilities: FloatArray
-    present: NDArray[np.bool_]
+    present: Flags
     many: bool = False
 
     def __post_init__(self) -> None:
@@ -55,7 +54,7 @@ class Distribution:
         return cls(prop.classes, np.full((n, len(prop.classes)), np.nan), np.zeros(n, dtype=bool), prop.many)
 
     @classmethod
-    def of(cls, prop: Property, probabilities: FloatArray, present: NDArray[np.bool_]) -> Distribution:
+    def of(cls, prop: Property, probabilities: FloatArray, present: Flags) -> Distribution:
         """A distribution of a property from (n, K); rows that are not present become NaN."""
         shown = np.where(present[:, None], probabilities, np.nan)
         return cls(prop.classes, shown, np.asarray(present), prop.many)
@@ -70,7 +69,7 @@ class Distribution:
             parts[0].many,
         )
 
-    def take(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Distribution:
+    def take(self, rows: Sequence[int] | Rows | Flags) -> Distribution:
         """The same distribution for some of the records."""
         index = np.asarray(rows)
         return Distribution(self.classes, self.probabilities[index], self.present[index], self.many)

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 
 MODALITIES = ("image", "text", "tabular")
 
@@ -136,7 +137,7 @@ class Dataset:
             found.update(line.encode("utf-8", "surrogatepass"))
         return found.hexdigest()
 
-    def targets(self, prop: Property) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def targets(self, prop: Property) -> tuple[FloatArray, Flags]:
         """Target matrix (n, K) of 0 and 1, and the mask (n,) of records of which at least one class is known, and with it
         that it is none of the others. See `judged` for those of which less is known."""
         index = prop.index()
@@ -145,10 +146,10 @@ class Dataset:
             for value in record.known.get(prop.name, ()) if prop.many else record.labels(prop.name):
                 if value in index:
                     target[row, index[value]] = 1.0
-        named: NDArray[np.bool_] = target.sum(axis=1) > 0
+        named: Flags = target.sum(axis=1) > 0
         return target, named
 
-    def judged(self, prop: Property) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def judged(self, prop: Property) -> tuple[FloatArray, Flags]:
         """Target matrix (n, K), and which of its entries are known (n, K): all of a record that `targets` names; else
         what curators turned down, and of a property with many values what they accepted."""
         target, named = self.targets(prop)
@@ -164,13 +165,13 @@ class Dataset:
             target[row, taught] = 1.0
         return target, known
 
-    def stated(self, prop: Property) -> NDArray[np.bool_]:
+    def stated(self, prop: Property) -> Flags:
         """The records (n,) of which the facts state a value, with a class or outside the classes."""
         return np.array(
             [bool(r.known.get(prop.name)) or prop.name in r.outside for r in self.records], dtype=bool
         )
 
-    def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Dataset:
+    def subset(self, rows: Sequence[int] | Rows) -> Dataset:
         """The records of these rows, with the same properties."""
         return Dataset([self.records[int(i)] for i in rows], self.properties)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from enrich.classifiers.base import Classifier, Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.base import Classifier, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.priors import class_priors, read_priors
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset
+from enrich.classifiers.kinds import Rows
 
-Rows = NDArray[np.intp]
 FoldPredictor = Callable[[int, Rows, Rows], Mapping[str, Distribution]]
 """Called as predictor(k, inside, outside): learns from the rows outside fold k and predicts those inside."""
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Property
+from enrich.classifiers.kinds import Flags, FloatArray
 
 
-def class_priors(target: FloatArray, named: NDArray[np.bool_], many: bool) -> FloatArray:
+def class_priors(target: FloatArray, named: Flags, many: bool) -> FloatArray:
     """Shares (K,) from a target (n, K) and the records that name a class (n,).
 
     One half is added to each count so that no class is impossible. Shares of independent classes are of

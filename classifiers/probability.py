@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from enrich.classifiers.kinds import FloatArray
 
 
 def softmax(scores: NDArray[Any]) -> FloatArray:

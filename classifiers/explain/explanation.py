@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrich.classifiers.data import Picture
+from enrich.classifiers.kinds import FloatArray
 
 Unit = Literal["log-odds", "score", "share"]
 """Log-odds as the trees add them, the linear machine's score, or a share of all that mattered."""
@@ -35,7 +36,7 @@ class Saliency:
     value: str
     path: Path
     method: Literal["grad-cam", "gradient x input"]
-    map: NDArray[np.float64]
+    map: FloatArray
     pixels: NDArray[np.uint8]
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers.base import ClassifierError, Configured, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.explain.explanation import Contribution
+from enrich.classifiers.kinds import Rows
 from enrich.classifiers.probability import log_odds
 
 ByModality = Mapping[str, Mapping[str, Distribution]]
@@ -32,13 +32,7 @@ class Fuser(Configured, ABC):
         """Learn from the records and what each modality predicts of them; returns the history."""
 
     def cross_fit(
-        self,
-        dataset: Dataset,
-        by: ByModality,
-        fold: NDArray[np.intp],
-        *,
-        seed: int = 0,
-        progress: Progress = no_progress,
+        self, dataset: Dataset, by: ByModality, fold: Rows, *, seed: int = 0, progress: Progress = no_progress
     ) -> dict[str, Distribution] | None:
         """Fused answers by fusers that did not see the record, when there is a quicker way than one fit a fold.
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import diags, hstack
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Record
 from enrich.classifiers.fusion.shelf import NOWHERE, positions
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.numerals import museums_of
 from enrich.classifiers.one_hot import KNOWN, Token, one_hot, values_of
 from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings
@@ -52,11 +52,11 @@ class Columns:
     token: Any
     shelf: FloatArray
 
-    def take(self, rows: NDArray[np.intp]) -> Columns:
+    def take(self, rows: Rows) -> Columns:
         """The same for some of the records."""
         return Columns(self.text[rows], self.token[rows], self.shelf[rows])
 
-    def both(self, visible: NDArray[np.bool_], weight: float) -> Any:
+    def both(self, visible: Flags, weight: float) -> Any:
         """CSR (n, F + T): texts, and the visible tokens times `weight`; the others are zero."""
         scaled = self.token @ diags(np.where(visible, weight, 0.0).astype(np.float32))
         return hstack([self.text, scaled], format="csr", dtype=np.float32)
@@ -82,10 +82,7 @@ class RecordColumns:
 
     @classmethod
     def learn(
-        cls,
-        records: Sequence[Record],
-        settings: TextFeatureSettings | None = None,
-        museum: str | None = None,
+        cls, records: Sequence[Record], settings: TextFeatureSettings | None = None, museum: str | None = None
     ) -> tuple[Self, Columns]:
         """Columns for what more than one record has, the most frequent; and the records' own."""
         seen: Counter[tuple[Token, ...]] = Counter()
@@ -119,11 +116,11 @@ class RecordColumns:
         own = (*((token,) for token in found), *pairs(found))
         return {self._index[column] for column in own if column in self._index}
 
-    def visible(self, prop: str) -> NDArray[np.bool_]:
+    def visible(self, prop: str) -> Flags:
         """The token columns (T,) that may be looked at when `prop` is asked for."""
         return np.array([all(t[:2] != (KNOWN, prop) for t in c) for c in self.vocabulary], dtype=bool)
 
-    def sources(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+    def sources(self) -> dict[tuple[str, str], Rows]:
         """The columns of single tokens, by the property or context they belong to."""
         found: dict[tuple[str, str], list[int]] = {}
         for i, column in enumerate(self.vocabulary):
@@ -131,11 +128,11 @@ class RecordColumns:
                 found.setdefault(column[0][:2], []).append(i)
         return {source: np.asarray(rows, dtype=np.intp) for source, rows in sorted(found.items())}
 
-    def singles(self) -> NDArray[np.bool_]:
+    def singles(self) -> Flags:
         """Which token columns (T,) are single tokens."""
         return np.array([len(column) == 1 for column in self.vocabulary], dtype=bool)
 
-    def words(self) -> NDArray[np.bool_]:
+    def words(self) -> Flags:
         """Which text columns (F,) are words rather than letters."""
         return np.array([name != "letters" for name, _ in self.text.names()], dtype=bool)
 
@@ -168,7 +165,7 @@ def _token(parts: Any) -> Token:
     return kind, name, value
 
 
-def gated(columns: Columns, text: NDArray[np.bool_], token: NDArray[np.bool_]) -> Columns:
+def gated(columns: Columns, text: Flags, token: Flags) -> Columns:
     """The columns with the texts or tokens of some records (n,) made empty."""
     return Columns(
         columns.text if text.all() else diags(text.astype(np.float32), format="csr") @ columns.text,

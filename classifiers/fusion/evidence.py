@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray, Progress
+from enrich.classifiers.base import Progress
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.folds import each_fold, fold_count
 from enrich.classifiers.fusion.base import ByModality
@@ -14,6 +13,7 @@ from enrich.classifiers.fusion.columns import Columns, RecordColumns, gated
 from enrich.classifiers.fusion.joint import JointModel
 from enrich.classifiers.fusion.rows import present_in
 from enrich.classifiers.fusion.shelf import NOWHERE
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.tfidf.features import TextFeatureSettings
 
 JointModels = dict[str, JointModel]
@@ -31,10 +31,10 @@ class Evidence:
 
     seen: ByProperty
     ablated: ByProperty
-    rows: NDArray[np.intp]
+    rows: Rows
     columns: Columns | None
 
-    def of(self, prop: Property, rows: NDArray[np.intp]) -> dict[str, FloatArray]:
+    def of(self, prop: Property, rows: Rows) -> dict[str, FloatArray]:
         """What was seen of some of the records."""
         return {name: values[rows] for name, values in self.seen[prop.name].items()}
 
@@ -42,7 +42,7 @@ class Evidence:
 def pool_evidence(
     dataset: Dataset,
     by: ByModality,
-    fold: NDArray[np.intp],
+    fold: Rows,
     features: TextFeatureSettings | None,
     museum: str | None,
     hide_known: float,
@@ -74,12 +74,7 @@ def pool_evidence(
 
 
 def fit_joint_models(
-    dataset: Dataset,
-    layout: RecordColumns,
-    columns: Columns,
-    use: NDArray[np.intp],
-    cost: float,
-    seed: int,
+    dataset: Dataset, layout: RecordColumns, columns: Columns, use: Rows, cost: float, seed: int
 ) -> JointModels:
     """A joint model per property, from the rows `use` that name a class."""
     found = {}
@@ -92,9 +87,7 @@ def fit_joint_models(
     return found
 
 
-def joint_evidence(
-    model: JointModel, by: ByModality, columns: Columns, rows: NDArray[np.intp]
-) -> dict[str, FloatArray]:
+def joint_evidence(model: JointModel, by: ByModality, columns: Columns, rows: Rows) -> dict[str, FloatArray]:
     """What a joint model predicts from what the members may use: no texts where the text member is absent."""
     text, tabular = (present_in(by, m, model.property, rows) for m in ("text", "tabular"))
     return model.evidence(gated(columns, text, tabular))
@@ -105,8 +98,8 @@ def _fill(
     models: Mapping[str, JointModel],
     by: ByModality,
     columns: Columns,
-    rows: NDArray[np.intp],
-    use: NDArray[np.bool_],
+    rows: Rows,
+    use: Flags,
 ) -> None:
     """Evidence of the columns where `use`; `rows` are their records' places in `by`."""
     places = np.flatnonzero(use)

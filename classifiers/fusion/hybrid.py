@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from enrich.classifiers.base import Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.folds import fold_of, out_of_fold
@@ -17,6 +14,7 @@ from enrich.classifiers.fusion.base import ByModality, Fuser
 from enrich.classifiers.fusion.early import EarlyFusion, EarlyFusionSettings
 from enrich.classifiers.fusion.late import LateFusion, LateFusionSettings
 from enrich.classifiers.fusion.rows import take
+from enrich.classifiers.kinds import Rows
 
 EARLY = "early"
 
@@ -54,24 +52,18 @@ class HybridFusion(Fuser):
         return history
 
     def cross_fit(
-        self,
-        dataset: Dataset,
-        by: ByModality,
-        fold: NDArray[np.intp],
-        *,
-        seed: int = 0,
-        progress: Progress = no_progress,
+        self, dataset: Dataset, by: ByModality, fold: Rows, *, seed: int = 0, progress: Progress = no_progress
     ) -> dict[str, Distribution]:
         self.properties, self._kept = dataset.properties, None
         with_early = self._with_early(dataset, by, fold, seed, progress)
         return self.late.cross_fit(dataset, with_early, fold, seed=seed, progress=progress)
 
     def _with_early(
-        self, dataset: Dataset, by: ByModality, fold: NDArray[np.intp], seed: int, progress: Progress
+        self, dataset: Dataset, by: ByModality, fold: Rows, seed: int, progress: Progress
     ) -> ByModality:
         """The modalities and the network's predictions out of fold, kept for the `fit` that follows."""
 
-        def predictor(k: int, inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, Distribution]:
+        def predictor(k: int, inside: Rows, outside: Rows) -> dict[str, Distribution]:
             network = EarlyFusion(self.early.settings)
             network.fit(dataset.subset(outside), take(by, outside), seed=seed + k + 1, progress=progress)
             return network.predict(dataset.subset(inside).records, take(by, inside))

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Property
 from enrich.classifiers.fusion.columns import Columns, RecordColumns
 from enrich.classifiers.fusion.shelf import NOWHERE
 from enrich.classifiers.fusion.shelf import votes as shelf_votes
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.one_hot import KNOWN
 from enrich.classifiers.tfidf.linear import Linear, fit_linear
 
@@ -49,17 +50,17 @@ class JointModel:
     votes: NDArray[np.float32]
 
     @cached_property
-    def visible(self) -> NDArray[np.bool_]:
+    def visible(self) -> Flags:
         """The token columns (T,) that may be looked at."""
         return self.layout.visible(self.property.name)
 
     @cached_property
-    def compared(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def compared(self) -> tuple[Flags, Flags]:
         """The text and the token columns by which records are compared."""
         return self.layout.words(), self.visible & self.layout.singles()
 
     @cached_property
-    def sources(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+    def sources(self) -> dict[tuple[str, str], Rows]:
         """The columns of single tokens, by the property or context they belong to; the own property's are hidden."""
         return {s: rows for s, rows in self.layout.sources().items() if s != (KNOWN, self.property.name)}
 
@@ -171,7 +172,7 @@ def _gain(token: Any, target: FloatArray) -> FloatArray:
     return np.clip(gain, -8.0, 8.0)
 
 
-def _for_comparison(columns: Columns, words: NDArray[np.bool_], tokens: NDArray[np.bool_]) -> Any:
+def _for_comparison(columns: Columns, words: Flags, tokens: Flags) -> Any:
     """CSR (n, words + T) with rows of length one; rounded to half precision, as it is stored."""
     chosen = Columns(columns.text[:, np.flatnonzero(words)], columns.token, columns.shelf)
     rows = chosen.both(tokens, NEIGHBOUR_TOKEN_WEIGHT)

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import save_file
 
 from enrich.classifiers.arrays import read_arrays
-from enrich.classifiers.base import Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.base import Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.explain.explanation import Contribution
 from enrich.classifiers.folds import fold_of, out_of_fold
@@ -39,6 +38,7 @@ from enrich.classifiers.fusion.table import (
     boosted_probabilities,
     contributions,
 )
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.model.calibration import fit_calibrator
 from enrich.classifiers.model.calibrator import Calibrator, read_calibrator
 from enrich.classifiers.priors import read_priors
@@ -115,18 +115,12 @@ class LateFusion(Fuser):
         return {"note": self._note()}
 
     def cross_fit(
-        self,
-        dataset: Dataset,
-        by: ByModality,
-        fold: NDArray[np.intp],
-        *,
-        seed: int = 0,
-        progress: Progress = no_progress,
+        self, dataset: Dataset, by: ByModality, fold: Rows, *, seed: int = 0, progress: Progress = no_progress
     ) -> dict[str, Distribution]:
         """Fused predictions of trees that did not see the record; the evidence is pooled once for all folds."""
         evidence = self._pool(dataset, by, fold, seed, progress)
 
-        def predictor(k: int, inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, Distribution]:
+        def predictor(k: int, inside: Rows, outside: Rows) -> dict[str, Distribution]:
             found = {}
             for prop in self.properties:
                 start, booster = self._boost(dataset, by, evidence, prop, outside, seed + k + 1)
@@ -137,9 +131,7 @@ class LateFusion(Fuser):
 
         return out_of_fold(dataset, fold, predictor)
 
-    def _pool(
-        self, dataset: Dataset, by: ByModality, fold: NDArray[np.intp], seed: int, progress: Progress
-    ) -> Evidence:
+    def _pool(self, dataset: Dataset, by: ByModality, fold: Rows, seed: int, progress: Progress) -> Evidence:
         """Learn the priors and columns, and pool the evidence on every record of models that did not see it."""
         self.properties, self.modalities = dataset.properties, tuple(sorted(by))
         for prop in self.properties:
@@ -155,13 +147,7 @@ class LateFusion(Fuser):
         return evidence
 
     def _boost(
-        self,
-        dataset: Dataset,
-        by: ByModality,
-        evidence: Evidence,
-        prop: Property,
-        rows: NDArray[np.intp],
-        seed: int,
+        self, dataset: Dataset, by: ByModality, evidence: Evidence, prop: Property, rows: Rows, seed: int
     ) -> tuple[Calibrator, Any]:
         """The calibration of the start and the trees, learnt from `rows` that name a class; None for no trees."""
         s = self.settings
@@ -194,7 +180,7 @@ class LateFusion(Fuser):
         self,
         prop: Property,
         by: ByModality,
-        rows: NDArray[np.intp],
+        rows: Rows,
         evidence: Mapping[str, FloatArray],
         start: Calibrator,
     ) -> MetaFeatures:
@@ -222,9 +208,7 @@ class LateFusion(Fuser):
             for p in self.properties
         }
 
-    def _predict_one(
-        self, prop: Property, booster: Any, table: MetaFeatures, present: NDArray[np.bool_]
-    ) -> Distribution:
+    def _predict_one(self, prop: Property, booster: Any, table: MetaFeatures, present: Flags) -> Distribution:
         if booster is not None:
             return Distribution.of(prop, boosted_probabilities(booster, table, prop.many), present)
         prior = self.priors[prop.name]

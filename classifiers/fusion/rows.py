@@ -1,14 +1,14 @@
 """Which records the modalities have a prediction for, and the predictions of some records."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Property
 from enrich.classifiers.fusion.base import ByModality
+from enrich.classifiers.kinds import Flags, Rows
 
 
-def present_rows(by: ByModality, prop: Property, n: int) -> NDArray[np.bool_]:
+def present_rows(by: ByModality, prop: Property, n: int) -> Flags:
     """The records (n,) that any modality has a prediction for."""
     found = np.zeros(n, dtype=bool)
     for predictions in by.values():
@@ -16,19 +16,19 @@ def present_rows(by: ByModality, prop: Property, n: int) -> NDArray[np.bool_]:
     return found
 
 
-def present_in(by: ByModality, modality: str, prop: Property, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+def present_in(by: ByModality, modality: str, prop: Property, rows: Rows) -> Flags:
     """Which of the rows one modality has a prediction for; none when it is not a member."""
     if modality not in by:
         return np.zeros(len(rows), dtype=bool)
-    present: NDArray[np.bool_] = by[modality][prop.name].present[rows]
+    present: Flags = by[modality][prop.name].present[rows]
     return present
 
 
-def take(by: ByModality, rows: NDArray[np.intp]) -> dict[str, dict[str, Distribution]]:
+def take(by: ByModality, rows: Rows) -> dict[str, dict[str, Distribution]]:
     """The predictions of some of the records."""
     return {m: {name: d.take(rows) for name, d in predictions.items()} for m, predictions in by.items()}
 
 
-def take_property(by: ByModality, prop: Property, rows: NDArray[np.intp]) -> dict[str, Distribution]:
+def take_property(by: ByModality, prop: Property, rows: Rows) -> dict[str, Distribution]:
     """What each modality predicts of one property for some of the records."""
     return {modality: predictions[prop.name].take(rows) for modality, predictions in by.items()}

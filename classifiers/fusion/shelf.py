@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Record
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.numerals import museum_of, numerals
 
 NOWHERE = -1.0

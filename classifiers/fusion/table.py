@@ -15,7 +15,8 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.base import Distribution
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.probability import log_odds, probabilities_of
 from enrich.classifiers.settings import ClassifierSettings, Count, Gamma, Positive
 from enrich.classifiers.tabular.focal_loss import focal_sigmoid, focal_softmax

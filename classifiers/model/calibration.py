@@ -14,13 +14,13 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.folds import each_fold, fold_of
+from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.model.calibrator import TINY, Calibrator, Method, Numbers, confidence_odds
 from enrich.classifiers.model.metrics import log_loss, target_shares
 from enrich.classifiers.probability import log_odds, probabilities_of
@@ -69,7 +69,7 @@ def fit_calibrator(
     return _fit(best, probabilities, target, many, losses)
 
 
-def _inside(probabilities: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
+def _inside(probabilities: FloatArray, inside: Flags) -> tuple[float, float]:
     """Slope and bias of the probability that a value is among the classes, by the first candidate's log-odds.
 
     The slope is never below zero, so that no order is turned round; both are pulled a little towards zero.
@@ -139,7 +139,7 @@ def _scaling(logits: FloatArray, target: FloatArray, many: bool, vector: bool) -
 
 def _isotonic(probabilities: FloatArray, target: FloatArray) -> tuple[tuple[Numbers, Numbers], ...]:
     """Knots of the isotonic regression of each class."""
-    truth: NDArray[np.float64] = (target > 0).astype(float)
+    truth: FloatArray = (target > 0).astype(float)
     steps = []
     for k in range(probabilities.shape[1]):
         fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")

@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from enrich.classifiers.base import ClassifierError, Distribution, FloatArray
+from enrich.classifiers.base import ClassifierError, Distribution
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.probability import log_odds, probabilities_of, sigmoid
 from enrich.classifiers.stored import Stored
 

@@ -14,10 +14,10 @@ import math
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.stored import Stored
 
 
@@ -57,7 +57,7 @@ class ConformalSets(Stored):
         size = float(fitted.apply(probabilities).sum(axis=1).mean()) if n else 0.0
         return fitted.model_copy(update={"size": size})
 
-    def apply(self, probabilities: FloatArray) -> NDArray[np.bool_]:
+    def apply(self, probabilities: FloatArray) -> Flags:
         """The set of each record (n, K). Never empty: the most probable class is always in.
 
         Where the first candidate alone is right more often than promised, the sets cover more than
@@ -65,14 +65,14 @@ class ConformalSets(Stored):
         """
         absent = np.asarray(np.isnan(probabilities).any(axis=1))
         filled = np.where(absent[:, None], -1.0, probabilities)
-        inside: NDArray[np.bool_] = np.asarray(filled >= self.threshold)
+        inside: Flags = np.asarray(filled >= self.threshold)
         if filled.shape[1]:
             inside[np.arange(len(filled)), filled.argmax(axis=1)] = True
         inside[absent] = False
         return inside
 
 
-def covered(sets: NDArray[np.bool_], target: FloatArray) -> float:
+def covered(sets: Flags, target: FloatArray) -> float:
     """Share of the records whose every named class is in the set, a value outside never; NaN for no records."""
     inside = np.asarray((sets | (target <= 0)).all(axis=1) & target.any(axis=1))
     return float(inside.mean()) if len(inside) else float("nan")

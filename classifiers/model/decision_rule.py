@@ -8,21 +8,20 @@ Performance Metrics; here by coordinate ascent, one offset per class). The proba
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray
-from enrich.classifiers.model.metrics import Indices, class_f1, macro_f1, most_frequent_class
+from enrich.classifiers.kinds import FloatArray, Indices, Rows
+from enrich.classifiers.model.metrics import class_f1, macro_f1, most_frequent_class
 
 GRID = np.linspace(-2.0, 2.0, 33)
 _TINY = 1e-12
 
 
-def order_candidates(probabilities: FloatArray, offsets: FloatArray | None = None) -> NDArray[np.intp]:
+def order_candidates(probabilities: FloatArray, offsets: FloatArray | None = None) -> Rows:
     """Candidate order (n, K), the best first; rows of NaN (absent) keep the class order."""
     scores = np.log(np.clip(probabilities, _TINY, None))
     if offsets is not None:
         scores = scores + offsets
-    order: NDArray[np.intp] = np.argsort(-scores, axis=1, kind="stable")
+    order: Indices = np.argsort(-scores, axis=1, kind="stable")
     return order
 
 
@@ -91,7 +90,7 @@ def _scored(
     """
     shape = (len(GRID) + 1, classes + 1)
 
-    def counted(of: Indices, at: Indices) -> NDArray[np.intp]:
+    def counted(of: Indices, at: Indices) -> Rows:
         return np.bincount(at * shape[1] + of, minlength=shape[0] * shape[1]).reshape(shape)
 
     start, k_of = np.zeros_like(since), np.full_like(rival, k)

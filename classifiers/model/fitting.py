@@ -14,22 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enrich.classifiers.base import (
-    Classifier,
-    ClassifierError,
-    Distribution,
-    FloatArray,
-    Progress,
-    no_progress,
-)
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
 from enrich.classifiers.data import MODALITIES, Dataset, Property
 from enrich.classifiers.errors import NothingToLearn
-from enrich.classifiers.folds import Rows, fold_count, fold_of, out_of_fold
+from enrich.classifiers.folds import fold_count, fold_of, out_of_fold
 from enrich.classifiers.fusion.base import Fuser, PassThrough
 from enrich.classifiers.fusion.late import SHELF_CONTEXT
 from enrich.classifiers.fusion.rows import take
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.model.calibration import fit_calibrator
 from enrich.classifiers.model.calibrator import Calibrator, sane
 from enrich.classifiers.model.config import FUSION, Threshold
@@ -258,7 +251,7 @@ def _check(dataset: Dataset, spec: ModelSpec) -> None:
 def _calibrate(
     dataset: Dataset,
     predictions: Mapping[str, Distribution],
-    fold: NDArray[np.intp],
+    fold: Rows,
     modality: str,
     seed: int,
     progress: Progress,
@@ -284,7 +277,7 @@ def _calibrate(
 
 
 def _fuse(
-    dataset: Dataset, spec: ModelSpec, by: By, fold: NDArray[np.intp], seed: int, progress: Progress
+    dataset: Dataset, spec: ModelSpec, by: By, fold: Rows, seed: int, progress: Progress
 ) -> tuple[Fuser, dict[str, Distribution], dict[str, Calibrator], Mapping[str, Any]]:
     """The fuser of all records, and calibrated answers of fusers that did not see the record."""
     name = spec.fusion or ("late" if len(by) > 1 else PassThrough.name)
@@ -294,7 +287,7 @@ def _fuse(
         history = fuser.fit(dataset, by, seed=seed, progress=progress)
         return fuser, fuser.predict(dataset.records, by), {}, history
 
-    def predictor(k: int, inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, Distribution]:
+    def predictor(k: int, inside: Rows, outside: Rows) -> dict[str, Distribution]:
         part = build_fuser(name, settings)
         part.fit(dataset.subset(outside), take(by, outside), seed=seed + k + 1)
         progress("fusion", k + 1, fold_count(fold))

@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray
-
-Indices = NDArray[np.intp]
-Flags = NDArray[np.bool_]
+from enrich.classifiers.kinds import Flags, FloatArray, Indices
 
 NEVER = 2.0
 """A threshold no confidence reaches: every record is abstained from."""

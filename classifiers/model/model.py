@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from enrich.classifiers.base import Classifier, ClassifierError, Distribution, FloatArray
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution
 from enrich.classifiers.data import Property, Record
 from enrich.classifiers.digest import file_digest
-from enrich.classifiers.folds import Rows
 from enrich.classifiers.fusion.base import Fuser
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.model.calibrator import Calibrator, calibrated, sane
 from enrich.classifiers.model.card import model_card
 from enrich.classifiers.model.config import (

@@ -21,7 +21,8 @@ from enrich.classifiers.data import Dataset
 from enrich.classifiers.digest import json_digest
 from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.extras import versions
-from enrich.classifiers.folds import Rows, fold_count, out_of_fold
+from enrich.classifiers.folds import fold_count, out_of_fold
+from enrich.classifiers.kinds import Rows
 from enrich.classifiers.model.folder import read_model, write_model
 from enrich.classifiers.model.manifest import ModelFolderError
 from enrich.classifiers.registry import build_classifier, classifier_class

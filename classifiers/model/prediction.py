@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Property
+from enrich.classifiers.kinds import Flags, FloatArray, Indices, Rows
 from enrich.classifiers.model.metrics import NEVER
 
 _ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes", "models")
@@ -32,8 +33,8 @@ class Prediction:
     property: Property
     fused: Distribution
     by: Mapping[str, Distribution]
-    order: NDArray[np.intp]
-    sets: NDArray[np.bool_]
+    order: Indices
+    sets: Flags
     coverage: FloatArray
     thresholds: FloatArray
     promised: FloatArray
@@ -41,12 +42,12 @@ class Prediction:
     models: NDArray[np.int8]
     reasons: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
-    def first(self) -> NDArray[np.intp]:
+    def first(self) -> Rows:
         """The first candidate of each record (n,)."""
-        found: NDArray[np.intp] = self.order[:, 0]
+        found: Rows = self.order[:, 0]
         return found
 
-    def take(self, rows: NDArray[np.intp]) -> Prediction:
+    def take(self, rows: Rows) -> Prediction:
         """The same for some of the records."""
         at = {int(row): i for i, row in enumerate(rows)}
         return replace(
@@ -72,7 +73,7 @@ class Prediction:
         )
 
 
-def joined(parts: Sequence[tuple[NDArray[np.intp], Prediction]]) -> Prediction:
+def joined(parts: Sequence[tuple[Rows, Prediction]]) -> Prediction:
     """Predictions for some rows each as one for all."""
     if len(parts) == 1:
         return parts[0][1]

@@ -7,23 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset, Property
-from enrich.classifiers.folds import Rows
+from enrich.classifiers.kinds import Flags, FloatArray, Indices, Rows
 from enrich.classifiers.model.config import Threshold
 from enrich.classifiers.model.decision_rule import order_candidates
-from enrich.classifiers.model.metrics import NEVER, Flags, Indices, asserted_classes, hits
+from enrich.classifiers.model.metrics import NEVER, asserted_classes, hits
 from enrich.classifiers.model.thresholds import Promise, Unit, bounded_threshold, promise_of
 
 
 def decide_by(
-    p: FloatArray,
-    y: FloatArray,
-    first: Indices,
-    many: bool,
-    target: float,
-    units: Rows | None,
-    unit: Unit,
+    p: FloatArray, y: FloatArray, first: Indices, many: bool, target: float, units: Rows | None, unit: Unit
 ) -> tuple[Threshold, Promise]:
     """The threshold for probabilities (n, K) of records that state a value, and what it promises.
 

@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Dataset, Record
-from enrich.classifiers.folds import Rows, fold_of
+from enrich.classifiers.folds import fold_of
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.numerals import sources_of
 from enrich.classifiers.stored import Stored
 
@@ -136,15 +136,13 @@ class Experience(Stored):
                 found[rows[thin]] = REGIMES.index("unseen block")
         return found
 
-    def taught(self, name: str, places: Places) -> NDArray[np.bool_]:
+    def taught(self, name: str, places: Places) -> Flags:
         """Which of the records (n,) are of a group that stated the property in training, however seldom."""
         labelled = self.labelled.get(name, {})
         return np.array([labelled.get(group, 0) > 0 for group in places.groups], dtype=bool)
 
 
-def models_of(
-    regimes: NDArray[np.int8], taught: NDArray[np.bool_], promising: Mapping[Regime, bool]
-) -> NDArray[np.int8]:
+def models_of(regimes: NDArray[np.int8], taught: Flags, promising: Mapping[Regime, bool]) -> NDArray[np.int8]:
     """The regime (n,) whose model gives each record's candidates, as an index into REGIMES.
 
     It is the record's own; "seen" where that has no model. `promising` says of each regime with a model whether it
@@ -174,7 +172,7 @@ def _counted(positions: FloatArray) -> tuple[int, ...]:
     return tuple(np.bincount(_bins(positions[np.isfinite(positions)]), minlength=_BINS).tolist())
 
 
-def _thin(near: Sequence[int], records: Sequence[int]) -> NDArray[np.bool_]:
+def _thin(near: Sequence[int], records: Sequence[int]) -> Flags:
     """The hundredths of a group's numbers (_BINS,) around which too few records state a value."""
     around = np.ones(2 * _WINDOW + 1)
     enough = np.minimum(NEAR, _NEAR_SHARE * np.convolve(records, around, "same"))

@@ -17,12 +17,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers import libraries
-from enrich.classifiers.base import FloatArray
-from enrich.classifiers.folds import Rows
-from enrich.classifiers.model.metrics import NEVER, Flags
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
+from enrich.classifiers.model.metrics import NEVER
 from enrich.classifiers.stored import Stored
 
 CONFIDENCE = 0.9
@@ -146,7 +144,7 @@ def _per_unit(units: Rows, hit: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def promise_of(
-    answered: NDArray[np.bool_],
+    answered: Flags,
     correct: Flags,
     threshold: float,
     target: float,

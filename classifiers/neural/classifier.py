@@ -12,13 +12,13 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.errors import NothingToLearn
+from enrich.classifiers.kinds import Flags
 from enrich.classifiers.neural import heads as head
 from enrich.classifiers.neural import onnx_runtime
 from enrich.classifiers.neural.checkpoints import plain
@@ -163,7 +163,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
         logits, present = self.logits(records)
         return head.distributions(logits, present, self.head_properties())
 
-    def logits(self, records: Sequence[Record]) -> tuple[Tensor, NDArray[np.bool_]]:
+    def logits(self, records: Sequence[Record]) -> tuple[Tensor, Flags]:
         """Aggregated logits (n, ΣK) of records, and which of them had anything to look at (n,)."""
         self.network.eval()
         self.failed = {}
@@ -176,7 +176,7 @@ class NeuralClassifier(Classifier, Generic[Network]):
             attention.append(item_attention)
         owner = torch.tensor(owners, dtype=torch.long)
         answer = head.aggregate(torch.cat(logits), torch.cat(attention), owner, n, self.settings.aggregate)
-        present: NDArray[np.bool_] = np.bincount(np.array(owners, dtype=np.intp), minlength=n) > 0
+        present: Flags = np.bincount(np.array(owners, dtype=np.intp), minlength=n) > 0
         for row in torch.nonzero(~torch.isfinite(answer).all(dim=1))[:, 0].tolist():
             self.failed[records[row].id] = f"the {self.name} network's output is not a number"
             present[row] = False

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset, Property
+from enrich.classifiers.kinds import Flags
 from enrich.classifiers.model.metrics import macro_f1, target_shares
 from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.settings import ClassifierSettings, Gamma, Share
@@ -228,9 +229,7 @@ def aggregate(logits: Tensor, attention: Tensor, owner: Tensor, count: int, how:
     return out.index_add(0, owner, logits * (shares / total[owner])[:, None])
 
 
-def distributions(
-    logits: Tensor, present: NDArray[np.bool_], properties: Sequence[Property]
-) -> dict[str, Distribution]:
+def distributions(logits: Tensor, present: Flags, properties: Sequence[Property]) -> dict[str, Distribution]:
     """Logits (n, ΣK) to one distribution per property; a row that is absent or not finite is NaN and absent."""
     present = present & torch.isfinite(logits).all(dim=1).cpu().numpy()
     answer = {}

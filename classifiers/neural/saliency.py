@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Record
 from enrich.classifiers.explain.explanation import Contribution
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.neural.networks import ImageNetwork, TextNetwork
 from enrich.classifiers.neural.tokens import Tokens
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.model import metrics
 from enrich.classifiers.model.calibration import METHODS as CALIBRATIONS
 from enrich.classifiers.model.calibration import fit_calibrator

@@ -6,7 +6,8 @@ from functools import partial
 
 from torch import Tensor
 
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.soup.averaging import batch_norms
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSet, PictureSplit

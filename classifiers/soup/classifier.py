@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from enrich.classifiers.base import ClassifierError, Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.base import ClassifierError, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Picture, Property, Record
 from enrich.classifiers.digest import file_digest
+from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.model.folder import labels_json, read_model, write_model
 from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError
 from enrich.classifiers.model.verified import read_json
@@ -194,7 +194,7 @@ def write_soup(
     return write_model(folder, made, metrics=metrics, training={"trajectories": trajectories})
 
 
-def _for_classes(prop: Property, learned: Distribution, remembered: NDArray[np.bool_]) -> Distribution:
+def _for_classes(prop: Property, learned: Distribution, remembered: Flags) -> Distribution:
     """The distribution over the classes asked for; a class the soup does not know has probability 0."""
     column = {c: k for k, c in enumerate(learned.classes)}
     p: FloatArray = np.zeros((len(learned), len(prop.classes)))

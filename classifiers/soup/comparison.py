@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from enrich.classifiers.base import ClassifierError, FloatArray, Progress, no_progress
+from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.soup.analysis import calibration
 from enrich.classifiers.soup.candidates import BEST, Candidate, candidates
 from enrich.classifiers.soup.cost import cost_of

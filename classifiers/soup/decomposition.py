@@ -5,10 +5,9 @@ of the training data. Labels are taken as noise-free, so noise stands within the
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from enrich.classifiers.base import FloatArray
+from enrich.classifiers.kinds import FloatArray, Indices
 from enrich.classifiers.soup.statistics import Interval, over_pictures
 
 TINY = 1e-12
@@ -16,7 +15,7 @@ Terms = dict[str, FloatArray]
 """The terms of a decomposition by name, each for every record (n,)."""
 
 
-def zero_one(answers: NDArray[np.intp], truth: NDArray[np.intp], classes: int) -> Terms:
+def zero_one(answers: Indices, truth: Indices, classes: int) -> Terms:
     """Domingos 2000, *A Unified Bias-Variance Decomposition*, theorem 2, with no noise.
 
     `answers` (m, n) are the classes that m models give n records, `truth` (n,). The main prediction of a
@@ -38,7 +37,7 @@ def zero_one(answers: NDArray[np.intp], truth: NDArray[np.intp], classes: int) -
     }
 
 
-def cross_entropy(p: FloatArray, truth: NDArray[np.intp]) -> Terms:
+def cross_entropy(p: FloatArray, truth: Indices) -> Terms:
     """Heskes 1998, *Bias/Variance Decompositions for Likelihood-Based Estimators*, section 3; in nats.
 
     `p` (m, n, K) are m models' probabilities, `truth` (n,). The main prediction is the normalised geometric
@@ -57,7 +56,7 @@ def cross_entropy(p: FloatArray, truth: NDArray[np.intp]) -> Terms:
 
 
 def decompose(
-    p: FloatArray, truth: NDArray[np.intp], *, draws: int = 200, seed: int = 0
+    p: FloatArray, truth: Indices, *, draws: int = 200, seed: int = 0
 ) -> dict[str, dict[str, Interval]]:
     """Both decompositions of m models' probabilities (m, n, K): {loss: {term: [value, low, high]}}.
 

@@ -9,7 +9,7 @@ from scipy.special import entr
 from sklearn.manifold import ClassicalMDS
 from sklearn.manifold import smacof as majorise
 
-from enrich.classifiers.base import FloatArray
+from enrich.classifiers.kinds import FloatArray
 
 TINY = 1e-12
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Property
+from enrich.classifiers.kinds import Flags, FloatArray, Indices, Rows
 from enrich.classifiers.neural.augment import centre_crop
 from enrich.classifiers.neural.heads import by_property
 
@@ -46,7 +46,7 @@ class PictureSet:
             pixels = torch.stack([centre_crop(p, size, size / self.side) for p in pixels])
         return (pixels.float() / 255.0).contiguous(memory_format=torch.channels_last)
 
-    def subset(self, rows: NDArray[np.intp]) -> PictureSet:
+    def subset(self, rows: Rows) -> PictureSet:
         """The pictures of these rows."""
         index = torch.from_numpy(np.asarray(rows, dtype=np.int64))
         return replace(
@@ -113,8 +113,8 @@ class PropertyView:
 
     prop: Property
     columns: slice
-    rows: NDArray[np.bool_]
-    truth: NDArray[np.intp]
+    rows: Flags
+    truth: Indices
 
     @classmethod
     def of(cls, pictures: PictureSet, name: str | None = None) -> PropertyView:
@@ -126,7 +126,7 @@ class PropertyView:
         prop, columns = by_property(pictures.properties)[p]
         if prop.many:
             raise ClassifierError(f"{prop.name} may have several values; choose a property with one")
-        rows: NDArray[np.bool_] = pictures.named[:, p].numpy()
+        rows: Flags = pictures.named[:, p].numpy()
         return cls(prop, columns, rows, pictures.target[:, columns].numpy()[rows].argmax(axis=1))
 
     def select(self, p: FloatArray) -> FloatArray:

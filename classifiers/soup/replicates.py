@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.neural.networks import ImageNetwork
 from enrich.classifiers.soup.pictures import PictureSplit, PropertyView
 from enrich.classifiers.soup.trajectory import run

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from enrich.classifiers import probability
-from enrich.classifiers.base import FloatArray
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.neural.heads import by_property, held_out_scores
 from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.soup.pictures import PictureSet

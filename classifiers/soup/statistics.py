@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.kinds import FloatArray
 
 Interval = list[float]
 """A mean and the middle 95 % of its bootstrap draws: [value, low, high]."""

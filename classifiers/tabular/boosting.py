@@ -12,8 +12,9 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from scipy.sparse import vstack
 
-from enrich.classifiers.base import ClassifierError, FloatArray
+from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Property
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.model.metrics import log_loss
 from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.tabular.focal_loss import class_weights, objective
@@ -21,7 +22,6 @@ from enrich.classifiers.tabular.settings import TabularSettings
 
 KNOWN, CONTEXT, NUMERAL, COUNT = range(4)
 """Kinds of columns."""
-Rows = NDArray[np.intp]
 _PREDICT_BATCH = 20_000
 _WORTH_THREADS = 1_000_000
 """Below this many values several threads wait for each other longer than they work."""
@@ -35,7 +35,7 @@ class TrainingTable:
     target: FloatArray
     many: bool
     kinds: NDArray[np.int8]
-    known: NDArray[np.bool_]
+    known: Flags
 
     def weighted(self, rows: Rows, power: float) -> tuple[Any, FloatArray, FloatArray]:
         """Features, targets and weights (n', K) of some rows.

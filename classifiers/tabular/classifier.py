@@ -18,16 +18,10 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import (
-    Classifier,
-    ClassifierError,
-    Distribution,
-    FloatArray,
-    Progress,
-    no_progress,
-)
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.one_hot import KNOWN
 from enrich.classifiers.priors import class_priors, read_priors
 from enrich.classifiers.tabular import boosting
@@ -103,8 +97,8 @@ class TabularClassifier(Classifier):
         self,
         prop: Property,
         table: TrainingTable,
-        learn: NDArray[np.intp],
-        check: NDArray[np.intp],
+        learn: Rows,
+        check: Rows,
         rng: np.random.Generator,
         seed: int,
         progress: Progress,
@@ -116,7 +110,7 @@ class TabularClassifier(Classifier):
         }
         booster = None
 
-        def grow(learn: NDArray[np.intp], check: NDArray[np.intp], most: int) -> tuple[Any, list[float]]:
+        def grow(learn: Rows, check: Rows, most: int) -> tuple[Any, list[float]]:
             return boost(
                 table, learn, check, most, self.settings, rng, seed, lambda done: progress(stage, done, most)
             )

@@ -14,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 from scipy.sparse import csr_matrix, hstack
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Record
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.classifiers.numerals import NUMERALS, museum_of, museums_of, sources_of
 from enrich.classifiers.one_hot import KNOWN, Token, one_hot, values_of
 from enrich.classifiers.stored import Stored
@@ -72,7 +71,7 @@ class FeatureMap(Stored):
         """Names of the columns of contexts that are numbers, which are the last."""
         return tuple(sorted(self.lowest))
 
-    def stated(self) -> NDArray[np.intp]:
+    def stated(self) -> Rows:
         """The columns of what is stated of a record: values and measured contexts."""
         width = len(self.columns) + len(self.numeric)
         measured = np.arange(width - len(self.measured), width)
@@ -82,7 +81,7 @@ class FeatureMap(Stored):
         """A readable name of every column."""
         return (*(f"{name} = {value}" for _, name, value in self.columns), *self.numeric)
 
-    def keep(self, hidden: str) -> NDArray[np.intp]:
+    def keep(self, hidden: str) -> Rows:
         """The columns that may be looked at when `hidden` is the property asked for."""
         own = (KNOWN, hidden)
         width = len(self.columns) + len(self.numeric)

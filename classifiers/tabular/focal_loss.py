@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.probability import sigmoid, softmax
 
 Objective = Callable[[NDArray[Any], Any], tuple[FloatArray, FloatArray]]

@@ -16,16 +16,10 @@ from pydantic import Field
 from safetensors.numpy import save_file
 
 from enrich.classifiers.arrays import read_arrays
-from enrich.classifiers.base import (
-    Classifier,
-    ClassifierError,
-    Distribution,
-    FloatArray,
-    Progress,
-    no_progress,
-)
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.explain.explanation import Contribution, MemberExplanation
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.settings import Positive
 from enrich.classifiers.tfidf.features import MEANING, TextFeatures, TextFeatureSettings, TextField
 from enrich.classifiers.tfidf.linear import Linear, fit_linear, linear_probabilities

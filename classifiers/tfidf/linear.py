@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from enrich.classifiers.base import FloatArray
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.probability import probabilities_of
 
-Rows = NDArray[np.intp]
 SCALE = 3.0
 """What a score is multiplied by to be a logit, before calibration."""
 ABSENT = -2.0
@@ -50,7 +49,7 @@ def fit_linear(
     target: FloatArray,
     many: bool,
     *,
-    known: NDArray[np.bool_] | None = None,
+    known: Flags | None = None,
     cost: float = 1.0,
     seed: int = 0,
 ) -> Linear:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enrich.classifiers.base import Distribution, FloatArray
+from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.model.calibrator import calibrated, sane
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
@@ -36,12 +36,7 @@ def same_records(truth: Dataset, said: Said, rounds: int = ROUNDS) -> dict[str, 
     return _compared(truth, firsts, rows, rounds)
 
 
-def ablation(
-    model: Model,
-    records: Sequence[Record],
-    truth: Dataset,
-    said: Said,
-) -> dict[str, Any]:
+def ablation(model: Model, records: Sequence[Record], truth: Dataset, said: Said) -> dict[str, Any]:
     """The fusion with each modality withheld in turn, on records that leave it an answer every time.
 
     The same shape as `same_records`, by "all" and "without MODALITY"; empty with a single modality.
@@ -49,7 +44,7 @@ def ablation(
     if len(model.members) < 2:
         return {}
     firsts: dict[str, dict[str, Any]] = {p.name: {} for p in model.properties}
-    rows: dict[str, NDArray[np.bool_]] = {}
+    rows: dict[str, Flags] = {}
     for prop in model.properties:
         whole = said[prop.name][FUSION]
         rows[prop.name] = whole.fused.present.copy()
@@ -65,7 +60,7 @@ def ablation(
 
 def _without(
     model: Model, records: Sequence[Record], said: Said, silent: str
-) -> dict[str, tuple[Distribution, NDArray[np.intp]]]:
+) -> dict[str, tuple[Distribution, Rows]]:
     """The fused predictions and first candidates when one modality is absent from every record."""
     n = len(records)
     found = {p.name: (Distribution.absent(p, n), np.zeros(n, dtype=np.intp)) for p in model.properties}
@@ -87,23 +82,14 @@ def _without(
     return found
 
 
-def _part(
-    said: Said,
-    prop: Property,
-    modality: str,
-    rows: NDArray[np.intp],
-    silent: bool,
-) -> Distribution:
+def _part(said: Said, prop: Property, modality: str, rows: Rows, silent: bool) -> Distribution:
     if silent:
         return Distribution.absent(prop, len(rows))
     return said[prop.name][modality].fused.take(rows)
 
 
 def _compared(
-    truth: Dataset,
-    firsts: Mapping[str, Mapping[str, Any]],
-    rows: Mapping[str, NDArray[np.bool_]],
-    rounds: int = ROUNDS,
+    truth: Dataset, firsts: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Flags], rounds: int = ROUNDS
 ) -> dict[str, Any]:
     """Figures with intervals; the last key's or "all"'s answers are what differences are taken from."""
     drawn = resamples(len(truth), rounds)

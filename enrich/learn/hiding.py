@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.model.conformal import covered
 from enrich.classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
 from enrich.classifiers.model.metrics import ece, hits, macro_f1
@@ -38,7 +39,7 @@ class Hidden:
     context: str
     group: str
     property: str
-    rows: NDArray[np.bool_]
+    rows: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,9 @@ class Trained:
 
     property: Property
     asked: Sequence[Record]
-    truth: NDArray[np.float64]
+    truth: FloatArray
     regimes: NDArray[np.int8]
-    taught: NDArray[np.bool_]
+    taught: Flags
     views: Mapping[Regime, View]
     seed: int
     progress: Progress

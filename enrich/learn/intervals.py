@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from enrich.classifiers.base import FloatArray
-from enrich.classifiers.model.metrics import Indices, class_f1, resolve_truth
+from enrich.classifiers.kinds import Flags, FloatArray, Indices, Rows
+from enrich.classifiers.model.metrics import class_f1, resolve_truth
 
 ROUNDS = 400
 
@@ -33,13 +32,13 @@ def resamples(n: int, rounds: int = ROUNDS, seed: int = 0) -> FloatArray:
 class Scored:
     """First candidates of one property: `rows` (m,) of the records measured, their truth and answer (m,)."""
 
-    rows: NDArray[np.intp]
+    rows: Rows
     truth: Indices
     first: Indices
     classes: int
 
     @classmethod
-    def of(cls, target: FloatArray, named: NDArray[np.bool_], first: Indices) -> Scored:
+    def of(cls, target: FloatArray, named: Flags, first: Indices) -> Scored:
         """From the target (n, K), the records to count (n,) and the first candidates of all records (n,)."""
         rows = np.flatnonzero(named)
         truth = resolve_truth(target[rows], first[rows], target[rows].sum(axis=0))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.errors import NothingToLearn
+from enrich.classifiers.kinds import Flags
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec
@@ -55,7 +55,7 @@ def values_of(records: Sequence[Record], context: str, least: int = 1) -> list[s
     return [value for value, n in counts.most_common() if n >= least]
 
 
-def having(records: Sequence[Record], context: str, value: str) -> NDArray[np.bool_]:
+def having(records: Sequence[Record], context: str, value: str) -> Flags:
     """Which records (n,) have the value."""
     return np.array([value in r.context.get(context, ()) for r in records], dtype=bool)
 

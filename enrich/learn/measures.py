@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from enrich.answering.decision import in_force
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Dataset, Property, Record
-from enrich.classifiers.folds import Rows
+from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.model import metrics
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
-from enrich.classifiers.model.metrics import NEVER, Flags
+from enrich.classifiers.model.metrics import NEVER
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.prediction import Prediction, joined
 from enrich.classifiers.model.promises import answered

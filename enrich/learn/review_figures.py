@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from enrich.classifiers.base import FloatArray
 from enrich.classifiers.data import Dataset, Property, Record
-from enrich.classifiers.model.metrics import Flags
+from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.promises import answered
 from enrich.classifiers.stored import json_values

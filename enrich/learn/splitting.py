@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, cast
 import numpy as np
 
 from enrich.classifiers.data import Dataset, Record
-from enrich.classifiers.folds import Rows
+from enrich.classifiers.kinds import Rows
 from enrich.classifiers.model.regimes import Experience
 from enrich.graph.files import writing
 

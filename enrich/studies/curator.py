@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import Classifier, FloatArray
+from enrich.classifiers.base import Classifier
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.kinds import FloatArray, Rows
 from enrich.runs.observed import band
 
-Rows = NDArray[np.intp]
 Place = tuple[int, str]
 """A record's row and a property."""
 ALIKE = 3

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
+from enrich.classifiers.kinds import FloatArray, Indices
 from enrich.classifiers.model.config import FUSION
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
-from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.model.model import Model
 from enrich.errors import SettingsError
 from enrich.learn.intervals import Interval

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enrich.classifiers.base import Distribution, FloatArray, Progress, no_progress
+from enrich.classifiers.base import Distribution, Progress, no_progress
 from enrich.classifiers.data import Dataset, Property
-from enrich.classifiers.folds import Rows, fold_of, out_of_fold
+from enrich.classifiers.folds import fold_of, out_of_fold
+from enrich.classifiers.kinds import FloatArray, Indices, Rows
 from enrich.classifiers.model.decision_rule import order_candidates, tune_offsets
-from enrich.classifiers.model.metrics import Indices
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_of_named

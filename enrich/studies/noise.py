@@ -16,10 +16,10 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from enrich.classifiers import libraries
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Property
 from enrich.classifiers.folds import each_fold, fold_of
-from enrich.classifiers.model.metrics import Indices
+from enrich.classifiers.kinds import Flags, FloatArray, Indices
 from enrich.classifiers.probability import softmax
 from enrich.classifiers.tabular.features import FeatureMap
 from enrich.learn.intervals import Interval
@@ -124,7 +124,7 @@ def boosted(learn: Any, target: FloatArray, ask: Any, rounds: int, seed: int) ->
     return np.asarray(booster.predict(xgb.DMatrix(ask)), dtype=np.float64).reshape(-1, classes)
 
 
-def label_issues(given: Indices, out_of_fold: FloatArray) -> NDArray[np.bool_]:
+def label_issues(given: Indices, out_of_fold: FloatArray) -> Flags:
     """Which labels (n,) confident learning takes for wrong."""
     present, dense = np.unique(given, return_inverse=True)
     if len(present) < 2:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from enrich.classifiers.base import Classifier, FloatArray, Progress, no_progress
+from enrich.classifiers.base import Classifier, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
+from enrich.classifiers.kinds import FloatArray
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval

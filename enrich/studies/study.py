@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from enrich.classifiers.base import Classifier, FloatArray, Progress, no_progress
+from enrich.classifiers.base import Classifier, Progress, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.extras import require
-from enrich.classifiers.model.metrics import Indices, ece, hits
+from enrich.classifiers.kinds import FloatArray, Indices
+from enrich.classifiers.model.metrics import ece, hits
 from enrich.classifiers.model.out_of_fold import MemberSpec, fit_classifier
 from enrich.classifiers.page import MEANINGS, render, today
 from enrich.classifiers.registry import classifier_class

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from enrich.classifiers.base import FloatArray, Progress, no_progress
+from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Dataset
-from enrich.classifiers.model.metrics import Indices
+from enrich.classifiers.kinds import FloatArray, Indices
 from enrich.classifiers.model.out_of_fold import MemberSpec
 from enrich.errors import InputError
 from enrich.learn.intervals import Interval, mean_over
@@ -142,11 +142,7 @@ def _study(
 
 
 def _conclusion(
-    context: str,
-    gaps: Mapping[str, Interval],
-    gap: Interval,
-    over: Interval,
-    means: Mapping[str, FloatArray],
+    context: str, gaps: Mapping[str, Interval], gap: Interval, over: Interval, means: Mapping[str, FloatArray]
 ) -> str:
     """What the intervals allow to be said."""
     worse = [g for g, i in gaps.items() if i.clear and i.value < 0]

@@ -12,7 +12,8 @@ import pytest
 
 from enrich.classifiers.base import ClassifierError, Distribution
 from enrich.classifiers.data import Dataset, Property, Record, Text
-from enrich.classifiers.folds import Rows, fold_count
+from enrich.classifiers.folds import fold_count
+from enrich.classifiers.kinds import Rows
 from enrich.classifiers.model.fitting import ModelSpec, views
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import MemberSpec

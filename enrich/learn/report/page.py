@@ -31,11 +31,7 @@ MEASURES = (
 
 
 def account(
-    model: Model,
-    workspace: Workspace,
-    records: Sequence[Record],
-    hide_known: bool,
-    without: Sequence[str],
+    model: Model, workspace: Workspace, records: Sequence[Record], hide_known: bool, without: Sequence[str]
 ) -> dict[str, Any]:
     """What the figures were taken on, and which classes the model was not taught."""
     profile = workspace.profile
