@@ -41,21 +41,19 @@ def capped(total: int, cap: int) -> Script:
     return script
 
 
-CAPS = [37, 100, 250, 500, 1_000, 2_500, 10_000]
+CAPS = [12, 37, 99, 100, 250, 500, 1_000, 2_500, 10_000]
 
 
 @pytest.mark.parametrize("cap", CAPS)
 def test_a_silent_cap_is_learned_and_what_it_cut_is_refused(cap: int) -> None:
     with hostile_server(capped(cap + 3, cap)) as server:
-        store = store_at(server)
-        assert len(list(store.select_by_key(PAGED, "s"))) == cap + 3
         with pytest.raises(ResultTruncated, match=f"{cap:,} of {cap + 3:,}"):
-            list(store.select(SELECT))
+            list(store_at(server).select(SELECT))
     with hostile_server(capped(cap, cap)) as server:
         assert len(list(store_at(server).select(SELECT))) == cap
 
 
-@pytest.mark.parametrize("cap", CAPS[1:])
+@pytest.mark.parametrize("cap", CAPS)
 def test_a_construct_that_was_capped_is_refused(cap: int) -> None:
     with (
         hostile_server(capped(cap + 3, cap)) as server,
@@ -73,11 +71,12 @@ def test_what_has_a_key_passes_any_cap(cap: int) -> None:
         assert len(list(store.select_by_key(PAGED, "s", 300))) == 2_345
 
 
-def test_a_server_without_a_cap_is_probed_once_and_not_counted() -> None:
-    with hostile_server(capped(3_000, 1_000_000)) as server:
+@pytest.mark.parametrize("rows", [40, 3_000])
+def test_a_server_without_a_cap_is_probed_once_and_not_counted(rows: int) -> None:
+    with hostile_server(capped(rows, 1_000_000)) as server:
         store = store_at(server)
         for _ in range(3):
-            assert len(list(store.select(SELECT))) == 3_000
+            assert len(list(store.select(SELECT))) == rows
         assert len(server.requests) == 4
         assert not any("COUNT" in r.text for r in server.requests)
 
