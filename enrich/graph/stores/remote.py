@@ -193,7 +193,7 @@ class RemoteStore(Store):
 
         try:
             digest = self.transport.get(self._graph_url(graph), "application/n-triples", read)
-        except QueryRefused:
+        except (QueryRefused, ResultTruncated):
             return None
         return digest.sha256.hexdigest() if digest is not None and digest.lines == there else None
 

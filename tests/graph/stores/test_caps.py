@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import io
 from itertools import islice
+from pathlib import Path
 
 import pyoxigraph as ox
 import pytest
 
-from enrich.errors import (
-    QueryRefused,
-    ResultTruncated,
-)
+from enrich.answering import run as pipeline
+from enrich.demo.museum import museum_quads
+from enrich.errors import QueryRefused, ResultTruncated
+from enrich.graph.gaps import GapCount, count_gaps
 from enrich.graph.stores import PAGE_TOKEN
 from enrich.show.answers import Answer as QueryAnswer
+from enrich.workspace import Workspace
 from tests.graph.stores.made_answers import PAGED, SELECT, quads, store_at
 from tests.hostile_http import Answer, Request, Script, hostile_server, results
+from tests.museums import dummy_model, museum
 
 
-def capped(total: int, cap: int) -> Script:
-    """A server that gives at most `cap` rows and says nothing, as some public endpoints do.
+def capped(held: int | ox.Store, cap: int) -> Script:
+    """A server that holds a store, or so many quads, gives at most `cap` rows and says nothing, as some public
+    endpoints do.
 
     It evaluates by an Oxigraph in memory, and cuts what comes out of it.
     """
-    store = ox.Store()
-    store.extend(quads(total))
+    store = held if isinstance(held, ox.Store) else ox.Store()
+    if isinstance(held, int):
+        store.extend(quads(held))
 
     def script(request: Request) -> Answer:
+        if request.path == "/update":
+            store.update(request.text)
+            return Answer(204)
         found = store.query(request.text, use_default_graph_as_union=True)
         if isinstance(found, ox.QueryTriples):
             lines = "".join(f"{triple} .\n" for triple in islice(found, cap)).encode()
@@ -94,6 +102,20 @@ def test_pages_by_key_pass_a_cap_even_one_below_the_page(page: int) -> None:
     with hostile_server(capped(2_345, 1_000)) as server:
         found = [row[0] for row in store_at(server).select_by_key(PAGED, "s", page)]
     assert len(set(found)) == len(found) == 2_345
+
+
+def test_a_run_through_a_capped_server_counts_every_gap_and_answers_it(tmp_path: Path) -> None:
+    alone = museum(100)
+    model, there = dummy_model(alone, tmp_path / "m"), count_gaps(alone)
+    assert there.properties["time"].missing == 39
+    store = ox.Store()
+    store.extend(museum_quads(100, seed=3))
+    with hostile_server(capped(store, 30)) as server:
+        workspace = Workspace(alone.settings, store_at(server, timeout=60))
+        assert count_gaps(workspace) == there
+        done = pipeline.run(workspace, model, properties=["time"])
+        assert done.predicted + done.abstained == 39
+        assert count_gaps(workspace).properties["time"] == GapCount(39, 0)
 
 
 def test_a_query_that_cannot_be_paged_is_refused() -> None:

@@ -151,6 +151,22 @@ def test_a_part_of_an_answer_is_no_answer_in_any_form(headers: dict[str, str], f
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("headers", PARTIAL.values(), ids=PARTIAL)
+def test_a_part_of_a_graph_has_no_fingerprint(headers: dict[str, str]) -> None:
+    """Though it has as many triples as are counted; the whole has one."""
+    whole = Answer(body=b"<urn:a> <urn:b> <urn:c> .\n", media_type="application/n-triples")
+    part = replace(whole, status=200 if headers else 206, headers=headers)
+    left = [part, whole]
+
+    def script(request: Request) -> Answer:
+        return Answer(body=count_result(1)) if request.method == "POST" else left.pop(0)
+
+    with hostile_server(script) as server:
+        store = store_at(server, graph_store=True)
+        assert store.fingerprint(G) is None
+        assert store.fingerprint(G) is not None
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
     """An update that becomes a GET would look like a success."""
