@@ -54,9 +54,11 @@ CAPS = [12, 37, 99, 100, 250, 500, 1_000, 2_500, 10_000]
 
 @pytest.mark.parametrize("cap", CAPS)
 def test_a_silent_cap_is_learned_and_what_it_cut_is_refused(cap: int) -> None:
-    with hostile_server(capped(cap + 3, cap)) as server:
-        with pytest.raises(ResultTruncated, match=f"{cap:,} of {cap + 3:,}"):
-            list(store_at(server).select(SELECT))
+    with (
+        hostile_server(capped(cap + 3, cap)) as server,
+        pytest.raises(ResultTruncated, match=f"{cap:,} of {cap + 3:,}"),
+    ):
+        list(store_at(server).select(SELECT))
     with hostile_server(capped(cap, cap)) as server:
         assert len(list(store_at(server).select(SELECT))) == cap
 
