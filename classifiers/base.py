@@ -12,6 +12,7 @@ import numpy as np
 
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.errors import ClassifierError as ClassifierError
+from enrich.classifiers.errors import WrongSetting as WrongSetting
 from enrich.classifiers.explain.explanation import MemberExplanation
 from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.settings import ClassifierSettings, NoSettings, merged

@@ -5,6 +5,10 @@ class ClassifierError(Exception):
     """What was wrong with a dataset, a setting or a model, in one line for a person."""
 
 
+class WrongSetting(ClassifierError):
+    """What a setting names, such as weights or an encoder, is not there, or does not fit what another names."""
+
+
 class NothingToLearn(ClassifierError):
     """No record has what a classifier looks at and a value beside it."""
 

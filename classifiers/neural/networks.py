@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from enrich.classifiers.data import Property
-from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.errors import WrongSetting, one_line
 from enrich.classifiers.neural import libraries
 from enrich.classifiers.neural.heads import Aggregate, HeadSettings, MultitaskHeads
 from enrich.classifiers.neural.packages import PREFIX, package_of, packaged_weights
@@ -134,12 +134,12 @@ def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.M
     """A timm backbone without its classifier: (module, width of its features, picture size).
 
     `size` 0 takes the size the backbone was published with. `weights` is `none`, `hub`, `package:NAME`, or a
-    safetensors file or a folder with model.safetensors. Raises ClassifierError for a name timm does not have,
+    safetensors file or a folder with model.safetensors. Raises WrongSetting for a name timm does not have,
     a size the backbone cannot take, and weights that are not there or do not fit.
     """
     timm = libraries.timm()
     if not timm.is_model(name.partition(".")[0]):
-        raise ClassifierError(f"timm has no backbone {name!r}; `timm.list_models()` names those it has")
+        raise WrongSetting(f"timm has no backbone {name!r}; `timm.list_models()` names those it has")
     size = size or int(timm.models.get_pretrained_cfg(name).input_size[-1])
     arguments = {"pretrained": weights == "hub", "num_classes": 0}
     try:
@@ -148,7 +148,7 @@ def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.M
         except TypeError:
             body = timm.create_model(name, **arguments)
     except Exception as error:
-        raise ClassifierError(_why_not_created(name, size, weights, error)) from error
+        raise WrongSetting(_why_not_created(name, size, weights, error)) from error
     if weights not in ("none", "hub"):
         package = package_of(weights)
         load_body(body, packaged_weights(package, name) if package else Path(weights))
@@ -156,7 +156,7 @@ def build_backbone(name: str, size: int, *, weights: str = "none") -> tuple[nn.M
         with torch.inference_mode():
             width = int(body.eval()(torch.zeros(1, 3, size, size)).shape[1])
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise ClassifierError(f"backbone {name!r} cannot take pictures of {size} pixels: {error}") from error
+        raise WrongSetting(f"backbone {name!r} cannot take pictures of {size} pixels: {error}") from error
     return body, width, size
 
 

