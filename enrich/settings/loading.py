@@ -39,6 +39,9 @@ EXAMPLE_BASE = "https://data.example.org/enrich/"
 EXAMPLE_ACTOR = "https://data.example.org/actor/museum"
 """The base and the actor of a museum that has not chosen its own."""
 PREFIX = "ENRICH_"
+_OTHERS = ("ENRICH_CONFIG", "ENRICH_DATA", "ENRICH_PROXIES")
+"""What is read elsewhere: by `find_settings`, the benchmarks and compose.yaml."""
+_OF_CLUSTER = re.compile(r"ENRICH_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 
 
 class Settings(BaseSettings):
@@ -153,7 +156,7 @@ def load_settings(path: Path | None = None) -> Settings:
             raise SettingsError(f"{file} is not valid TOML: {error}") from error
         except ValueError as error:
             raise SettingsError(str(error)) from error
-    _refuse_unknown_variables()
+    _refuse_wrong_variables()
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -235,13 +238,33 @@ def _shown(value: Any) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
 
 
-def _refuse_unknown_variables() -> None:
-    known = [*Settings.model_fields]
-    for variable in os.environ:
-        if variable.startswith(PREFIX) and "__" in variable:
-            section = variable[len(PREFIX) :].split("__")[0].lower()
-            if section not in known:
-                raise SettingsError(f"{variable} names no section of the settings{nearest(section, known)}")
+def _refuse_wrong_variables() -> None:
+    """Refuse variables that name nothing, and tables that are no JSON."""
+    keys = {_variable(key): kind for key, kind, *_ in setting_rows()}
+    sections = {_variable(name) for name in Settings.model_fields}
+    tables = {name for name, kind in keys.items() if kind == "table"} | (sections - keys.keys())
+    for variable, value in os.environ.items():
+        name = variable.upper()
+        if not name.startswith(PREFIX) or name in _OTHERS or _is_of_cluster(name, value):
+            continue
+        if (name if "__" not in name else PREFIX + name[len(PREFIX) :].split("__")[0]) not in sections:
+            raise SettingsError(f"{variable} is not a setting{nearest(name, [*keys, *sections])}")
+        if name in tables and value:
+            try:
+                json.loads(value)
+            except ValueError:
+                raise SettingsError(
+                    f'{variable} is not JSON: a table is written as {{"place": 0.9}}'
+                ) from None
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.replace(".", "__").upper()
+
+
+def _is_of_cluster(name: str, value: str) -> bool:
+    """Whether Kubernetes or Docker has set a variable, for a service that is called enrich, or enrich-web."""
+    return bool(_OF_CLUSTER.fullmatch(name)) or (name.endswith("_PORT") and "://" in value)
 
 
 def _explained(error: ValidationError, values: dict[str, Any], file: Path | None) -> str:

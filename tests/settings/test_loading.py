@@ -216,13 +216,21 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, sentence: 
 @pytest.mark.parametrize(
     ("variable", "sentence"),
     [
-        ("ENRICH_STOER__PATH", "ENRICH_STOER__PATH names no section of the settings; did you mean 'store'"),
+        (
+            "ENRICH_STOER__PATH",
+            "ENRICH_STOER__PATH is not a setting; did you mean 'ENRICH_STORE__PATH'",
+        ),
+        ("ENRICH_MEDIA_CACHE", "ENRICH_MEDIA_CACHE is not a setting; did you mean 'ENRICH_MEDIA__CACHE'"),
+        ("ENRICH_ACTRO", "ENRICH_ACTRO is not a setting; did you mean 'ENRICH_ACTOR'"),
+        ("ENRICH_RUN_SHARDS", "ENRICH_RUN_SHARDS is not a setting; did you mean 'ENRICH_RUN__SHARD'"),
         (
             "ENRICH_STORE__QUERYURL",
             "ENRICH_STORE__QUERYURL: 'store.queryurl' is not a setting; did you mean 'query_url'",
         ),
         ("ENRICH_RUN__BATCH", "ENRICH_RUN__BATCH: run.batch"),
-        ("ENRICH_DECISION__THRESHOLDS", "decision"),
+        ("ENRICH_DECISION__THRESHOLDS", 'ENRICH_DECISION__THRESHOLDS is not JSON: .* as {"place": 0.9}'),
+        ("ENRICH_MEDIA__MIRRORS", "ENRICH_MEDIA__MIRRORS is not JSON"),
+        ("ENRICH_WEB", "ENRICH_WEB is not JSON"),
     ],
 )
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, sentence: str) -> None:
@@ -231,8 +239,21 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: st
         load_settings()
 
 
-def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENRICH_DATA", "/anywhere")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ENRICH_DATA", "/anywhere"),
+        ("ENRICH_PORT", "tcp://10.3.0.9:8765"),
+        ("ENRICH_WEB_SERVICE_HOST", "10.3.0.9"),
+        ("ENRICH_WEB_SERVICE_PORT_HTTP", "8765"),
+        ("ENRICH_WEB_PORT_8765_TCP_ADDR", "10.3.0.9"),
+    ],
+)
+def test_variables_of_others_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Given what Kubernetes sets for a service that is called enrich, then that is no misspelt setting."""
+    monkeypatch.setenv(variable, value)
     load_settings()
 
 
