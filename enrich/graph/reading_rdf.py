@@ -13,7 +13,7 @@ from pyoxigraph import Quad, RdfFormat
 from enrich.graph.json_ld import Contexts
 from enrich.graph.sources import Document
 from enrich.graph.stores.embedded import one_line
-from enrich.graph.turtle_recovery import Salvage
+from enrich.graph.turtle_recovery import Recovery
 from enrich.graph.xml_recovery import NOWHERE, BoundedEntities, line_of_text, without_flaws
 
 CHUNK = 2_000
@@ -64,7 +64,7 @@ def read_quads(
         return _leniently(source, stream, rdf_format, contexts if recovering else None)
     if not recovering:
         return Reading(iter(ox.parse(stream, rdf_format)))
-    found = Salvage()
+    found = Recovery()
     return Reading(
         found.quads(stream),
         found.dropped.total,

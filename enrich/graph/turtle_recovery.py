@@ -52,7 +52,7 @@ class _Statement:
 
 
 @dataclass
-class Salvage:
+class Recovery:
     """What was read, kept and dropped; it fills while the quads are streamed.
 
     `statements` counts Turtle statements, directives aside; `duplicates` are those read before word for
