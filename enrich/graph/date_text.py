@@ -199,13 +199,13 @@ def _centuries(said: str) -> str:
 
 
 def _decades(said: str) -> str:
-    """Decades; the English "1800s" is the century, unless another decade stands beside it."""
-    if not re.search(r"(?<!\d)\d\d[1-9]0\s?'?s(?!\w)", said):
-        hundreds = r"(?<!\d)(\d\d)00\s?'?s(?!\w)"
-        said = re.sub(hundreds, lambda m: f" C{int(m[1]) + 1} ", said)
-    said = re.sub(r"(?<!\d)(\d{3}0)\s?'?(?:s|er|ers|er-jahre|er jahren?)(?!\w)", r" D\1 ", said)
-    of = r"ann[eé]es|anni|años|jaren|d[eé]cada de|d[eé]cada|decennio|d[eé]cennie|decade"
-    return re.sub(rf"(?<!\w)(?:{of})\s+(\d{{3}}0)(?!\d)", r" D\1 ", said)
+    """Decades; "1800s" and its like are the century, unless another decade stands beside them."""
+    said = re.sub(rf"(?<!\w)(?:{words.DECADE})\s+(\d{{3}}0)(?!\d)", r" D\1 ", said)
+    said = re.sub(rf"(?<!\w)(?:{words.YEARS_OF})\s+(\d{{3}}0)(?!\d)", r"\1s", said)
+    said = re.sub(rf"(?<!\d)(\d{{3}}0)\s?'?(?:{words.YEARS_BEHIND})(?!\w)", r"\1s", said)
+    if not re.search(r"(?<!\d)\d\d[1-9]0s|D\d", said):
+        said = re.sub(r"(?<!\d)(\d\d)00s", lambda m: f" C{int(m[1]) + 1} ", said)
+    return re.sub(r"(?<!\d)(\d{3}0)s", r" D\1 ", said)
 
 
 def _parts(said: str) -> str:

@@ -8,6 +8,10 @@ CENTURY = (
 )
 """Words for a century after or before its number; `c` and `s.` only where a number stands beside them."""
 CENTURY_BEFORE = r"centur(?:y|ies)|si[eè]cles?|ss?\.?|secol[oi]|secc?\.?|siglos?|sig\.?"
+YEARS_OF = r"ann[eé]es|anni|años|jaren"
+YEARS_BEHIND = r"s|ers?(?:[- ]jahren?)?"
+"""What makes the years of a decade of one, or of a round hundred those of a century: "années 1890", "1890er Jahre", "1800s"."""
+DECADE = r"d[eé]cada de|d[eé]cada|decennio|d[eé]cennie|decade"
 NAMED_CENTURIES = {
     "duecento": 13, "trecento": 14, "quattrocento": 15, "cinquecento": 16, "seicento": 17, "settecento": 18,
     "ottocento": 19, "novecento": 20,
@@ -66,7 +70,7 @@ TO = r"to|until|till|bis|à|a|al|ai|e|et|y|und|and|en|tot|t/m|&"
 OR = r"or|oder|ou|o|of|bzw\.?"
 BETWEEN = r"between|from|zwischen|von|entre|de|du|tra(?: il)?|fra(?: il)?|dal|del|tussen|van"
 SMALL = (
-    r"the|of|in|des|der|dem|den|das|im|am|du|de|la|le|les|l'|d'|del|della|dell'|dello|il|lo|al|alla|el|los|las|van|het|"
+    r"the|of|in|des|der|dem|den|das|im|am|du|de|la|le|les|l'|d'|del|della|dell'|dello|degli|gli|il|lo|al|alla|el|los|las|van|het|"
     r"'t|years?|jahre?n?|jahrs|ann[eé]es?|an|anni|anno|años?|año|jaren|jaar|dated|datiert|date|year|en|aan|uit|aus|decennio|"
     r"d[eé]cada|decade|d[eé]cennie|decennium|part|teil|parte|partie|deel|ad|sometime|der jahre|dec|nel|negli"
 )

@@ -127,7 +127,11 @@ ab 1700                                 1700 ..
 Sommer 1788                             1788 1788
 datiert 1788                            1788 1788
 1650er Jahre                            1650 1659
-1800er Jahre                            1800 1809
+1890er                                  1890 1899
+1800er Jahre                            1800 1899
+Anfang der 1800er-Jahre                 1800 1832
+1790er-1800er Jahre                     1790 1809
+vor den 1700er Jahren                   .. 1699
 18. Jahrhundert                         1700 1799
 18. Jh.                                 1700 1799
 18. Jhdt.                               1700 1799
@@ -164,6 +168,10 @@ depuis 1700                             1700 ..
 1er août 1788                           1788 1788
 été 1788                                1788 1788
 années 1920                             1920 1929
+années 1700                             1700 1799
+fin des années 1800                     1866 1899
+années 1790 - années 1800               1790 1809
+décennie 1800                           1800 1809
 XVIIIe siècle                           1700 1799
 XVIIIᵉ siècle                           1700 1799
 18e siècle                              1700 1799
@@ -192,6 +200,8 @@ dopo il 1700                            1701 ..
 fino al 1700                            .. 1700
 3 marzo 1788                            1788 1788
 anni 1920                               1920 1929
+inizio degli anni 1600                  1600 1632
+decennio 1800                           1800 1809
 XVIII secolo                            1700 1799
 sec. XVIII                              1700 1799
 secolo XVIII                            1700 1799
@@ -216,6 +226,9 @@ hasta 1700                              .. 1700
 desde 1700                              1700 ..
 3 de marzo de 1788                      1788 1788
 años 1920                               1920 1929
+hacia los años 1800                     1800 1899
+década de 1800                          1800 1809
+década de 1790 - años 1800              1790 1809
 década de 1920                          1920 1929
 siglo XVIII                             1700 1799
 s. XVIII                                1700 1799
@@ -240,6 +253,7 @@ na 1700                                 1701 ..
 tot 1700                                .. 1700
 3 maart 1788                            1788 1788
 jaren 1920                              1920 1929
+late jaren 1700                         1766 1799
 18e eeuw                                1700 1799
 18de eeuw                               1700 1799
 achttiende eeuw                         1700 1799
