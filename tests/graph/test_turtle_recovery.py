@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat
 
 from enrich.graph import turtle_recovery as module
-from enrich.graph.turtle_recovery import ENCODING, ENDLESS, RELATIVE, SYNTAX, Salvage
+from enrich.graph.turtle_recovery import ENCODING, ENDLESS, RELATIVE, SYNTAX, Recovery
 from tests.ontology.pattern import museum_data
 
 GRAPH = NamedNode("https://a.org/graph")
 PREFIX = "@prefix a: <https://a.org/> .\n"
 
 
-def read(text: str | bytes) -> tuple[list[Quad], Salvage]:
+def read(text: str | bytes) -> tuple[list[Quad], Recovery]:
     source = text.encode() if isinstance(text, str) else text
-    account = Salvage()
+    account = Recovery()
     return list(account.quads(io.BytesIO(source))), account
 
 
@@ -227,7 +227,7 @@ DUMPS = {
 def test_the_published_dumps_are_read(name: str) -> None:
     lines, _, different, relative = DUMPS[name]
     with gzip.open(museum_data(f"silknow/published/{name}.ttl.gz")) as file:
-        account = Salvage()
+        account = Recovery()
         reified = {quad.subject for quad in account.quads(file) if quad.predicate.value.endswith("#subject")}
 
     lost = {"image_technique": 2657, "image_time": 434, "xgboost_technique": 2598}.get(name, 0)
