@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -140,8 +141,9 @@ def start_beat(app: MuseumApp) -> None:
 
 
 def node_name(broker: Broker, name: str | None) -> str:
-    """What a worker is called among all on this Redis: `gpu@%h` is gpu, with its target, on this host."""
-    left, _, host = (name or "enrich").partition("@")
+    """What a worker is called among all on this Redis: `gpu@%h` is gpu, with its target, on this host. One that is given
+    no name has its process in it: two of one name would be counted as one."""
+    left, _, host = (name or f"enrich-{os.getpid()}").partition("@")
     named: str = host_format(default_nodename(f"{left}.{broker.target}@{host or '%h'}"))
     return named
 

@@ -59,7 +59,7 @@ class Broker:
         """Raise BrokerError, which says how to start a broker, when none answers within seconds."""
         try:
             self.redis.ping()
-        except redis.AuthenticationError as error:
+        except (redis.AuthenticationError, redis.ResponseError) as error:
             raise BrokerError(
                 f"the broker {self.where} refuses us ({error}); check workers.broker"
             ) from error

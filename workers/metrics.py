@@ -57,6 +57,10 @@ class Metric:
         """Say what a gauge stands at."""
         self._do("set", number)
 
+    def alone(self) -> None:
+        """Say that these label values hold, and none that were said before."""
+        self._do("alone", 1)
+
     def observe(self, number: float) -> None:
         """Add to a histogram."""
         self._do("observe", number)
@@ -77,6 +81,9 @@ class Metric:
 def apply(name: str, labels: Sequence[str], how: str, number: float) -> None:
     """Do to a metric what was told of it."""
     metric = Metric.there[name].metric
+    if how == "alone":
+        metric.clear()
+        how = "set"
     getattr(metric.labels(*labels) if labels else metric, how)(number)
 
 

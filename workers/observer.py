@@ -37,7 +37,7 @@ class WorkerObserver(Observer):
 
     def model(self, digest: str) -> None:
         """The model of the last batch."""
-        metrics.MODEL.labels(digest[:12]).set(1)
+        metrics.MODEL.labels(digest[:12]).alone()
 
     def picture(self, outcome: str, kind: str) -> None:
         """Pictures by what became of them."""

@@ -50,7 +50,7 @@ def nightly_crontab(settings: WorkersSettings) -> crontab | None:
         raise SettingsError(f"workers.schedule {settings.schedule!r} is not a crontab: {error}") from error
 
 
-def last_slot(schedule: crontab, here: ZoneInfo, moment: datetime, days: int = 8) -> datetime | None:
+def last_slot(schedule: crontab, here: ZoneInfo, moment: datetime, days: int = 366) -> datetime | None:
     """The last time, up to `moment`, at which the schedule was due (UTC); None within so many days.
 
     A time that the clocks pass twice is due the first time only; one that they leap over, an hour later.

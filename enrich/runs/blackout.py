@@ -12,7 +12,9 @@ from enrich.settings.models import WorkersSettings
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(?:(?P<days>[a-z,]+)\s+)?(?P<start>\d\d?:\d\d)-(?P<end>\d\d?:\d\d)", re.IGNORECASE)
 Window = tuple[frozenset[int], time, time]
-"""Weekdays (0 is Monday), start and end; it may reach past midnight."""
+"""Weekdays (0 is Monday), start and end; it may reach past midnight, and ends a day later where both are the same."""
+_MIDNIGHT = "24:00"
+"""How the end of a day may be written, as an end."""
 
 
 def zone(settings: WorkersSettings) -> ZoneInfo:
@@ -36,9 +38,14 @@ def windows(settings: WorkersSettings) -> list[Window]:
                 f"workers.blackout holds {text!r}; a window is HH:MM-HH:MM, or mon,tue HH:MM-HH:MM"
             )
         try:
-            start, end = (time.fromisoformat(match[name].zfill(5)) for name in ("start", "end"))
+            start = time.fromisoformat(match["start"].zfill(5))
+            end = time() if match["end"] == _MIDNIGHT else time.fromisoformat(match["end"].zfill(5))
         except ValueError as error:
             raise SettingsError(f"workers.blackout {text!r}: {error}") from error
+        if start == end and match["end"] != _MIDNIGHT:
+            raise SettingsError(
+                f"workers.blackout holds {text!r}, which ends as it begins; a whole day is 00:00-24:00"
+            )
         found.append((frozenset(DAYS.index(day) for day in days), start, end))
     return found
 
@@ -75,7 +82,7 @@ def _end(window: Window, local: datetime) -> datetime | None:
     """When a window ends that holds this moment, None for one that does not hold it."""
     days, start, end = window
     clock, today = local.time(), local.date()
-    overnight, began = start > end, today.weekday() in days and clock >= start
+    overnight, began = start >= end, today.weekday() in days and clock >= start
     until = end.replace(fold=local.fold)  # of an hour that comes twice the same one
     if began and (overnight or clock < end):
         return datetime.combine(today + timedelta(days=overnight), until, local.tzinfo)

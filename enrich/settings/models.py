@@ -191,7 +191,7 @@ class WorkersSettings(Section):
     timezone: str = "UTC"
     """Time zone of the schedule and of the blackout windows."""
     blackout: Names = ()
-    """Windows in which the nightly run rests, such as 08:00-18:00 or mon,tue 08:00-18:00."""
+    """Windows in which the nightly run rests, such as 08:00-18:00, mon,tue 08:00-18:00, 22:00-06:00 or sun 00:00-24:00."""
     properties: Names = ()
     """Properties that the nightly run answers; empty for all that the model learned."""
     batch_pictures: int = Field(default=2_000, ge=1)

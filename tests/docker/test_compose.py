@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -90,6 +90,13 @@ def test_the_explorer_believes_a_proxy_alone(
     doors = Doors(Settings(**example))
     assert (doors.local, doors.header, doors.reading) == (False, "X-Forwarded-User", "open")
     assert [str(network) for network in doors.proxies] == ["172.16.0.0/12"]
+
+
+def test_the_audit_of_changes_is_in_no_cache(compose: dict[str, Any]) -> None:
+    web = compose["services"]["web"]
+    audit = PurePosixPath("/museum", web["environment"]["ENRICH_WEB__INDEX"]).with_name("audit.jsonl")
+    volumes = {path: name for name, _, path in (v.partition(":") for v in web["volumes"])}
+    assert volumes[str(audit.parent)] == "access"
 
 
 def test_volumes_are_declared(compose: dict[str, Any]) -> None:

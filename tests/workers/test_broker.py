@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from dataclasses import replace
@@ -81,6 +82,13 @@ def test_the_password_of_the_broker_is_not_shown() -> None:
     with pytest.raises(BrokerError, match=r"redis://127\.0\.0\.1:1/0; start one") as error:
         Broker(settings(broker="redis://:secret@127.0.0.1:1/0")).check()
     assert "secret" not in str(error.value)
+
+
+def test_a_broker_that_refuses_us_is_not_said_to_be_away(redis_url: str) -> None:
+    with pytest.raises(
+        BrokerError, match=r"/4711 refuses us \(DB index is out of range\); check workers\.broker"
+    ):
+        Broker(settings(broker=redis_url.removesuffix("0") + "4711")).check()
 
 
 @pytest.mark.parametrize(
@@ -218,3 +226,4 @@ def test_what_is_shared_is_named_for_its_target() -> None:
     assert node_name(one, "gpu@far").startswith("gpu.")
     assert node_name(one, "gpu@far").endswith("@far")
     assert node_name(one, None) != node_name(other, None)
+    assert node_name(one, None).startswith(f"enrich-{os.getpid()}.{one.target}@"), "of two on a machine"

@@ -37,6 +37,8 @@ def settings(**said: object) -> WorkersSettings:
         ("*/15 * * * *", "2026-11-20T02:44:59", "2026-11-20T02:30:00"),
         ("30 1 * * sun", "2026-11-20T12:00:00", "2026-11-15T01:30:00"),
         ("0 0 1 * *", "2026-11-05T12:00:00", "2026-11-01T00:00:00"),
+        ("0 2 1 * *", "2026-11-28T12:00:00", "2026-11-01T02:00:00"),
+        ("0 2 6 12 *", "2026-12-05T12:00:00", "2025-12-06T02:00:00"),
     ],
 )
 def test_last_slot(schedule: str, now: str, due: str) -> None:
@@ -46,8 +48,8 @@ def test_last_slot(schedule: str, now: str, due: str) -> None:
     assert last_slot(crontab, BERLIN, moment) == datetime.fromisoformat(due).replace(tzinfo=BERLIN)
 
 
-def test_no_slot_within_eight_days() -> None:
-    crontab = nightly_crontab(settings(schedule="0 0 1 1 *"))
+def test_no_slot_within_a_year() -> None:
+    crontab = nightly_crontab(settings(schedule="0 0 29 2 *"))
     assert crontab is not None
     assert last_slot(crontab, ZoneInfo("UTC"), datetime(2026, 11, 20, tzinfo=UTC)) is None
 

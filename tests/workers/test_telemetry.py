@@ -111,6 +111,13 @@ def test_what_cannot_be_read_is_counted(service: WorkerContext, monkeypatch: pyt
     assert told("enrich_failures_total", reason="store") == before + 1
 
 
+def test_the_model_of_the_last_batch_is_told_and_no_other() -> None:
+    for digest in ("a" * 64, "b" * 64, "b" * 64):
+        WorkerObserver().model(digest)
+    ((family,),) = [[f] for f in REGISTRY.collect() if f.name == "enrich_model_info"]
+    assert [(s.labels, s.value) for s in family.samples] == [({"digest": "b" * 12}, 1)]
+
+
 def test_pictures_and_open_circuits_are_counted() -> None:
     observer = WorkerObserver()
     before = told("enrich_pictures_total", outcome="may come", kind="login")
