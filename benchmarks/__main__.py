@@ -49,13 +49,15 @@ SMALL: dict[str, tuple[str, ...]] = {
 """The arguments of each benchmark that make it small."""
 
 
-def run_small(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run one benchmark in a folder; what it said."""
+def run_small(
+    name: str, folder: Path, python: tuple[str, ...] = (sys.executable,), *more: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one benchmark in a folder, with some arguments and variables more; what it said."""
     path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
-        [sys.executable, str(HERE / f"{name}.py"), *SMALL[name]],
+        [*python, str(HERE / f"{name}.py"), *SMALL[name], *more],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **environment},
         capture_output=True,
         text=True,
         check=False,

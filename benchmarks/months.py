@@ -4,6 +4,7 @@
     python benchmarks/months.py --draw months.json --plot docs/figures/months.png
 
 A made museum with 113 gaps is answered by one model after the other, then some six new gaps a night by the last.
+With --steady as many objects leave the facts each night as come, so that the museum stays as large as it was.
 Every run goes through `enrich run`'s own function on an embedded store in memory. Times are of the processor;
 requests are calls of the store. Each way is a process of its own.
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -51,15 +53,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nights", type=int, default=365)
     parser.add_argument("--models", type=int, default=80)
+    parser.add_argument(
+        "--steady", action="store_true", help="objects leave as others come: the museum does not grow"
+    )
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--plot", type=Path, help="PNG file for the plot")
     parser.add_argument("--draw", type=Path, help="figures of an earlier run, to be drawn again")
     parser.add_argument("--one", choices=("kept", "pruned"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(months(args.nights, args.models, pruned=args.one == "pruned")))
+        print(json.dumps(months(args.nights, args.models, pruned=args.one == "pruned", steady=args.steady)))
         return
-    found = json.loads(args.draw.read_text()) if args.draw else both(args.nights, args.models)
+    found = (
+        json.loads(args.draw.read_text()) if args.draw else both(args.nights, args.models, steady=args.steady)
+    )
     print(table(found))
     if args.out:
         args.out.write_text(json.dumps(found) + "\n")
@@ -67,9 +74,10 @@ def main() -> None:
         plot(found, args.plot)
 
 
-def both(nights: int, models: int) -> dict[str, list[dict[str, Any]]]:
+def both(nights: int, models: int, *, steady: bool) -> dict[str, list[dict[str, Any]]]:
     """The rows of each way, one a run."""
-    command = [sys.executable, __file__, "--nights", str(nights), "--models", str(models), "--one"]
+    command = [sys.executable, __file__, "--nights", str(nights), "--models", str(models)]
+    command += [*(["--steady"] if steady else []), "--one"]
     ways = {
         way: subprocess.Popen([*command, way], stdout=subprocess.PIPE, text=True)
         for way in ("kept", "pruned")
@@ -81,18 +89,21 @@ def both(nights: int, models: int) -> dict[str, list[dict[str, Any]]]:
     return {way: json.loads(text.splitlines()[-1]) for way, text in texts.items()}
 
 
-def months(nights: int, models: int, *, pruned: bool) -> list[dict[str, Any]]:
+def months(nights: int, models: int, *, pruned: bool, steady: bool) -> list[dict[str, Any]]:
     """One row a run: requests, seconds of processor of the run, of pruning and of two queries, quads in the store."""
     objects = iter(made_objects(10 * (GAPS + A_NIGHT * nights), 7))  # some lack nothing
     with tempfile.TemporaryDirectory() as folder, open_store() as store:
         first = dummy_model(museum(120), Path(folder) / "m0")
         folders = [first, *(version(first, n) for n in range(1, models))]
         workspace = Workspace(Settings(profile="linked-art", run={"kept_facts": f"{folder}/facts"}), store)
-        add(workspace, objects, GAPS)
+        here = deque(add(workspace, objects, GAPS))
         rows = []
         for number in range(models + nights):
             if number >= models:
-                add(workspace, objects, A_NIGHT)
+                come = add(workspace, objects, A_NIGHT)
+                here.extend(come)
+                if steady:
+                    leave(workspace, [here.popleft() for _ in come])
             rows.append(one_run(workspace, folders[min(number, models - 1)], pruned=pruned))
             rows[-1]["kind"] = "model" if number < models else "night"
         return rows
@@ -107,12 +118,24 @@ def version(model: Path, number: int) -> Path:
     return folder
 
 
-def add(workspace: Workspace, objects: Iterator[MadeObject], gaps: int) -> None:
-    """Put objects with about so many gaps into the museum."""
+def add(workspace: Workspace, objects: Iterator[MadeObject], gaps: int) -> list[MadeObject]:
+    """Put objects with about so many gaps into the museum, and give them."""
+    come = []
     while gaps > 0:
         (made,) = islice(objects, 1)
         gaps -= len(made.missing)
         workspace.store.insert(object_quads(made, pictures=False))
+        come.append(made)
+    return come
+
+
+def leave(workspace: Workspace, gone: Sequence[MadeObject]) -> None:
+    """Take objects out of the museum's facts."""
+    for made in gone:
+        quads = object_quads(made, pictures=False)
+        workspace.store.update(
+            "DELETE DATA {" + "".join(f"GRAPH {q.graph_name} {{ {q.triple} }} " for q in quads) + "}"
+        )
 
 
 def one_run(workspace: Workspace, model: Path, *, pruned: bool) -> dict[str, Any]:

@@ -108,7 +108,7 @@ MUSEUM = st.sets(st.sampled_from(pool()), max_size=60)
 
 
 @pytest.mark.slow
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(before=MUSEUM, gone=MUSEUM, come=st.sets(st.sampled_from(pool()), max_size=4))
 def test_every_record_that_reads_otherwise_is_among_those_that_may_have_changed(
     profile: Path, before: set[Quad], gone: set[Quad], come: set[Quad]

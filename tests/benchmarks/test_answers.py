@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.__main__ import run_small
 
 
-def test_an_answer_of_three_modalities_is_at_most_sixty_quads_with_its_evidence() -> None:
-    command = [sys.executable, "benchmarks/answers.py", "--records", "120"]
-
-    told = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+def test_an_answer_of_three_modalities_is_at_most_sixty_quads_with_its_evidence(tmp_path: Path) -> None:
+    told = run_small("answers", tmp_path).stdout
 
     assert float(re.findall(r"\n\| ([\d.]+) \|", told)[0]) < 60
 
 
-def test_a_few_nights_and_models_are_measured_both_ways(tmp_path: Path) -> None:
+def test_a_few_nights_and_models_are_measured_both_ways(tmp_path: Path, python: tuple[str, ...]) -> None:
     out, picture = tmp_path / "months.json", tmp_path / "months.png"
-    command = [sys.executable, "benchmarks/months.py", "--nights", "2", "--models", "2"]
 
-    subprocess.run(
-        [*command, "--out", str(out), "--plot", str(picture)], check=True, cwd=ROOT, capture_output=True
-    )
+    assert run_small("months", tmp_path, python, "--out", str(out), "--plot", str(picture)).returncode == 0
 
     found = json.loads(out.read_text())
     assert {way: len(rows) for way, rows in found.items()} == {"kept": 4, "pruned": 4}

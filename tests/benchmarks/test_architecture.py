@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.__main__ import run_small
+
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -40,55 +39,45 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(script: str, data: Path, *arguments: object) -> str:
-    environment = {**os.environ, "ENRICH_DATA": str(data), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=850, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(data: Path, tmp_path: Path, python: tuple[str, ...]) -> Callable[..., str]:
+    """Run a benchmark at its small size on these pictures, with some arguments more; what it says."""
+
+    def called(name: str, *more: object) -> str:
+        done = run_small(name, tmp_path, python, *map(str, more), ENRICH_DATA=str(data))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return called
 
 
-def test_the_study_of_soups_runs_to_its_end(data: Path, tmp_path: Path) -> None:
-    small = ["--epochs", 2, "--constant-epochs", 1, "--seeds", 0, "--parts", "one", "constant"]
-    said = run("soup.py", data, "--work", tmp_path / "w", "--figures", tmp_path / "figures", *small)
-    assert "66 pictures to learn, 12 to select, 12 to score" in said
+def test_the_study_of_soups_runs_to_its_end(run: Callable[..., str], tmp_path: Path) -> None:
+    said = run("soup", "--work", "w", "--constant-epochs", 1, "--parts", "one", "constant")
+    assert "60 pictures to learn, 12 to select, 12 to score" in said
     for part in ("one", "constant"):
         assert f"## {part}:" in said
         assert list((tmp_path / "figures").glob(f"soup-{part}*.png"))
 
 
-def test_pretraining_is_compared_and_what_is_there_is_not_done_again(data: Path, tmp_path: Path) -> None:
-    small = [
-        "--backbone",
-        "test_resnet",
-        "--size",
-        24,
-        "--pretrain",
-        1,
-        "--few",
-        1,
-        "--all",
-        1,
-        "--seeds",
-        0,
-        1,
-    ]
-    told = ["--work", tmp_path, *small]
-    said = run("pretraining.py", data, *told)
-    assert "SimSiam from random weights: 66 pictures, 1 epochs" in said
+def test_pretraining_is_compared_and_what_is_there_is_not_done_again(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    told = ["--backbone", "test_resnet", "--seeds", 0, 1]
+    said = run("pretraining", *told)
+    assert "SimSiam from random weights: 60 pictures, 1 epochs" in said
     table = [line.split(" | ") for line in said.splitlines() if line.startswith("| ")][1:]
     assert [(row[0], row[1]) for row in table] == [
         (f"| {name}", labels)
-        for labels in ("6", "66")
+        for labels in ("6", "60")
         for name in ("random weights", "SimSiam from random weights")
     ]
     assert [" to " in row[2] for row in table] == [True, True, False, False]
     kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
-    assert run("pretraining.py", data, *told).splitlines()[-6:] == said.splitlines()[-6:]
+    assert run("pretraining", *told).splitlines()[-6:] == said.splitlines()[-6:]
     assert kept == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
 
 
-def test_the_image_classifier_is_trained_from_scratch(data: Path, tmp_path: Path) -> None:
-    said = run("architecture.py", data, "--epochs", 1, "--figure", tmp_path / "a.png")
+def test_the_image_classifier_is_trained_from_scratch(run: Callable[..., str], tmp_path: Path) -> None:
+    said = run("architecture")
     assert "dev, 24 records: accuracy" in said
-    assert (tmp_path / "a.png").is_file()
+    assert (tmp_path / "out.png").is_file()

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.__main__ import run_small
 
 
 @pytest.mark.slow
-def test_a_curator_who_judges_the_uncertain_first_measures_what_is_true(tmp_path: Path) -> None:
+def test_a_curator_who_judges_the_uncertain_first_measures_what_is_true(
+    tmp_path: Path, python: tuple[str, ...]
+) -> None:
     out = tmp_path / "observed.json"
-    asked = ["--objects", "1500", "--text-only", "--cards", "200", "400", "--out", str(out)]
+    more = ["--objects", "1500", "--seeds", "100", "--cards", "200", "400", "--out", str(out)]
 
-    subprocess.run(
-        [sys.executable, "benchmarks/observed.py", *asked], check=True, cwd=ROOT, capture_output=True
-    )
+    assert run_small("observed", tmp_path, python, *more).returncode == 0
 
     for row in json.loads(out.read_text())["rows"]:
         assert row["seeds"] == 100

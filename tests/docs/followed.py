@@ -12,11 +12,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name != "reference.md")]
 """What is followed. The reference is made from the code."""
-PRELUDE = f"""set -e -o pipefail
-enrich() {{ "{sys.executable}" -m enrich "$@"; }}
-a_record() {{ enrich query predictions --format csv | sed -n 2p | cut -d, -f1; }}
-a_prediction() {{ enrich query predictions --format csv | sed -n 3p | tr -d '\\r' | rev | cut -d, -f1 | rev; }}
-a_run() {{ enrich query runs --format csv | sed -n 2p | cut -d, -f1; }}
+PRELUDE = """set -e -o pipefail
+enrich() { $PYTHON -m enrich "$@"; }
+a_record() { enrich query predictions --format csv | sed -n 2p | cut -d, -f1; }
+a_prediction() { enrich query predictions --format csv | sed -n 3p | tr -d '\\r' | rev | cut -d, -f1 | rev; }
+a_run() { enrich query runs --format csv | sed -n 2p | cut -d, -f1; }
 """
 PLACES = {"RECORD": '"$(a_record)"', "RUN": '"$(a_run)"', "PREDICTION": '"$(a_prediction)"'}
 """What a reader puts in for a word in capitals."""
@@ -52,7 +52,9 @@ def commands(page: str, *headings: str) -> str:
     return "".join(b.text for b in found)
 
 
-def follow(folder: Path, text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def follow(
+    folder: Path, text: str, python: tuple[str, ...] = (sys.executable,), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Type commands as a person would in a shell; they must all succeed."""
     for word, meant in PLACES.items():
         text = re.sub(rf"(?<![\w$]){word}(?!\w)", lambda _: meant, text)  # noqa: B023
@@ -60,7 +62,7 @@ def follow(folder: Path, text: str, **environment: str) -> subprocess.CompletedP
     done = subprocess.run(
         ["bash", "-c", PRELUDE + text],
         cwd=folder,
-        env={**known, "PYTHONPATH": str(ROOT), **environment},
+        env={**known, "PYTHON": " ".join(python), "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -74,7 +74,7 @@ def by_gap(rows: Sequence[dict[str, str | None]]) -> dict[Gap, tuple[NamedNode, 
     return found
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(RUNS)
 def test_any_history_of_runs_leaves_each_gap_with_the_answers_of_its_newest_active_run(
     runs: list[Made],
@@ -95,7 +95,7 @@ def test_any_history_of_runs_leaves_each_gap_with_the_answers_of_its_newest_acti
     assert {gap: run for gap, (run, _) in ranked.items()} == {gap: run for gap, (run, _) in wanted.items()}
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(RUNS)
 def test_the_engine_takes_the_same_answers_for_current(runs: list[Made]) -> None:
     store = filled(open_store(), runs)
@@ -112,7 +112,7 @@ def made_by(store: Store, runs: Sequence[NamedNode], digest: str) -> None:
     store.insert([Quad(run, PROV.used, NAMES.model(digest), NAMES.runs) for run in runs])
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(RUNS)
 def test_a_gap_is_closed_to_a_model_where_its_own_answer_is_the_current_one(runs: list[Made]) -> None:
     store = filled(open_store(), runs)
@@ -138,7 +138,7 @@ def test_the_answers_of_many_runs_are_within_what_every_server_lets_a_query_cost
     assert {known.state(record(n), "place") for n in range(20)} == {CLOSED}
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(RUNS)
 def test_an_answer_of_an_active_run_is_either_current_or_superseded(runs: list[Made]) -> None:
     store = filled(open_store(), runs)

@@ -81,14 +81,14 @@ def decide(workspace: Workspace, rows: Rows, dice: random.Random) -> None:
     curator.write([Judgement(NamedNode(row["prediction"]), decision, value)], at)
 
 
-def test_after_each_of_two_hundred_decisions_what_follows_is_what_the_reviews_say(tmp_path: Path) -> None:
-    """Given 200 decisions of two curators whose clocks are a day apart, withdrawals of one another's among them, then
+def test_after_each_of_eighty_decisions_what_follows_is_what_the_reviews_say(tmp_path: Path) -> None:
+    """Given 80 decisions of two curators whose clocks are a day apart, withdrawals of one another's among them, then
     after each the verdicts and what is accepted are as if made anew, and code and SPARQL agree on how a value stands."""
     workspace, dice = answering(12), random.Random(7)
     pipeline.run(workspace, dummy_model(workspace, tmp_path / "m"))
     names, many, before = workspace.names, workspace.profile.many_valued, facts(workspace)
     rows, seen = current(workspace), set()
-    for _ in range(200):
+    for _ in range(80):
         decide(workspace, rows, dice)
         assert [graph(workspace, name) for name in (names.verdicts, names.accepted)] == rebuilt(workspace)
         standing = verdicts(read_reviews(workspace.store, names), many)
@@ -118,7 +118,7 @@ def turned_down(workspace: Workspace, rows: Rows, *, also_settled: bool) -> Rows
     ]
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(30))
 def test_what_was_turned_down_is_not_answered_again(models: list[Path], seed: int) -> None:
     """Given decisions between and during the runs of two models, and runs taken back, when a run ends, then it answers
     with no value that stands as turned down, and after a last run of each model no such value is current but where a

@@ -79,8 +79,7 @@ def becomes(store: Store, number: int, state: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(RUNS, CHANGES)
 def test_after_any_history_of_runs_it_holds_what_is_current(
     tmp_path_factory: pytest.TempPathFactory,

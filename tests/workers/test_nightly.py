@@ -1,4 +1,4 @@
-"""A nightly run, fired by beat when its minute comes, on the whole silk graph, and on Virtuoso."""
+"""A nightly run, fired by beat when its minute comes, on the silk graph, and on Virtuoso."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ def next_minute() -> str:
 def test_on_the_silk_graph(
     tmp_path: Path, museum_data: Path, broker: tuple[Server, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Given the silk graph (NIGHTLY_RECORDS of it; all by 0, as under CI), then beat's run answers every gap
-    exactly once."""
-    records = int(os.environ.get("NIGHTLY_RECORDS") or (0 if servers.under_ci() else 2000))
+    """Given the silk graph (NIGHTLY_RECORDS of it; all by 0), then beat's run answers every gap exactly once."""
+    records = int(os.environ.get("NIGHTLY_RECORDS") or 2000)
     server, url = m.oxigraph_server(tmp_path / "store")
     with m.running(server, broker[0]):
         store = open_store(
