@@ -1,12 +1,14 @@
 """One whole run over every gap of the silk graph, by `enrich run` on each kind of store, and by workers on each
-server: the same answers, candidate by candidate, and the facts untouched. Then a night with nothing open.
+that several processes may share: the same answers, candidate by candidate, and the facts untouched. Then a night
+with nothing open.
 
-    python benchmarks/full_run.py [--model DIR] [--data DIR] [--objects N] [--stores memory disk oxigraph virtuoso]
+    python benchmarks/full_run.py [--model DIR] [--data DIR] [--objects N] [--stores memory disk served oxigraph virtuoso]
         [--no-workers]
 
 The model is a folder that `enrich train` wrote; without one, a tabular model is trained on the records that
-state a value. --objects N asks a made museum of N objects instead of the silk graph, as do missing data. Exits 1
-when two runs disagree or a fact changed.
+state a value. `served` is a store on disk that another program holds, as `enrich web` does. --objects N asks a
+made museum of N objects instead of the silk graph, as do missing data. Exits 1 when two runs disagree or a fact
+changed.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from enrich.answering import run as pipeline
 from enrich.demo.museum import write_museum
 from enrich.graph.loading import load_file
 from enrich.graph.stores import open_store
+from enrich.graph.stores.embedded import EmbeddedStore
+from enrich.graph.stores.hosting import hosted
 from enrich.learn.training import train
 from enrich.ontology.queries import named_query
 from enrich.runs.register import retract
@@ -51,7 +55,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--objects", type=int, help="of a made museum, instead of the data")
     parser.add_argument("--limit", type=int, help="records, at most")
-    parser.add_argument("--stores", nargs="+", default=["memory", "disk", "oxigraph", "virtuoso"])
+    parser.add_argument("--stores", nargs="+", default=["memory", "disk", "served", "oxigraph", "virtuoso"])
     parser.add_argument("--no-workers", dest="workers", action="store_false", help="by enrich run alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="enrich-run-") as made:
@@ -147,7 +151,7 @@ def by_workers(
     """A job that a worker with two processes does, as `enrich job` shows it when it is done."""
     server, broker = m.redis_server(folder / "redis")
     stack.enter_context(m.running(server))
-    lines = [f'{key} = "{value}"' for key, value in where.items() if isinstance(value, str)]
+    lines = [f'{key} = "{value}"' for key, value in where.items() if value is not None]
     (folder / "enrich.toml").write_text(
         f'profile = "{source.profile}"\n[store]\n' + "\n".join(lines) + f'\n[workers]\nbroker = "{broker}"\n'
     )
@@ -173,6 +177,9 @@ def opened(kind: str, folder: Path, stack: ExitStack) -> dict[str, Any]:
     """Where an empty store of this kind is, its server started when it needs one."""
     if kind in ("memory", "disk"):
         return {"path": folder / "store" if kind == "disk" else None}
+    if kind == "served":
+        stack.enter_context(hosted(stack.enter_context(EmbeddedStore(folder / "store", shared=True))))
+        return {"path": folder / "store"}
     server = {"oxigraph": servers.oxigraph, "virtuoso": servers.virtuoso}[kind]
     return asdict(stack.enter_context(server(folder / "store")))
 
