@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import hypothesis
 import pytest
@@ -18,7 +15,7 @@ from playwright.sync_api import Browser
 from enrich.graph.stores import Store, open_store
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.graph.stores.hosting import hosted
-from tests import servers, warm
+from tests import servers
 from tests.browser import chromium
 from tests.servers import Endpoint
 
@@ -80,22 +77,6 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Redis server for the whole session."""
     with servers.redis(tmp_path_factory.mktemp("redis") / "data") as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def python() -> Iterator[tuple[str, ...]]:
-    """The beginning of a command line: a Python that has read the heavy libraries already."""
-    root = str(Path(__file__).resolve().parent.parent)
-    with TemporaryDirectory() as folder:
-        path = f"{folder}/socket"
-        command = [sys.executable, "-c", f"from tests.warm import serve; serve({path!r})"]
-        environment = {**os.environ, "PYTHONPATH": root}
-        with subprocess.Popen(command, cwd=root, env=environment, stdin=-1, stdout=-1) as server:
-            assert server.stdout
-            assert server.stdin
-            assert server.stdout.readline() == b"ready\n"
-            yield sys.executable, "-I", "-S", warm.__file__, path
-            server.stdin.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ ask it as `python -m enrich` and `python SCRIPT` are called: with the caller's f
 """
 
 import contextlib
+import functools
 import os
 import socket
 import sys
@@ -18,6 +19,24 @@ LIBRARIES = (
     "enrich.learn.training", "enrich.classifiers.neural.image", "enrich.classifiers.neural.text",
 )  # fmt: skip
 """What is read before the first command comes."""
+
+
+@functools.cache
+def python() -> tuple[str, ...]:
+    """How such a command line begins. The server is started by the first who asks, and ends with this process."""
+    import atexit
+    import subprocess
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    path, root = Path(mkdtemp(prefix="warm-")) / "socket", Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-c", f"from tests.warm import serve; serve({str(path)!r})"]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    server = subprocess.Popen(command, cwd=root, env=environment, stdin=-1, stdout=-1)
+    atexit.register(server.communicate)
+    assert server.stdout
+    assert server.stdout.readline() == b"ready\n"
+    return sys.executable, "-I", "-S", __file__, str(path)
 
 
 def ask(path: str, words: list[str]) -> int:
@@ -38,6 +57,7 @@ def serve(path: str) -> None:
     import gc
     import importlib
     import select
+    import shutil
 
     for name in LIBRARIES:
         importlib.import_module(name)
@@ -59,6 +79,7 @@ def serve(path: str) -> None:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+    shutil.rmtree(os.path.dirname(path))  # noqa: PTH120
 
 
 def _answered(asker: socket.socket) -> int:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from benchmarks.__main__ import run_small
+from tests.warm import python
 
 
 def test_an_answer_of_three_modalities_is_at_most_sixty_quads_with_its_evidence(tmp_path: Path) -> None:
@@ -15,10 +16,10 @@ def test_an_answer_of_three_modalities_is_at_most_sixty_quads_with_its_evidence(
     assert float(re.findall(r"\n\| ([\d.]+) \|", told)[0]) < 60
 
 
-def test_a_few_nights_and_models_are_measured_both_ways(tmp_path: Path, python: tuple[str, ...]) -> None:
+def test_a_few_nights_and_models_are_measured_both_ways(tmp_path: Path) -> None:
     out, picture = tmp_path / "months.json", tmp_path / "months.png"
 
-    assert run_small("months", tmp_path, python, "--out", str(out), "--plot", str(picture)).returncode == 0
+    assert run_small("months", tmp_path, python(), "--out", str(out), "--plot", str(picture)).returncode == 0
 
     found = json.loads(out.read_text())
     assert {way: len(rows) for way, rows in found.items()} == {"kept": 4, "pruned": 4}

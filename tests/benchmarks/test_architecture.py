@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.__main__ import run_small
+from tests.warm import python
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
@@ -40,11 +41,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(data: Path, tmp_path: Path, python: tuple[str, ...]) -> Callable[..., str]:
+def run(data: Path, tmp_path: Path) -> Callable[..., str]:
     """Run a benchmark at its small size on these pictures, with some arguments more; what it says."""
 
     def called(name: str, *more: object) -> str:
-        done = run_small(name, tmp_path, python, *map(str, more), ENRICH_DATA=str(data))
+        done = run_small(name, tmp_path, python(), *map(str, more), ENRICH_DATA=str(data))
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import run_small
+from tests.warm import python
 
 
 @pytest.mark.slow
-def test_a_curator_who_judges_the_uncertain_first_measures_what_is_true(
-    tmp_path: Path, python: tuple[str, ...]
-) -> None:
+def test_a_curator_who_judges_the_uncertain_first_measures_what_is_true(tmp_path: Path) -> None:
     out = tmp_path / "observed.json"
     more = ["--objects", "1500", "--seeds", "100", "--cards", "200", "400", "--out", str(out)]
 
-    assert run_small("observed", tmp_path, python, *more).returncode == 0
+    assert run_small("observed", tmp_path, python(), *more).returncode == 0
 
     for row in json.loads(out.read_text())["rows"]:
         assert row["seeds"] == 100

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import HERE, SMALL, run_small
+from tests.warm import python
 
 HELPERS = {"collections_baselines", "tabular_baselines"}
 """Modules beside the benchmarks that are none themselves."""
@@ -22,8 +23,8 @@ def test_no_benchmark_is_forgotten() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", sorted(set(SMALL) - ELSEWHERE))
-def test_it_runs_to_its_end_and_says_something(name: str, tmp_path: Path, python: tuple[str, ...]) -> None:
-    done = run_small(name, tmp_path, python)
+def test_it_runs_to_its_end_and_says_something(name: str, tmp_path: Path) -> None:
+    done = run_small(name, tmp_path, python())
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip()
     assert done.stdout.startswith("skipped: no ") or len(done.stdout.splitlines()) > 1

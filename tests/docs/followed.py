@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.warm import python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name != "reference.md")]
@@ -52,9 +53,7 @@ def commands(page: str, *headings: str) -> str:
     return "".join(b.text for b in found)
 
 
-def follow(
-    folder: Path, text: str, python: tuple[str, ...] = (sys.executable,), **environment: str
-) -> subprocess.CompletedProcess[str]:
+def follow(folder: Path, text: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Type commands as a person would in a shell; they must all succeed."""
     for word, meant in PLACES.items():
         text = re.sub(rf"(?<![\w$]){word}(?!\w)", lambda _: meant, text)  # noqa: B023
@@ -62,7 +61,7 @@ def follow(
     done = subprocess.run(
         ["bash", "-c", PRELUDE + text],
         cwd=folder,
-        env={**known, "PYTHON": " ".join(python), "PYTHONPATH": str(ROOT), **environment},
+        env={**known, "PYTHON": " ".join(python()), "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

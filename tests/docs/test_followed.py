@@ -138,7 +138,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def museum(tmp_path_factory: pytest.TempPathFactory, python: tuple[str, ...]) -> Path:
+def museum(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a museum is loaded, a model trained, and a run done; with pictures to learn soups from."""
     folder = tmp_path_factory.mktemp("museum")
     write_museum(folder, 200)
@@ -147,7 +147,6 @@ def museum(tmp_path_factory: pytest.TempPathFactory, python: tuple[str, ...]) ->
     follow(
         folder,
         "enrich load records.nq vocabulary.nq\nenrich train --model model\nenrich run --model model",
-        python,
         **QUICK,
     )
     (folder / "pictures").mkdir()
@@ -168,7 +167,7 @@ def copy(museum: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.page}-{way.headings[0]}")
 def test_the_commands_of_a_page_do_what_they_are_there_for(
-    way: Way, exports: Path, python: tuple[str, ...], request: pytest.FixtureRequest
+    way: Way, exports: Path, request: pytest.FixtureRequest
 ) -> None:
     folder = request.getfixturevalue("copy" if way.museum else "tmp_path")
     if not way.museum:
@@ -177,7 +176,7 @@ def test_the_commands_of_a_page_do_what_they_are_there_for(
     for old, new in way.smaller:
         assert old in text
         text = text.replace(old, new)
-    follow(folder, text, python, **QUICK)
+    follow(folder, text, **QUICK)
     for table in folder.rglob("predictions.csv"):
         assert len(table.read_text(encoding="utf-8").splitlines()) > 1
 
@@ -196,11 +195,9 @@ def test_nothing_that_a_reader_may_type_is_left_out() -> None:
 @pytest.mark.parametrize(
     "block", [b for b in BLOCKS if b.kind == "sparql"], ids=lambda b: f"{b.page}-{b.heading}"
 )
-def test_a_query_of_the_documents_finds_something(
-    block: Block, museum: Path, python: tuple[str, ...]
-) -> None:
+def test_a_query_of_the_documents_finds_something(block: Block, museum: Path) -> None:
     (museum / "asked.rq").write_text(block.text, encoding="utf-8")
-    answer = follow(museum, "enrich query asked.rq", python).stdout.splitlines()
+    answer = follow(museum, "enrich query asked.rq").stdout.splitlines()
     assert len(answer) > ("CONSTRUCT" not in block.text)
 
 

@@ -28,6 +28,7 @@ from enrich.settings.loading import load_settings
 from enrich.workspace import Workspace
 from tests import servers
 from tests.servers import PATIENCE
+from tests.warm import python
 
 PROGRAMS = {"POISON": "tests.workers.poisoned", "CLOCK_SHIFT": "tests.workers.shifted"}
 """What runs as `enrich` when such a variable is in its environment."""
@@ -106,7 +107,7 @@ class Museum:
         """Run a command to its end."""
         environment = {**self.environment, **extra}
         done = subprocess.run(
-            [*_enrich(environment), *words],
+            [*_enrich(environment, python()), *words],
             cwd=self.folder,
             env=environment,
             capture_output=True,
@@ -247,9 +248,9 @@ def _run_graphs(store: Store) -> set[str]:
     return {g.value for g in store.graphs() if g.value.startswith(f"{BASE}graph/run/")}
 
 
-def _enrich(environment: dict[str, str]) -> list[str]:
+def _enrich(environment: dict[str, str], interpreter: Sequence[str] = (sys.executable,)) -> list[str]:
     found = [program for variable, program in PROGRAMS.items() if variable in environment]
-    return [sys.executable, "-m", *found[:1]] if found else [sys.executable, "-m", "enrich"]
+    return [sys.executable, "-m", *found[:1]] if found else [*interpreter, "-m", "enrich"]
 
 
 def facts_digest(store: Store) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from enrich.settings.loading import Settings
 from enrich.workers.context import WorkerContext
 from enrich.workers.tasks import run_batch, run_plan, run_reconcile
 from enrich.workspace import Workspace
+from tests.warm import python
 from tests.workers.museum import answers_of
 
 ECRM = "http://erlangen-crm.org/current/"
@@ -139,7 +139,7 @@ EVERYTHING = sorted(record(n).value for n in range(GAPS))
 def enrich_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A verb in a process of its own and in a folder, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "enrich", *words],
+        [*python(), "-m", "enrich", *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
         capture_output=True,
