@@ -108,13 +108,13 @@ def show_kept(found: dict[str, Any]) -> None:
 
 def _by_reviews(properties: tuple[str, ...], by: By, museum: str | None, as_json: bool) -> None:
     """Promised beside observed, by what curators decided."""
-    with open_workspace(reading=True) as workspace, Bars("measuring"):
+    with open_workspace(reading=True) as workspace, Bars("measuring") as bars:
         for name in properties:
             workspace.profile.property(name)
         found = measure(workspace)
         rows = [
             row
-            for row in table(found, by, museum=museum)
+            for row in table(found, by, museum=museum, progress=bars)
             if not properties or row.property is None or row.property in properties
         ]
         names = class_names(

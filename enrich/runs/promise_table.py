@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
+from enrich.classifiers.base import Progress, no_progress
 from enrich.runs.observed import Estimate, Judged, Stratum, Verdict, estimate
 from enrich.runs.reviews import Review
 
@@ -100,6 +101,7 @@ def table(
     model: str | None = None,
     name: str | None = None,
     museum: str | None = None,
+    progress: Progress = no_progress,
 ) -> list[Row]:
     """The rows of a level, all or those of a model, a property or a museum; in the order of their names."""
 
@@ -125,7 +127,10 @@ def table(
     for answer in measured.judged:
         if wanted(answer.group):
             judged[key(answer.group)].append(answer)
-    rows = [_row(found, sizes[found], judged[found]) for found in sizes]
+    rows = []
+    for done, (found, own) in enumerate(sizes.items()):
+        progress("measuring", done, len(sizes))
+        rows.append(_row(found, own, judged[found]))
     return sorted(
         rows, key=lambda r: (r.model, r.property or "", r.museum or "", r.regime or "", -(r.band or 0.0))
     )

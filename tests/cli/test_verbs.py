@@ -89,6 +89,14 @@ def test_check_promise_compares_what_was_hidden(enrich: Enrich, folder: Path) ->
     assert "material" in enrich(*asked)
 
 
+def test_check_promise_by_reviews_says_how_far_it_is(
+    run_iri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_iri
+    assert main(["check-promise", "--reviews", "--verbose"]) == 0
+    assert "measuring: 0 of " in capsys.readouterr().err
+
+
 def test_the_accuracy_of_what_was_hidden_is_shown_as_it_was_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -249,3 +249,15 @@ def test_of_several_judgements_of_a_value_the_first_curators_last_word_measures(
 
 def test_what_is_put_in_where_nothing_was_predicted_judges_nothing() -> None:
     assert first_judgements([review(0, "Corrected", "Ana", "b")]) == []
+
+
+def test_each_row_is_told_as_it_is_measured() -> None:
+    """Rows of many museums take a while: whoever waits is told how many there are."""
+    museums = (AnswerGroup("m", "place", "Seen", 0.9, museum) for museum in "abc")
+    told: list[tuple[int, int]] = []
+    table(
+        measured(*((group, 9, 2, 1) for group in museums)),
+        "museum",
+        progress=lambda _, done, total: told.append((done, total)),
+    )
+    assert told == [(0, 3), (1, 3), (2, 3)]
