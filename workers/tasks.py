@@ -198,14 +198,14 @@ def _plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
     with run_may_fail(context, run):
         seconds = PLANNING_SHARE * soft_limit(context.settings)
         result = make_plan(context, run, added, seconds=seconds)
-        outcome = "overtaken" if result.overtaken else "complete" if result.complete else "begun"
-        log.info("planned", outcome=outcome, batches=result.batches)
         idle = context.broker.in_a_row(f"idle:{context.names.run_id(run)}", not result.progress)
         if idle >= IDLE_PLANNERS:
             raise RunError(
                 f"planning made no progress {idle} times within {seconds:g} s: raise workers.time_limit, "
                 "or narrow the request"
             )
+        outcome = "overtaken" if result.overtaken else "complete" if result.complete else "begun"
+        log.info("planned", outcome=outcome, batches=result.batches)
     return outcome
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyoxigraph import NamedNode, Quad
@@ -16,65 +14,29 @@ from enrich.answering.batch_work import WAITING, do_batch
 from enrich.answering.finalize import finalize, sweep_orphans
 from enrich.answering.planner import make_plan
 from enrich.errors import RunError
-from enrich.graph.stores.base import Store
 from enrich.learn.training import train
-from enrich.ontology.profile_files import load_profile
 from enrich.ontology.terms import ENR, RDF
 from enrich.runs import narrowing
 from enrich.runs.lease import grant_lease
 from enrich.runs.plan import Plan
-from enrich.runs.register import ACTIVE, OPEN, new_run_id
+from enrich.runs.register import ACTIVE, new_run_id
 from enrich.runs.shards import held_answers
 from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
 from tests.workers.small import (
     EVERYTHING,
     GAPS,
-    RISD,
-    VAM,
     Queue,
     answered,
     ask,
+    begun,
+    doubled,
     facts,
+    killed_run,
+    model_of,
     record,
-    small_service,
     state,
 )
-
-
-@pytest.fixture
-def service(tmp_path: Path, redis_url: str) -> Iterator[WorkerContext]:
-    """The worker context of the small museum."""
-    made = small_service(tmp_path, redis_url)
-    yield made
-    made.let_go_of_runs()
-
-
-@pytest.fixture
-def queue(service: WorkerContext) -> Queue:
-    """Its messages."""
-    return Queue(service)
-
-
-def model_of(service: WorkerContext) -> Path:
-    """The model folder of the small museum."""
-    return Path(str(service.settings.workers.model))
-
-
-def begun(service: WorkerContext, queue: Queue, batches: int = 2, **said: object) -> NamedNode:
-    """A job with some batches done, whose messages are lost."""
-    run = ask(service, **said)
-    queue.reconcile()
-    for _ in range(batches + 1):
-        queue.one()
-    queue.drop(run)
-    return run
-
-
-def doubled(service: WorkerContext) -> list[tuple[str, str]]:
-    """Gaps that have more than one answer in active runs."""
-    counts = Counter((found, name) for _, found, name, _ in answers_of(service.store))
-    return [gap for gap, number in counts.items() if number > 1]
 
 
 def test_a_job_that_goes_on_after_enrich_run_answered_all_adds_nothing(
@@ -92,9 +54,9 @@ def test_a_job_that_goes_on_after_enrich_run_answered_all_adds_nothing(
 
 
 def test_enrich_run_that_died_goes_on_after_a_job_answered_all_and_adds_nothing(
-    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    service: WorkerContext, queue: Queue
 ) -> None:
-    died = killed_run(service, monkeypatch)
+    died = killed_run(service)
     ask(service)
     queue.all()
     assert answered(service) == EVERYTHING
@@ -104,21 +66,18 @@ def test_enrich_run_that_died_goes_on_after_a_job_answered_all_and_adds_nothing(
     assert answered(service) == EVERYTHING
 
 
-def killed_run(service: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A run of `enrich run` that was killed after two batches."""
-    commit, left = Plan.commit, iter([True, True])
-
-    def dies(self: Plan, *said: object) -> bool:
-        if not next(left, False):
-            raise KeyboardInterrupt
-        return commit(self, *said)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Plan, "commit", dies)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.run(service.workspace, model_of(service))
-    (run,) = service.register.runs(OPEN)
-    return run.run
+@pytest.mark.parametrize("other", [{"limit": 7}, {"properties": ("place",)}], ids=["limit", "property"])
+def test_enrich_run_that_died_goes_on_after_a_run_with_another_request(
+    service: WorkerContext, other: dict[str, Any]
+) -> None:
+    died = killed_run(service)
+    between = pipeline.run(service.workspace, model_of(service), **other)
+    assert between.run != died
+    assert between.records > 0
+    again = pipeline.run(service.workspace, model_of(service))
+    assert (again.run, again.resumed) == (died, True)
+    assert doubled(service) == []
+    assert answered(service) == EVERYTHING
 
 
 def test_a_failed_job_resumed_after_a_second_one_adds_nothing(service: WorkerContext, queue: Queue) -> None:
@@ -163,59 +122,6 @@ def test_a_newer_model_takes_the_place_of_an_older_run_that_ended_first(
     newer_model(service, tmp_path / "newer")
     newer = pipeline.run(service.workspace, tmp_path / "newer")
     assert newer.records == GAPS
-
-
-def test_a_fact_filled_in_meanwhile_is_not_answered(tmp_path: Path, redis_url: str, store: Store) -> None:
-    """On every kind of store the shards that held an answer to it are made smaller."""
-    store.insert(facts())
-    service = small_service(tmp_path, redis_url, store)
-    queue = Queue(service)
-    job = begun(service, queue)
-    place = load_profile("silknow").property("place")
-    filled = [record(0), record(GAPS - 1)]
-    for thing in filled:
-        made = NamedNode(thing.value.replace("/object/", "/production/"))
-        service.store.insert([Quad(made, place.predicate.predicate, place.classes[0], VAM)])
-    queue.all()
-    assert state(service, job) == "done"
-    assert answered(service) == sorted(set(EVERYTHING) - {r.value for r in filled})
-    done = service.register.get(job)
-    assert (done.records, (done.predicted or 0) + (done.abstained or 0)) == (GAPS - 2, GAPS - 2)
-    shards = {g.value for g in store.graphs() if g.value.startswith(f"{service.names.graph_prefix}run/")}
-    assert shards == service.register.shards(job)
-    assert any(re.search(r"-p[0-9a-f]{16}$", shard) for shard in shards)
-    service.let_go_of_runs()
-
-
-def test_a_record_deleted_meanwhile_gets_no_answer(service: WorkerContext, queue: Queue) -> None:
-    job = begun(service, queue)
-    gone = [record(0), record(GAPS - 1)]
-    for thing in gone:
-        for graph in (VAM, RISD):
-            service.store.update(f"DELETE WHERE {{ GRAPH {graph} {{ {thing} ?p ?o }} }}")
-            service.store.update(f"DELETE WHERE {{ GRAPH {graph} {{ ?s ?p {thing} }} }}")
-    queue.all()
-    assert state(service, job) == "done"
-    assert answered(service) == sorted(set(EVERYTHING) - {r.value for r in gone})
-
-
-def test_a_run_goes_on_only_with_the_profile_that_it_began_with(
-    service: WorkerContext, queue: Queue, tmp_path: Path
-) -> None:
-    job = begun(service, queue)
-    text = (Path("ontology/profiles/silknow.toml")).read_text(encoding="utf-8")
-    (tmp_path / "other.toml").write_text(text.replace('name = "silknow"', 'name = "other"'), encoding="utf-8")
-    service.let_go_of_runs()
-    service.settings.__dict__["profile"] = str(tmp_path / "other.toml")
-    queue.all()
-    assert state(service, job) == "failed"
-    assert "profile" in str(service.plan(job).failure())
-    service.settings.__dict__["profile"] = "silknow"
-    service.let_go_of_runs()
-    service.plan(job).resume()
-    queue.all()
-    assert state(service, job) == "done"
-    assert answered(service) == EVERYTHING
 
 
 def test_a_limit_holds_when_a_run_is_taken_up(service: WorkerContext, queue: Queue) -> None:

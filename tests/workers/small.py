@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from pyoxigraph import NamedNode, Quad
 
+from enrich.answering import run as pipeline
 from enrich.classifiers.model.description import ModelDescription
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
 from enrich.ontology.profile_files import load_profile
 from enrich.ontology.terms import RDF
 from enrich.runs.jobs import describe, find_job
+from enrich.runs.plan import Plan
+from enrich.runs.register import OPEN
 from enrich.runs.request import JOB, make_request, open_run
 from enrich.settings.loading import Settings
 from enrich.workers.context import WorkerContext
@@ -123,6 +127,38 @@ def ask(service: WorkerContext, records: list[NamedNode] | None = None, **said: 
     return run
 
 
+def model_of(service: WorkerContext) -> Path:
+    """The model folder of the small museum."""
+    return Path(str(service.settings.workers.model))
+
+
+def begun(service: WorkerContext, queue: Queue, batches: int = 2, **said: object) -> NamedNode:
+    """A job with some batches done, whose messages are lost."""
+    run = ask(service, **said)
+    queue.reconcile()
+    for _ in range(batches + 1):
+        queue.one()
+    queue.drop(run)
+    return run
+
+
+def killed_run(service: WorkerContext) -> str:
+    """A run of `enrich run` that was killed after two batches."""
+    commit, left = Plan.commit, iter([True, True])
+
+    def dies(self: Plan, *said: object) -> bool:
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return commit(self, *said)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(service.workspace, model_of(service))
+    (run,) = service.register.runs(OPEN)
+    return run.run
+
+
 def state(service: WorkerContext, run: NamedNode) -> str:
     """A job's state."""
     return describe(service.workspace, find_job(service.workspace, run.value)).state
@@ -131,6 +167,12 @@ def state(service: WorkerContext, run: NamedNode) -> str:
 def answered(service: WorkerContext) -> list[str]:
     """The records that have answers in active runs, one for each answer."""
     return sorted(found for _, found, *_ in answers_of(service.store))
+
+
+def doubled(service: WorkerContext) -> list[tuple[str, str]]:
+    """Gaps that have more than one answer in active runs."""
+    counts = Counter((found, name) for _, found, name, _ in answers_of(service.store))
+    return [gap for gap, number in counts.items() if number > 1]
 
 
 EVERYTHING = sorted(record(n).value for n in range(GAPS))

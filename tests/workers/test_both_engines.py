@@ -70,7 +70,7 @@ def test_enrich_run_has_the_same_time_limit(museum: Museum) -> None:
 
 
 def test_two_begun_in_the_same_instant(museum: Museum) -> None:
-    """Given two runs begun at once, ten times over, then one goes on and the other is told of it."""
+    """Given two runs begun at once, three times over, then one goes on and the other is told of it."""
     small_batches(museum)
     for turn in range(3):
         both = [museum.start(*RUN) for _ in range(2)]

@@ -17,13 +17,16 @@ from enrich.answering import finalize as finalizing
 from enrich.answering import run as pipeline
 from enrich.answering.finalize import finalize, sweep
 from enrich.answering.models import load_model
+from enrich.answering.planner import PlanResult
 from enrich.answering.time_limit import TimeUp
+from enrich.classifiers.model.description import ModelDescription
 from enrich.classifiers.model.model import Model
 from enrich.errors import RunError, StoreUnavailable
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR
 from enrich.runs.attempts import Attempt
 from enrich.runs.jobs import describe, find_job
+from enrich.runs.request import JOB, make_request, open_run
 from enrich.workers import tasks
 from enrich.workers.context import WorkerContext
 from tests.workers.museum import answers_of
@@ -157,6 +160,39 @@ def test_a_model_that_takes_all_of_a_tasks_time_stops_the_run(
     job = describe(service.workspace, find_job(service.workspace, run.value))
     assert (job.state, job.failed) == ("failed", 0)
     assert "raise workers.time_limit" in str(job.reason)
+
+
+def test_a_run_whose_planners_find_nothing_to_note_stops_with_a_reason(
+    service: WorkerContext, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the second in a row, not after the first: time that was up says nothing yet."""
+    results = [PlanResult(False, progress=worth) for worth in (False, True, False, False)]
+    run = ask(service)
+    monkeypatch.setattr(tasks, "make_plan", lambda *_, **__: results.pop(0))
+    assert queue.all() == ["begun", "begun", "begun", "error"]
+    assert state(service, run) == "failed"
+    assert "made no progress 2 times" in str(service.plan(run).failure())
+
+
+def test_a_failure_is_marked_on_the_run_that_failed_and_not_on_the_one_under_way(
+    service: WorkerContext, queue: Queue, tmp_path: Path
+) -> None:
+    """Given a run that waits and whose model is gone, when its plan is asked for while another one holds the lease."""
+    folder = tmp_path / "gone"
+    shutil.copytree(tmp_path / "model", folder)
+    model = ModelDescription.read(folder)
+    request = make_request(service.workspace, JOB, folder, model, limit=3, priority=1)
+    waits, _ = open_run(service.workspace, model, request)
+    shutil.rmtree(folder)
+    under_way = ask(service)
+    assert queue.reconcile() == under_way.value
+    service.models._by_digest.clear()
+    queue.messages.appendleft(("plan", waits.value))
+    assert queue.one() == "error"
+    assert (state(service, waits), state(service, under_way)) == ("failed", "running")
+    assert service.plan(under_way).failure() is None
+    queue.all()
+    assert state(service, under_way) == "done"
 
 
 def test_a_store_that_is_away_costs_nothing_but_time(
