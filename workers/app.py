@@ -51,8 +51,7 @@ class MuseumApp(Celery):  # type: ignore[misc]
         """Put a message of another target into its own queue, where its workers find it."""
         request = task.request
         queue = f"{request.delivery_info['routing_key'].rpartition('.')[0]}.{target}"
-        log.warning("a message of another museum was put back", task=task.name, queue=queue)
-        metrics.FAILURES.labels("foreign").inc()
+        metrics.failed("foreign", "a message of another museum was put back", task=task.name, queue=queue)
         priority = request.delivery_info.get("priority") or 0
         headers = {TARGET: target}
         super().send_task(
@@ -204,7 +203,6 @@ def ask_to_reconcile(app: MuseumApp, settings: Settings) -> None:
         if app.enrich_broker.once_in("reconcile", every * 0.9) and not app.enrich_broker.control_waits():
             app.send_task("enrich.reconcile", retry=False)
     except (redis.RedisError, OperationalError, OSError) as error:
-        metrics.FAILURES.labels("broker").inc()
-        log.warning("the broker does not answer", reason=str(error))
+        metrics.failed("broker", "the broker does not answer", reason=str(error))
         if isinstance(error, redis.TimeoutError):
             raise

@@ -136,6 +136,12 @@ STORE_UP = Metric(
 INSTALLED = Metric(Gauge("enrich_installed_timestamp_seconds", "Since when there are workers (Unix time)."))
 
 
+def failed(kind: str, event: str, /, *, level: str = "warning", **said: object) -> None:
+    """Count what went wrong, and say it in the log."""
+    FAILURES.labels(kind).inc()
+    getattr(log, level)(event, **said)
+
+
 def serve(port: int, host: str) -> Callable[[], None]:
     """Serve the metrics of this worker and the processes that it is going to start. Returns what ends it.
     Where they cannot be served, that is logged, and work goes on without."""

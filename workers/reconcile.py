@@ -23,7 +23,6 @@ from enrich.runs.register import OPEN, Run
 from enrich.runs.request import NIGHTLY, RUN, RequestedRun, requested_runs
 from enrich.workers import metrics
 from enrich.workers.context import WorkerContext
-from enrich.workers.logs import log
 
 PLANNER_SECONDS = 15.0
 """So long after a planner's death another one is sent."""
@@ -84,8 +83,13 @@ def _finalize(context: WorkerContext, run: NamedNode) -> bool:
         except (StoreUnavailable, BrokerError):
             raise
         except EnrichError as error:
-            metrics.FAILURES.labels(type(error).__name__).inc()
-            log.error("the run cannot be finalized", run=run.value, reason=str(error))
+            metrics.failed(
+                type(error).__name__,
+                "the run cannot be finalized",
+                level="error",
+                run=run.value,
+                reason=str(error),
+            )
             context.plan(run).fail(str(error))
             return False
     if done:

@@ -135,8 +135,7 @@ def _timed(function: Callable[..., str]) -> Callable[..., str]:
             try:
                 return function(*arguments)
             except TimeUp:
-                metrics.FAILURES.labels("time").inc()
-                log.warning("time is up; to be done again")
+                metrics.failed("time", "time is up; to be done again")
                 return "error"
 
     return timed
@@ -220,15 +219,15 @@ def run_reconcile(context: WorkerContext, messages: Messages) -> str:
         if found.holder is None and context.broker.is_due("tidy"):
             _tidy(context)
     except StoreUnavailable as error:
-        metrics.FAILURES.labels("store").inc()
-        log.warning("the store does not answer", reason=str(error))
+        metrics.failed("store", "the store does not answer", reason=str(error))
     except TimeUp:
         log.warning("time is up; the next look at the runs goes on")
     except BrokerError:
         raise
     except EnrichError as error:
-        metrics.FAILURES.labels(type(error).__name__).inc()
-        log.error("the open runs could not be reconciled", reason=str(error))
+        metrics.failed(
+            type(error).__name__, "the open runs could not be reconciled", level="error", reason=str(error)
+        )
     return found.holder or "nobody"
 
 
@@ -256,8 +255,9 @@ def run_nightly(context: WorkerContext, messages: Messages) -> str:
     try:
         return _open_nightly(context, messages)
     except (EnrichError, ClassifierError, *BROKER_ERRORS) as error:
-        metrics.FAILURES.labels(type(error).__name__).inc()
-        log.error("the nightly run could not be opened", reason=str(error))
+        metrics.failed(
+            type(error).__name__, "the nightly run could not be opened", level="error", reason=str(error)
+        )
         return "error"
 
 
@@ -298,21 +298,16 @@ def run_may_fail(context: WorkerContext, run: NamedNode) -> Iterator[None]:
     try:
         yield
     except StoreUnavailable as error:
-        metrics.FAILURES.labels("store").inc()
-        log.warning("the store does not answer; to be done again", reason=str(error))
+        metrics.failed("store", "the store does not answer; to be done again", reason=str(error))
     except BROKER_ERRORS as error:
-        metrics.FAILURES.labels("broker").inc()
-        log.warning("the broker does not answer; to be done again", reason=str(error))
+        metrics.failed("broker", "the broker does not answer; to be done again", reason=str(error))
     except TimeUp:
-        metrics.FAILURES.labels("time").inc()
-        log.warning("time is up; to be done again")
+        metrics.failed("time", "time is up; to be done again")
     except (EnrichError, ClassifierError) as error:
-        metrics.FAILURES.labels(type(error).__name__).inc()
-        log.error("the run cannot go on", reason=str(error))
+        metrics.failed(type(error).__name__, "the run cannot go on", level="error", reason=str(error))
         _stop(context, run, str(error))
     except Exception as error:  # noqa: BLE001 - said in the log and in the run, which stops
-        metrics.FAILURES.labels(type(error).__name__).inc()
-        log.exception("unforeseen")
+        metrics.failed(type(error).__name__, "unforeseen", level="exception")
         _stop(context, run, f"unforeseen {type(error).__name__}: {error}; the worker's log has the trace")
 
 
@@ -329,5 +324,4 @@ def broker_may_fail(what: str) -> Iterator[None]:
     try:
         yield
     except BROKER_ERRORS as error:
-        metrics.FAILURES.labels("broker").inc()
-        log.warning("the broker does not answer", at=what, reason=str(error))
+        metrics.failed("broker", "the broker does not answer", at=what, reason=str(error))

@@ -31,11 +31,9 @@ def tell(context: WorkerContext) -> None:
         metrics.LAST_SUCCESS.set(last.timestamp() if last else 0)
         metrics.INSTALLED.set(min(context.broker.first_seen(), _first_run(context)))
     except redis.RedisError as error:
-        metrics.FAILURES.labels("broker").inc()
-        log.warning("the broker does not answer", reason=str(error))
+        metrics.failed("broker", "the broker does not answer", reason=str(error))
     except StoreError as error:
-        metrics.FAILURES.labels("store").inc()
-        log.warning("the store does not answer", reason=str(error))
+        metrics.failed("store", "the store does not answer", reason=str(error))
 
 
 def _tell_of_runs(context: WorkerContext) -> None:

@@ -9,7 +9,6 @@ from kombu.transport import redis as base
 from redis.exceptions import OutOfMemoryError
 
 from enrich.workers import metrics
-from enrich.workers.logs import log
 
 MALFORMED = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What kombu and Celery raise for a message that is not in their form."""
@@ -76,5 +75,5 @@ class Transport(base.Transport):  # type: ignore[misc]
 
 def dropped(error: Exception) -> None:
     """Count and tell a message that was dropped."""
-    metrics.FAILURES.labels("message").inc()
-    log.error("a malformed message was dropped", reason=f"{type(error).__name__}: {error}"[:200])
+    said = f"{type(error).__name__}: {error}"[:200]
+    metrics.failed("message", "a malformed message was dropped", level="error", reason=said)
