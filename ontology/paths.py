@@ -44,6 +44,12 @@ class Condition:
     excluded: Condition | None = None
     """What must not hold: facts alone."""
 
+    @property
+    def sayable(self) -> bool:
+        """Whether it can be said of a node that has just been made: that needs a value of every fact."""
+        named = (any(isinstance(v, NamedNode) or not step.inverse for v in vs) for step, vs in self.facts)
+        return not (self.languages or self.pattern) and all(named)
+
 
 Path = tuple[Step | Condition, ...]
 """A sequence of steps, with conditions on where they lead; the empty path stays where it is."""
@@ -53,6 +59,19 @@ TermText = Callable[[NamedNode], str]
 def steps(path: Path) -> tuple[Step, ...]:
     """The steps of a path without its conditions."""
     return tuple(part for part in path if isinstance(part, Step))
+
+
+def ways_along(path: Path) -> tuple[Path, ...]:
+    """What must be walked of a path: to where its first step leads, its second, …, its end, each with the conditions on what it
+    has reached. Steps that may stay where they are left out; one that repeats is taken once."""
+    ways: list[Path] = [()]
+    for part in path:
+        if isinstance(part, Condition):
+            ways[-1] = (*ways[-1], part)
+        elif not part.optional:
+            once = replace(part, repeat="", others=tuple(replace(way, repeat="") for way in part.others))
+            ways.append((*ways[-1], once))
+    return tuple(ways[1:])
 
 
 def path_text(path: Path, said: TermText = str) -> str:

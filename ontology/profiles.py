@@ -168,11 +168,6 @@ class PropertyProfile:
         ends = (self.begin, self.end) if self.begin else (self.value,)
         return tuple((*self.node, self.predicate, *end) for end in ends)
 
-    @property
-    def between(self) -> NamedNode | None:
-        """The predicate from the node that stands between to the value, where there is one."""
-        return next((step.predicate for step in steps(self.value) if not step.optional), None)
-
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class TextProfile:

@@ -16,7 +16,7 @@ from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
-from enrich.ontology.paths import Path, path_triples, steps
+from enrich.ontology.paths import Condition, Path, Step, condition_text, path_triples, steps, ways_along
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
 from enrich.ontology.terms import Names, class_term, values_block
 
@@ -178,6 +178,26 @@ class _Check:
                 self.count("class", prop.name, "", 0)
                 return
         self._values(prop, to_value, value, key)
+        self._unsayable(prop, key)
+
+    def _unsayable(self, prop: PropertyProfile, key: str) -> None:
+        """Name conditions that a prediction cannot say of a node that is made for it."""
+        paths = {"node": prop.node, "value": prop.value, "begin": prop.begin, "end": prop.end}
+        for setting, path in paths.items():
+            for way in ways_along(path)[-1:]:
+                last = max(number for number, part in enumerate(way) if isinstance(part, Step))
+                for part in way if setting == "node" else way[:last]:
+                    if not isinstance(part, Condition) or part.sayable:
+                        continue
+                    if (
+                        setting == "node"
+                        and self._number(path_triples("record", path, "node")) == self.report.records
+                    ):
+                        continue  # none has to be made
+                    self._advice.append(
+                        f"{key} {setting}: {condition_text(part, self.hints.short)} cannot be said of a node that is made for "
+                        "a prediction, where the facts have none, and the profile does not read it back; name a value."
+                    )
 
     def stated(self, prop: PropertyProfile) -> None:
         """Count the records that state a value in other ways."""

@@ -15,10 +15,10 @@ from enrich.graph.fact_graphs import MOST_GRAPHS, fact_graphs, from_clause, has_
 from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
 from enrich.graph.patterns import kind_test, property_pattern, values_pattern
-from enrich.graph.records import Seen, Subject, Values, halved, pictures_of, texts_of
+from enrich.graph.records import Seen, Subject, Values, halved, nodes_of, pictures_of, texts_of
 from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
-from enrich.ontology.paths import path_pattern, path_text
+from enrich.ontology.paths import path_pattern, path_text, ways_along
 from enrich.ontology.profiles import Profile, PropertyProfile
 from enrich.ontology.terms import Names, values_block
 
@@ -260,6 +260,12 @@ class Reader:
             ),
             *(("text", path_text(t.path), 0, t.path) for t in self.profile.texts),
             *(("image", "", i, image.path) for i, image in enumerate(self.profile.images)),
+            *(
+                ("way", path_text(way), 0, way)  # one that is the whole path is asked for with the values
+                for p in self.profile.properties
+                for way in ways_along(p.node)
+                if way != p.node
+            ),
             *(("context", c.name, 0, c.path) for c in self.profile.contexts if not c.graph),
         ]
         return {
@@ -339,7 +345,7 @@ class Reader:
 
         rows, said, stated = of("property"), of("context"), of("stated")
         known, outside = self._known(rows)
-        nodes, minted = self._nodes(iri, rows)
+        nodes, minted, reached = nodes_of(self.names, iri, self.profile.properties, rows, of("way"))
         texts = {t.path: found["text", path_text(t.path), 0] for t in self.profile.texts}
         images = [found["image", "", i] for i in range(len(self.profile.images))]
         record = Record(
@@ -354,7 +360,7 @@ class Reader:
         missing = tuple(
             p.name for p in self.profile.properties if p.name not in known and not stated.get(p.name)
         )
-        return Subject(iri, record, nodes, minted, missing, outside)
+        return Subject(iri, record, nodes, minted, reached, missing, outside)
 
     def _known(self, rows: Mapping[str, list[Row]]) -> tuple[dict[str, tuple[str, ...]], ...]:
         """The classes of a record by property, and the values that it states and that are in no class."""
@@ -367,21 +373,6 @@ class Reader:
             if beyond := {v.value for v, c in of.items() if not c and not classes.says_nothing(v)}:
                 outside[name] = tuple(sorted(beyond))
         return known, outside
-
-    def _nodes(
-        self, iri: NamedNode, rows: Mapping[str, list[Row]]
-    ) -> tuple[dict[str, NamedNode], frozenset[str]]:
-        """The node that carries each property, and the properties of which it is one of ours."""
-        nodes: dict[str, NamedNode] = {}
-        minted: set[str] = set()
-        for prop in self.profile.properties:
-            carriers = {n.value for n, _ in rows[prop.name] if isinstance(n, NamedNode)}
-            if carriers:
-                nodes[prop.name] = NamedNode(min(carriers))
-            else:
-                nodes[prop.name] = self.names.mint("node", iri, path_text(prop.node))
-                minted.add(prop.name)
-        return nodes, frozenset(minted)
 
     def _contexts(self, said: Mapping[str, list[Row]]) -> dict[str, tuple[str, ...]]:
         return {

@@ -1,7 +1,7 @@
 """A museum record as read from the graph: what the classifiers see, and where answers belong."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,7 +13,9 @@ from enrich.classifiers.data import Picture, Record, Text
 from enrich.classifiers.digest import json_digest, short_digest
 from enrich.errors import QueryRefused, ResultTruncated
 from enrich.graph.stores.base import Row
-from enrich.ontology.paths import Path, steps
+from enrich.ontology.paths import Path, path_text, steps, ways_along
+from enrich.ontology.profiles import PropertyProfile
+from enrich.ontology.terms import Names
 
 T = TypeVar("T")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
@@ -27,7 +29,8 @@ class Subject:
     """One record of the museum, with the node that carries each property.
 
     `nodes` maps a property's name to the node its value hangs on (the production, or the object itself);
-    a property named in `minted` has no such node in the facts, and the node's IRI is one of ours.
+    a property named in `minted` has no such node in the facts, and the node's IRI is one of ours; `reached` has how many
+    steps on the way to it the facts go, and the node that they name there, where they go a part of the way.
     `missing` are the properties without a value in a reachable class, `outside` holds by property the values that are
     stated and in no class. `problem` says why the record
     could not be read whole; such a record is answered as failed, unless it is `absent`: no record of the facts
@@ -38,6 +41,7 @@ class Subject:
     record: Record
     nodes: Mapping[str, NamedNode] = field(default_factory=dict)
     minted: frozenset[str] = frozenset()
+    reached: Mapping[str, tuple[int, NamedNode]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problem: str | None = None
@@ -133,3 +137,35 @@ def pictures_of(key: str, images: Sequence[Values]) -> tuple[Picture, ...]:
     return tuple(
         Picture(url) if _HTTP.match(url) else Picture(url, failure="not an http(s) address") for url in urls
     )
+
+
+def nodes_of(
+    names: Names,
+    iri: NamedNode,
+    properties: Iterable[PropertyProfile],
+    rows: Mapping[str, list[Row]],
+    ways: Mapping[str, list[Row]],
+) -> tuple[dict[str, NamedNode], frozenset[str], dict[str, tuple[int, NamedNode]]]:
+    """The node that carries each property, of several the first that no step leads to which could be left out; the
+    properties of which it is one of ours, and how far the facts lead to it. `rows` are nodes and values by property, `ways` the
+    nodes along the path to the one that carries it, by the text of the path so far."""
+    nodes: dict[str, NamedNode] = {}
+    minted: set[str] = set()
+    reached: dict[str, tuple[int, NamedNode]] = {}
+    for prop in properties:
+        along = [_iris(ways.get(path_text(way), ())) for way in ways_along(prop.node)]
+        carriers = _iris((node,) for node, _ in rows[prop.name])
+        if carriers:
+            nearest = carriers.intersection(along[-1] if along else (iri.value,))
+            nodes[prop.name] = NamedNode(min(nearest or carriers))
+            continue
+        nodes[prop.name] = names.mint("node", iri, path_text(prop.node))
+        minted.add(prop.name)
+        if there := [(number, NamedNode(min(iris))) for number, iris in enumerate(along, 1) if iris]:
+            reached[prop.name] = there[-1]
+    return nodes, frozenset(minted), reached
+
+
+def _iris(rows: Iterable[Row]) -> set[str]:
+    """The IRIs that stand first in some rows."""
+    return {node.value for node, *_ in rows if isinstance(node, NamedNode)}

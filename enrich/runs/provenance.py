@@ -6,9 +6,10 @@ behalf, that its content is AI generated, its models and which modality each loo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import takewhile
 
 from pyoxigraph import Literal, NamedNode
 
@@ -18,7 +19,7 @@ from enrich.classifiers.digest import json_digest
 from enrich.classifiers.neural.formats import MEDIA_TYPES
 from enrich.graph.records import Subject, input_digest, seen_digest
 from enrich.ontology.kinds import DATE
-from enrich.ontology.paths import path_text, steps
+from enrich.ontology.paths import Condition, Path, Step, path_text, steps, ways_along
 from enrich.ontology.profiles import PropertyProfile
 from enrich.ontology.spans import Span, edtf_year, span_of
 from enrich.ontology.terms import (
@@ -214,47 +215,82 @@ def statement_of(
 
 
 def _carrier(names: Names, subject: Subject, prop: PropertyProfile) -> Iterator[Triple]:
-    """How the record leads to a node of ours that stands for one that is not there, or that has no IRI."""
-    along = [step for step in steps(prop.node) if not step.optional]
-    here, node = str(subject.iri), str(subject.nodes[prop.name])
-    for number, step in enumerate(along, 1):
-        between = names.mint("node", subject.iri, path_text(prop.node), str(number))
-        there = node if number == len(along) else str(between)
-        yield (there, str(step.predicate), here) if step.inverse else (here, str(step.predicate), there)
-        here = there
+    """How the record leads to a node of ours that stands for one that is not there, or that has no IRI: from the last node on
+    the way that the facts name."""
+    node, text = str(subject.nodes[prop.name]), path_text(prop.node)
+    number, here = subject.reached.get(prop.name, (0, subject.iri))
+    ways = ways_along(prop.node)
+    between = [names.mint("node", subject.iri, text, str(n)) for n in range(number + 1, len(ways))]
+    yield from _walked(str(here), ways[number:], [*map(str, between), node])
     if prop.node_class is not None:
         yield node, _TYPE, str(prop.node_class)
 
 
+def _walked(start: str, ways: Sequence[Path], nodes: Sequence[str]) -> Iterator[Triple]:
+    """That the ways along a path lead from `start` to these nodes, and what their conditions ask of nodes of ours among them."""
+    here = start
+    for way, there in zip(ways, nodes, strict=True):
+        *_, last = (number for number, part in enumerate(way) if isinstance(part, Step))
+        step = way[last]
+        assert isinstance(step, Step)
+        yield (there, str(step.predicate), here) if step.inverse else (here, str(step.predicate), there)
+        yield from _conditions(there, way[last + 1 :])
+        here = there
+
+
+def _conditions(node: str, parts: Path) -> Iterator[Triple]:
+    """What the conditions before the first step of a path, or without one, ask of a node of ours, as far as it can be said."""
+    for condition in takewhile(lambda part: isinstance(part, Condition), parts):
+        for step, values in condition.facts if isinstance(condition, Condition) else ():
+            value = next((v for v in values if isinstance(v, NamedNode) or not step.inverse), None)
+            if value is not None:
+                term = str(value if isinstance(value, NamedNode) else Literal(value))
+                yield (term, str(step.predicate), node) if step.inverse else (node, str(step.predicate), term)
+
+
 def object_of(names: Names, iri: str, prop: PropertyProfile, value: str) -> tuple[str, list[Triple]]:
     """What `iri` says of a record for a value, and what is said of it: the value itself, or a node of ours where the data
-    model puts one between (a time-span), or for a date."""
-    if prop.kind == DATE and (span := _span(prop, value)) is not None:
-        return _time_span(str(names.mint("node", iri, prop.name)), prop, span)
-    if prop.between is None:
+    model puts one between (a time-span)."""
+    node, ways = str(names.mint("node", iri, prop.name)), ways_along(prop.value)
+    apart = prop.kind == DATE and (prop.begin or (prop.value_class and not ways))
+    if apart and (span := _span(prop, value)) is not None:
+        return node, list(_time_span(names, (iri, prop.name), prop, span))
+    if not ways:
         return value, []
-    between = str(names.mint("node", iri, prop.name))
-    said = [(between, _TYPE, str(prop.value_class))] if prop.value_class is not None else []
-    return between, [*said, (between, str(prop.between), value)]
+    said = [(node, _TYPE, str(prop.value_class))] if prop.value_class is not None else []
+    return node, [*said, *_onward(names, (iri, prop.name), prop.value, value)]
+
+
+def _onward(names: Names, key: tuple[str, str], path: Path, value: str) -> Iterator[Triple]:
+    """That a path leads from the node of a value, of which all nodes of ours have `key`, to the value."""
+    ways = ways_along(path) or (steps(path)[-1:],)
+    between = [str(names.mint("node", *key, path_text(way))) for way in ways[:-1]]
+    start = str(names.mint("node", *key))
+    yield from _conditions(start, ways[0])
+    # What must hold of the value itself is no statement of ours.
+    bare = [*ways[:-1], steps(ways[-1])[-1:]]
+    yield from _walked(start, bare, [*between, value])
 
 
 def _span(prop: PropertyProfile, value: str) -> Span | None:
-    """The years of a class of dates; None for a concept, which says them itself."""
-    term = class_term(value) if value.startswith('"') else None
-    return None if not isinstance(term, Literal) else span_of(term) or prop.spans.get(term)
+    """The years of a class of dates; None for a concept that stands for its years itself."""
+    if value.startswith("<"):
+        return prop.spans.get(NamedNode(value[1:-1])) if prop.begin else None
+    term = class_term(value)
+    return span_of(term) or prop.spans.get(term) if isinstance(term, Literal) else None
 
 
-def _time_span(node: str, prop: PropertyProfile, span: Span) -> tuple[str, list[Triple]]:
+def _time_span(names: Names, key: tuple[str, str], prop: PropertyProfile, span: Span) -> Iterator[Triple]:
     """A time-span of ours with its begin and its end, said as the profile reads them."""
     model = ECRM if prop.predicate.predicate in ECRM else CRM
-    begin = steps(prop.begin)[-1].predicate if prop.begin else model.P82a_begin_of_the_begin
-    end = steps(prop.end)[-1].predicate if prop.end else model.P82b_end_of_the_end
-    said = [(node, _TYPE, str(prop.value_class or model["E52_Time-Span"]))]
-    if span.begin is not None:
-        said.append((node, str(begin), f'"{edtf_year(span.begin)}-01-01T00:00:00"^^{XSD.dateTime}'))
-    if span.end is not None:
-        said.append((node, str(end), f'"{edtf_year(span.end)}-12-31T23:59:59"^^{XSD.dateTime}'))
-    return node, said
+    yield str(names.mint("node", *key)), _TYPE, str(prop.value_class or model["E52_Time-Span"])
+    for year, path, usual, rest in (
+        (span.begin, prop.begin, model.P82a_begin_of_the_begin, "01-01T00:00:00"),
+        (span.end, prop.end, model.P82b_end_of_the_end, "12-31T23:59:59"),
+    ):
+        if year is not None:
+            moment = f'"{edtf_year(year)}-{rest}"^^{XSD.dateTime}'
+            yield from _onward(names, key, path or (Step(usual),), moment)
 
 
 def _entity(names: Names, digest: str) -> tuple[str, list[Triple]]:

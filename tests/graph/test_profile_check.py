@@ -164,6 +164,20 @@ def told(text: str, facts: str) -> str:
     return " ".join(check(text, FACTS + facts).advice)
 
 
+def test_a_condition_that_no_prediction_can_say_is_named_where_a_node_has_to_be_made() -> None:
+    """Given a condition that asks for any value, and records without a node that meets it, then it is named; one with a
+    value, and one that every record meets, is not."""
+    node = 'node = ["crm:P108i_was_produced_by"]\nnode_class'
+    some = 'node = ["crm:P108i_was_produced_by", { where = { "crm:P4_has_time-span" = true } }]\nnode_class'
+    one = some.replace("= true", '= "m:t1"').replace("m:t1", "https://museum.example.org/t1")
+    every = some.replace("crm:P4_has_time-span", "rdf:type")
+    told = [[line for line in check(PROFILE.replace(node, each)).advice if "cannot be said" in line]
+            for each in (some, one, every)]  # fmt: skip
+
+    assert [len(lines) for lines in told] == [1, 0, 0]
+    assert told[0][0].startswith("[properties.technique] node: crm:P4_has_time-span cannot be said of a node")
+
+
 def test_a_record_that_is_a_blank_node_is_none() -> None:
     """Given a blank node of the records' class, then it is not counted, as `gaps` and `run` do not."""
     report = check(facts=FACTS + "m:graph1 { [] a crm:E22_Human-Made_Object ; crm:P45_consists_of v:silk . }")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from pyoxigraph import Literal, NamedNode, Quad
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from enrich.demo.museum import graph_iri, museum_quads, record_iri
 from enrich.demo.objects import PROPERTIES, made_objects
@@ -70,6 +70,36 @@ def test_a_record_without_the_node_gets_one_of_ours_that_is_always_the_same() ->
     assert first.minted == {"place", "time", "technique"}
     assert NAMES.owns(first.nodes["place"])
     assert first.nodes == second.nodes
+
+
+def test_what_is_predicted_hangs_on_the_production_and_not_on_a_part_of_it(store: Store) -> None:
+    """Given a production with parts whose IRIs come before its own, then it carries what is predicted, read alone too; a part
+    does where the production has no IRI."""
+    graph, record = NamedNode("https://m.example/graph/a"), NamedNode("https://m.example/o/1")
+    production, parts = (
+        NamedNode("https://m.example/p/9"),
+        [NamedNode(f"https://m.example/p/{n}") for n in (0, 1)],
+    )
+    made = [
+        (record, CRM.P108i_was_produced_by, production),
+        *((production, CRM.P9_consists_of, p) for p in parts),
+    ]
+    store.insert([*facts(), *(Quad(*triple, graph) for triple in made)])
+
+    (subject,) = reader(store).read_all()
+    alone, _ = reader(store).read_one(record)
+
+    assert subject.nodes["place"] == subject.nodes["technique"] == production
+    assert alone == subject
+    unnamed = open_store()
+    node = BlankNode("p")
+    unnamed.insert(
+        [
+            *facts(),
+            *(Quad(*(node if term == production else term for term in triple), graph) for triple in made),
+        ]
+    )  # type: ignore[arg-type]
+    assert next(reader(unnamed).read_all()).nodes["place"] == parts[0]
 
 
 def test_what_is_no_record_is_a_problem_of_that_record_alone() -> None:

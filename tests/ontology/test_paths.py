@@ -17,6 +17,7 @@ from enrich.ontology.paths import (
     path_text,
     path_triples,
     single_steps,
+    ways_along,
 )
 from enrich.ontology.profile_files import parse_profile
 from enrich.ontology.terms import CRM, PREFIXES, RDF, SKOS, OntologyError
@@ -187,7 +188,7 @@ def test_the_object_is_the_value_where_no_step_must_lead_on(value: str, path: st
     text = f'record_class = "ex:T"\n[prefixes]\nex = "https://x.example/"\n[properties.p]\npredicate = "ex:is"\nvalue = {value}'
     prop = parse_profile(text, "mine", "mine.toml").property("p")
 
-    assert prop.between is None
+    assert ways_along(prop.value) == ()
     assert path in path_pattern("?record", prop.path, "?v")
 
 

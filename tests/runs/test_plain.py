@@ -32,7 +32,7 @@ from enrich.show.naming import with_names
 from enrich.workspace import Workspace
 from tests.answering import test_carriers as chairs
 from tests.answering.test_literal_answers import BOOK, PROFILE, answered, library
-from tests.graph.test_dates import PLAIN, coins, within
+from tests.graph.test_dates import PAIRS, coins, ends
 from tests.museums import dummy_model, museum
 from tests.runs.judging import accepted, judged, predictions
 from tests.runs.made_reviews import Review, add_review
@@ -266,8 +266,8 @@ def test_a_record_leads_to_what_is_said_of_a_node_that_was_not_there(
 
 
 def test_a_date_that_a_curator_put_in_has_its_own_years(tmp_path: Path) -> None:
-    said = [within(Literal(f"17{n}5")) for n in range(1, 9)]
-    held = coins(open_store(), tmp_path, PLAIN + 'by = "century"\n', *said, within(Literal("1822")), [])
+    said = [ends(f"17{n}5-01-01", f"17{n}6-01-01") for n in range(1, 9)]
+    held = coins(open_store(), tmp_path, PAIRS, *said, ends("1822-01-01", "1822-12-31"), [])
     train(held, None, tmp_path / "m", modalities=("dummy",))
     pipeline.run(held, tmp_path / "m")
     assert '"1700-01-01T' in _exported(held, tmp_path, "time")

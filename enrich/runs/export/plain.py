@@ -192,13 +192,19 @@ def _in_place(workspace: Workspace, answer: Predicted, triples: list[_Triple]) -
     prop = next((p for p in workspace.profile.properties if p.name == answer.property), None)
     if prop is None or answer.value == answer.predicted:
         return triples
-    (old, gone), (new, come) = (
-        object_of(workspace.names, str(answer.prediction), prop, str(v))
-        for v in (answer.predicted, answer.value)
-    )
-    said = ((str(s), str(p), str(o)) for s, p, o in triples)
-    kept = ((new if s == old else s, p, new if o == old else o) for s, p, o in said if (s, p, o) not in gone)
-    return _triples("".join(f"{s} {p} {o} .\n" for s, p, o in (*kept, *come)))
+    (subject, predicate, term), *rest = triples
+    old = subject if prop.predicate.inverse else term
+    new, come = object_of(workspace.names, str(answer.prediction), prop, str(answer.value))
+    told: list[tuple[object, object, object]] = [
+        (new, predicate, term) if prop.predicate.inverse else (subject, predicate, new)
+    ]
+    gone: set[Term] = {old} if workspace.names.stands_in(old) else set()
+    for triple in rest:  # what is said of a node comes after what leads to it
+        if triple[0] not in gone:
+            told.append(triple)
+        elif workspace.names.stands_in(triple[2]):
+            gone.add(triple[2])
+    return _triples("".join(f"{s} {p} {o} .\n" for s, p, o in (*told, *come)))
 
 
 def _statements(
