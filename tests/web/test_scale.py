@@ -14,7 +14,7 @@ from benchmarks._predictions import NAMES, make
 from enrich.graph.stores import open_store
 from enrich.runs.reviewing import Judgement, Reviewer
 from enrich.settings.loading import Settings
-from enrich.web.cards import _told
+from enrich.web.cards import _answers
 from enrich.web.index.asked import Filters
 from enrich.workspace import Workspace
 from tests.web.indexed import index_of
@@ -49,7 +49,7 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
                 done = reviewer.write([Judgement(NamedNode(prediction), "Rejected")], datetime.now(UTC))
                 assert done.written
 
-            found["card"].append(cost(lambda p, w=workspace: _told(w, [p]), some))  # type: ignore[misc]
+            found["card"].append(cost(lambda p, w=workspace: _answers(w, [p]), some))  # type: ignore[misc]
             found["review"].append(cost(review, some))
             index.close()
     return found
