@@ -30,6 +30,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "graph_side": ("--sizes", "300", "--write", "50", "--naive", "300", "--stores", "embedded"),
     "inference": (
         "--records", "2", "--backbone", "test_resnet", "--rounds", "1", "--size", "320", "240",
+        "--threads", "1",
     ),
     "soup": (
         "--pictures", "60", "--epochs", "3", "--seeds", "0", "--parts", "one", "--figures", "figures",
