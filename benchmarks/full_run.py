@@ -20,7 +20,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -49,7 +49,8 @@ from tests.workers import museum as m
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main() -> int:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--model", type=Path)
@@ -57,7 +58,11 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="records, at most")
     parser.add_argument("--stores", nargs="+", default=["memory", "disk", "served", "oxigraph", "virtuoso"])
     parser.add_argument("--no-workers", dest="workers", action="store_false", help="by enrich run alone")
-    args = parser.parse_args()
+    return parser.parse_args(given)
+
+
+def main() -> int:
+    args = arguments()
     with tempfile.TemporaryDirectory(prefix="enrich-run-") as made:
         return compare(args, source(args, Path(made)))
 

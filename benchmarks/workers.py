@@ -353,8 +353,8 @@ def quarters(times: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(marks)]
 
 
-def main() -> None:
-    """Run what the command line says."""
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", nargs="?", choices=("throughput", "batches", "gaps"), default="gaps")
     parser.add_argument("--data", type=Path, default=FOLDER)
@@ -368,7 +368,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[10, 50, 250, 500])
     parser.add_argument("--gaps", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--processes", type=int, default=2)
-    given = parser.parse_args()
+    return parser.parse_args(given)
+
+
+def main() -> None:
+    """Run what the command line says."""
+    given = arguments()
     if given.what == "gaps":
         many_gaps(given.gaps, given.processes)
         return

@@ -42,9 +42,7 @@ def under_ci() -> bool:
 
 
 def missing(reason: str) -> None:
-    """Skip the test for want of a server; under CI it fails."""
-    if under_ci():
-        pytest.fail(f"{reason}; under CI every server must be there")
+    """Skip the test for want of a server; under CI every test that is skipped fails (`conftest.py`)."""
     pytest.skip(reason)
 
 

@@ -1,4 +1,4 @@
-"""The test servers start, answer and end; a missing one skips here and fails under CI."""
+"""The test servers start, answer and end; what is skipped for want of one fails under CI."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests import servers
+from tests import conftest, servers
 
 
 def test_redis_answers_and_is_gone_afterwards(tmp_path: Path) -> None:
@@ -19,10 +19,16 @@ def test_redis_answers_and_is_gone_afterwards(tmp_path: Path) -> None:
         client.ping()
 
 
-def test_a_missing_server_skips_but_not_under_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
+@pytest.mark.parametrize(("ci", "outcome"), [("", "skipped"), ("true", "failed")])
+def test_what_is_skipped_fails_under_ci(ci: str, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(pytest.skip.Exception, match="no server"):
         servers.missing("no server")
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="no server"):
-        servers.missing("no server")
+    monkeypatch.setenv("CI", ci)
+    made = conftest.pytest_runtest_makereport()
+    next(made)
+    longrepr = ("file", 1, "Skipped: no server")
+    with pytest.raises(StopIteration) as end:
+        made.send(pytest.TestReport("x", ("file", 1, "x"), {}, "skipped", longrepr, "setup"))
+    report = end.value.value
+    assert report.outcome == outcome
+    assert "no server" in str(report.longrepr)

@@ -23,7 +23,7 @@ from enrich.runs.request import RUN, make_request
 from enrich.settings.loading import Settings
 from enrich.settings.models import MediaSettings
 from enrich.workspace import Workspace
-from tests.media.servers import HttpServer, picture, server
+from tests.media.servers import Handler, HttpServer, picture, server
 from tests.museums import dummy_model
 from tests.museums import museum as museum_of
 
@@ -86,15 +86,24 @@ def museum(web: HttpServer, tmp_path: Path) -> Museum:
     return Museum(web, tmp_path)
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def silent(handler: Handler) -> None:
+    """Say nothing for longer than anybody waits."""
+    handler.server.stopping.wait(20)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503, "time-out"])
 def test_an_answer_without_pictures_that_may_come_is_given_anew_when_they_came(
-    status: int, museum: Museum
+    status: int | str, museum: Museum
 ) -> None:
-    museum.web.default = lambda handler: handler.reply(status)
+    media = museum.workspace.settings.media
+    if isinstance(status, str):
+        museum.web.default, media.__dict__["header_timeout"] = silent, 0.2
+    else:
+        museum.web.default = lambda handler: handler.reply(status)
     first = museum.run()
     assert museum.awaiting() == museum.written() > 0
 
-    museum.web.default = lambda handler: handler.reply(200, picture())
+    museum.web.default, media.__dict__["header_timeout"] = lambda handler: handler.reply(200, picture()), 10
     second = museum.run()
     assert second.records == first.records
     assert museum.awaiting() == 0

@@ -92,8 +92,8 @@ def test_a_record_in_several_graphs_is_counted_once_and_no_share_is_above_all(st
     assert len(rows) == len(set(rows)) == 12
 
 
-def test_records_of_the_default_graph_are_facts_beside_a_named_vocabulary() -> None:
-    store = open_store()
+@pytest.mark.parametrize("store", ["memory", "disk", "served"], indirect=True)
+def test_records_of_the_default_graph_are_facts_beside_a_named_vocabulary(store: Store) -> None:
     for number in range(5):
         store.insert(object_quads(number, DefaultGraph(), *[WOOL] * (number < 2)))
     store.insert([Quad(WOOL, SKOS.prefLabel, Literal("wool"), NamedNode("https://g.example/thesaurus"))])
@@ -103,8 +103,8 @@ def test_records_of_the_default_graph_are_facts_beside_a_named_vocabulary() -> N
     assert (report.records, report.properties["material"].missing) == (5, 3)
 
 
-def test_records_of_the_default_graph_and_of_named_ones_are_counted_together() -> None:
-    store = open_store()
+@pytest.mark.parametrize("store", ["memory", "disk", "served"], indirect=True)
+def test_records_of_the_default_graph_and_of_named_ones_are_counted_together(store: Store) -> None:
     store.insert(object_quads(1, DefaultGraph(), WOOL))
     store.insert(object_quads(2, NamedNode("https://g.example/two")))
     workspace = museum(0, store)
