@@ -1,12 +1,13 @@
 """Compares a profile with a graph: what each of its patterns finds, what lies outside, what to change."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal
 
+from enrich.classifiers.digest import short_digest
 from enrich.errors import ProfileError
 from enrich.graph.classes import ClassMap, ValueMap
 from enrich.graph.fact_graphs import NOTHING
@@ -14,15 +15,14 @@ from enrich.graph.numbers import mean_number
 from enrich.graph.patterns import kind_test, onward
 from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader
-from enrich.graph.stores.base import Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
 from enrich.ontology.paths import Condition, Path, Step, condition_text, path_triples, steps, ways_along
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
-from enrich.ontology.terms import Names, class_term, values_block
+from enrich.ontology.terms import Names, class_term
 
 SHOWN = 20
 """Values outside the vocabulary, and hints, that a report names; the counts are of all."""
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class PatternCount:
 class ProfileReport:
     """What a profile finds in a graph.
 
-    `classes` counts records by class for each property, `outside` those whose value reaches no class, by
-    raw value (the commonest SHOWN of `outside_total` records); `advice` says in sentences what to change.
+    `classes` counts records by class for each property, each once, `outside` those with a value that reaches no class, by
+    raw value (the commonest SHOWN; `outside_total` is how many records have one); `advice` says in sentences what to change.
     """
 
     profile: str
@@ -229,36 +229,40 @@ class _Check:
         return True
 
     def _values(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> None:
-        raw = self._reader.counted(pattern, value, prop.kind)
-        classes = self._class_map(prop, key)
-        counts: Counter[str] = Counter()
-        outside: Counter[str] = Counter()
-        terms = []
-        for term, number in raw.items():
-            target = classes.of_term(term)
-            if target is not None:
-                counts[target] += number
-                terms.append(term)
-            elif not classes.says_nothing(term):
-                outside[str(term)] += number
-        self.report.classes[prop.name] = dict(counts.most_common())
-        within = self._with_class(pattern, value, terms, classes, raw)
-        self.count("class", prop.name, f"{len(counts)} classes", within)
-        several = self._several(pattern, f"STR(?{value})" if prop.kind != CONCEPT else f"?{value}")
-        self.count("several", prop.name, "more than one value", several)
-        self._judge(prop, key, counts, outside, several)
+        found = self._tally(pattern, value, self._class_map(prop, key))
+        self.report.classes[prop.name] = dict(found.classes.most_common())
+        self.count("class", prop.name, f"{len(found.classes)} classes", len(found.by_record))
+        self.count("several", prop.name, "more than one class", found.several)
+        self._judge(prop, key, found)
 
-    def _judge(
-        self, prop: PropertyProfile, key: str, counts: Counter[str], outside: Counter[str], several: int
-    ) -> None:
+    def _tally(self, pattern: str, value: str, classes: ValueMap) -> "_Tally":
+        """The classes of all records, in one pass over their values."""
+        query = (
+            f"SELECT DISTINCT ?record ?{value} {self._from} WHERE {{ {self._typed} {pattern} "
+            f"FILTER({kind_test(DATE, f'?{value}')}) {PAGE_TOKEN}\n}}"
+        )
+        found = _Tally()
+        target: dict[Term, str | None] = {}
+        for record, term in self._store.select_by_key(query, "record"):
+            if record is None or term is None:
+                continue
+            if term not in target:
+                target[term] = classes.of_term(term)
+            name = target[term]
+            if name is not None or not classes.says_nothing(term):
+                found.add(short_digest(record.value), name, str(term))
+        return found
+
+    def _judge(self, prop: PropertyProfile, key: str, found: "_Tally") -> None:
+        counts, outside = found.classes, found.outside
         if outside:
             shown = {_bare(term): number for term, number in outside.most_common(SHOWN)}
             self.report.outside[prop.name] = shown
-            self.report.outside_total[prop.name] = outside.total()
+            self.report.outside_total[prop.name] = len(found.beyond)
             first, number = outside.most_common(1)[0]
             self._advice.append(
-                f"{key}: {len(outside):,} values of {outside.total():,} records reach no class, first "
-                f"{first} ({number:,}); {_to_reach_one(prop)}."
+                f"{key}: {len(outside):,} values of {len(found.beyond):,} records reach no class, first "
+                f"{first} ({number:,}); {_to_reach_one(prop, outside)}."
             )
         for name in prop.class_names:
             if not counts[name]:
@@ -269,9 +273,9 @@ class _Check:
                 f"{key} minimum: {len(rare):,} of {len(counts):,} classes have fewer than {prop.minimum} records "
                 f"and are left out of a model; lower it to keep them."
             )
-        if several and not prop.many:
+        if found.several and not prop.many:
             self._advice.append(
-                f"{key} many: {several:,} records have more than one value; set many = true to learn and answer sets."
+                f"{key} many: {found.several:,} records have more than one class; set many = true to learn and answer sets."
             )
 
     def _class_map(self, prop: PropertyProfile, key: str) -> ValueMap:
@@ -281,26 +285,6 @@ class _Check:
         except ProfileError as error:
             self._advice.append(f"{key} scheme: {error}.")
             return ClassMap({})
-
-    def _with_class(
-        self, pattern: str, value: str, terms: Sequence[Term], classes: ValueMap, raw: Collection[Term]
-    ) -> int:
-        """Records with at least one value that reaches a class."""
-        if not isinstance(classes, ClassMap) or classes.classes is None:
-            return self._number(f"{pattern} {classes.filter(f'?{value}', raw)}")
-        if len(terms) <= _BATCH:
-            rows = [[NamedNode(term.value)] for term in terms]
-            return self._number(f"{pattern} {values_block([value], rows)}") if rows else 0
-        wanted = set(terms)
-        query = f"SELECT DISTINCT ?record ?{value} {self._from} WHERE {{ {self._typed} {pattern}\n#PAGE#\n}}"
-        return len({record for record, term in self._store.select_by_key(query, "record") if term in wanted})
-
-    def _several(self, pattern: str, what: str) -> int:
-        query = (
-            f"SELECT (COUNT(?record) AS ?n) {self._from} WHERE {{ SELECT ?record WHERE {{ {self._typed} {pattern} }} "
-            f"GROUP BY ?record HAVING (COUNT(DISTINCT {what}) > 1) }}"
-        )
-        return self._one(query)
 
     def _number(self, pattern: str) -> int:
         """Records for which a pattern holds; properties often share one, which is asked once."""
@@ -317,8 +301,34 @@ class _Check:
         return 0
 
 
-def _to_reach_one(prop: PropertyProfile) -> str:
+@dataclass(slots=True)
+class _Tally:
+    """Records by class and by value outside all classes, each once. `by_record` has the classes of a record, which is kept as the
+    digest of its IRI, as are the records of `beyond`, with a value outside."""
+
+    classes: Counter[str] = field(default_factory=Counter)
+    outside: Counter[str] = field(default_factory=Counter)
+    by_record: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    beyond: set[int] = field(default_factory=set)
+    several: int = 0
+
+    def add(self, record: int, name: str | None, term: str) -> None:
+        """Count a value of a record, that comes once, by the name of its class."""
+        if name is None:
+            self.outside[term] += 1
+            self.beyond.add(record)
+            return
+        before = self.by_record.get(record, ())
+        if name not in before:
+            self.classes[name] += 1
+            self.several += len(before) == 1
+            self.by_record[record] = (*before, name)
+
+
+def _to_reach_one(prop: PropertyProfile, outside: Collection[str]) -> str:
     """What to change where values reach no class."""
+    if prop.kind == CONCEPT and any(term.startswith('"') for term in outside):
+        return "add them to classes, or load the vocabulary that leads up from them; texts, which are no concepts, to unknown"
     if prop.kind == LITERAL:
         return "add them to classes, or to synonyms or unknown"
     if prop.kind != DATE:

@@ -122,7 +122,7 @@ def test_the_advice_says_what_to_change() -> None:
     assert "[properties.technique]: 1 values of 1 records reach no class, first <https://museum" in told
     assert "classes: no record has <https://museum.example.org/vocab/lampas>; nothing can learn it." in told
     assert "[properties.time] minimum: 1 of 1 classes have fewer than 5 records" in told
-    assert "[properties.material] many: 1 records have more than one value; set many = true" in told
+    assert "[properties.material] many: 1 records have more than one class; set many = true" in told
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,51 @@ def test_values_in_a_circle_end() -> None:
     }
 
 
-def test_more_values_than_a_query_holds_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enrich.graph.profile_check._BATCH", 1)
+def test_records_are_counted_once_whatever_they_state_of_a_class() -> None:
+    """Given records that state a class by several values, a concept beside what lies below it, a word in two languages, or a
+    date beside one that says nothing, then each counts once for the class, and none has more than one."""
+    facts = """
+m:graph1 {
+  m:a a crm:E22_Human-Made_Object ; m:wood v:ash, v:hardwood ; m:town "Linz"@de, "Linz"@en, "[s.l.]" ; m:year "1720", "1730s", "n.d." .
+  m:b a crm:E22_Human-Made_Object ; m:wood v:ash, v:pine, v:lead, v:tin, "some wood" ; m:town "Graz", "?", "??" ; m:year "1840", "later", "long ago" .
+  v:ash skos:broader v:hardwood .
+}
+m:graph2 { m:a a crm:E22_Human-Made_Object ; m:wood v:ash . }"""
+    head = PROFILE[: PROFILE.index("[properties.technique]")].replace('museum = "museum"', "")
+    text = (
+        head
+        + """m = "https://museum.example.org/"
+[properties.wood]
+predicate = "m:wood"
+classes = ["v:hardwood", "v:pine"]
+narrower = [["skos:broader"]]
+[properties.town]
+kind = "literal"
+predicate = "m:town"
+classes = ["Linz", "Graz"]
+unknown = ["[s.l.]"]
+[properties.year]
+kind = "date"
+by = "century"
+predicate = "m:year"
+"""
+    )
 
-    assert counts(check(), "technique")["class"] == 2
+    report = check(text, facts)
+
+    found = {name: (sorted(c.values()), counts(report, name)["class"], counts(report, name)["several"])
+             for name, c in report.classes.items()}  # fmt: skip
+    assert found == {"wood": ([1, 2], 2, 1), "town": ([1, 1], 2, 0), "year": ([1, 1], 2, 0)}
+    assert report.outside_total == {"wood": 1, "town": 1, "year": 1}
+    assert report.outside["wood"].keys() == {
+        *(f"https://museum.example.org/vocab/{name}" for name in ("lead", "tin")), '"some wood"'
+    }  # fmt: skip
+    advice = " ".join(report.advice)
+    assert "[properties.wood]: 3 values of 1 records reach no class" in advice
+    assert "texts, which are no concepts, to unknown" in advice
+    assert "[properties.wood] many: 1 records have more than one class" in advice
+    assert "[properties.town] many" not in advice
+    assert "[properties.year] many" not in advice
 
 
 def test_the_report_is_json() -> None:
