@@ -71,10 +71,19 @@ def step_of(value: object, prefixes: Mapping[str, str]) -> Step:
         return Step(value)
     if not isinstance(value, str):
         raise ValueError(f"must be a step such as {_FORM}, or a table with a condition")
-    if "(" in value[:2] or ")" in value[-2:]:
+    if _grouped(value):
         raise ValueError(f"{value!r} has brackets: a step is one predicate or several, such as {_FORM}")
-    first, *others = (_way(part.strip(), prefixes) for part in value.split("|"))
+    first, *others = (_way(part.strip(), prefixes) for part in re.split(r"\|(?![^<]*>)", value))
     return replace(first, others=tuple(others))
+
+
+def _grouped(value: str) -> bool:
+    """Whether a text has brackets around steps, as SPARQL has them; within an IRI or a name they may stand."""
+    bare = re.sub(r"<[^>]*>", "", value)
+    if bare.lstrip("^ ").startswith("("):
+        return True
+    begins = re.search(r"[|/^]\s*\(", bare) is not None
+    return "://" not in bare and (begins or bare.count("(") != bare.count(")"))
 
 
 def _way(text: str, prefixes: Mapping[str, str]) -> Step:

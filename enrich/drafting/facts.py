@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pyoxigraph import BlankNode, Literal, NamedNode
@@ -44,7 +44,8 @@ class PathFacts:
     """The values of one path among the sampled records.
 
     `records` state it, `several` of them more than once; `counts` holds the records of each value; `frequent`
-    records have a value that at least `floor` records share. `iris`, `blanks` and the shares are of all values.
+    records have a value that at least `floor` records share. `iris`, `blanks` and the shares are of all values, each
+    as often as records state it.
     """
 
     path: Way
@@ -100,7 +101,11 @@ def facts_of(walk: Walk, path: Way, floor: int) -> PathFacts:
     values = walk.found[path]
     counts = Counter(term for terms in values.values() for term in terms)
     literals = [t for t in counts if isinstance(t, Literal)]
-    total = len(counts) or 1
+    total = counts.total() or 1
+
+    def share(test: Callable[[Term], bool]) -> float:
+        return sum(number for term, number in counts.items() if test(term)) / total
+
     return PathFacts(
         path=path,
         sampled=len(walk.records),
@@ -110,11 +115,11 @@ def facts_of(walk: Walk, path: Way, floor: int) -> PathFacts:
         floor=floor,
         frequent=_frequent(values, counts, floor),
         length=sum(len(t.value) for t in literals) / (len(literals) or 1),
-        iris=sum(isinstance(t, NamedNode) for t in counts) / total,
-        blanks=sum(isinstance(t, BlankNode) for t in counts) / total,
-        dates=sum(map(_is_date, literals)) / total,
-        numbers=sum(bool(_NUMBER.fullmatch(t.value)) for t in literals) / total,
-        pictures=sum(_is_picture(t.value, path) for t in counts if not isinstance(t, BlankNode)) / total,
+        iris=share(lambda t: isinstance(t, NamedNode)),
+        blanks=share(lambda t: isinstance(t, BlankNode)),
+        dates=share(lambda t: isinstance(t, Literal) and _is_date(t)),
+        numbers=share(lambda t: isinstance(t, Literal) and bool(_NUMBER.fullmatch(t.value))),
+        pictures=share(lambda t: not isinstance(t, BlankNode) and _is_picture(t.value, path)),
         languages=tuple(sorted({t.language for t in literals if t.language})),
         unknown=tuple(t for t in counts if _means_unknown(walk, t)),
         scheme=_scheme(walk, counts),

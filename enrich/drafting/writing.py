@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import filterfalse
 from statistics import quantiles
 
@@ -17,6 +18,7 @@ from enrich.drafting.prefixes import Prefixes
 from enrich.drafting.spellings import spelling_rules
 from enrich.drafting.walking import Walk, Way
 from enrich.graph.date_text import read_date
+from enrich.ontology.path_grammar import step_of
 from enrich.ontology.spans import SIZES, Span, most_of, regular
 
 _SHOWN = 5
@@ -24,6 +26,7 @@ _ALTERNATIVES = 8
 """Paths of a role that the draft did not take and that are named in comments."""
 _UNKNOWN = 20
 _CUT_SHORT = "# Time was up before every path had been followed: see --seconds."
+_UNWRITABLE = "a step of its path cannot be written"
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _TOO_MUCH = {"decade": 120, "half-century": 300}
 """Years from which on a period is too short."""
@@ -40,6 +43,10 @@ class Writer:
 
     def text(self, findings: Sequence[Finding], resources: int) -> str:
         """The whole file."""
+        findings = [
+            f if _writable(f) else replace(f, taken=False, reason=f"{f.reason}; {_UNWRITABLE}")
+            for f in findings
+        ]
         leaks = _of(findings, "leak")
         body = [
             *self._properties(_of(findings, "property")),
@@ -89,6 +96,7 @@ class Writer:
             and len(values) >= 0.3 * len(self._walk.records)
             and all(isinstance(term, Literal) for terms in values.values() for term in terms)
             and not self._walk.shared_before(path)
+            and _writable_path(path)
         ]
         return min(
             named, key=lambda p: (-round(len(found[p]) / len(self._walk.records), 1), len(p)), default=None
@@ -232,6 +240,19 @@ def _of(findings: Iterable[Finding], role: str) -> list[Finding]:
 def _contexts(findings: Iterable[Finding]) -> list[Finding]:
     """What the draft takes as context, leaks among it."""
     return [f for f in findings if f.role in ("context", "leak") and f.taken and not _long(f)]
+
+
+def _writable(f: Finding) -> bool:
+    """Whether a profile reads the paths of a finding as they would be written."""
+    ends = [(*f.path, *end) for end in f.ends or ()]
+    return all(map(_writable_path, [f.path, *ends]))
+
+
+def _writable_path(path: Way) -> bool:
+    try:
+        return all(step_of(str(step.predicate), {}).predicate == step.predicate for step in path)
+    except ValueError:
+        return False
 
 
 def _long(f: Finding) -> bool:

@@ -7,12 +7,14 @@ import tomllib
 from hashlib import md5
 
 import pytest
-from pyoxigraph import Literal, NamedNode, Quad
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
+from enrich.drafting import writing
 from enrich.drafting.draft import Draft
 from enrich.errors import ProfileError
 from enrich.graph.profile_check import check_profile
 from enrich.graph.stores import Store, open_store
+from enrich.ontology.path_grammar import step_of
 from enrich.ontology.profile_files import parse_profile
 from enrich.ontology.terms import DCT, RDF
 from tests.drafting.made import BASE, GRAPH, NAMES, drafted, pot, pots, term
@@ -126,6 +128,37 @@ def test_hostile_values_stay_within_comments_and_strings() -> None:
     said = tomllib.loads(drafted(quads=iter(hostile())).toml())
 
     assert set(said["properties"]) == set(tomllib.loads(drafted().toml())["properties"])
+
+
+def test_an_odd_predicate_and_a_few_blank_nodes_cost_no_property() -> None:
+    """Given wares under a predicate with brackets, and a dozen pots that state a blank node there, then the draft has it."""
+    odd = NamedNode(f"{BASE}ontology/ware_(main)")
+    quads = [Quad(q.subject, odd, q.object, GRAPH) if q.predicate == term("ware") else q for q in pots(100)]
+    quads += [Quad(pot(n), odd, BlankNode(), GRAPH) for n in range(1, 13)]
+
+    draft = drafted(quads=iter(quads))
+
+    assert odd in {
+        f.path[-1].predicate
+        for f in draft.findings
+        if f.role == "property" and f.taken and f.kind == "concept"
+    }
+    properties = parse_profile(draft.toml(), "draft", "draft.toml").properties
+    assert odd in {prop.predicate.predicate for prop in properties}
+
+
+def test_what_a_profile_cannot_say_stays_in_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str, prefixes: object) -> object:
+        if "ware" in text:
+            raise ValueError("no step")
+        return step_of(text, prefixes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(writing, "step_of", refuse)
+    text = drafted().toml()
+
+    assert set(tomllib.loads(text)["properties"]) == {"technique"}
+    assert "# [properties.ware]" in text
+    assert "a step of its path cannot be written" in text
 
 
 def test_records_in_several_graphs_are_of_several_museums() -> None:

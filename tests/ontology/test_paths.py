@@ -147,12 +147,36 @@ def test_every_predicate_that_a_path_may_pass_is_told_with_the_way_there() -> No
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        "<https://x.example/wood_(main)>",
+        "https://x.example/wood_(main)",
+        "ex:wood_(main)",
+        "ex:(main)_wood",
+        "<https://x.example/(a)/b>",
+    ],
+)
+def test_an_iri_may_have_brackets(written: str) -> None:
+    text = f'record_class = "ex:T"\n[prefixes]\nex = "https://x.example/"\n[properties.p]\npredicate = "^{written}|ex:b"'
+
+    step = parse_profile(text, "mine", "mine.toml").property("p").predicate
+
+    assert step.predicate.value == written.strip("<>").replace("ex:", "https://x.example/")
+    assert step.inverse
+    assert len(step.others) == 1
+
+
+@pytest.mark.parametrize(
     ("path", "said"),
     [
         ('["ex:a**"]', r"'ex:a\*\*' is no step: write one such as \"crm:P45"),
         ('["ex:a|"]', "'' is no step"),
         ('["^^ex:a"]', "is no step"),
         ('["(ex:a|ex:b)"]', "has brackets: a step is one predicate or several, such as"),
+        ('["^(ex:a)*"]', "has brackets"),
+        ('["ex:a/(ex:b)"]', "has brackets"),
+        ('["ex:a|(ex:b)"]', "has brackets"),
+        ('["(<https://x.example/a>)"]', "has brackets"),
         ('["ex:a/ex:b"]', r"is several steps: write them apart, \[\"ex:a\", \"ex:b\"\]"),
         ('["exx:a"]', "'exx:a' has no known prefix; did you mean 'ex'"),
         ('["ex:a b"]', "not an absolute IRI"),
