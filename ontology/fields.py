@@ -14,7 +14,7 @@ from enrich.ontology.literals import class_text, keep_pattern
 from enrich.ontology.path_grammar import iri_of, path_of, step_of, values_of
 from enrich.ontology.paths import Path, Step, steps
 from enrich.ontology.spans import Span, span_of_years, spans
-from enrich.ontology.terms import PREFIXES, Term
+from enrich.ontology.terms import PREFIXES, OntologyError, Term, named_node
 
 
 def _prefixes(info: ValidationInfo) -> Mapping[str, str]:
@@ -102,6 +102,20 @@ def _iri_or_text(value: str | Term, info: ValidationInfo) -> Term:
     )
 
 
+def _known_prefixes(own: Mapping[str, str]) -> Mapping[str, str]:
+    """The prefixes of a profile beside those that every one knows: what a file in Turtle can say."""
+    for prefix, iri in own.items():
+        if not re.fullmatch(r"([^\W\d_]([\w.-]*[\w-])?)?", prefix):
+            raise ValueError(f"{prefix!r} is no prefix: letters first, then digits, '_', '-' and '.' too")
+        try:
+            named_node(iri)
+        except OntologyError as error:
+            raise ValueError(
+                f'{prefix}: {error}; write all of it, such as "https://museum.example.org/vocab/"'
+            ) from error
+    return {**PREFIXES, **own}
+
+
 _PATH = '["rdfs:label"]'
 _IRI = '"crm:P45_consists_of"'
 Iri = Annotated[NamedNode, PlainValidator(_iri), Field(examples=[_IRI])]
@@ -121,6 +135,6 @@ Unknown = Annotated[tuple[Term, ...], PlainValidator(_unknown), Field(examples=[
 Keep = Annotated[str, PlainValidator(keep_pattern), Field(examples=["'^([^(]+)'"])]
 Paths = Annotated[tuple[Path, ...], PlainValidator(_paths), Field(examples=['[["skos:broader"]]'])]
 Groups = Annotated[Mapping[NamedNode, NamedNode], PlainValidator(_groups)]
-Prefixes = Annotated[Mapping[str, str], AfterValidator(lambda own: PREFIXES | own)]
+Prefixes = Annotated[Mapping[str, str], AfterValidator(_known_prefixes)]
 Name = Annotated[str, Field(exclude=True)]
 """The key of a table, which is no key of the file."""

@@ -256,7 +256,10 @@ def _retract_part(run: str, part: Part, *, dry_run: bool, yes: bool, as_json: bo
         f"{'would be taken back' if dry_run else 'taken back'}: {taken:,} values of {found.run.value}, {part.words()}"
     )
     if values:
-        say("the next run asks these gaps again; so that it says less, see decision.floors in the settings")
+        say(
+            "the next run asks again those of these gaps that no curator has settled; so that it says less, see "
+            "decision.floors in the settings"
+        )
 
 
 def export(

@@ -63,7 +63,7 @@ def halved(records: Sequence[NamedNode], ask: Callable[[Sequence[NamedNode]], T]
 
 
 class Seen:
-    """Which records were met: eight bytes a record (see `short_digest`)."""
+    """Which records, say, were met: eight bytes each (see `short_digest`)."""
 
     def __init__(self) -> None:
         self._old: NDArray[np.uint64] = np.empty(0, np.uint64)
@@ -74,7 +74,11 @@ class Seen:
 
     def add(self, record: NamedNode) -> bool:
         """True when the record was not met before."""
-        digest = short_digest(record.value)
+        return self.add_text(record.value)
+
+    def add_text(self, text: str) -> bool:
+        """The same of what a text stands for."""
+        digest = short_digest(text)
         if digest in self._new:
             return False
         position = int(np.searchsorted(self._old, np.uint64(digest)))

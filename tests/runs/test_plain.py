@@ -17,7 +17,7 @@ import rdflib
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.answering import run as pipeline
-from enrich.errors import InputError, StoreUnavailable
+from enrich.errors import InputError, RunError, StoreUnavailable
 from enrich.graph.stores import Store, open_store
 from enrich.learn.training import train
 from enrich.ontology.spans import EDTF
@@ -160,7 +160,8 @@ def test_answers_are_chosen_by_confidence_property_and_run(workspace: Workspace,
     assert places == [row for row in rows if row["property"] == "place"]
     run = NamedNode(rows[0]["run"])
     assert table(workspace, tmp_path / "d.csv", Choice(run=run)) == rows
-    assert table(workspace, tmp_path / "e.csv", Choice(run=workspace.names.run("other"))) == []
+    with pytest.raises(RunError, match=r"no run .*/other; `enrich runs` lists them"):
+        table(workspace, tmp_path / "e.csv", Choice(run=workspace.names.run("other")))
 
 
 def test_what_curators_said_counts(tmp_path: Path) -> None:
@@ -207,8 +208,10 @@ def test_what_was_accepted_outlives_its_run(tmp_path: Path) -> None:
         (first["record"], first["value"], "Accepted", first["run"], True),
         (second["record"], other.value, "Corrected", first["run"], False),
     }
-    of_none = Choice(NamedNode(held.names.run("other").value), accepted=True)
-    assert table(held, tmp_path / "b.csv", of_none) == []
+    own = Choice(NamedNode(first["run"]), accepted=True)
+    assert {r["record"] for r in table(held, tmp_path / "b.csv", own)} == {first["record"], second["record"]}
+    with pytest.raises(RunError, match="is Retracted, and none of its answers is current; export it as trig"):
+        export_plain(held, Choice(NamedNode(first["run"])), tmp_path / "b.nt")
     held.store.write_graph(
         NamedNode("https://c.example/new-facts"), "\n".join(f"{line} ." for line in accepted(held)).encode()
     )
@@ -229,6 +232,8 @@ def test_what_a_newer_run_does_not_say_stays_accepted(tmp_path: Path) -> None:
     (found, sure) = (table(held, tmp_path / "a.csv", Choice(accepted=flag)) for flag in (False, True))
     assert sorted(r["value"] for r in found) == sorted([row["value"], said.value])
     assert [(r["value"], r["run"]) for r in sure] == [(row["value"], row["run"])]
+    older = export_plain(held, Choice(NamedNode(row["run"])), tmp_path / "a.nt")
+    assert (older.values, older.left_out) == (1, {"of a gap that a newer run has answered": 2})
     one = PROFILE.replace("many = true", "")
     alone = table(library(held.store, tmp_path, one), tmp_path / "a.csv")
     assert [r["value"] for r in alone] == [row["value"]]
@@ -263,6 +268,19 @@ def test_a_record_leads_to_what_is_said_of_a_node_that_was_not_there(
     led = graph.query(f"SELECT ?c ?v {{ ?c {path} ?n . ?n <{chairs.NS}way> ?v ; a <{chairs.NS}Making> }}")
     assert {str(row[0]) for row in led} == {f"{chairs.NS}c12", f"{chairs.NS}c13"}  # type: ignore[index]
     assert len(graph) == 2 * (len(steps) + 2)
+
+
+def test_a_node_that_carries_several_values_is_said_once(tmp_path: Path) -> None:
+    several = chairs.PROFILE.replace('predicate = "m:way"', 'predicate = "m:way"\nmany = true')
+    held = chairs.workshop(open_store(), tmp_path, several)
+    train(held, None, tmp_path / "m", modalities=("dummy",))
+    pipeline.run(held, tmp_path / "m")
+
+    report = export_plain(held, Choice(properties=("way",)), tmp_path / "a.nt")
+
+    written = (tmp_path / "a.nt").read_text().splitlines()
+    assert (report.values, report.statements) == (4, len(written))
+    assert len(set(written)) == len(written) == 4 + 2 * 2
 
 
 def test_a_date_that_a_curator_put_in_has_its_own_years(tmp_path: Path) -> None:

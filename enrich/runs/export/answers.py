@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from enrich.ontology.queries import named_query
 from enrich.ontology.terms import CRM, ENR, class_term, values_block
 from enrich.runs.reviews import Review, Reviews, read_reviews, verdicts
 from enrich.runs.shards import store_of_answers
+from enrich.runs.superseded import superseded
 from enrich.workspace import Workspace
 
 BATCH = 500
@@ -92,6 +93,28 @@ def answers_of(workspace: Workspace, choice: Choice, report: PlainReport) -> Ite
     for start in range(0, len(accepted), BATCH):
         left = list(_reviewed(workspace, choice, accepted[start : start + BATCH], report))
         yield _unfilled(workspace, left, report)
+    if choice.run is not None:
+        written = {review.prediction for _, review in accepted}
+        for _ in range(_overtaken(workspace, choice.run, choice.properties, written)):
+            report.leave_out("of a gap that a newer run has answered")
+
+
+def _overtaken(
+    workspace: Workspace, run: NamedNode, properties: Collection[str], but: Collection[str]
+) -> int:
+    """How many values of a run do not count any more, since a newer run has answered their gaps."""
+    older = (
+        a.prediction
+        for a in superseded(workspace.store, workspace.names, run=run)
+        if a.prediction.value not in but
+    )
+    count = 0
+    while some := list(islice(older, BATCH)):
+        block = values_block(["p"], ([prediction] for prediction in some))
+        query = f"SELECT ?name WHERE {{ {block} GRAPH ?g {{ ?p {ENR.answers} ?any ; {ENR.propertyName} ?name }} }}"
+        names = (name.value for (name,) in workspace.store.select(query) if name is not None)
+        count += sum(not properties or name in properties for name in names)
+    return count
 
 
 def _unfilled(workspace: Workspace, found: list[Predicted], report: PlainReport) -> list[Predicted]:

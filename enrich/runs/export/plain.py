@@ -13,9 +13,11 @@ from enrich.classifiers import libraries
 from enrich.errors import InputError
 from enrich.graph.files import suffix_of, write_csv, writing
 from enrich.graph.labels import labels, record_names
+from enrich.graph.records import Seen
 from enrich.graph.stores.base import Term
-from enrich.ontology.terms import CRM, PREFIXES, values_block
+from enrich.ontology.terms import CRM, ENR, PREFIXES, values_block
 from enrich.runs.export.answers import BATCH, Choice, PlainReport, Predicted, answers_of, with_put_in
+from enrich.runs.export.run_graphs import check_state
 from enrich.runs.provenance import object_of
 from enrich.workspace import Workspace
 
@@ -51,7 +53,8 @@ def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainRep
     output), in the format that its name says.
 
     Left out are answers that a curator rejected, and those whose gap the facts have filled since. InputError for a name
-    that says no format, and for a property that the profile does not have.
+    that says no format, and for a property that the profile does not have; RunError for a run that is not active, unless what was
+    accepted of it is asked for.
     """
     _check(workspace, choice)
     form = _format(target)
@@ -70,7 +73,7 @@ def export_plain(workspace: Workspace, choice: Choice, target: Path) -> PlainRep
 
 
 def lines(workspace: Workspace, choice: Choice) -> Iterator[Line]:
-    """Current answers as rows of a table. Raises InputError for a property that the profile does not have."""
+    """The same as rows of a table."""
     _check(workspace, choice)
     report = PlainReport(Path("-"))
     return _lines(workspace, answers_of(workspace, choice, report), report)
@@ -81,8 +84,8 @@ def statements(workspace: Workspace, predicted: Iterable[Predicted]) -> Iterator
     stands in its place."""
     answers = (p for p in predicted if p.state != "Rejected")
     report = PlainReport(Path("-"))
-    while batch := list(islice(answers, BATCH)):
-        yield from _statements(workspace, [with_put_in(workspace, batch, report)], report)
+    batches = iter(lambda: list(islice(answers, BATCH)), [])
+    return _statements(workspace, (with_put_in(workspace, batch, report) for batch in batches), report)
 
 
 def _check(workspace: Workspace, choice: Choice) -> None:
@@ -90,6 +93,9 @@ def _check(workspace: Workspace, choice: Choice) -> None:
     for name in choice.properties:
         if name not in known:
             raise InputError(f"the profile has no property {name!r}; it has: {', '.join(known)}")
+    if choice.run is not None:  # what was accepted outlives its run
+        wanted = None if choice.accepted else (ENR.Active,)
+        check_state(workspace.store, workspace.names, choice.run, wanted, "none of its answers is current")
 
 
 def _format(target: Path) -> RdfFormat | str:
@@ -210,13 +216,16 @@ def _in_place(workspace: Workspace, answer: Predicted, triples: list[_Triple]) -
 def _statements(
     workspace: Workspace, batches: Iterable[list[Predicted]], report: PlainReport
 ) -> Iterator[Quad]:
+    """Each statement once: the values of a property, and of others, share the node that carries them."""
+    seen = Seen()
     for batch in batches:
         told = _told(workspace, batch)
         for answer in batch:
             report.values += answer.prediction in told
             for triple in told.get(answer.prediction, ()):
-                report.statements += 1
-                yield Quad(*triple)
+                if seen.add_text(" ".join(map(str, triple))):
+                    report.statements += 1
+                    yield Quad(*triple)
 
 
 def _lines(workspace: Workspace, batches: Iterable[list[Predicted]], report: PlainReport) -> Iterator[Line]:

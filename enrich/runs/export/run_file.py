@@ -6,23 +6,22 @@ the same bytes from any store. One shard is in memory at a time. The file appear
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, serialize
 
-from enrich.errors import InputError, RunError
+from enrich.errors import InputError
 from enrich.graph.files import suffix_of, writing
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import ENR, PREFIXES, RDF, Names
 from enrich.runs.citation import Citation
 from enrich.runs.export.plain import FORMATS
-from enrich.runs.export.run_graphs import ExportReport, register, shard, shards
+from enrich.runs.export.run_graphs import ExportReport, check_state, register, shard, shards
 from enrich.runs.export.silknow import statements
 
 Form = Literal["trig", "nq", "silknow"]
-FORMS: tuple[Form, ...] = ("trig", "nq", "silknow")
 WHOLE: dict[str, Form] = {".trig": "trig", ".nq": "nq"}
 """The forms that the name of a file asks for; any other asks for plain statements."""
 
@@ -40,16 +39,16 @@ def export_run(store: Store, names: Names, run: NamedNode, form: Form, target: P
     The form `trig` holds every graph of the run and its entries in the register; `nq` the same in N-Quads;
     `silknow` only what it predicted (see `enrich.runs.export.silknow`). A file called `.nq`, `.nt` or `.ttl` is written
     in that format; the last two hold no graphs and are for the form silknow only.
-    Raises RunError when there is no such run, or one exported as silknow is not active; InputError for a
-    form or a name that does not fit; StoreError.
+    Raises RunError when there is no such run, or one exported as silknow is not active; InputError for a name that does
+    not fit the form; StoreError.
     """
     rdf_format = _format(form, target)
     report = ExportReport(run, form, target)
     if form == "silknow":
-        _check_state(store, names, run, {ENR.Active}, "only an active run is shown to readers")
+        check_state(store, names, run, {ENR.Active}, "only an active run is shown to readers")
         quads = statements(store, names, run, report)
     else:
-        _check_state(store, names, run, None, "")
+        check_state(store, names, run, None, "")
         quads = _whole(store, names, run, report)
     if rdf_format in (RdfFormat.TURTLE, RdfFormat.N_TRIPLES):
         quads = (Quad(q.subject, q.predicate, q.object, DefaultGraph()) for q in quads)
@@ -71,27 +70,16 @@ def form_of(target: Path, *, whole: bool) -> Form | Literal["plain"]:
 
 
 def _format(form: Form, target: Path) -> RdfFormat:
-    if form not in FORMS:
-        raise InputError(f"no form {form!r} to export in; there are: {', '.join(FORMS)}")
     suffix = suffix_of(target)
     chosen = RdfFormat.N_QUADS if form == "nq" else _SUFFIXES.get(suffix, RdfFormat.TRIG)
     if form != "silknow" and chosen in (RdfFormat.TURTLE, RdfFormat.N_TRIPLES):
         raise InputError(f"{target}: {suffix} holds no named graphs, which a run needs; call it .trig or .nq")
+    own = (".nq",) if form == "nq" else (*WHOLE,) if form == "trig" else (*_SUFFIXES,)
+    if suffix and suffix not in own:
+        raise InputError(
+            f"{target}: {form} is not written as {suffix}; end its name in {', '.join(own)}, or one with .gz"
+        )
     return chosen
-
-
-def _check_state(
-    store: Store, names: Names, run: NamedNode, wanted: Iterable[NamedNode] | None, why: str
-) -> None:
-    rows = list(
-        store.select(f"SELECT ?state WHERE {{ GRAPH {names.runs} {{ {run} {ENR.runState} ?state }} }}")
-    )
-    states = [state for (state,) in rows if isinstance(state, NamedNode)]
-    if not states:
-        raise RunError(f"no run {run.value}; `enrich runs` lists them")
-    if wanted is not None and states[0] not in wanted:
-        state = states[0].value.removeprefix(str(ENR))
-        raise RunError(f"the run {run.value} is {state}, and {why}; export it as trig")
 
 
 def _whole(store: Store, names: Names, run: NamedNode, report: ExportReport) -> Iterator[Quad]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
+from enrich.errors import RunError
 from enrich.graph.stores.base import Store, Term
 from enrich.ontology.terms import ENR, Names, values_block
 
@@ -74,6 +75,19 @@ def _described(names: Names, term: NamedNode) -> bool:
     """Whether a term may be described in the register for a run's sake: ours, neither a graph nor a run."""
     ours = names.owns(term) and not term.value.startswith(names.graph_prefix)
     return ours and not term.value.startswith(names.base + "run/")
+
+
+def check_state(
+    store: Store, names: Names, run: NamedNode, wanted: Iterable[NamedNode] | None, why: str
+) -> None:
+    """Raises RunError where there is no such run, or it is in none of the states that are `wanted`."""
+    rows = store.select(f"SELECT ?state WHERE {{ GRAPH {names.runs} {{ {run} {ENR.runState} ?state }} }}")
+    states = [state for (state,) in rows if isinstance(state, NamedNode)]
+    if not states:
+        raise RunError(f"no run {run.value}; `enrich runs` lists them")
+    if wanted is not None and states[0] not in wanted:
+        state = states[0].value.removeprefix(str(ENR))
+        raise RunError(f"the run {run.value} is {state}, and {why}; export it as trig")
 
 
 def shards(store: Store, names: Names, run: NamedNode) -> list[NamedNode]:
