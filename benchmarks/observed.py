@@ -25,7 +25,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from promise import cases, museum
 
-from enrich.classifiers.model.promises import answered
 from enrich.learn.hiding import train_without
 from enrich.runs.observed import Judged, Stratum, band, estimate, wilson
 
@@ -53,10 +52,8 @@ def answers(objects: int, *, text_only: bool) -> list[Answer]:
         if trained is None or fitted is None:
             continue
         said = fitted.model.answer(trained.asked)[case.property]
-        p = np.nan_to_num(said.fused.probabilities)
-        _, asserted = answered(trained.property, p, said.first(), said.thresholds)
-        for row, value in np.argwhere(asserted):
-            sure = float(p[row, value])
+        for row, value in np.argwhere(said.asserted()):
+            sure = float(said.fused.probabilities[row, value])
             found.append(Answer((case.property, band(sure)), sure, bool(trained.truth[row, value] > 0)))
     return found
 

@@ -37,9 +37,8 @@ from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.kinds import Flags, FloatArray, Indices
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.fitting import Fitted, ModelSpec
-from enrich.classifiers.model.metrics import NEVER, ece, hits, macro_f1, selective_curve
+from enrich.classifiers.model.metrics import NEVER, asserted_classes, ece, hits, macro_f1, selective_curve
 from enrich.classifiers.model.out_of_fold import MemberSpec
-from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES, Regime
 from enrich.classifiers.model.thresholds import FLOOR, share_bounds
 from enrich.classifiers.tabular.features import FeatureMap
@@ -201,7 +200,7 @@ def _by_point(trained: Trained, fitted: Fitted, target: float) -> dict[str, floa
         threshold = tuple(point_threshold(p[:, k], y[:, k] > 0, target) for k in range(p.shape[1]))
     else:
         threshold = point_threshold(p[np.arange(len(first)), first], hits(y, first), target)
-    _, asserted = answered(prop, asked, first_asked, threshold)
+    asserted = asserted_classes(asked, first_asked, threshold, prop.many)
     correct = hits(trained.truth, first_asked)
     return _share(asserted, trained) | {
         "macro_f1": macro_f1(trained.truth, first_asked),
@@ -235,7 +234,7 @@ def _by_weights(trained: Trained, fitted: Fitted, target: float) -> dict[str, fl
         elif threshold != NEVER:
             break
     answer = fitted.model.answer(trained.asked)[prop.name]
-    _, asserted = answered(prop, np.nan_to_num(answer.fused.probabilities), answer.first(), threshold)
+    asserted = replace(answer, thresholds=np.full(answer.order.shape, threshold)).asserted()
     return {**_share(asserted, trained), "effective": float(weight.sum() ** 2 / (weight**2).sum())}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Property
 from enrich.classifiers.kinds import Flags, FloatArray, Indices, Rows
-from enrich.classifiers.model.metrics import NEVER
+from enrich.classifiers.model.metrics import NEVER, asserted_classes
 
 _ROWS = ("order", "sets", "coverage", "thresholds", "promised", "regimes", "models")
 """Fields of a prediction with a row for each record."""
@@ -46,6 +46,10 @@ class Prediction:
         """The first candidate of each record (n,)."""
         found: Rows = self.order[:, 0]
         return found
+
+    def asserted(self) -> Flags:
+        """The classes (n, K) that it answers; none of a record that is absent."""
+        return asserted_classes(self.fused.probabilities, self.first(), self.thresholds, self.property.many)
 
     def take(self, rows: Rows) -> Prediction:
         """The same for some of the records."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from enrich.classifiers.base import Distribution
-from enrich.classifiers.data import Dataset, Property
-from enrich.classifiers.kinds import Flags, FloatArray, Indices, Rows
+from enrich.classifiers.data import Dataset
+from enrich.classifiers.kinds import FloatArray, Indices, Rows
 from enrich.classifiers.model.config import Threshold
 from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.metrics import NEVER, asserted_classes, hits
@@ -49,15 +49,6 @@ def _promise_of_many(
     return found.model_copy(update={"coverage": float(given.any(axis=1).mean()) if len(p) else 0.0})
 
 
-def answered(
-    prop: Property, p: FloatArray, first: Indices, threshold: Threshold | FloatArray
-) -> tuple[Flags, Flags]:
-    """Which records (n,) are answered, and which classes (n, K) are asserted, by one threshold, one per class, or
-    one per record and class."""
-    given = asserted_classes(p, first, threshold, prop.many)
-    return np.asarray(given.any(axis=1)), given
-
-
 def promise_table(
     dataset: Dataset,
     groups: Sequence[str],
@@ -92,12 +83,12 @@ def promise_table(
                     promises[prop.name].target, units[rest], unit,
                 )  # fmt: skip
             rows = np.flatnonzero(use & own)
-            given, asserted = answered(prop, p[rows], first[rows], threshold)
+            asserted = asserted_classes(p[rows], first[rows], threshold, prop.many)
             by_group[str(name)] = {
                 "labelled": int((stated & own).sum()),
                 "gaps": int((own & ~stated).sum()),
                 "first_right": float(hits(target[rows], first[rows]).mean()) if len(rows) else None,
-                "answered": int(given.sum()),
+                "answered": int(asserted.any(axis=1).sum()),
                 "asserted": int(asserted.sum()),
                 "right": int((asserted & (target[rows] > 0)).sum()),
             }

@@ -48,9 +48,7 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
 
 
-def renew_statistics(
-    network: ImageNetwork, learn: PictureSet, size: int, *, most: int = STATISTICS_PICTURES
-) -> None:
+def renew_statistics(network: ImageNetwork, learn: PictureSet, size: int) -> None:
     """Take the running mean and variance of every batch norm anew, from training pictures, in place.
 
     The statistics of averaged weights are not the average of the statistics (Izmailov et al. 2018, section 3.3).
@@ -60,7 +58,7 @@ def renew_statistics(
     """
     if not batch_norms(network):
         return
-    rows = np.random.default_rng(0).permutation(len(learn))[:most]
+    rows = np.random.default_rng(0).permutation(len(learn))[:STATISTICS_PICTURES]
     parts = np.array_split(rows, max(1, len(rows) // _BATCH))
     batches = (learn.middle(torch.from_numpy(part), size) for part in parts)
     update_bn(batches, network, next(network.parameters()).device)

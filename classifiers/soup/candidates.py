@@ -51,7 +51,6 @@ def candidates(
     *,
     metric: Metric = "macro_f1",
     methods: Sequence[Method] = METHODS,
-    seed: int = 0,
     progress: Progress = no_progress,
 ) -> list[Candidate]:
     """The best member, a soup by each method, and the vote of all members, in this order.
@@ -66,7 +65,7 @@ def candidates(
         weights = evaluator.renewed(weights)
         made.append(_candidate(RENEWED, split, (best,), partial(evaluator.run, weights), weights))
     for method in methods:
-        soup = make_soup(evaluator, split.selection, method, metric=metric, seed=seed, progress=progress)
+        soup = make_soup(evaluator, split.selection, method, metric=metric, progress=progress)
         answer = partial(evaluator.run, soup.weights)
         made.append(_candidate(method, split, soup.members, answer, soup.weights, soup))
     return [*made, _candidate(VOTE, split, evaluator.pool.members, evaluator.vote)]

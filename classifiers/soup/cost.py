@@ -37,7 +37,6 @@ def inference_cost(
     soup: Weights,
     voters: Iterable[Weights],
     rounds: int = ROUNDS,
-    most: int = PICTURES,
 ) -> dict[str, float]:
     """Milliseconds of processor time and floating-point operations per picture, and ratios to one member.
 
@@ -46,7 +45,7 @@ def inference_cost(
     counted: a voter of a real vote stays in memory. Operations (`flops`) are those of convolutions and
     products of matrices, counted as they run, and do not depend on the machine.
     """
-    some = pictures.subset(np.arange(min(most, len(pictures))))
+    some = pictures.subset(np.arange(min(PICTURES, len(pictures))))
 
     def seconds(weights: Weights) -> float:
         evaluator.network.load_state_dict(weights)

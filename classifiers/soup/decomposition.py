@@ -55,9 +55,7 @@ def cross_entropy(p: FloatArray, truth: Indices) -> Terms:
     }
 
 
-def decompose(
-    p: FloatArray, truth: Indices, *, draws: int = 200, seed: int = 0
-) -> dict[str, dict[str, Interval]]:
+def decompose(p: FloatArray, truth: Indices) -> dict[str, dict[str, Interval]]:
     """Both decompositions of m models' probabilities (m, n, K): {loss: {term: [value, low, high]}}.
 
     The interval is the middle 95 % over bootstrap draws of the records.
@@ -67,6 +65,6 @@ def decompose(
         "cross_entropy": cross_entropy(p, truth),
     }
     return {
-        loss: {name: over_pictures(values, draws=draws, seed=seed) for name, values in terms.items()}
+        loss: {name: over_pictures(values, draws=200) for name, values in terms.items()}
         for loss, terms in both.items()
     }

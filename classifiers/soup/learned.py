@@ -18,7 +18,7 @@ STEPS, RATE, BATCH = 60, 0.1, 128
 
 
 def learned_shares(
-    evaluator: Evaluator, selection: PictureSet, members: Sequence[Member], seed: int, progress: Progress
+    evaluator: Evaluator, selection: PictureSet, members: Sequence[Member], progress: Progress
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Shares α = softmax(a) of the members by Adam on the cross-entropy of the selection pictures; the steps.
 
@@ -34,7 +34,7 @@ def learned_shares(
     a = torch.zeros(len(members), requires_grad=True)
     optimiser = torch.optim.Adam([a], lr=RATE)
     loss_of = FocalLoss(selection.properties, CROSS_ENTROPY)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     steps: list[dict[str, Any]] = []
     network.eval()
     for layer in batch_norms(network):

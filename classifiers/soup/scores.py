@@ -14,7 +14,6 @@ from enrich.classifiers.probability import probabilities_of
 from enrich.classifiers.soup.pictures import PictureSet
 
 Metric = Literal["accuracy", "macro_f1", "loss"]
-METRICS: tuple[Metric, ...] = ("accuracy", "macro_f1", "loss")
 
 
 @dataclass(frozen=True)

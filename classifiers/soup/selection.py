@@ -56,7 +56,6 @@ def make_soup(
     method: Method,
     *,
     metric: Metric = "macro_f1",
-    seed: int = 0,
     progress: Progress = no_progress,
 ) -> Soup:
     """Average members of the evaluator's pool. ClassifierError for a method there is not, or no member."""
@@ -67,7 +66,7 @@ def make_soup(
     ranked = rank(evaluator, selection, metric, progress)
     members, shares, steps = [m for m, _ in ranked], [1.0] * len(ranked), Steps()
     if method == "learned":
-        shares, steps = learned_shares(evaluator, selection, members, seed, progress)
+        shares, steps = learned_shares(evaluator, selection, members, progress)
     elif method != "uniform":
         members, steps = _Climb(evaluator, selection, metric, progress).by(method, ranked)
         shares = [1.0] * len(members)

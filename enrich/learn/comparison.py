@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from enrich.classifiers.base import Distribution
-from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.data import Dataset, Record
 from enrich.classifiers.kinds import Flags, FloatArray, Rows
 from enrich.classifiers.model.calibrator import calibrated, sane
 from enrich.classifiers.model.config import FUSION
@@ -68,7 +68,12 @@ def _without(
         for start in range(0, n, BATCH):
             rows = np.arange(start, min(start + BATCH, n))
             by = {
-                m: {p.name: _part(said, p, m, rows, m == silent) for p in model.properties}
+                m: {
+                    p.name: Distribution.absent(p, len(rows))
+                    if m == silent
+                    else said[p.name][m].fused.take(rows)
+                    for p in model.properties
+                }
                 for m in model.members
             }
             shown = [records[int(i)].without_contexts(part.hides) for i in rows]
@@ -80,12 +85,6 @@ def _without(
                 whole.present[rows[own]] = clean.present[own]
                 first[rows[own]] = order_candidates(clean.probabilities[own], part.offsets[name])[:, 0]
     return found
-
-
-def _part(said: Said, prop: Property, modality: str, rows: Rows, silent: bool) -> Distribution:
-    if silent:
-        return Distribution.absent(prop, len(rows))
-    return said[prop.name][modality].fused.take(rows)
 
 
 def _compared(

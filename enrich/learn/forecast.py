@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
-
-import numpy as np
 
 from enrich.answering.decision import in_force
 from enrich.answering.models import load_model
 from enrich.classifiers.base import Progress, no_progress
 from enrich.classifiers.data import Record
 from enrich.classifiers.model.model import Model
-from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES, Experience, Regime
 from enrich.classifiers.model.thresholds import Promise
 from enrich.errors import ModelError
@@ -112,9 +109,11 @@ def _asked(
     given = {}
     for name, found in model.predict(list(records.values())).items():
         reach = in_force(found.thresholds, own.get(name), floors.get(name))
-        p = np.nan_to_num(found.fused.probabilities)
-        given[name] = answered(found.property, p, found.first(), reach)[0] & found.fused.present
-    return {key: float(given[key[1]][[rows[r.id] for r in some]].mean()) for key, some in drawn.items()}
+        given[name] = replace(found, thresholds=reach).asserted()
+    return {
+        key: float(given[key[1]][[rows[r.id] for r in some]].any(axis=1).mean())
+        for key, some in drawn.items()
+    }
 
 
 def _held_out(model: Model, drawn: Iterable[Key], decision: DecisionSettings) -> dict[Key, float | None]:

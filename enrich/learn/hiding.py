@@ -20,7 +20,6 @@ from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.model.conformal import covered
 from enrich.classifiers.model.fitting import Fitted, ModelSpec, View, fit_view, views
 from enrich.classifiers.model.metrics import ece, hits, macro_f1
-from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES, Experience, Regime, models_of
 
 LEAST = 100
@@ -162,8 +161,7 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
     """Answer what was hidden by the thresholds learnt, as a run does without any of its own, and compare; `fit` gives a
     regime's model instead of `trained.fit`."""
     prop, truth, n = trained.property, trained.truth, len(trained.asked)
-    first, given = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
-    p, with_sets = np.zeros(truth.shape), np.zeros(n, dtype=bool)
+    p, first, with_sets = np.zeros(truth.shape), np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
     asserted, inside = np.zeros_like(p, dtype=bool), np.zeros_like(p, dtype=bool)
     made: dict[Regime, Fitted] = {}
     for number in np.unique(trained.regimes):
@@ -179,8 +177,8 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
         said = fitted.model.answer([trained.asked[int(i)] for i in rows])[prop.name]
         answer = said.of(trained.regimes[rows], int(number))
         p[rows], first[rows] = np.nan_to_num(answer.fused.probabilities), answer.first()
-        given[rows], asserted[rows] = answered(prop, p[rows], first[rows], answer.thresholds)
-        inside[rows], with_sets[rows] = answer.sets, np.isfinite(answer.coverage)
+        asserted[rows], inside[rows] = answer.asserted(), answer.sets
+        with_sets[rows] = np.isfinite(answer.coverage)
     correct = hits(truth, first) & p.any(axis=1)
     return Kept(
         hidden.kind,
@@ -190,7 +188,7 @@ def check(trained: Trained, hidden: Hidden, fit: Callable[[Regime], Fitted | Non
         first_right=float(correct.mean()),
         macro_f1=macro_f1(truth, first),
         ece=ece(p[np.arange(n), first], correct),
-        answered=int(given.sum()),
+        answered=int(asserted.any(axis=1).sum()),
         asserted=int(asserted.sum()),
         right=int((asserted & (truth > 0)).sum()),
         confidence=float(p[asserted].mean()) if asserted.any() else None,

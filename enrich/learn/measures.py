@@ -19,7 +19,6 @@ from enrich.classifiers.model.decision_rule import order_candidates
 from enrich.classifiers.model.metrics import NEVER
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.prediction import Prediction, joined
-from enrich.classifiers.model.promises import answered
 from enrich.classifiers.model.regimes import REGIMES
 from enrich.classifiers.tables import Table
 from enrich.learn.comparison import BATCH, ablation, same_records
@@ -136,14 +135,13 @@ def _by_regime(
         if not len(rows):
             continue
         own, part = made.take(rows), model.parts().get(regime)
-        p = np.nan_to_num(own.fused.probabilities)
-        given, asserted = answered(prop, p, own.first(), own.thresholds)
+        asserted = own.asserted()
         right = int((asserted & (target[rows] > 0)).sum())
         learnt = prop.name not in decision.thresholds
         kept = learnt and part is not None and part.promises_anything(prop.name)
         found[regime] = {
             "records": len(rows),
-            "answered": int(given.sum()),
+            "answered": int(asserted.any(axis=1).sum()),
             "asserted": int(asserted.sum()),
             "right": right,
             "precision": right / int(asserted.sum()) if asserted.any() else None,
@@ -158,9 +156,8 @@ def _wrong(
     """The wrong values that it would assert and is surest of; `stated` is empty for a value outside the classes."""
     rows = np.flatnonzero(stated & made.fused.present)
     own = made.take(rows)
-    p = np.nan_to_num(own.fused.probabilities)
-    _, asserted = answered(prop, p, own.first(), own.thresholds)
-    at = np.argwhere(asserted & (target[rows] == 0))
+    p = own.fused.probabilities
+    at = np.argwhere(own.asserted() & (target[rows] == 0))
     surest = sorted(at.tolist(), key=lambda ik: (-p[ik[0], ik[1]], records[rows[ik[0]]].id))[:WRONG]
     return [
         {

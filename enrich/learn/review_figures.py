@@ -14,7 +14,6 @@ import numpy as np
 from enrich.classifiers.data import Dataset, Property, Record
 from enrich.classifiers.kinds import Flags, FloatArray
 from enrich.classifiers.model.model import Model
-from enrich.classifiers.model.promises import answered
 from enrich.classifiers.stored import json_values
 from enrich.learn.intervals import Interval, Scored, mean_over, resamples
 from enrich.runs.reviews import Gap
@@ -81,8 +80,7 @@ def _by_property(
         if not use.any():
             continue
         made = said[prop.name]
-        p, first = np.nan_to_num(made.fused.probabilities), made.order[:, 0]
-        asserted = answered(prop, p, first, made.thresholds)[1] & made.fused.present[:, None]
+        first, asserted = made.first(), made.asserted()
         resampled = Scored.of(target, use, first).figures(rounds * weight)
         for figure, values in resampled.items():
             samples[figure].append(values)

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from enrich.classifiers.data import Property
 from enrich.classifiers.model import metrics
-from enrich.classifiers.model.promises import answered
 
 
 def one_hot(truth: np.ndarray, classes: int) -> np.ndarray:
@@ -109,8 +107,8 @@ def test_of_many_values_whatever_reaches_its_own_threshold_is_an_answer() -> Non
     p, reach = np.tile([0.8, 0.7, 0.2], (4, 1)), np.array([0.9, 0.6, 0.1])
     y = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     figures = metrics.score(y, p, p.argmax(axis=1), reach, many=True)
-    answers, classes = answered(Property("fibre", ("silk", "wool", "gold"), True), p, p.argmax(axis=1), reach)
-    assert figures["coverage"] == answers.mean() == 1.0
+    classes = metrics.asserted_classes(p, p.argmax(axis=1), reach, many=True)
+    assert figures["coverage"] == classes.any(axis=1).mean() == 1.0
     assert figures["precision"] == (y[classes] > 0).mean() == 0.5
     single = metrics.score(y, p, p.argmax(axis=1), reach)
     assert (single["coverage"], single["precision"]) == (0.0, None)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from enrich.classifiers.soup.pool import (
     pool_members,
     read_trajectory,
 )
-from enrich.classifiers.soup.scores import METRICS, Metric, probabilities, score
+from enrich.classifiers.soup.scores import Metric, probabilities, score
 from enrich.classifiers.soup.selection import METHODS, make_soup, rank, windows
 from tests.classifiers.soup.conftest import COLOURS, tiny
 
@@ -81,7 +82,7 @@ class Whimsical(Evaluator):
 @given(
     st.integers(1, 9),
     st.integers(0, 10_000),
-    st.sampled_from(METRICS),
+    st.sampled_from(get_args(Metric)),
     st.sampled_from(("greedy", "pruned", "window")),
 )
 @examples(max_examples=150)
@@ -118,7 +119,7 @@ def whim(number: int, seed: int) -> tuple[Whimsical, PictureSet]:
     return Whimsical(CheckpointPool((run,), members, ()), seed), selection
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", get_args(Metric))
 @pytest.mark.parametrize("method", ["greedy", "window", "pruned"])
 def test_choosing_soups_keep_their_promise(
     two: Evaluator, split: PictureSplit, method: str, metric: Metric
