@@ -42,9 +42,7 @@ class DummyClassifier(Classifier):
     def predict(self, records: Sequence[Record]) -> dict[str, Distribution]:
         n = len(records)
         return {
-            p.name: Distribution(
-                p.classes, np.tile(self.priors[p.name], (n, 1)), np.full(n, len(p.classes) > 0), p.many
-            )
+            p.name: Distribution.of(p, np.tile(self.priors[p.name], (n, 1)), np.full(n, len(p.classes) > 0))
             for p in self.properties
         }
 

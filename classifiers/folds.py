@@ -37,7 +37,4 @@ def out_of_fold(dataset: Dataset, fold: Rows, predictor: FoldPredictor) -> dict[
     for k, inside, outside in each_fold(fold):
         for name, part in predictor(k, inside, outside).items():
             probabilities[name][inside], present[name][inside] = part.probabilities, part.present
-    return {
-        p.name: Distribution(p.classes, probabilities[p.name], present[p.name], p.many)
-        for p in dataset.properties
-    }
+    return {p.name: Distribution.of(p, probabilities[p.name], present[p.name]) for p in dataset.properties}

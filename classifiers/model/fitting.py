@@ -185,13 +185,11 @@ def fit_view(
         fold = view.folds(member.folds or spec.folds, seed, costly=kind.costly)
         whole = seen.trained.get(kind.modality) if seen is not None and _shared(kind, view) else None
         try:
-            trained = (
-                whole
-                if whole is not None and _taken_whole(kind, view)
-                else train_member(
+            trained = whole
+            if trained is None or not _taken_whole(kind, view):
+                trained = train_member(
                     dataset, member, fold, seed=seed, progress=progress, resume=resume, whole=whole
                 )
-            )
         except NothingToLearn:
             if not spec.go_without or (member is spec.members[-1] and not members):
                 raise

@@ -172,7 +172,7 @@ def _kept_fold(kept: Path | None, k: int, dataset: Dataset, n: int) -> dict[str,
                 probabilities, present = arrays[f"{i}-probabilities"], arrays[f"{i}-present"]
                 if probabilities.shape != (n, len(prop.classes)) or present.shape != (n,):
                     return None
-                found[prop.name] = Distribution(prop.classes, probabilities, present, prop.many)
+                found[prop.name] = Distribution.of(prop, probabilities, present)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
         return None
     return found

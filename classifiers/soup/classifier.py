@@ -206,8 +206,7 @@ def _for_classes(prop: Property, learned: Distribution, remembered: Flags) -> Di
         total = p.sum(axis=1, keepdims=True)
         present &= total[:, 0] > 0
         p = np.divide(p, total, out=p, where=total > 0)
-    p[~present] = np.nan
-    return Distribution(prop.classes, p, present, prop.many)
+    return Distribution.of(prop, p, present)
 
 
 def _digest(picture: Picture) -> str:

@@ -76,7 +76,7 @@ def hidden_groups(
     for context in contexts:
         values = [frozenset(r.context.get(context, ())) for r in records]
         for name in properties:
-            stated = np.array([_states(r, name) for r in records], dtype=bool)
+            stated = Dataset(records, ()).stated(Property(name, ()))
             counts = Counter(v for own, s in zip(values, stated, strict=True) if s for v in own)
             for value, number in sorted(counts.items()):
                 inside = np.array([value in own for own in values], dtype=bool)
@@ -88,16 +88,13 @@ def hidden_blocks(
     records: Sequence[Record], properties: Sequence[str], groups: Sequence[str], least: int = LEAST
 ) -> Iterator[Hidden]:
     """Each property in every other tenth of the accession numbers of all groups."""
-    positions = Experience.learn(Dataset(records, ()), groups).places(records).positions
+    data = Dataset(records, ())
+    positions = Experience.learn(data, groups).places(records).positions
     inside = np.isfinite(positions) & (np.floor(np.nan_to_num(positions) * TENTHS) % 2 == 0)
     for name in properties:
-        rows = inside & np.array([_states(r, name) for r in records], dtype=bool)
+        rows = inside & data.stated(Property(name, ()))
         if rows.sum() >= least:
             yield Hidden("block", " ".join(groups), "", name, rows)
-
-
-def _states(record: Record, name: str) -> bool:
-    return bool(record.known.get(name)) or name in record.outside
 
 
 def without(records: Sequence[Record], hidden: Hidden) -> list[Record]:

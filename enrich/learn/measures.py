@@ -199,13 +199,12 @@ def _curve(confidence: FloatArray, correct: Any, points: int = 20) -> list[dict[
 
 def _means(properties: dict[str, Any]) -> dict[str, float | None]:
     """Mean macro-F1 over the properties in which a modality has a figure; None where it has none."""
-    modalities = {m: None for said in properties.values() for m in said["by"]}
-    means: dict[str, float | None] = {}
-    for modality in modalities:
-        values = [said["by"][modality]["macro_f1"] for said in properties.values() if modality in said["by"]]
-        values = [v for v in values if v is not None]
-        means[modality] = float(np.mean(values)) if values else None
-    return means
+    values: dict[str, list[float]] = {}
+    for said in properties.values():
+        for modality, figures in said["by"].items():
+            found = values.setdefault(modality, [])
+            found += [] if figures["macro_f1"] is None else [figures["macro_f1"]]
+    return {modality: float(np.mean(found)) if found else None for modality, found in values.items()}
 
 
 def mean_line(result: Mapping[str, Any]) -> str:

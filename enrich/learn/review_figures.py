@@ -45,14 +45,14 @@ def measure_reviews(
     }
     means: dict[str, dict[str, FloatArray]] = {}
     for name, model in models.items():
-        samples: dict[str, list[FloatArray]] = {figure: [] for figure in FIGURES}
-        gaps = 0
-        for prop, said in _by_property(model, records, drawn, rounds, samples):
+        measured = _by_property(model, records, drawn, rounds)
+        for prop, (said, _) in measured.items():
             found["properties"][prop][name] = said
-            gaps += said["gaps"]
-        found["gaps"] = gaps
-        if gaps:
-            means[name] = {figure: mean_over(values) for figure, values in samples.items()}
+        found["gaps"] = sum(said["gaps"] for said, _ in measured.values())
+        if measured:
+            means[name] = {
+                f: mean_over([resampled[f] for _, resampled in measured.values()]) for f in FIGURES
+            }
     found["mean"] = {n: {f: Interval.of(v).to_json() for f, v in by.items()} for n, by in means.items()}
     if means:
         ours, *others = means
@@ -64,15 +64,12 @@ def measure_reviews(
 
 
 def _by_property(
-    model: Model,
-    records: Sequence[Record],
-    drawn: Mapping[Gap, float],
-    rounds: FloatArray,
-    samples: dict[str, list[FloatArray]],
-) -> list[tuple[str, dict[str, Any]]]:
+    model: Model, records: Sequence[Record], drawn: Mapping[Gap, float], rounds: FloatArray
+) -> dict[str, tuple[dict[str, Any], dict[str, FloatArray]]]:
+    """The figures of each property with a gap to measure on, and those in each resample."""
     data = Dataset(records, model.properties)
     said = model.predict(records) if records else {}
-    found = []
+    found = {}
     for prop in model.properties:
         weight = np.array([drawn.get((r.id, prop.name), 0.0) for r in records])
         target, known = truth_of(data, prop)
@@ -82,22 +79,15 @@ def _by_property(
         made = said[prop.name]
         first, asserted = made.first(), made.asserted()
         resampled = Scored.of(target, use, first).figures(rounds * weight)
-        for figure, values in resampled.items():
-            samples[figure].append(values)
         open_ = ~known[np.arange(len(first)), first] & use
-        found.append(
-            (
-                prop.name,
-                {
-                    "gaps": int(use.sum()),
-                    **{figure: Interval.of(values).to_json() for figure, values in resampled.items()},
-                    "accuracy_at_most": float(
-                        resampled["accuracy"][0] + weight[open_].sum() / weight[use].sum()
-                    ),
-                    **_precision(asserted[use], target[use], known[use], weight[use]),
-                },
-            )
-        )
+        share_open = weight[open_].sum() / weight[use].sum()
+        figures = {
+            "gaps": int(use.sum()),
+            **{figure: Interval.of(values).to_json() for figure, values in resampled.items()},
+            "accuracy_at_most": float(resampled["accuracy"][0] + share_open),
+            **_precision(asserted[use], target[use], known[use], weight[use]),
+        }
+        found[prop.name] = figures, resampled
     return found
 
 
