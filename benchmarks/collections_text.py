@@ -38,7 +38,7 @@ from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.out_of_fold import HELD_OUT_SHARE, MemberSpec
 from enrich.classifiers.neural.text import TextClassifier
-from enrich.classifiers.registry import build_classifier
+from enrich.classifiers.registry import classifier_class
 from enrich.classifiers.tfidf.classifier import SentenceClassifier, TfidfClassifier
 from enrich.classifiers.tfidf.features import FIELDS, MEANING
 from enrich.learn.training_set import TrainingSet
@@ -160,9 +160,8 @@ def elsewhere(taught: TrainingSet, dev: Sequence[Record]) -> None:
         )
         asked = Dataset([r for r in dev if museum_of(r) == museum], taught.dataset.properties)
         for label, settings in made.items():
-            classifier = build_classifier(
-                settings["name"], {k: v for k, v in settings.items() if k != "name"}
-            )
+            kind = classifier_class(settings["name"])
+            classifier = kind(**{k: v for k, v in settings.items() if k != "name"})
             classifier.fit(learn, learn.subset(np.arange(0)))
             said = classifier.predict(asked.records)
             for prop in taught.dataset.properties:

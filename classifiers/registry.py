@@ -66,13 +66,3 @@ def _load(kind: str, table: Mapping[str, str], name: str) -> Any:
         absent = error.name or ""
         why = needs(absent, name) or f"the module {absent!r} is not installed; install it first"
         raise ClassifierError(f"the {kind} {name!r} cannot be used: {why}") from error
-
-
-def build_classifier(name: str, settings: Mapping[str, Any]) -> Classifier:
-    """A classifier with these settings. Raises ClassifierError for an unknown name or setting."""
-    return classifier_class(name)(**settings)
-
-
-def build_fuser(name: str, settings: Mapping[str, Any]) -> Fuser:
-    """A fuser with these settings. Raises ClassifierError for an unknown name or setting."""
-    return fuser_class(name)(**settings)

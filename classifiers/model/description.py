@@ -47,23 +47,13 @@ class ModelDescription:
     @classmethod
     def _of(cls, folder: VerifiedFolder) -> Self:
         config, properties = read_config(folder)
-        histories = {modality: folder.json(f"{modality}/metrics.json") for modality in config.members}
-        return cls.made(folder.digest, properties, config, histories)
-
-    @classmethod
-    def made(
-        cls,
-        digest: str,
-        properties: tuple[Property, ...],
-        config: ModelConfig,
-        histories: Mapping[str, Mapping[str, Any]],
-    ) -> Self:
-        """From a configuration and the members' histories."""
         members = {
-            m: MemberDescription(member.classifier, member.digest, histories[m])
+            m: MemberDescription(member.classifier, member.digest, folder.json(f"{m}/metrics.json"))
             for m, member in config.members.items()
         }
-        return cls(digest, properties, members, config.calibration(), config.training, config.experience)
+        return cls(
+            folder.digest, properties, members, config.calibration(), config.training, config.experience
+        )
 
 
 def promises_of(folder: Path, digest: str) -> dict[Regime, Mapping[str, Promise]]:

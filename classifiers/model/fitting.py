@@ -35,7 +35,7 @@ from enrich.classifiers.model.promises import decide_by, promise_table
 from enrich.classifiers.model.regimes import Experience, Regime, local_contexts, unit_folds
 from enrich.classifiers.model.steps import Steps
 from enrich.classifiers.model.thresholds import Promise, Unit
-from enrich.classifiers.registry import build_fuser, classifier_class, fuser_class
+from enrich.classifiers.registry import classifier_class, fuser_class
 
 By = dict[str, dict[str, Distribution]]
 
@@ -280,13 +280,13 @@ def _fuse(
     """The fuser of all records, and calibrated answers of fusers that did not see the record."""
     name = spec.fusion or ("late" if len(by) > 1 else PassThrough.name)
     settings = _fusion_settings(name, spec)
-    fuser = build_fuser(name, settings)
+    fuser = fuser_class(name)(**settings)
     if name == PassThrough.name:
         history = fuser.fit(dataset, by, seed=seed, progress=progress)
         return fuser, fuser.predict(dataset.records, by), {}, history
 
     def predictor(k: int, inside: Rows, outside: Rows) -> dict[str, Distribution]:
-        part = build_fuser(name, settings)
+        part = fuser_class(name)(**settings)
         part.fit(dataset.subset(outside), take(by, outside), seed=seed + k + 1)
         progress("fusion", k + 1, fold_count(fold))
         return part.predict(dataset.subset(inside).records, take(by, inside))

@@ -27,7 +27,6 @@ from enrich.classifiers.model.config import (
 )
 from enrich.classifiers.model.conformal import ConformalSets
 from enrich.classifiers.model.decision_rule import order_candidates
-from enrich.classifiers.model.description import ModelDescription
 from enrich.classifiers.model.folder import fill, heads_json, labels_json, read_classifier, write_json
 from enrich.classifiers.model.manifest import MANIFEST, ModelFolderError, staged, write_manifest
 from enrich.classifiers.model.prediction import Prediction, joined
@@ -110,11 +109,6 @@ class Model:
                 return prop
         known = ", ".join(p.name for p in self.properties)
         raise ClassifierError(f"the model has no property {name!r}; it has: {known}")
-
-    def description(self) -> ModelDescription:
-        """What the model's folder says of it."""
-        histories = {modality: member.history for modality, member in self.members.items()}
-        return ModelDescription.made(self.digest, self.properties, self._config({}), histories)
 
     def predict(self, records: Sequence[Record]) -> dict[str, Prediction]:
         """One prediction per property, rows in the order of `records`, each by the model that `placed` says.

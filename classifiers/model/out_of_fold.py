@@ -25,7 +25,7 @@ from enrich.classifiers.folds import fold_count, out_of_fold
 from enrich.classifiers.kinds import Rows
 from enrich.classifiers.model.folder import read_model, write_model
 from enrich.classifiers.model.manifest import ModelFolderError
-from enrich.classifiers.registry import build_classifier, classifier_class
+from enrich.classifiers.registry import classifier_class
 
 HELD_OUT_SHARE = 0.1
 """Share of a fold's training records on which early stopping looks."""
@@ -134,7 +134,7 @@ def fit_classifier(
     dataset: Dataset, spec: MemberSpec, seed: int, progress: Progress, resume: Path | None = None
 ) -> tuple[Classifier, Mapping[str, Any]]:
     """A new classifier and its history, a tenth of the records held out for early stopping."""
-    classifier = build_classifier(spec.classifier, spec.settings)
+    classifier = classifier_class(spec.classifier)(**spec.settings)
     rows = np.random.default_rng(seed).permutation(len(dataset))
     check = int(len(rows) * HELD_OUT_SHARE)
     if resume is not None:

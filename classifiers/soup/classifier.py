@@ -56,13 +56,10 @@ class SoupClassifier(ImageClassifier):
 
     @classmethod
     def training_settings(
-        cls,
-        options: Mapping[str, Any],
-        shared: Mapping[str, Any],  # noqa: ARG003
-        folder: Path,
-        where: str,
+        cls, options: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, where: str
     ) -> dict[str, Any]:
         """The folder of the soup, made absolute, and its digest."""
+        del shared
         others = sorted(set(options) - set(cls.option_names))
         if others:
             raise ClassifierError(f"{where}.{others[0]} has no effect beside soup; leave it out")

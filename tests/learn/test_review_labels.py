@@ -15,6 +15,7 @@ from pyoxigraph import NamedNode, Quad
 from enrich.answering.run import run
 from enrich.classifiers.base import Distribution
 from enrich.classifiers.data import Dataset, Property, Record
+from enrich.classifiers.model.description import ModelDescription
 from enrich.classifiers.model.fitting import fit_model
 from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.prediction import Prediction
@@ -218,7 +219,7 @@ def test_labels_and_refusals_are_counted_in_the_model_and_told_in_the_register(
     assert (
         model.training["snapshot"]["sha256"] != Model.load(tmp_path / "plain").training["snapshot"]["sha256"]
     )
-    (told,) = snapshots(model.description())
+    (told,) = snapshots(ModelDescription.read(tmp_path / "m"))
     assert (
         "2 values that curators put in and 2 that they turned down; held out: 1 reviewed at random"
         in told.title

@@ -14,7 +14,7 @@ from enrich.classifiers.folds import fold_of
 from enrich.classifiers.fusion.base import Fuser
 from enrich.classifiers.fusion.early import EarlyFusion
 from enrich.classifiers.fusion.hybrid import HybridFusion
-from enrich.classifiers.registry import build_fuser, fuser_class
+from enrich.classifiers.registry import fuser_class
 from tests.classifiers.fusion.test_late import PLACE, f1, museum, said_by
 
 SKILL = {"image": 1.5, "text": 1.0, "tabular": 1.0}
@@ -23,7 +23,7 @@ EARLY = {"epochs": 40, "width": 16}
 
 def make(name: str) -> Fuser:
     settings = {"early": EARLY, "rounds": 20, "folds": 2} if name == "hybrid" else dict(EARLY)
-    return build_fuser(name, settings)
+    return fuser_class(name)(**settings)
 
 
 @pytest.fixture(scope="module", params=["early", "hybrid"])
@@ -118,9 +118,9 @@ def test_the_hybrid_cross_fits_once_for_all() -> None:
 
 def test_settings_are_checked() -> None:
     with pytest.raises(ClassifierError, match="epochs"):
-        build_fuser("early", {"epochs": 0})
+        fuser_class("early")(epochs=0)
     with pytest.raises(ClassifierError, match="widht"):
-        build_fuser("hybrid", {"early": {"widht": 3}})
+        fuser_class("hybrid")(early={"widht": 3})
 
 
 def test_a_record_of_nothing_but_a_picture_is_answered(fitted: Fuser) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Dataset, Picture, Property, Record
+from enrich.classifiers.model.description import ModelDescription
 from enrich.classifiers.model.fitting import ModelSpec, fit_model
 from enrich.classifiers.model.folder import read_model
 from enrich.classifiers.model.manifest import write_manifest
@@ -141,7 +142,7 @@ def test_a_model_takes_it_as_its_image_member_and_the_register_names_the_ingredi
     answer = again.predict(records)["label"]
     assert answer.fused.present[:60].all()
     assert again.members["image"].history["records_not_learned_from"] == 60
-    entities = {e.digest: e for e in model_entities(again.description())}
+    entities = {e.digest: e for e in model_entities(ModelDescription.read(tmp_path / "model"))}
     ingredients = {m.sha256 for m in evaluator.pool.members}
     assert ingredients <= set(entities)
     assert ingredients <= set(entities[again.members["image"].digest].derived_from)

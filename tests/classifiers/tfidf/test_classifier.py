@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from enrich.classifiers.base import ClassifierError
 from enrich.classifiers.data import Dataset, Property, Record, Text
 from enrich.classifiers.model.folder import read_model, write_model
-from enrich.classifiers.registry import build_classifier
+from enrich.classifiers.registry import classifier_class
 from enrich.classifiers.tfidf.classifier import TfidfClassifier
 from enrich.classifiers.tfidf.features import TextFeatures, TextFeatureSettings, heading, whole
 from enrich.classifiers.tfidf.linear import fit_linear
@@ -164,14 +164,14 @@ def test_two_classes_are_told_apart_both_ways() -> None:
 
 
 def test_settings_are_checked_and_may_stand_in_a_table_of_their_own() -> None:
-    made = build_classifier("tfidf", {"cost": 3.0, "letters": [2, 4]})
+    made = classifier_class("tfidf")(cost=3.0, letters=[2, 4])
     assert isinstance(made, TfidfClassifier)
     assert made.settings.letters == (2, 4)
-    older = build_classifier("tfidf", {"cost": 3.0, "features": {"letters": [2, 4]}})
+    older = classifier_class("tfidf")(cost=3.0, features={"letters": [2, 4]})
     assert older.settings == made.settings
     for wrong in ({"cots": 1.0}, {"cost": -1.0}, {"words": [3, 1]}, {"characters": 0}):
         with pytest.raises(ClassifierError):
-            build_classifier("tfidf", wrong)
+            classifier_class("tfidf")(**wrong)
 
 
 def test_the_heading_is_the_first_text_and_the_whole_is_bounded() -> None:
