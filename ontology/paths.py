@@ -102,8 +102,9 @@ def condition_text(condition: Condition, said: TermText = str) -> str:
     return ", ".join(parts)
 
 
-def path_pattern(start: str, path: Path, end: str, name: str = "") -> str:
-    """A path as a graph pattern between two terms or variables: property paths, cut where a condition stands.
+def path_pattern(start: str, path: Path, end: str, name: str = "", *, apart: bool = False) -> str:
+    """A path as a graph pattern between two terms or variables: property paths, cut where a condition stands, or each step
+    `apart`.
 
     The variables between, and those of conditions, begin with `name`, by itself the end if that is a variable: `?v_1`,
     `?v_2`, … of an end `?v`. Paths that stand in one query need different ones. A path without steps puts its
@@ -120,9 +121,11 @@ def path_pattern(start: str, path: Path, end: str, name: str = "") -> str:
         if isinstance(part, Step):
             run.append(part)
             left -= 1
-        if run and (isinstance(part, Condition) or number == len(path)):
+        if run and (apart or isinstance(part, Condition) or number == len(path)):
             there = f"{name}_{number}" if left else end
-            patterns.append(f"{here} {_run_text(run)} {there} .")
+            turned = apart and run[0].inverse and not run[0].others
+            ends = (there, str(run[0].predicate), here) if turned else (here, _run_text(run), there)
+            patterns.append(f"{' '.join(ends)} .")
             here, run = there, []
         if isinstance(part, Condition):
             patterns.append(condition_pattern(part, here, f"{name}_{number}"))
@@ -140,25 +143,11 @@ def _run_text(run: Sequence[Step]) -> str:
 def path_triples(start: str, path: Path, end: str) -> str:
     """A path as a triple pattern for each step, from one variable to another, named without their question mark.
 
-    The variables between are `end_1`, `end_2`, …; an empty path needs none, and `start` is its end. Some
-    servers plan triple patterns better than property paths; a step that repeats can only be one.
+    The variables between begin with `end`; a path without steps needs none, and `start` is its end. Some servers plan
+    triple patterns better than property paths; a step that repeats can only be one.
     """
-    if any(way.repeat for step in steps(path) for way in step.ways):
-        return path_pattern(f"?{start}", path, f"?{end}")
-    patterns = []
-    here, number, last = start, 0, len(steps(path))
-    for place, part in enumerate(path, 1):
-        if isinstance(part, Condition):
-            patterns.append(condition_pattern(part, f"?{here}", f"?{end}_{place}"))
-            continue
-        number += 1
-        there = end if number == last else f"{end}_{number}"
-        turned = part.inverse and not part.others
-        subject, target = (there, here) if turned else (here, there)
-        predicate = str(part.predicate) if turned else _step_text(part)
-        patterns.append(f"?{subject} {predicate} ?{target} .")
-        here = there
-    return " ".join(patterns)
+    apart = not any(way.repeat for step in steps(path) for way in step.ways)
+    return path_pattern(f"?{start}", path, f"?{end if steps(path) else start}", f"?{end}", apart=apart)
 
 
 def condition_pattern(condition: Condition, node: str, name: str) -> str:
