@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from enrich.classifiers.extras import needs
-from enrich.cli.options import CONFIG, example
+from enrich.cli.options import CONFIG, example, group
 from enrich.cli.stderr import PLAIN, QUIET, STDERR, VERBOSE
 from enrich.errors import SettingsError
 from enrich.version import VERSION
@@ -65,7 +65,7 @@ class Verb:
             found = _absent(needs(error.name or "", verb) or f"{self.target} cannot be imported: {error}")
         if isinstance(found, typer.Typer):
             return get_command(found)
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single = group()
         examples: Mapping[str, str] = getattr(sys.modules.get(module), "EXAMPLES", {})
         epilog = example(examples[verb]) if verb in examples else None
         single.command(verb, epilog=epilog, context_settings={} if there else ANY_WORDS)(found)
@@ -92,7 +92,7 @@ VERBS = {
     "split": Verb("enrich.cli.model:split", "Learn"),
     "evaluate": Verb("enrich.cli.model:evaluate", "Learn"),
     "check-promise": Verb("enrich.cli.promise:check_promise", "Learn"),
-    "models": Verb("enrich.cli.models:models", "Learn"),
+    "models": Verb("enrich.cli.model:models", "Learn"),
     "pretrain": Verb("enrich.cli.pretrain:pretrain", "Learn"),
     "soup": Verb("enrich.cli.soup:soup", "Learn"),
     "study": Verb("enrich.cli.study:study", "Learn"),

@@ -21,6 +21,7 @@ from enrich.cli.options import CONFIG
 from enrich.cli.options import Json as Json
 from enrich.cli.options import ModelFolder as ModelFolder
 from enrich.cli.options import example as example
+from enrich.cli.options import group as group
 from enrich.cli.stderr import QUIET, STDERR, VERBOSE
 from enrich.errors import InputError
 from enrich.graph.record_files import read_records
@@ -106,11 +107,13 @@ def warn_of_example(settings: Settings) -> None:
         )
 
 
-def ask(question: str, otherwise: str) -> None:
-    """Go on when a person says yes. Raises InputError, with what to do `otherwise`, where there is nobody to ask."""
+def ask(question: str, yes: bool) -> None:
+    """Go on when a person says yes, or said it before. Raises InputError where there is nobody to ask."""
     asked = question[0].upper() + question[1:]
+    if yes:
+        return
     if not sys.stdin.isatty():
-        raise InputError(f"{asked.removesuffix('?')}: {otherwise}")
+        raise InputError(f"{asked.removesuffix('?')}: say --yes, or look first with --dry-run")
     if not typer.confirm(asked, err=True):
         raise typer.Exit(1)
 

@@ -11,7 +11,7 @@ import typer
 from pyoxigraph import NamedNode
 
 from enrich.cli.common import Bars, Json, open_workspace, path_from, say, write_json, write_table
-from enrich.cli.options import Force
+from enrich.cli.options import Force, Yes
 from enrich.drafting.draft import SAMPLE, SECONDS, Draft, draft_profile, find_classes
 from enrich.drafting.judging import Finding, chosen
 from enrich.drafting.prefixes import WELL_KNOWN
@@ -37,7 +37,7 @@ def draft(
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="Stop following paths after so many seconds.")
     ] = SECONDS,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:

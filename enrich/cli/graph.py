@@ -16,6 +16,7 @@ from enrich.cli.common import (
     Json,
     ModelFolder,
     example,
+    group,
     model_folder,
     open_workspace,
     path_from,
@@ -135,9 +136,7 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-profile = typer.Typer(
-    add_completion=False, rich_markup_mode=None, help="Look at profiles, and compare one with the graph."
-)
+profile = group(help="Look at profiles, and compare one with the graph.")
 
 
 @profile.command("list", epilog=example("enrich profile list"))

@@ -9,7 +9,7 @@ import typer
 
 from enrich.cli.asked import asked_for, minute
 from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
-from enrich.cli.options import LOOK_FIRST, DryRun, Iris, Yes
+from enrich.cli.options import DryRun, Iris, Yes
 from enrich.runs.blackout import rests_until, zone
 from enrich.runs.finding import short_id
 from enrich.runs.jobs import Job, describe, find_job, find_open_job, list_jobs
@@ -115,8 +115,7 @@ def cancel(job_id: JobId, dry_run: DryRun = False, yes: Yes = False, as_json: Js
         what = f"{found.run.run}, {_state(job, workspace)}: {job.answered + job.failed:,} gaps answered"
         dropped = 0
         if not dry_run:
-            if not yes:
-                ask(f"cancel {what}; they go for good?", LOOK_FIRST)
+            ask(f"cancel {what}; they go for good?", yes)
             dropped = take_back(workspace.store, workspace.names, found.iri)
     if as_json:
         state = job.state if dry_run else "cancelled"
@@ -139,10 +138,7 @@ def pause(job_id: JobId, as_json: Json = False) -> None:
         say(f"paused {found.run.run}; go on with: enrich resume {job_id}")
 
 
-def resume(
-    run: JobId,
-    as_json: Json = False,
-) -> None:
+def resume(run: JobId, as_json: Json = False) -> None:
     """Let a run go on that was paused, that failed, or whose messages were lost with the broker.
 
     What is answered already is not answered again."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from enrich.cli.common import Bars, Json, ask, open_workspace, say, write_json, write_table
-from enrich.cli.options import LOOK_FIRST, DryRun, Yes
+from enrich.cli.options import DryRun, Yes
 from enrich.errors import InputError, ProfileError
 from enrich.graph.content import Changes, Content
 from enrich.graph.json_ld import Contexts
@@ -88,7 +88,11 @@ def load(
             home=workspace.settings.locate("."),
             dry_run=dry_run,
         )
-        reports, told = (_replace if replace else _add)(workspace, files, manner, bars)
+        told = None
+        if replace:
+            reports, told = _replace(workspace, files, manner, bars)
+        else:
+            reports = load_files(workspace.store, files, manner, bars)
     if as_json:
         write_json(_loaded(reports) | ({} if told is None else _told(*told)))
     else:
@@ -105,12 +109,6 @@ def _whole(reports: Sequence[LoadReport]) -> bool:
     """Whether every document was read to its end, and something of each path was kept."""
     kept = {report.given for report in reports if report.quads}
     return not any(report.refused or report.cut or report.given not in kept for report in reports)
-
-
-def _add(
-    workspace: Workspace, files: list[Path], manner: Manner, bars: Bars
-) -> tuple[list[LoadReport], None]:
-    return load_files(workspace.store, files, manner, bars), None
 
 
 def _replace(
@@ -232,8 +230,7 @@ def drop(
         if not count:
             raise InputError(f"there is no graph {graph}; enrich graphs lists those that are there")
         if not dry_run:
-            if not yes:
-                ask(f"drop {graph} with its {count:,} statements?", LOOK_FIRST)
+            ask(f"drop {graph} with its {count:,} statements?", yes)
             workspace.store.drop(name)
             register = register_of(workspace.store, workspace.names.graph_prefix)
             workspace.store.update(register.forgetting(name), idempotent=True)

@@ -2,7 +2,7 @@
 
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,11 +34,13 @@ Weights = Annotated[
 Size = Annotated[int, typer.Option("--size", help="Width of picture in pixels; 0 is the network's own.")]
 Batch = Annotated[int, typer.Option("--batch", help="Pictures in a step.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-LOOK_FIRST = "say --yes, or look first with --dry-run"
-"""What to do instead where there is nobody to ask."""
-
 CONFIG: ContextVar[Path | None] = ContextVar("config", default=None)
 """The settings file that --config named."""
+
+
+def group(**more: Any) -> typer.Typer:
+    """A verb, or several in a group, with help in plain text."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None, **more)
 
 
 def example(text: str) -> str:

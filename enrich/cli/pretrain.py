@@ -80,14 +80,8 @@ def pretrain(
 
 def _tell(folder: Path, card: dict[str, Any]) -> None:
     epochs = card["epochs"]
-    row = (
-        card["pictures"]["count"],
-        len(epochs),
-        epochs[0]["loss"],
-        epochs[-1]["loss"],
-        card["spread"],
-        card["seconds"],
-    )
+    losses = epochs[0]["loss"], epochs[-1]["loss"]
+    row = (card["pictures"]["count"], len(epochs), *losses, card["spread"], card["seconds"])
     heads = ("pictures", "epochs", "first loss", "last loss", "spread", "seconds")
     write_table(heads, [row], numbers=range(len(heads)))
     say(f"wrote {folder}, {card['sha256'][:12]}; a spread of 1 is healthy, of 0 collapsed")

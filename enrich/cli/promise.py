@@ -150,45 +150,29 @@ def told(row: Row) -> dict[str, Any]:
 
 
 def _show_rows(rows: list[Row], by: By, names: dict[str, str]) -> None:
-    models = {row.model: row.model.rpartition("/")[2][:12] for row in rows}
+    def part(row: Row) -> tuple[str, ...]:
+        """What the row is of, besides the model and the property."""
+        museum = names.get(row.museum or "", row.museum or "–")
+        found = {"regime": row.regime or "", "band": f"{row.band or 0:g}", "museum": museum}
+        return (found[by],) if by in found else ()
+
     shown = []
     for row in rows:
         o = row.observed
-        part = (
-            row.regime
-            if by == "regime"
-            else f"{row.band:g}"
-            if row.band is not None
-            else names.get(row.museum or "", row.museum or "–")
-        )
         interval = f"{o.low:.2f} to {o.high:.2f}" if o.right is not None else "–"
         shown.append(
             (
-                models[row.model], row.property or "all", *([part] if by in ("regime", "band", "museum") else []),
-                o.answers, promised(row.promised), row.confidence, o.right, interval, o.draws, round(o.effective), row.verdict,
+                row.model.rpartition("/")[2][:12], row.property or "all", *part(row), o.answers, promised(row.promised),
+                row.confidence, o.right, interval, o.draws, round(o.effective), row.verdict,
             )
         )  # fmt: skip
-    extra = (by,) if by in ("regime", "band", "museum") else ()
+    first = 3 if by in ("regime", "band", "museum") else 2
     heads = (
-        "model",
-        "property",
-        *extra,
-        "answers",
-        "promised",
-        "confidence",
-        "right",
-        "interval",
-        "drawn",
-        "worth",
-        "verdict",
-    )
-    first = 2 + len(extra)
-    write_table(
-        heads,
-        shown,
-        numbers=(first, first + 1, first + 2, first + 3, first + 5, first + 6),
-        spare=(0, first + 6),
-    )
+        "model", "property", *((by,) if first == 3 else ()), "answers", "promised", "confidence", "right", "interval",
+        "drawn", "worth", "verdict",
+    )  # fmt: skip
+    numbers = [first + place for place in (0, 1, 2, 3, 5, 6)]
+    write_table(heads, shown, numbers=numbers, spare=(0, first + 6))
     for row in to_take_back(rows):
         of = "" if row.museum is None else f" --museum {row.museum}"
         below = "" if row.holds_from is None else f" --below {row.holds_from:g}"

@@ -33,33 +33,36 @@ WIDTH = 80
 
 def reference() -> str:
     """The whole page as Markdown."""
-    return "\n".join([*_head(), *_verbs(), *_settings(), *_classifiers(), *_queries(), *_exit_codes()]) + "\n"
+    return "\n".join([HEAD, *_verbs(), *_settings(), *_classifiers(), *_queries(), *_exit_codes()]) + "\n"
 
 
-def _head() -> Iterator[str]:
-    yield "# Reference"
-    yield ""
-    yield "Made from the code by `make docs`; a test keeps it true. Begin with [Start](index.md)."
-    yield ""
+HEAD = """# Reference
+
+Made from the code by `make docs`; a test keeps it true. Begin with [Start](index.md).
+"""
+
+
+def _section(title: str, text: str) -> Iterator[str]:
+    yield from (f"## {title}", "", text, "")
 
 
 def _verbs() -> Iterator[str]:
-    yield "## Commands"
-    yield ""
-    yield (
+    yield from _section(
+        "Commands",
         "`--config FILE` and `--debug` may stand anywhere on the line. With `--json` stdout holds one JSON object and nothing "
         'else: lists have names (`enrich runs --json` is `{"runs": […]}`), and `enrich query NAME --json` answers as '
         "SPARQL 1.1 Query Results JSON. Files and pipes are written in UTF-8. `worker`, `beat` and `web` work until they are "
-        "stopped; the first two log JSON to stderr, an object a line."
+        "stopped; the first two log JSON to stderr, an object a line.",
     )
-    for words in [[], *(words for words in verb_names())]:
-        yield ""
-        yield f"### {' '.join(['enrich', *words])}"
-        yield ""
-        yield "```"
-        yield from help_text(words).splitlines()
-        yield "```"
-    yield ""
+    for words in [[], *verb_names()]:
+        yield from (
+            f"### {' '.join(['enrich', *words])}",
+            "",
+            "```",
+            *help_text(words).splitlines(),
+            "```",
+            "",
+        )
 
 
 def verb_names() -> list[list[str]]:
@@ -92,13 +95,11 @@ def help_text(words: list[str]) -> str:
 
 
 def _settings() -> Iterator[str]:
-    yield "## Settings"
-    yield ""
-    yield (
+    yield from _section(
+        "Settings",
         "Keys of `enrich.toml`; `store.timeout` is `timeout` in the table `[store]`. The environment overrides the "
-        "file: `ENRICH_STORE__TIMEOUT`. A list in the environment is written between commas, a table as JSON."
+        "file: `ENRICH_STORE__TIMEOUT`. A list in the environment is written between commas, a table as JSON.",
     )
-    yield ""
     yield from _table(setting_rows())
 
 
@@ -108,15 +109,13 @@ def _table(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
 
 
 def _classifiers() -> Iterator[str]:
-    yield "## Settings of what learns"
-    yield ""
-    yield (
+    yield from _section(
+        "Settings of what learns",
         "Keys of `[train.options.MODALITY]`, beside `folds` (folds of this member, instead of `train.folds`) and "
         "`back_end` (the classifier, where it is not the modality's own). A table within that is named like a back "
         "end holds what is said of that one alone; `loss.gamma` is `gamma` in the table `loss`. A key that is not "
-        "listed is refused."
+        "listed is refused.",
     )
-    yield ""
     for name in CLASSIFIERS:
         kind = classifier_class(name)
         back_ends = {classifier: alias for alias, classifier in BACK_ENDS.items()}
@@ -142,14 +141,12 @@ def _classifiers() -> Iterator[str]:
 
 
 def _queries() -> Iterator[str]:
-    yield "## Named queries"
-    yield ""
-    yield (
+    yield from _section(
+        "Named queries",
         "`enrich query NAME`; a parameter is given as `--set record=IRI` or `--set confidence=0.9`. `order` names columns, "
         "such as `property,-confidence`: a minus puts the greatest first. An answer whose gap the facts have filled since is "
-        "left out; `overtaken` has those alone."
+        "left out; `overtaken` has those alone.",
     )
-    yield ""
     found = [named_query(name) for name in query_names()]
     asked = [", ".join(f"`{p}`" for p in settable(q)) for q in found]
     rows = [(f"`{q.name}`", names, q.description) for q, names in zip(found, asked, strict=True)]
@@ -157,19 +154,15 @@ def _queries() -> Iterator[str]:
 
 
 def _exit_codes() -> Iterator[str]:
-    yield "## Exit codes"
-    yield ""
-    yield (
+    yield from _section(
+        "Exit codes",
         "What goes wrong is said in one line on stderr; with `--json` that line is an object, such as "
         '`{"error": {"message": "no run is called …", "exit_code": 6, "kind": "RunError"}}`, and stdout is empty. 0 is '
         "success, also when whoever read the output has gone (`enrich query … | head`); 130 an interruption. `run`, `load`, "
         "`health`, `profile check`, `job --follow`, and `review export|import|accept|reject|correct|undecided|undo` answer "
-        "in full and still end with a code of their own where their help says so. Otherwise:"
+        "in full and still end with a code of their own where their help says so. Otherwise:",
     )
-    yield ""
-    yield "```"
-    yield from (inspect.getdoc(errors) or "").splitlines()[2:]
-    yield "```"
+    yield from ("```", *(inspect.getdoc(errors) or "").splitlines()[2:], "```")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import typer
 from pyoxigraph import Literal, NamedNode
 
 from enrich.cli.asked import minute
-from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json
+from enrich.cli.common import Bars, Json, example, group, open_workspace, say, write_json
 from enrich.cli.common import write_table as write_rows
 from enrich.cli.options import DryRun, Force, Limit
 from enrich.errors import InputError
@@ -29,11 +29,7 @@ from enrich.show.record import show_record
 from enrich.show.review_table import WORDS, read_table, write_table
 from enrich.workspace import Workspace
 
-review = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    help="Judge predictions, take judgements back, and exchange them as CSV.",
-)
+review = group(help="Judge predictions, take judgements back, and exchange them as CSV.")
 
 Predictions = Annotated[
     list[str] | None,
@@ -46,6 +42,7 @@ OfRecord = Annotated[
 OfProperty = Annotated[
     str | None, typer.Option("--property", metavar="P", help="With --record: of this property.")
 ]
+OneProperty = Annotated[str | None, typer.Option("--property", metavar="P", help="Of this property only.")]
 By = Annotated[
     str,
     typer.Option("--by", metavar="NAME", help="The curator's name or IRI.", show_default="who is logged in"),
@@ -62,18 +59,8 @@ REFUSED = " The exit code is 2 when something was refused, and nothing else came
 Decision = OneOf["Accepted", "Rejected", "Corrected", "Undecided", "Withdrawn"]
 
 LISTED = (
-    "time",
-    "actor",
-    "decision",
-    "property",
-    "record",
-    "value",
-    "instead",
-    "objection",
-    "note",
-    "drawn",
-    "review",
-)
+    "time", "actor", "decision", "property", "record", "value", "instead", "objection", "note", "drawn", "review"
+)  # fmt: skip
 """The columns of `review list`."""
 
 
@@ -183,9 +170,7 @@ def undo(
 
 @review.command("list", epilog=example("enrich review list --property place --decision Rejected"))
 def list_reviews(
-    name: Annotated[
-        str | None, typer.Option("--property", metavar="P", help="Of this property only.")
-    ] = None,
+    name: OneProperty = None,
     decision: Annotated[Decision | None, typer.Option("--decision", help="Of this decision only.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -213,9 +198,7 @@ def list_reviews(
 @review.command("export", epilog=example("enrich review export to-judge.csv --property place --above 0.8"))
 def export(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV to write; - for standard output.")],
-    name: Annotated[
-        str | None, typer.Option("--property", metavar="P", help="Of this property only.")
-    ] = None,
+    name: OneProperty = None,
     above: Annotated[
         float | None, typer.Option("--above", min=0.0, max=1.0, help="Only those at least so sure.")
     ] = None,
@@ -342,11 +325,8 @@ def _tell(done: Reviewed, unread: Sequence[tuple[str, str]], dry_run: bool, as_j
         for o in done.overruled:
             say(f"overrules: {o.value} of {o.record} ({o.property}) stood as {o.decision.lower()}")
         written = f"{len(done.written):,} reviews {'would be ' if dry_run else ''}written"
-        undo_it = (
-            f"; take them back with: enrich review undo {done.batch.value}"
-            if done.written and not dry_run
-            else ""
-        )
+        how = f"; take them back with: enrich review undo {done.batch.value}"
+        undo_it = how if done.written and not dry_run else ""
         say(f"{written}, {done.unchanged:,} stood so already, {len(refused):,} refused{undo_it}")
     if refused and not done.written and not done.unchanged:
         raise typer.Exit(2)

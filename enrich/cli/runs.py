@@ -26,7 +26,7 @@ from enrich.cli.common import (
     write_json,
     write_table,
 )
-from enrich.cli.options import LOOK_FIRST, DryRun, Iris, Limit, Properties, RecordsFile, Yes
+from enrich.cli.options import DryRun, Iris, Limit, Properties, RecordsFile, Yes
 from enrich.errors import InputError, RunError
 from enrich.runs import prune as pruning
 from enrich.runs.expectation import Expectation, from_text
@@ -102,13 +102,9 @@ def run(
     if as_json:
         fields = ("run", "records", "predicted", "abstained", "failed", "seconds")
         pictures = summary.pictures and asdict(summary.pictures)
-        regimes = {regime: asdict(found) for regime, found in summary.expected.items()}
-        more = {
-            "pictures": pictures,
-            "regimes": regimes,
-            "pruned": summary.pruned and summary.pruned.to_json(),
-        }
-        write_json({name: getattr(summary, name) for name in fields} | more)
+        told = {name: getattr(summary, name) for name in fields}
+        pruned = summary.pruned and summary.pruned.to_json()
+        write_json(told | {"pictures": pictures, "regimes": _regimes(summary.expected), "pruned": pruned})
     else:
         _show_summary(summary)
     if summary.failed and not summary.predicted + summary.abstained:
@@ -161,7 +157,7 @@ def runs(iris: Iris = False, as_json: Json = False) -> None:
         found = list_runs(workspace)
         asked = asked_for(workspace, [(Request.parse(r.request), r.actor) for r in found], iris=iris)
     if as_json:
-        write_json({"runs": [{**asdict(r), "expected": _regimes(r.expected)} for r in found]})
+        write_json({"runs": [{**asdict(r), "expected": _regimes(from_text(r.expected))} for r in found]})
         return
     names = {r.run: r.run if iris else short_id(r.run) for r in found}
     rows = [
@@ -179,8 +175,8 @@ def runs(iris: Iris = False, as_json: Json = False) -> None:
         write_table(("run", "regime", "abstained", "values", "expected right"), expected, numbers=(2, 3, 4))
 
 
-def _regimes(text: str | None) -> dict[str, Any]:
-    return {regime: asdict(e) for regime, e in from_text(text).items()}
+def _regimes(found: Mapping[str, Expectation]) -> dict[str, Any]:
+    return {regime: asdict(e) for regime, e in found.items()}
 
 
 def retract(
@@ -222,8 +218,7 @@ def retract(
         what = f"{found.run}, {found.state.lower()}: {found.predicted or 0:,} gaps predicted, {found.abstained or 0:,} abstained"
         dropped = 0
         if not dry_run:
-            if not (keep or yes):
-                ask(f"take back {what}; its answers go for good?", LOOK_FIRST)
+            ask(f"take back {what}; its answers go for good?", keep or yes)
             with Bars("taking back"):
                 dropped = take_back(workspace, found.run, purge=not keep)
     if as_json:
@@ -241,10 +236,7 @@ def _retract_part(run: str, part: Part, *, dry_run: bool, yes: bool, as_json: bo
         found = part_of(workspace, NamedNode(find(workspace, run).run), part)
         values = taken = found.by_property.total()
         if not dry_run and values:
-            if not yes:
-                ask(
-                    f"take back {values:,} values of {found.run.value}, {part.words()}, for good?", LOOK_FIRST
-                )
+            ask(f"take back {values:,} values of {found.run.value}, {part.words()}, for good?", yes)
             with Bars("taking back") as bars:
                 taken = take_back_part(workspace, found, progress=bars)
     if as_json:
@@ -370,8 +362,7 @@ def prune(
         found = pruning.to_prune(workspace, days=days)
         runs, answers = len(found.answers), found.answers.total()
         if not dry_run and answers:
-            if runs > 1 and not yes:
-                ask(f"drop {found.text}?", LOOK_FIRST)
+            ask(f"drop {found.text}?", yes or runs == 1)
             with Bars("pruning"):
                 answers = pruning.drop(workspace, found).answers.total()
     if as_json:

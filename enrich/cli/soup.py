@@ -19,7 +19,7 @@ from enrich.classifiers.soup.report import numbers_json, write_analysis, write_c
 from enrich.classifiers.soup.scores import Metric, score
 from enrich.classifiers.soup.selection import METHODS, Method, make_soup
 from enrich.classifiers.soup.trajectory import TrajectorySettings
-from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, example, group, open_workspace, say, write_json, write_table
 from enrich.cli.options import Backbone, Batch, Size, Weights
 from enrich.errors import SettingsError
 from enrich.settings.models import MOST_SEED
@@ -88,11 +88,7 @@ Checkpoints = Annotated[
 ]
 By = Annotated[Metric, typer.Option("--metric", help="What chooses: accuracy, macro_f1 or loss.")]
 
-soup = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    help="Average the checkpoints of a training, and see what it does.",
-)
+soup = group(help="Average the checkpoints of a training, and see what it does.")
 
 
 @soup.command(
@@ -157,10 +153,7 @@ def train(
     say(f"next: enrich soup cook SOUP --from {out} and the same pictures")
 
 
-@soup.command(
-    "cook",
-    epilog=example("enrich soup cook soup --from runs --pictures pictures"),
-)
+@soup.command("cook", epilog=example("enrich soup cook soup --from runs --pictures pictures"))
 def cook(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder to write.")],
     trajectories: From,
@@ -197,17 +190,8 @@ def cook(
         scoring = {name: score(found, split.scoring).json() for name, found in logits.items()}
         digest = write_soup(out, evaluator, made, scoring)
     if as_json:
-        write_json(
-            {
-                "model": str(out),
-                "digest": digest,
-                "method": method,
-                "ingredients": made.ingredients(),
-                "selection": made.score.json(),
-                "scoring": scoring,
-                "notes": list(made.notes),
-            }
-        )
+        said = {"model": str(out), "digest": digest, "method": method, "ingredients": made.ingredients()}
+        write_json(said | {"selection": made.score.json(), "scoring": scoring, "notes": list(made.notes)})
         return
     rows = [(name, s["accuracy"], s["macro_f1"], s["loss"]) for name, s in scoring.items()]
     write_table(("on the scoring pictures", "accuracy", "macro-F1", "cross-entropy"), rows, numbers=(1, 2, 3))

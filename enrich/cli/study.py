@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from enrich.classifiers.extras import require
-from enrich.cli.common import Bars, Json, example, open_workspace, say, write_json, write_table
+from enrich.cli.common import Bars, Json, example, group, open_workspace, say, write_json, write_table
 from enrich.errors import InputError
 from enrich.learn.training import model_spec
 from enrich.settings.models import MOST_SEED
@@ -41,11 +41,7 @@ Seed = Annotated[
     ),
 ]
 
-study = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    help="Answer a question about what learns on your own records.",
-)
+study = group(help="Answer a question about what learns on your own records.")
 
 
 def gamma(
