@@ -43,7 +43,6 @@ EXAMPLES = {
     "health": "enrich health --json",
     "queue": "enrich queue --model model --property place --limit 100 --json",
 }
-"""The example at the end of each verb's help."""
 
 OPEN_SECONDS = 20.0
 """How long `queue` waits for another process that is opening a run."""
@@ -186,25 +185,17 @@ def _settings() -> Settings:
 
 @contextmanager
 def _worker_context() -> Iterator[tuple[WorkerContext, Messages]]:
-    """The worker context and its messages; BrokerError within seconds when no broker answers."""
+    """The worker context and its messages; BrokerError when no broker answers within seconds, or when it goes away."""
     settings = _settings()
     app = make_app(settings)
     app.enrich_broker.check()
     context = app.process.context
     try:
-        with _broker_errors(settings):
-            yield context, Messages(app, settings)
-    finally:
-        context.close()
-        app.close()
-
-
-@contextmanager
-def _broker_errors(settings: Settings) -> Iterator[None]:
-    """A broker that goes away meanwhile is said in the same words."""
-    try:
-        yield
+        yield context, Messages(app, settings)
     except (redis.RedisError, OperationalError) as error:
         raise BrokerError(
             f"the broker at {redact_credentials(settings.workers.broker)} went away ({error}); when it is back: enrich jobs"
         ) from error
+    finally:
+        context.close()
+        app.close()

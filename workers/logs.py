@@ -76,11 +76,7 @@ def configure(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in (
-        "celery.worker.strategy",
-        "celery.app.trace",
-        "httpx2",
-    ):  # a line for each task and each request
+    for name in ("celery.worker.strategy", "celery.app.trace", "httpx2"):  # a line for each task and request
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 

@@ -9,18 +9,15 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server, values
 
 from enrich.media.refusal import Kind
 from enrich.runs.shards import OUTCOMES
 from enrich.workers.logs import log
-
-if TYPE_CHECKING:
-    from enrich.answering.decision import Decision
 
 PIPE_BYTES = 1 << 20
 values.ValueClass = values.MutexValue  # in memory, whatever PROMETHEUS_MULTIPROC_DIR says
@@ -171,17 +168,3 @@ def serve(port: int, host: str) -> Callable[[], None]:
         thread.join()
 
     return stop
-
-
-def count_answers(counts: Mapping[str, int]) -> None:
-    """Count a batch's answers by outcome."""
-    for outcome in OUTCOMES:
-        if counts.get(outcome):
-            ANSWERS.labels(outcome).inc(counts[outcome])
-
-
-def count_failures(decisions: Iterable[Decision]) -> None:
-    """Count the answers that are failures by their reason."""
-    for decision in decisions:
-        if decision.reason is not None and decision.outcome.value.endswith("Failed"):
-            FAILURES.labels(decision.reason.value.rpartition("#")[2]).inc()

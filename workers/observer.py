@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from enrich.answering.decision import Decision
 from enrich.answering.observer import Observer
+from enrich.runs.shards import OUTCOMES
 from enrich.workers import metrics
 from enrich.workers.logs import log
 
@@ -28,8 +29,12 @@ class WorkerObserver(Observer):
 
     def committed(self, counts: Mapping[str, int], failures: Iterable[Decision]) -> None:
         """Answers by outcome, and failures by reason."""
-        metrics.count_answers(counts)
-        metrics.count_failures(failures)
+        for outcome in OUTCOMES:
+            if counts.get(outcome):
+                metrics.ANSWERS.labels(outcome).inc(counts[outcome])
+        for decision in failures:
+            if decision.reason is not None:
+                metrics.FAILURES.labels(decision.reason.value.rpartition("#")[2]).inc()
 
     def isolated(self, halved: bool) -> None:
         """Batches bisected and records quarantined."""

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,11 +27,6 @@ LOOK_SECONDS = 60.0
 """Between two looks of beat at the register."""
 POLL_SECONDS = 5.0
 """Between two looks of beat at the clock."""
-
-
-def utc_now() -> datetime:
-    """Now."""
-    return datetime.now(UTC)
 
 
 def nightly_crontab(settings: WorkersSettings) -> crontab | None:
@@ -74,7 +70,9 @@ class Nightly(BaseSchedule):  # type: ignore[misc]
     """When the nightly run is due, judged in UTC: Celery's crontab is due again and again for an hour when the
     clocks go back."""
 
-    def __init__(self, times: crontab, here: ZoneInfo, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, times: crontab, here: ZoneInfo, clock: Callable[[], datetime] = partial(datetime.now, UTC)
+    ) -> None:
         super().__init__(nowfun=clock)
         self.times, self.here = times, here
 

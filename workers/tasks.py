@@ -100,12 +100,6 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
     """Add the tasks to the app."""
     messages = Messages(app, process.settings)
 
-    def batch(run: str, name: str) -> str:
-        return run_batch(process.context, messages, NamedNode(run), name)
-
-    def plan(run: str) -> str:
-        return run_plan(process.context, messages, NamedNode(run))
-
     def reconcile_all() -> str:
         tell(process.context)
         holder = "nobody"
@@ -113,14 +107,11 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
             holder = run_reconcile(process.context, messages)
         return holder
 
-    def nightly() -> str:
-        return run_nightly(process.context, messages)
-
     tasks: dict[str, Callable[..., str]] = {
-        "batch": batch,
-        "plan": plan,
+        "batch": lambda run, name: run_batch(process.context, messages, NamedNode(run), name),
+        "plan": lambda run: run_plan(process.context, messages, NamedNode(run)),
         "reconcile": reconcile_all,
-        "nightly": nightly,
+        "nightly": lambda: run_nightly(process.context, messages),
     }
     for name, function in tasks.items():
         app.task(_timed(function), name=f"enrich.{name}", ignore_result=True, shared=False)
@@ -162,15 +153,17 @@ def run_batch(context: WorkerContext, messages: Messages, run: NamedNode, name: 
             with broker_may_fail("ask to tidy"):
                 ask_to_tidy(context.broker)
         if outcome != "error":
-            _go_on(context, messages, run)
+            with broker_may_fail(
+                "go on"
+            ):  # the queue is kept filled, and the run finalized after its last batch
+                if _is_low(context, run):
+                    run_reconcile(context, messages)
     return outcome
 
 
-def _go_on(context: WorkerContext, messages: Messages, run: NamedNode) -> None:
-    """Keep the queue filled, and finalize the run after its last batch."""
-    with broker_may_fail("go on"):
-        if context.in_flight(run).size() * 2 <= context.settings.workers.in_flight:
-            run_reconcile(context, messages)
+def _is_low(context: WorkerContext, run: NamedNode) -> bool:
+    """Whether no more than half of the batches that may be in flight are."""
+    return context.in_flight(run).size() * 2 <= context.settings.workers.in_flight
 
 
 def run_plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
@@ -190,7 +183,7 @@ def run_plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
 def _plan(context: WorkerContext, messages: Messages, run: NamedNode) -> str:
     def added() -> None:
         with broker_may_fail("planning"):
-            if context.in_flight(run).size() * 2 <= context.settings.workers.in_flight:
+            if _is_low(context, run):
                 reconcile(context, messages)
 
     outcome = "error"
