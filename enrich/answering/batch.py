@@ -70,24 +70,16 @@ Outcome = tuple[Mapping[str, Prediction], int] | str
 """What a model said of a record and the record's row in it, or what went wrong."""
 
 
+@dataclass(frozen=True, eq=False)
 class Batcher:
     """Answers batches of one run. Holds no state between batches but what it was made with."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        model: Model,
-        properties: Sequence[str],
-        answers: ExistingAnswers,
-        reviews: Reviews,
-        pictures: PictureSource | None = None,
-    ) -> None:
-        self.workspace = workspace
-        self.model = model
-        self.properties = tuple(properties)
-        self.answers = answers
-        self.reviews = reviews
-        self.pictures = pictures
+    workspace: Workspace
+    model: Model
+    properties: Sequence[str]
+    answers: ExistingAnswers
+    reviews: Reviews
+    pictures: PictureSource | None = None
 
     def questions(self, records: Sequence[NamedNode]) -> list[Question]:
         """Read the records and keep the gaps that are open: not settled by a curator, and not answered
@@ -128,13 +120,8 @@ class Batcher:
             while piece := list(islice(pictured, size)):
                 size = min(PIECE, size + size // 2)
                 sound = [q for q in piece if q.subject.problem is None]
-                outcomes = dict(
-                    zip(
-                        (q.subject.iri.value for q in sound),
-                        self._predict([q.subject.record for q in sound]),
-                        strict=True,
-                    )
-                )
+                found = self._predict([q.subject.record for q in sound])
+                outcomes = {q.subject.iri.value: o for q, o in zip(sound, found, strict=True)}
                 asked += len(sound)
                 broken += [o for o in outcomes.values() if isinstance(o, str)]
                 yield [a for q in piece for a in self._answered(q, outcomes.get(q.subject.iri.value))]
@@ -149,15 +136,13 @@ class Batcher:
     def _answered(self, question: Question, outcome: Outcome | None) -> Iterator[Answered]:
         """The answers to one record's gaps; `outcome` is None when the record could not be read."""
         for name in question.properties:
-            if outcome is None:
-                decision = Decision.failed(ENR.UnreadableRecord, question.subject.problem or "not read")
-                yield Answered(question.subject, name, decision)
-            elif isinstance(outcome, str):
-                decision = Decision.failed(ENR.ClassifierFailure, outcome)
-                yield Answered(question.subject, name, decision)
-            else:
+            if isinstance(outcome, tuple):
                 answers, row = outcome
                 yield self._decided(question.subject, name, answers[name], row)
+                continue
+            reason = ENR.UnreadableRecord if outcome is None else ENR.ClassifierFailure
+            decision = Decision.failed(reason, outcome or question.subject.problem or "not read")
+            yield Answered(question.subject, name, decision)
 
     def _with_pictures(self, questions: Sequence[Question]) -> Generator[Question]:
         """The questions with their pictures, fetched ahead when a classifier looks at pictures; without

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from pyoxigraph import NamedNode
 
-from enrich.answering.batch import Answered, Batcher, Question
+from enrich.answering.batch import Answered, Batcher
 from enrich.answering.context import Context, RunWork
 from enrich.answering.decision import Decision
 from enrich.answering.shard_writer import ShardWriter
@@ -58,18 +59,16 @@ def _report_ended(work: RunWork, plan: Plan) -> None:
         work.ended.pop(0)
 
 
+@dataclass(frozen=True, slots=True)
 class _BatchWork:
     """A batch that this process answers, under one lease."""
 
-    def __init__(
-        self, context: Context, work: RunWork, run: NamedNode, plan: Plan, lease: Lease, batch: Batch
-    ) -> None:
-        self.context = context
-        self.work = work
-        self.run = run
-        self.plan = plan
-        self.lease = lease
-        self.batch = batch
+    context: Context
+    work: RunWork
+    run: NamedNode
+    plan: Plan
+    lease: Lease
+    batch: Batch
 
     def do(self, *, read_now: bool) -> str:
         """Answer it, bisect it when it is too much for its process, or quarantine its only record. When its task had
@@ -161,21 +160,14 @@ class _BatchWork:
         if not questions:
             return self._commit(None, 0, Counter(), [])
         shard = self.plan.shard(batch.name, self._begin().token)
-        answered = _failed(questions, reason)
+        failed = Decision.failed(ENR.ClassifierFailure, reason)
+        answered = [Answered(q.subject, name, failed) for q in questions for name in q.properties]
         counts: Counter[str] = Counter()
         with ShardWriter(self.context.store, shard, observer) as write:
             write(partial(self._describe, batcher, answered, counts), 1)
         observer.isolated(halved=False)
         done = self._commit(shard, 1, counts, [a.decision for a in answered])
         return ISOLATED if done == DONE else done
-
-
-def _failed(questions: Sequence[Question], reason: str) -> list[Answered]:
-    return [
-        Answered(q.subject, p, Decision.failed(ENR.ClassifierFailure, reason))
-        for q in questions
-        for p in q.properties
-    ]
 
 
 def _records(answered: Sequence[Answered]) -> int:

@@ -85,7 +85,13 @@ def decide(
     needed = in_force(answer.thresholds[row], threshold, floor)
     broad = set(prop.broader.values())
     ranked = [
-        Candidate(r, classes[k], _share(probabilities[k]), _reachable(needed[k]), classes[k] in broad)
+        Candidate(
+            r,
+            classes[k],
+            _share(probabilities[k]),
+            _share(needed[k]) if needed[k] <= 1 else None,
+            classes[k] in broad,
+        )
         for r, k in enumerate(order, 1)
     ]
     sure = [c for c, k in zip(ranked, order, strict=True) if probabilities[k] >= needed[k]]
@@ -121,10 +127,6 @@ def _why_not(
     if answer.fused.classes[int(answer.order[row][0])] in rejected:
         return ENR.RejectedBefore
     return ENR.OutsideExperience if (needed > 1).all() else ENR.BelowThreshold
-
-
-def _reachable(threshold: float) -> float | None:
-    return _share(threshold) if threshold <= 1 else None
 
 
 def _share(probability: float) -> float:

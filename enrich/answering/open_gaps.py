@@ -32,8 +32,8 @@ def open_gaps(
     named: Iterator[NamedNode],
     facts: str | None,
     *,
-    fresh: Fresh,
-    looked: Looked,
+    fresh: Fresh = lambda _: True,
+    looked: Looked = lambda _: None,
 ) -> Iterator[GapRow]:
     """Stream the records of a request that have an open gap, with those gaps; no limit is kept here.
 
@@ -44,15 +44,12 @@ def open_gaps(
     """
     request = work.request
     later: list[GapRow] = []
-    if request.records is not None:
-        yield from _read(context, work, filter(fresh, named), looked, later)
-    elif request.where:
-        yield from _read(
-            context, work, filter(fresh, records_where(work.workspace.reader, request.where)), looked, later
-        )
-    else:
+    if request.records is None and not request.where:
         answered = AnsweredGaps(context.answers(work), _changed(context, work, facts))
         yield from _unanswered(context, work, answered, fresh, looked, later)
+    else:
+        wanted = named if request.records is not None else records_where(work.workspace.reader, request.where)
+        yield from _read(context, work, filter(fresh, wanted), looked, later)
     yield from later
 
 

@@ -111,9 +111,7 @@ def preview(
     gaps, number = dict.fromkeys(asked.request.properties, 0), 0
     try:
         work = context.new_work(asked.request, None)
-        rows = open_gaps(
-            context, work, iter(asked.records or ()), None, fresh=lambda _: True, looked=lambda _: None
-        )
+        rows = open_gaps(context, work, iter(asked.records or ()), None)
         for number, row in enumerate(islice(rows, limit), 1):  # noqa: B007
             for name in row.missing:
                 gaps[name] += 1
@@ -183,8 +181,7 @@ class _InProcess:
         self._check_lease()
         work = context.new_work(self.request, None)
         facts = context.kept_facts.take(work.workspace.reader) if self.request.looks_at_all else None
-        named = iter(records or ())
-        rows = open_gaps(context, work, named, facts, fresh=lambda _: True, looked=lambda _: None)
+        rows = open_gaps(context, work, iter(records or ()), facts)
         first = next(rows, None)
         if first is None:
             return False

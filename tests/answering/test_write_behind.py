@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from enrich.answering.write_behind import WriteBehind
+from enrich.answering.shard_writer import WriteBehind
 
 
 def test_the_caller_goes_on_while_a_call_is_under_way() -> None:
