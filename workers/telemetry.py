@@ -9,6 +9,7 @@ import redis
 from pyoxigraph import Literal
 
 from enrich.errors import StoreError
+from enrich.graph.stores.base import first_of
 from enrich.ontology.terms import PROV
 from enrich.runs.blackout import rests_until
 from enrich.runs.jobs import committed, last_success
@@ -70,7 +71,5 @@ def _left(context: WorkerContext, run: RequestedRun) -> int:
 def _first_run(context: WorkerContext) -> float:
     """When the first run of the register was started (Unix time); infinite for none."""
     query = f"SELECT (MIN(?t) AS ?first) WHERE {{ GRAPH {context.names.runs} {{ ?run {PROV.startedAtTime} ?t }} }}"
-    for (first,) in context.store.select(query):
-        if isinstance(first, Literal):
-            return datetime.fromisoformat(first.value).timestamp()
-    return float("inf")
+    first = first_of(context.store.select(query))
+    return datetime.fromisoformat(first.value).timestamp() if isinstance(first, Literal) else float("inf")

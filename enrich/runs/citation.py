@@ -112,7 +112,7 @@ class Citation:
     def counted(self, graph: NamedNode, statements: int, predictions: int) -> Iterator[Quad]:
         """How large the dataset is."""
         for predicate, number in ((VOID.triples, statements), (VOID.entities, predictions)):
-            yield Quad(NamedNode(self.dataset), predicate, Literal(str(number), datatype=XSD.integer), graph)
+            yield Quad(NamedNode(self.dataset), predicate, Literal(number), graph)
 
 
 def cite(workspace: Workspace, run: Run) -> Citation:

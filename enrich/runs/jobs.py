@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyoxigraph import Literal, NamedNode
 
 from enrich.errors import RunError
-from enrich.graph.stores.base import Store
+from enrich.graph.stores.base import Store, first_of
 from enrich.ontology.terms import ENR, PROV, Names
 from enrich.runs.finding import named_by
 from enrich.runs.lease import current_lease, release_lease
@@ -62,10 +62,8 @@ def last_success(store: Store, names: Names) -> datetime | None:
         f"SELECT (MAX(?t) AS ?last) WHERE {{ GRAPH {names.runs} {{ ?run {ENR.runState} {ENR.Active} ; "
         f"{PROV.endedAtTime} ?t }} }}"
     )
-    for (last,) in store.select(query):
-        if isinstance(last, Literal):
-            return datetime.fromisoformat(last.value)
-    return None
+    last = first_of(store.select(query))
+    return datetime.fromisoformat(last.value) if isinstance(last, Literal) else None
 
 
 def find_job(workspace: Workspace, text: str) -> RequestedRun:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Store
-from enrich.ontology.terms import ENR, XSD, Names
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.attempts import Attempt
 
 TRIES = 5
@@ -39,7 +39,7 @@ class Lease:
         an update of a large plan to take for ever, and refuse it."""
         graph = lease_graph(names)
         run = self.run or graph
-        held = f"{graph} {ENR.turn} {run} ; {ENR.token} {_token(self.token)}"
+        held = f"{graph} {ENR.turn} {run} ; {ENR.token} {Literal(self.token)}"
         other = f"{graph} {ENR.turn} ?other FILTER(?other != {run})"
         return f"FILTER EXISTS {{ GRAPH {graph} {{ {held} }} }} FILTER NOT EXISTS {{ GRAPH {graph} {{ {other} }} }}"
 
@@ -106,7 +106,7 @@ def _grant(store: Store, names: Names, run: NamedNode | None, token: int, holder
     """Put a run's lease in the place of all that is said of the lease, while this token stands."""
     graph = lease_graph(names)
     by = f" ; {ENR.attempt} {Literal(str(holder))}" if holder else ""
-    said = f"{graph} {ENR.turn} {run or graph} ; {ENR.token} {_token(token + 1)}{by}"
+    said = f"{graph} {ENR.turn} {run or graph} ; {ENR.token} {Literal(token + 1)}{by}"
     update = f"INSERT {{ GRAPH {graph} {{ {said} }} }} WHERE {{ {_stands(graph, token)} }}"
     if token:
         every = f"GRAPH {graph} {{ {graph} ?p ?o }}"
@@ -118,7 +118,7 @@ def _stands(graph: NamedNode, token: int) -> str:
     """A pattern that matches while this token stands: one that needs no join, which Virtuoso may refuse, and no
     FILTER on its own, which Virtuoso does not heed."""
     if token:
-        return f"GRAPH {graph} {{ {graph} {ENR.token} {_token(token)} }}"
+        return f"GRAPH {graph} {{ {graph} {ENR.token} {Literal(token)} }}"
     any_token = f"GRAPH {graph} {{ {graph} {ENR.token} ?any }}"
     return f"{{ SELECT (COUNT(*) AS ?n) WHERE {{ {any_token} }} }} FILTER(?n = 0)"
 
@@ -128,7 +128,3 @@ def release_lease(store: Store, names: Names, run: NamedNode, holder: Attempt | 
     lease = current_lease(store, names)
     if lease.run == run and (holder is None or lease.holder == holder):
         grant_lease(store, names, None, lease)
-
-
-def _token(number: int) -> Literal:
-    return Literal(str(number), datatype=XSD.integer)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from enrich.classifiers.model.description import ModelDescription
 from enrich.runs.model_entities import ModelEntity, Snapshot
@@ -14,28 +13,15 @@ def model_entities(model: ModelDescription) -> list[ModelEntity]:
     """The model itself first, then its members, then the ingredients that a member was made from."""
     data = tuple(s.digest for s in snapshots(model))
     members = [member.digest for member in model.members.values()]
-    whole = ModelEntity(model.digest, _title(model), (*data, *members), _calibration(model))
-    return [whole, *_members(model, data)]
-
-
-def _members(model: ModelDescription, data: tuple[str, ...]) -> Iterator[ModelEntity]:
+    calibration = ", ".join(f"{name}: {method}" for name, method in sorted(model.calibration.items()))
+    found = [ModelEntity(model.digest, _title(model), (*data, *members), calibration)]
     for modality, member in model.members.items():
-        ingredients = _ingredients(member.history)
-        yield ModelEntity(
-            member.digest,
-            f"{modality}: {member.classifier}",
-            (*data, *ingredients),
-            modality=MODALITIES[modality],
-        )
-        for digest, name in ingredients.items():
-            yield ModelEntity(digest, name)
-
-
-def _ingredients(history: Mapping[str, Any]) -> dict[str, str]:
-    """Digest to name of what a member was averaged from, as its metrics.json tells; empty for most."""
-    return {
-        str(item["sha256"]): str(item.get("name", "checkpoint")) for item in history.get("ingredients", [])
-    }
+        averaged = member.history.get("ingredients", [])  # as its metrics.json tells; none for most
+        made_of = {str(item["sha256"]): str(item.get("name", "checkpoint")) for item in averaged}
+        title, kind = f"{modality}: {member.classifier}", MODALITIES[modality]
+        found.append(ModelEntity(member.digest, title, (*data, *made_of), modality=kind))
+        found += [ModelEntity(digest, name) for digest, name in made_of.items()]
+    return found
 
 
 def snapshots(model: ModelDescription) -> list[Snapshot]:
@@ -72,8 +58,3 @@ def _records(model: ModelDescription) -> str:
     told, number = model.training.get("snapshot"), model.training.get("records")
     day = f" of {told['issued']}" if isinstance(told, Mapping) and "issued" in told else ""
     return (f"{number:,} records" if isinstance(number, int) else "records") + day
-
-
-def _calibration(model: ModelDescription) -> str:
-    """How the answers were calibrated, in words: `place: vector, …`."""
-    return ", ".join(f"{name}: {method}" for name, method in sorted(model.calibration.items()))

@@ -53,7 +53,8 @@ def leave_out(
         quads = narrowed(shard_quads(store, graph), [answer.prediction for answer in kept], names)
         store.write_graph(new, ntriples(quads))
     before, after = counts_of(held), counts_of(kept)
-    less = _less(run, before, after, counted)
+    changed = (name for name in counted if before[name] != after[name])
+    less = [(run, ENR[name], before[name] - after[name]) for name in changed]
     if counter is not None:
         less.append((*counter, len(kept) - len(held)))
     if not exchange_shard(store, names, run, graph, new, after if kept else {}, by=by, less=less):
@@ -74,10 +75,3 @@ def written_since(graph: NamedNode, moment: datetime) -> bool:
     """Whether a graph is what was left of a shard at this moment or later, by the store's clock."""
     found = re.search(r"-p([0-9a-f]{8})[0-9a-f]{8}$", graph.value)
     return found is not None and int(found[1], 16) >= moment.timestamp()
-
-
-def _less(
-    run: NamedNode, before: Mapping[str, int], after: Mapping[str, int], counted: Collection[str]
-) -> list[tuple[NamedNode, NamedNode, int]]:
-    """By how much each of the run's counts that changes becomes smaller."""
-    return [(run, ENR[name], before[name] - after[name]) for name in counted if before[name] != after[name]]

@@ -189,7 +189,7 @@ def _note(register: Register, found: PartOfRun, by: NamedNode) -> NamedNode:
         (iri, RDF.type, ENR.TakenBack),
         (iri, RDF.type, PROV.Activity),
         (iri, ENR.takenFrom, found.run),
-        (iri, ENR.answersTakenBack, Literal("0", datatype=XSD.integer)),
+        (iri, ENR.answersTakenBack, Literal(0)),
         (iri, PROV.endedAtTime, timestamp(register.clock())),
         (iri, CRM.P14_carried_out_by, by),
     ]

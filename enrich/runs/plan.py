@@ -24,8 +24,8 @@ from datetime import datetime
 
 from pyoxigraph import Literal, NamedNode
 
-from enrich.graph.stores.base import PAGE_TOKEN, Row, Store
-from enrich.ontology.terms import ENR, XSD, Names
+from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, first_of
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease
 from enrich.runs.register import number, timestamp
@@ -33,7 +33,7 @@ from enrich.runs.register import number, timestamp
 ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.bisections, ENR.attempt
 _NOTHING = "nothing"
 """By what a batch without open gaps is done; as a word it comes after every shard."""
-_TRUE = Literal("true", datatype=XSD.boolean)
+_TRUE = Literal(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Plan:
         batch = self.batch(name)
         self.store.update(
             f"INSERT {{ GRAPH {self.graph} {{ {batch} {ASKS} {Literal(_joined(records))} ; "
-            f"{NUMBER} {_integer(number)} ; {ENR.gaps} {_integer(gaps)} }} }} WHERE {{ {self._open()} "
+            f"{NUMBER} {Literal(number)} ; {ENR.gaps} {Literal(gaps)} }} }} WHERE {{ {self._open()} "
             f"GRAPH {self.graph} {{ {self.run} {ENR.planner} {Literal(token)} }} }}",
             idempotent=True,
         )
@@ -149,9 +149,8 @@ class Plan:
             for p, o in self._select("?p ?o", f"{self.run} ?p ?o")
             if p is not None and o is not None
         }
-        planned = ENR.planned.value in said
         return Standing(
-            planned=planned,
+            planned=ENR.planned.value in said,
             pending=self.pending(),
             paused=ENR.paused.value in said,
             failure=said.get(ENR.failure.value),
@@ -161,8 +160,8 @@ class Plan:
 
     def failure(self) -> str | None:
         """Why the run cannot go on; None when it can."""
-        rows = self._select("?why", f"{self.run} {ENR.failure} ?why")
-        return next((why.value for (why,) in rows if why is not None), None)
+        why = first_of(self._select("?why", f"{self.run} {ENR.failure} ?why"))
+        return None if why is None else why.value
 
     def gaps(self) -> int:
         """The gaps of all batches that were ever added, answered or not."""
@@ -258,7 +257,7 @@ class Plan:
         batch = self.batch(name)
         named = ""
         if shard is not None:
-            said = " ; ".join(f"{ENR[key]} {_integer(value)}" for key, value in counts.items())
+            said = " ; ".join(f"{ENR[key]} {Literal(value)}" for key, value in counts.items())
             named = f"{self.run} {ENR.graph} {shard} . {shard} {said} . "
         what = shard.value if shard else _NOTHING
         told = f"{batch} {ENR.done} {Literal(what)}"
@@ -291,8 +290,8 @@ class Plan:
         half = len(batch.records) // 2
         parts = {f"{batch.name}a": batch.records[:half], f"{batch.name}b": batch.records[half:]}
         said = " . ".join(
-            f"{self.batch(name)} {ASKS} {Literal(_joined(records))} ; {NUMBER} {_integer(batch.number)} ; "
-            f"{SUSPECT} {_integer(batch.bisections + 1)}"
+            f"{self.batch(name)} {ASKS} {Literal(_joined(records))} ; {NUMBER} {Literal(batch.number)} ; "
+            f"{SUSPECT} {Literal(batch.bisections + 1)}"
             for name, records in parts.items()
         )
         whole = self.batch(batch.name)
@@ -302,8 +301,7 @@ class Plan:
             f"WHERE {{ {self._open()} GRAPH {self.graph} {{ {whole} {ASKS} ?list }} }}",
             idempotent=True,
         )
-        first, second = parts
-        return first, second
+        return f"{batch.name}a", f"{batch.name}b"
 
     # The operator
 
@@ -354,7 +352,7 @@ class Plan:
         return self.store.select(f"SELECT {variables} WHERE {{ GRAPH {self.graph} {{ {pattern} }} }}")
 
     def _number(self, variable: str, pattern: str, none: int = 0) -> int:
-        ((value,),) = list(self._select(variable, pattern)) or [(None,)]
+        value = first_of(self._select(variable, pattern))
         return none if value is None else number(value)
 
     def _insert(self, triples: str) -> None:
@@ -373,10 +371,6 @@ def _joined(records: Sequence[NamedNode]) -> str:
 
 def _split(text: str) -> Iterator[NamedNode]:
     return (NamedNode(part) for part in text.split())
-
-
-def _integer(number: int) -> Literal:
-    return Literal(str(number), datatype=XSD.integer)
 
 
 def _tail(term: object) -> int:

@@ -138,7 +138,7 @@ def answer_triples(
         node = f"<{names.base}candidate/{keys[0]}-{candidate.rank}>"
         triples += [
             (node, _GENERATED_BY, f"<{names.base}prediction/{owner.get(candidate.value, keys[0])}>"),
-            (node, _RANK, _integer(candidate.rank)),
+            (node, _RANK, str(Literal(candidate.rank))),
             (node, _VALUE, context.term(prop.name, candidate.value)),
             (node, _PROBABILITY, decimal(candidate.probability)),
         ]
@@ -355,10 +355,6 @@ def decimal(number: float) -> str:
     """A share as xsd:decimal with at most six decimals: `"0.86"`, `"0.0"`, `"1.0"` and the datatype."""
     whole, _, part = f"{number:.6f}".partition(".")
     return f'"{whole}.{part.rstrip("0") or "0"}"^^{XSD.decimal}'
-
-
-def _integer(number: int) -> str:
-    return f'"{number}"^^{XSD.integer}'
 
 
 @lru_cache(10_000)

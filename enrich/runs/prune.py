@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyoxigraph import Literal, NamedNode
 
 from enrich.graph.stores.base import Store
-from enrich.ontology.terms import ENR, XSD, Names
+from enrich.ontology.terms import ENR, Names
 from enrich.runs.narrowing import leave_out
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.superseded import Superseded, superseded
@@ -127,8 +127,6 @@ def _retracted(store: Store, names: Names, before: datetime) -> list[tuple[Named
 
 def _note(register: Register, run: NamedNode, answers: int) -> None:
     """Say in the register that so many more answers of a run were pruned, now."""
-    rows = register.store.select(
-        f"SELECT ?n WHERE {{ GRAPH {register.names.runs} {{ {run} {ENR.pruned} ?n }} }}"
-    )
-    total = Literal(str(answers + sum(number(n) for (n,) in rows)), datatype=XSD.integer)
+    query = f"SELECT ?n WHERE {{ GRAPH {register.names.runs} {{ {run} {ENR.pruned} ?n }} }}"
+    total = Literal(answers + sum(number(n) for (n,) in register.store.select(query)))
     register.replace(run, {ENR.pruned: total, ENR.prunedAtTime: timestamp(register.clock())})

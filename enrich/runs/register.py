@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import RunError
-from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Store, Term, first_of
 from enrich.ontology.terms import (
     AI_GENERATED,
     CREATOR_NAME,
@@ -66,12 +66,10 @@ class Run:
 
 def _ahead(store: Store) -> timedelta:
     """How far the store's clock is ahead of this machine's; less than two seconds is taken for none."""
-    for (moment,) in store.select("SELECT (NOW() AS ?now) WHERE {}"):
-        if isinstance(moment, Literal):
-            told = datetime.fromisoformat(moment.value)
-            ahead = (told if told.tzinfo else told.replace(tzinfo=UTC)) - datetime.now(UTC)
-            return ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
-    return timedelta(0)
+    moment = first_of(store.select("SELECT (NOW() AS ?now) WHERE {}"))
+    told = datetime.fromisoformat(moment.value) if isinstance(moment, Literal) else datetime.now(UTC)
+    ahead = (told if told.tzinfo else told.replace(tzinfo=UTC)) - datetime.now(UTC)
+    return ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
 
 
 def timestamp(moment: datetime) -> Literal:
@@ -116,7 +114,7 @@ class Register:
             (run, RDF.type, PROV.Activity),
             (run, RDF.type, CRMDIG.D10_Software_Execution),
             (run, ENR.runState, ENR.Open),
-            (run, ENR.order, Literal(str(self._last_order() + 1), datatype=XSD.integer)),
+            (run, ENR.order, Literal(self._last_order() + 1)),
             (run, PROV.startedAtTime, timestamp(moment)),
             (run, CRM.P14_carried_out_by, actor),
             (run, DCT.creator, actor),
@@ -143,10 +141,8 @@ class Register:
 
     def _last_order(self) -> int:
         """The highest order of any run. Two runs opened at the same instant may share one; their IRIs decide."""
-        rows = self.store.select(
-            f"SELECT (MAX(?n) AS ?last) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.order} ?n }} }}"
-        )
-        return next((number(last) for (last,) in rows), 0)
+        query = f"SELECT (MAX(?n) AS ?last) WHERE {{ GRAPH {self.names.runs} {{ ?run {ENR.order} ?n }} }}"
+        return number(first_of(self.store.select(query)))
 
     def activate(
         self,

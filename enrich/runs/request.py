@@ -15,6 +15,7 @@ from enrich.classifiers.data import Property
 from enrich.classifiers.digest import text_digest
 from enrich.classifiers.model.description import ModelDescription
 from enrich.errors import ModelError, SettingsError
+from enrich.graph.stores.base import first_of
 from enrich.graph.where import parse_where
 from enrich.ontology.kinds import CONCEPT
 from enrich.ontology.terms import ENR, PROV, class_term, values_block
@@ -109,12 +110,8 @@ class RequestedRun:
 
 def requested_runs(runs: Iterable[Run]) -> list[RequestedRun]:
     """Those of some runs whose request is understood."""
-    found = []
-    for run in runs:
-        request = Request.parse(run.request)
-        if request is not None:
-            found.append(RequestedRun(run, request, NamedNode(run.run)))
-    return found
+    asked = ((run, Request.parse(run.request)) for run in runs)
+    return [RequestedRun(run, request, NamedNode(run.run)) for run, request in asked if request is not None]
 
 
 def request_of(workspace: Workspace, run: NamedNode) -> Request | None:
@@ -123,10 +120,8 @@ def request_of(workspace: Workspace, run: NamedNode) -> Request | None:
         f"SELECT ?request WHERE {{ GRAPH {workspace.names.runs} {{ {run} {ENR.runState} {ENR.Open} ; "
         f"{ENR.request} ?request ; a {PROV.Activity} }} }}"
     )
-    for (text,) in workspace.store.select(query):
-        if isinstance(text, Literal):
-            return Request.parse(text.value)
-    return None
+    text = first_of(workspace.store.select(query))
+    return Request.parse(text.value) if isinstance(text, Literal) else None
 
 
 def make_request(
@@ -226,10 +221,8 @@ def last_nightly(register: Register) -> RequestedRun | None:
         f"SELECT ?run WHERE {{ GRAPH {register.names.runs} {{ ?run {ENR.request} ?request ; {ENR.order} ?order "
         f"FILTER(CONTAINS(?request, {Literal(OF_A_NIGHT)})) }} }} ORDER BY DESC(?order) DESC(?run) LIMIT 1"
     )
-    for (run,) in register.store.select(query):
-        if isinstance(run, NamedNode):
-            return next(iter(requested_runs([register.get(run)])), None)
-    return None
+    run = first_of(register.store.select(query))
+    return next(iter(requested_runs([register.get(run)])), None) if isinstance(run, NamedNode) else None
 
 
 def withdraw_empty(register: Register, like: str, but: NamedNode) -> None:

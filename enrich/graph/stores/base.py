@@ -25,6 +25,11 @@ class Rows:
         return next(self.rows)
 
 
+def first_of(rows: Iterable[Row]) -> Term | None:
+    """The first term of the first row, such as a count; None for no row."""
+    return next((row[0] for row in rows), None)
+
+
 PAGE_TOKEN = "#PAGE#"
 """Where `select_by_key` may put its FILTER. Left alone it is a SPARQL comment to the end of its line."""
 JOINED_AS_WRITTEN = "# joins: as written\n"

@@ -96,24 +96,20 @@ def _chosen(
             continue
         report.predictions += 1
         if said[ENR.outcome] != [ENR.Predicted]:
-            _leave_out(report, "abstained or failed")
+            report.left_out["abstained or failed"] += 1
         elif prediction in dropped[0]:
-            _leave_out(report, "superseded")
+            report.left_out["superseded"] += 1
         elif prediction in dropped[1]:
-            _leave_out(report, "turned down by a curator")
+            report.left_out["turned down by a curator"] += 1
         else:
             key = (_carrier(said).value, said[ENR.propertyName][0].value)
             rank = (-Decimal(said[ENR.confidence][0].value), said[ENR.answers][0].value, prediction)
             if key in taken or key in best:
-                _leave_out(report, "another value is surer")
+                report.left_out["another value is surer"] += 1
             if key not in taken and (key not in best or rank[:2] < best[key][:2]):
                 best[key] = rank
     taken.update(best)
     return sorted((prediction for _, _, prediction in best.values()), key=str)
-
-
-def _leave_out(report: ExportReport, why: str) -> None:
-    report.left_out[why] = report.left_out.get(why, 0) + 1
 
 
 def _statement(
