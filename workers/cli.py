@@ -15,17 +15,8 @@ from kombu.exceptions import OperationalError
 from pyoxigraph import NamedNode
 
 from enrich.classifiers.model.description import ModelDescription
-from enrich.cli.common import (
-    Json,
-    ModelFolder,
-    model_folder,
-    open_workspace,
-    records_named,
-    say,
-    write_json,
-    write_table,
-)
-from enrich.cli.options import Limit, Properties, RecordsFile
+from enrich.cli.common import model_folder, open_workspace, records_named, say, write_json, write_table
+from enrich.cli.options import Json, Limit, ModelFolder, Properties, RecordsFile
 from enrich.errors import BrokerError, InputError, SettingsError
 from enrich.graph.stores.transport import redact_credentials
 from enrich.graph.where import records_where

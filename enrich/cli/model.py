@@ -6,18 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from enrich.cli.common import (
-    Bars,
-    Json,
-    ModelFolder,
-    model_folder,
-    open_workspace,
-    promised,
-    say,
-    write_json,
-    write_table,
-)
-from enrich.cli.options import CONFIG
+from enrich.cli.common import Bars, model_folder, open_workspace, promised, say, write_json, write_table
+from enrich.cli.options import CONFIG, Json, ModelFolder
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.measures import OTHER_SPLITS, evaluation_table, mean_line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Protocol
@@ -123,20 +123,28 @@ def broader_concepts(
     above: dict[str, set[str]] = {}
     frontier = sorted(v for v in set(values) if is_iri(v))
     for _ in range(_DEEPEST):
-        for start in range(0, len(frontier), _PER_QUERY):
-            block = values_block(["child"], ([NamedNode(v)] for v in frontier[start : start + _PER_QUERY]))
-            for path, dataset in product(prop.narrower or HIERARCHY, datasets or ("",)):
-                query = (
-                    f"SELECT ?parent ?child {dataset} WHERE "
-                    f"{{ {block} {path_pattern('?child', path, '?parent')} {PAGE_TOKEN}\n}}"
-                )
-                for parent, child in store.select_by_key(query, "parent"):
-                    if isinstance(parent, NamedNode) and isinstance(child, NamedNode) and parent != child:
-                        above.setdefault(child.value, set()).add(parent.value)
+        for child, parent in _pairs(store, "child", frontier, prop.narrower or HIERARCHY, datasets or ("",)):
+            if parent != child:
+                above.setdefault(child, set()).add(parent)
         frontier = sorted({p for ps in above.values() for p in ps} - set(above) - set(values))
         if not frontier:
             break
     return {v: found for v in set(values) if (found := _upwards(v, above))}
+
+
+def _pairs(
+    store: Store, end: str, iris: Sequence[str], paths: Iterable[Path], datasets: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Each child with its parent, along the paths from one to the other, where the `end` of that name is one of these."""
+    other = "parent" if end == "child" else "child"
+    for start in range(0, len(iris), _PER_QUERY):
+        block = values_block([end], ([NamedNode(iri)] for iri in iris[start : start + _PER_QUERY]))
+        for path, dataset in product(paths, datasets):
+            pattern = path_pattern("?child", path, "?parent")
+            query = f"SELECT ?child ?parent {dataset} WHERE {{ {block} {pattern} {PAGE_TOKEN}\n}}"
+            for child, parent in store.select_by_key(query, other):
+                if isinstance(child, NamedNode) and isinstance(parent, NamedNode):
+                    yield child.value, parent.value
 
 
 def _upwards(value: str, above: Mapping[str, set[str]]) -> tuple[str, ...]:
@@ -162,18 +170,9 @@ def _descend(prop: PropertyProfile, store: Store, datasets: Sequence[str]) -> di
     frontier = list(reached)
     while frontier and prop.narrower:
         below: dict[str, str] = {}
-        for start in range(0, len(frontier), _PER_QUERY):
-            parents = values_block(["parent"], ([NamedNode(p)] for p in frontier[start : start + _PER_QUERY]))
-            for path, dataset in product(prop.narrower, datasets):
-                query = (
-                    f"SELECT ?child ?parent {dataset} WHERE "
-                    f"{{ {parents} {path_pattern('?child', path, '?parent')} {PAGE_TOKEN}\n}}"
-                )
-                for child, parent in store.select_by_key(query, "child"):
-                    if isinstance(child, NamedNode) and isinstance(parent, NamedNode):
-                        target = reached[parent.value]
-                        if child.value not in reached:
-                            below[child.value] = min(below.get(child.value, target), target)
+        for child, parent in _pairs(store, "parent", frontier, prop.narrower, datasets):
+            if child not in reached:
+                below[child] = min(below.get(child, reached[parent]), reached[parent])
         reached.update(below)
         found.update(below)
         frontier = sorted(below)

@@ -15,7 +15,7 @@ from enrich.graph.numbers import mean_number
 from enrich.graph.patterns import kind_test, onward
 from enrich.graph.profile_hints import Hints
 from enrich.graph.reading import Reader
-from enrich.graph.stores.base import PAGE_TOKEN, Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Store, Term, first_of
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
 from enrich.ontology.paths import Condition, Path, Step, condition_text, path_triples, steps, ways_along
 from enrich.ontology.profiles import ContextProfile, Profile, PropertyProfile
@@ -202,12 +202,8 @@ class _Check:
     def stated(self, prop: PropertyProfile) -> None:
         """Count the records that state a value in other ways."""
         for path in prop.stated:
-            self.count(
-                "stated",
-                prop.name,
-                self.hints.shown(path),
-                self._number(path_triples("record", path, "stated")),
-            )
+            found = self._number(path_triples("record", path, "stated"))
+            self.count("stated", prop.name, self.hints.shown(path), found)
 
     def _other_kind(self, prop: PropertyProfile, pattern: str, value: str, key: str) -> bool:
         """Say so where the values are there, but of another kind than the profile says."""
@@ -295,10 +291,8 @@ class _Check:
         return self._numbers[pattern]
 
     def _one(self, query: str) -> int:
-        for (number,) in self._store.select(query):
-            if isinstance(number, Literal):
-                return int(number.value)
-        return 0
+        found = first_of(self._store.select(query))
+        return int(found.value) if isinstance(found, Literal) else 0
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from enrich.graph.literals import LiteralMap
 from enrich.graph.numbers import mean_number
 from enrich.graph.patterns import kind_test, property_pattern, values_pattern
 from enrich.graph.records import Seen, Subject, Values, halved, nodes_of, pictures_of, texts_of
-from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term
+from enrich.graph.stores.base import PAGE_TOKEN, Row, Store, Term, first_of
 from enrich.ontology.kinds import CONCEPT, DATE, LITERAL
 from enrich.ontology.paths import path_pattern, path_text, ways_along
 from enrich.ontology.profiles import Profile, PropertyProfile
@@ -187,7 +187,7 @@ class Reader:
             f"SELECT (COUNT(DISTINCT ?record) AS ?n) {self.dataset} "
             f"WHERE {{ {self.is_record} FILTER(isIRI(?record)) }}"
         )
-        ((number,),) = list(self.store.select(query))
+        number = first_of(self.store.select(query))
         return int(number.value) if isinstance(number, Literal) else 0
 
     def read_all(self, records: Iterable[NamedNode] | None = None, batch: int = BATCH) -> Iterator[Subject]:

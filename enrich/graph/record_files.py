@@ -99,16 +99,13 @@ def read_splits(path: Path) -> dict[str, list[NamedNode]]:
                 f"{_named(path)} has no column {' and '.join(sorted(missing))}; it needs record and split"
             )
         for row, cells in _rows(header, file, first):
-            record, split = (
-                _record(cells.get("record") or "", path, 1 + row),
-                (cells.get("split") or "").strip(),
-            )
+            record = _record(cells.get("record") or "", path, 1 + row)
+            split = (cells.get("split") or "").strip()
             if seen.setdefault(record, split) != split:
                 raise InputError(
                     f"{_named(path)}, line {1 + row}: {record} is in {seen[record]} and in {split}"
                 )
-            members = splits.setdefault(split, [])
-            members.append(record)
+            splits.setdefault(split, []).append(record)
     return {split: list(dict.fromkeys(members)) for split, members in splits.items()}
 
 

@@ -86,12 +86,10 @@ def replace(
         store.insert(counted, bulk=True)
         return Difference(tuple(graph.value for graph in ordered), counted.number)
     with tempfile.TemporaryDirectory() as folder:
-        places = [Path(folder) / str(number) for number in range(len(ordered))]
+        place = Path(folder)
         parts = [
-            _Part(
-                graph, place.with_suffix(".old"), place.with_suffix(".added"), place.with_suffix(".removed")
-            )
-            for graph, place in zip(ordered, places, strict=True)
+            _Part(graph, place / f"{n}.old", place / f"{n}.added", place / f"{n}.removed")
+            for n, graph in enumerate(ordered)
         ]
         added, removed = _compared(store, parts, quads)
         size = sum(file.stat().st_size for part in parts for file in (part.added, part.removed))

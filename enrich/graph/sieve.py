@@ -28,7 +28,8 @@ class Sieve:
     def passing(self, quads: Iterable[Quad]) -> Iterator[Quad]:
         """The quads that fit, those without a graph in the target."""
         for quad in named(quads, self._target):
-            if why := _objection(self._store, quad):
+            nameless = isinstance(quad.graph_name, BlankNode)
+            if why := "the graph is named by a blank node" if nameless else self._store.objection(quad):
                 self.left_out[why.split(": ")[0]] += 1
                 continue
             self.written += 1
@@ -50,7 +51,6 @@ class Sieve:
 def apart(quads: Iterable[Quad]) -> Iterator[Quad]:
     """The quads with their blank nodes renamed, so that no other file has the same."""
     token = uuid4().hex[:16]
-
     for quad in quads:
         subject, value, graph = quad.subject, quad.object, quad.graph_name
         if isinstance(subject, BlankNode) or isinstance(value, BlankNode):
@@ -61,9 +61,3 @@ def apart(quads: Iterable[Quad]) -> Iterator[Quad]:
             yield Quad(subject, quad.predicate, value, graph)
         else:
             yield quad
-
-
-def _objection(store: Store, quad: Quad) -> str | None:
-    if isinstance(quad.graph_name, BlankNode):
-        return "the graph is named by a blank node"
-    return store.objection(quad)

@@ -159,8 +159,7 @@ class Recovery:
             for statement in batch:
                 yield from self._one(statement)
         else:
-            self.kept += len(batch)
-            yield from self._counted(quads)
+            yield from self._keep(quads, len(batch))
         batch.clear()
 
     def _whole(self, batch: list[_Statement]) -> list[Quad] | None:
@@ -188,13 +187,12 @@ class Recovery:
             message = f"<{relative[0]}> is relative, and the document has no base"
             self._drop(statement, RELATIVE, message)
             return
-        self.kept += 1
-        yield from self._counted(quads)
+        yield from self._keep(quads, 1)
 
-    def _counted(self, quads: Iterable[Quad]) -> Iterator[Quad]:
-        for quad in quads:
-            self.triples += 1
-            yield quad
+    def _keep(self, quads: list[Quad], statements: int) -> list[Quad]:
+        self.kept += statements
+        self.triples += len(quads)
+        return quads
 
 
 def _parsed(header: str, text: str) -> Iterable[Quad]:

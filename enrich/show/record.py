@@ -122,11 +122,8 @@ def _answers(
         states[answer], runs[answer] = _local(state), run
         if isinstance(subject, NamedNode) and isinstance(predicate, NamedNode):
             seen[subject][predicate][value] = None
-    return (
-        {node: {p: list(values) for p, values in said.items()} for node, said in seen.items()},
-        states,
-        runs,
-    )
+    nodes = {node: {p: list(values) for p, values in said.items()} for node, said in seen.items()}
+    return nodes, states, runs
 
 
 def _rank(answers: Sequence[dict[str, Any]], order: Mapping[str, int]) -> None:
@@ -146,17 +143,11 @@ def _settle(answers: Iterable[dict[str, Any]], subject: Subject) -> None:
     they agree with it: "agrees" or "disagrees", or "settled" where there is nothing to compare."""
     for answer in answers:
         stated = [class_term(v).value for v in subject.record.known.get(answer["property"], ())]
-        filled = (
-            subject.problem is None
-            and answer["property"] in subject.nodes
-            and answer["property"] not in subject.missing
-        )
+        read = subject.problem is None and answer["property"] in subject.nodes
         answer["facts"] = None
-        if filled:
-            compared = answer["value"] is not None and stated
-            answer["facts"] = (
-                ("agrees" if answer["value"] in stated else "disagrees") if compared else "settled"
-            )
+        if read and answer["property"] not in subject.missing:
+            agrees = "agrees" if answer["value"] in stated else "disagrees"
+            answer["facts"] = agrees if answer["value"] is not None and stated else "settled"
             answer["current"] = False
 
 
@@ -200,14 +191,10 @@ def _answer(
 ) -> dict[str, Any]:
     said = nodes[answer]
     candidates = [
-        {
-            "rank": int(_text(c, ENR.rank) or 0),
-            "value": _text(c, ENR.value),
-            "probability": _number(c, ENR.probability),
-        }
+        {"rank": int(_text(c, ENR.rank) or 0), "value": _text(c, ENR.value), "probability": _number(c, ENR.probability)}
         for c in nodes.values()
         if answer in c.get(PROV.wasGeneratedBy, []) and ENR.rank in c
-    ]
+    ]  # fmt: skip
     usages = [nodes[u] for u in said.get(PROV.qualifiedUsage, []) if isinstance(u, NamedNode) and u in nodes]
     return {
         "prediction": answer.value,
@@ -263,14 +250,13 @@ def _model(model: NamedNode, register: Mapping[NamedNode, Statements]) -> dict[s
 
 def _run(run: NamedNode, state: str, register: Mapping[NamedNode, Statements]) -> dict[str, Any]:
     said = register.get(run, {})
-    used = [t.value for t in said.get(PROV.used, [])]
     return {
         "run": run.value,
         "state": state,
         "started": _text(said, PROV.startedAtTime),
         "ended": _text(said, PROV.endedAtTime),
         "agent": _text(said, PROV.wasAssociatedWith),
-        "used": used,
+        "used": [t.value for t in said.get(PROV.used, [])],
     }
 
 
@@ -308,16 +294,13 @@ def _first(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> Term |
 
 
 def _text(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> str | None:
-    return _value(_first(said, predicate))
+    found = _first(said, predicate)
+    return None if found is None else found.value
 
 
 def _number(said: Mapping[NamedNode, list[Term]], predicate: NamedNode) -> float | None:
     text = _text(said, predicate)
     return None if text is None else float(text)
-
-
-def _value(term: Term | None) -> str | None:
-    return None if term is None else term.value
 
 
 def _local(term: Term | None) -> str:
