@@ -92,7 +92,7 @@ VERBS = {
     "split": Verb("enrich.cli.model:split", "Learn"),
     "evaluate": Verb("enrich.cli.model:evaluate", "Learn"),
     "check-promise": Verb("enrich.cli.promise:check_promise", "Learn"),
-    "models": Verb("enrich.cli.model:models", "Learn"),
+    "models": Verb("enrich.cli.models:models", "Learn"),
     "pretrain": Verb("enrich.cli.pretrain:pretrain", "Learn"),
     "soup": Verb("enrich.cli.soup:soup", "Learn"),
     "study": Verb("enrich.cli.study:study", "Learn"),

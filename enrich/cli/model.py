@@ -1,4 +1,4 @@
-"""Verbs about what learns: train, split, evaluate, models."""
+"""Verbs about what learns: train, split, evaluate."""
 
 import sys
 from pathlib import Path
@@ -7,16 +7,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from enrich.cli.common import Bars, model_folder, open_workspace, promised, say, write_json, write_table
-from enrich.cli.options import CONFIG, Json, ModelFolder
+from enrich.cli.options import Json, ModelFolder
 from enrich.errors import InputError
 from enrich.learn.evaluation import evaluate as measure
 from enrich.learn.measures import OTHER_SPLITS, evaluation_table, mean_line
-from enrich.learn.model_folders import find_models
 from enrich.learn.split_records import read_records_of
 from enrich.learn.splitting import split_records, write_splits
 from enrich.learn.training import train as learn
 from enrich.learn.unfinished import parts, training_folder
-from enrich.settings.loading import load_settings
 from enrich.settings.models import MOST_SEED
 from enrich.show.tables import print_table
 
@@ -35,7 +33,6 @@ EXAMPLES = {
     "split": "enrich split splits.tsv --by group --dev 0.2",
     "evaluate": "enrich evaluate --model model --splits splits.tsv.gz --split dev --without museum\n"
     "enrich evaluate --model model --splits splits.tsv.gz --report report",
-    "models": "enrich models . --json",
 }
 
 
@@ -267,31 +264,3 @@ def show_regimes(properties: dict[str, Any]) -> None:
     write_table(
         ("property", "regime", "records", "coverage", "precision", "promised"), rows, numbers=(2, 3, 4, 5)
     )
-
-
-def models(
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Where to look; otherwise beside enrich.toml."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """List model folders, and whether each is whole and unaltered."""
-    if not folders:
-        folders = [load_settings(CONFIG.get()).folder]
-    found = [model for folder in folders for model in find_models(folder)]
-    if as_json:
-        write_json({"models": [model.as_dict() for model in found]})
-        return
-    rows = [
-        (_from_here(m.folder), m.digest[:12], m.state, ", ".join(m.classifiers), ", ".join(m.properties), m.mean_macro_f1)
-        for m in found
-    ]  # fmt: skip
-    heads = ("folder", "digest", "state", "classifiers", "properties", "mean macro-F1")
-    write_table(heads, rows, numbers=(5,), spare=(1, 4))
-
-
-def _from_here(folder: str) -> str:
-    """A folder as one would type it."""
-    here = Path.cwd()
-    return str(Path(folder).relative_to(here)) if Path(folder).is_relative_to(here) else folder
