@@ -78,12 +78,7 @@ def _changed(context: Context, work: RunWork, facts: str | None) -> Collection[s
 
 
 def _unanswered(
-    context: Context,
-    work: RunWork,
-    answered: AnsweredGaps,
-    fresh: Fresh,
-    looked: Looked,
-    later: list[GapRow],
+    context: Context, work: RunWork, answered: AnsweredGaps, fresh: Fresh, looked: Looked, later: list[GapRow]
 ) -> Iterator[GapRow]:
     """Of all gaps those that are open. Records are read where an answer's inputs have to be compared, and where
     a limit has to be kept exactly."""

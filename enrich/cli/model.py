@@ -217,8 +217,7 @@ def evaluate(
         typer.Option("--report", metavar="DIR", help="Write report.json and report.html into this folder."),
     ] = None,
     leave_out: Annotated[
-        bool,
-        typer.Option("--leave-out", help="Also train anew without each museum, for the report. Slow."),
+        bool, typer.Option("--leave-out", help="Also train anew without each museum, for the report. Slow.")
     ] = False,
     as_json: Json = False,
 ) -> None:

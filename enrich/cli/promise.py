@@ -18,7 +18,7 @@ from enrich.workspace import Workspace
 
 EXAMPLES = {
     "check-promise": "enrich check-promise --property technique --figures figures\n"
-    "enrich check-promise --reviews --by museum",
+    "enrich check-promise --reviews --by museum"
 }
 
 
@@ -28,8 +28,7 @@ def check_promise(
         typer.Option("--modality", help="Learn from this only; may be repeated. Otherwise as train does."),
     ] = None,
     properties: Annotated[
-        list[str] | None,
-        typer.Option("--property", metavar="P", help="This property only; may be repeated."),
+        list[str] | None, typer.Option("--property", metavar="P", help="This property only; may be repeated.")
     ] = None,
     least: Annotated[
         int, typer.Option("--least", min=20, help="Values that a group needs to be hidden.")

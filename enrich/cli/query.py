@@ -29,7 +29,7 @@ SPARE = ("predicate", "node", "model", "software", "run", "run1", "run2", "predi
 """Columns of named queries that a narrow table does without, the first of them first."""
 
 EXAMPLES = {
-    "query": "enrich query predictions --labels --format csv\nenrich query predictions --set property=place --set confidence=0.9 --set order=-confidence --set limit=20\nenrich query predictions --print > mine.rq\nenrich query mine.rq --format json",
+    "query": "enrich query predictions --labels --format csv\nenrich query predictions --set property=place --set confidence=0.9 --set order=-confidence --set limit=20\nenrich query predictions --print > mine.rq\nenrich query mine.rq --format json"
 }
 
 

@@ -36,8 +36,7 @@ Predictions = Annotated[
     typer.Argument(metavar="PREDICTION…", help="Predictions: their IRIs, or the 20 digits at the end."),
 ]
 OfRecord = Annotated[
-    str | None,
-    typer.Option("--record", metavar="IRI", help="Instead: what is current of this record."),
+    str | None, typer.Option("--record", metavar="IRI", help="Instead: what is current of this record.")
 ]
 OfProperty = Annotated[
     str | None, typer.Option("--property", metavar="P", help="With --record: of this property.")

@@ -19,7 +19,7 @@ from enrich.show.tree import record_tree
 
 EXAMPLES = {
     "show": "enrich show https://data.example.org/object/17\nenrich show 3fa9c1\n"
-    "enrich show https://data.example.org/object/17 --explain --out explanations",
+    "enrich show https://data.example.org/object/17 --explain --out explanations"
 }
 
 
@@ -31,8 +31,7 @@ def show(
         ),
     ],
     explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Ask the model anew, and say what each current answer went by."),
+        bool, typer.Option("--explain", help="Ask the model anew, and say what each current answer went by.")
     ] = False,
     model: Annotated[
         Path | None,

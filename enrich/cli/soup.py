@@ -208,8 +208,7 @@ def analyse(
     splits: Splits = None,
     prop: Property = None,
     method: Annotated[
-        list[str] | None,
-        typer.Option("--method", help="Soups to make; may be repeated. Otherwise all five."),
+        list[str] | None, typer.Option("--method", help="Soups to make; may be repeated. Otherwise all five.")
     ] = None,
     checkpoints: Checkpoints = "auto",
     metric: By = "macro_f1",

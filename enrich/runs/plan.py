@@ -242,12 +242,7 @@ class Plan:
         )
 
     def commit(
-        self,
-        name: str,
-        lease: Lease,
-        shard: NamedNode | None,
-        counts: Mapping[str, int],
-        until: datetime,
+        self, name: str, lease: Lease, shard: NamedNode | None, counts: Mapping[str, int], until: datetime
     ) -> bool:
         """Make a batch count: its shard is named in the register (none when nothing was open).
 

@@ -12,18 +12,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from enrich.errors import RunError
 from enrich.graph.stores.base import PAGE_TOKEN, Store, Term, first_of
-from enrich.ontology.terms import (
-    AI_GENERATED,
-    CREATOR_NAME,
-    CRM,
-    CRMDIG,
-    DCT,
-    ENR,
-    PROV,
-    RDF,
-    XSD,
-    Names,
-)
+from enrich.ontology.terms import AI_GENERATED, CREATOR_NAME, CRM, CRMDIG, DCT, ENR, PROV, RDF, XSD, Names
 from enrich.runs.model_entities import ModelEntity, Snapshot
 from enrich.runs.validation import validate
 

@@ -245,11 +245,7 @@ class Reviews:
 
     @classmethod
     def read(
-        cls,
-        store: Store,
-        names: Names,
-        many: Iterable[str],
-        records: Collection[NamedNode] | None = None,
+        cls, store: Store, names: Names, many: Iterable[str], records: Collection[NamedNode] | None = None
     ) -> Reviews:
         """Read the register whole, or what it says of some records."""
         made = read_reviews(store, names, records)
