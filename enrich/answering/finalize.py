@@ -101,8 +101,16 @@ def look_again(context: Context, work: RunWork, run: NamedNode, facts: str | Non
     for shard in sorted(work.checked):
         held = held_answers(context.store, NamedNode(shard))
         stale = _stale(context, work, answers, held, changed=changed, others=others)
-        if stale and not _narrow(context, work, run, shard, held, stale):
+        if not stale:
+            continue
+        gone = {a.prediction for a in held if (a.record, a.property) in stale}
+        left = leave_out(context.register, run, NamedNode(shard), gone)
+        if left is None:  # the shard is no longer the run's
             return False
+        del work.checked[shard]
+        if left.graph is not None:
+            work.checked[left.graph.value] = Counter({name: n for name, n in left.counts.items() if n})
+        context.observer.log("info", "answers left out", run=run.value, gaps=len(stale))
     return True
 
 
@@ -133,26 +141,6 @@ def _stale(
         missing = {s.iri: set(s.missing) for s in read if s.problem is None or s.absent}
         stale |= {(record, name) for record, name in gaps if name not in missing.get(record, {name})}
     return stale
-
-
-def _narrow(
-    context: Context,
-    work: RunWork,
-    run: NamedNode,
-    shard: str,
-    held: Sequence[HeldAnswer],
-    stale: set[tuple[NamedNode, str]],
-) -> bool:
-    """Leave the answers to some gaps out of a shard; False when it is no longer the run's."""
-    gone = {a.prediction for a in held if (a.record, a.property) in stale}
-    left = leave_out(context.register, run, NamedNode(shard), gone)
-    if left is None:
-        return False
-    del work.checked[shard]
-    if left.graph is not None:
-        work.checked[left.graph.value] = Counter({name: n for name, n in left.counts.items() if n})
-    context.observer.log("info", "answers left out", run=run.value, gaps=len(stale))
-    return True
 
 
 def _words(counts: Counter[str]) -> str:

@@ -79,14 +79,9 @@ class Contexts:
         try:
             file = self._files.get(key) or resources.files("enrich.graph") / "contexts" / f"{KNOWN[key]}.json"
             data = json.loads(file.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise UnknownContext(
-                f"the context {url} cannot be read: {self._files[key]}: {error.strerror}"
-            ) from error
-        except ValueError as error:
-            raise UnknownContext(
-                f"the context {url} cannot be read: {self._files[key]} is no JSON ({error})"
-            ) from error
+        except (OSError, ValueError) as error:
+            why = f": {error.strerror}" if isinstance(error, OSError) else f" is no JSON ({error})"
+            raise UnknownContext(f"the context {url} cannot be read: {self._files[key]}{why}") from error
         return data.get("@context", data) if isinstance(data, dict) else data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -100,19 +100,20 @@ def describe(workspace: Workspace, known: RequestedRun) -> Job:
     """A job as it stands: finished ones from the register, running ones from their shards and plan."""
     store, names = workspace.store, workspace.names
     run = known.run
-    job_id = names.run_id(known.iri)
     if run.state != OPEN:
         counts = {name: getattr(run, name) or 0 for name in COUNTED}
         gaps = counts["predicted"] + counts["abstained"] + counts["failed"] if run.state == ACTIVE else None
-        return _job(job_id, known, STATES[run.state], gaps, counts)
+        return _job(known, STATES[run.state], gaps, counts)
     plan = Plan(store, names, known.iri)
     standing = plan.standing()
     counts = committed(store, names, known.iri)
     gaps = plan.gaps() if standing.planned else None
-    job = _job(job_id, known, "failed" if standing.failure else "running", gaps, counts)
     rate, remaining = _speed(known, gaps, counts, Register(store, names).clock())
-    return replace(
-        job,
+    return _job(
+        known,
+        "failed" if standing.failure else "running",
+        gaps,
+        counts,
         batches_left=standing.pending,
         holds_lease=current_lease(store, names).run == known.iri,
         paused=standing.paused,
@@ -122,9 +123,9 @@ def describe(workspace: Workspace, known: RequestedRun) -> Job:
     )
 
 
-def _job(job_id: str, known: RequestedRun, state: str, gaps: int | None, counts: dict[str, int]) -> Job:
+def _job(known: RequestedRun, state: str, gaps: int | None, counts: dict[str, int], **standing: Any) -> Job:
     return Job(
-        job=job_id,
+        job=known.run.run.rpartition("/")[2],
         run=known.run.run,
         state=state,
         kind=known.request.kind,
@@ -140,6 +141,7 @@ def _job(job_id: str, known: RequestedRun, state: str, gaps: int | None, counts:
         records=counts["records"],
         request=known.request,
         actor=known.run.actor,
+        **standing,
     )
 
 

@@ -181,19 +181,22 @@ class Plan:
 
     def planned_records(self) -> Iterator[NamedNode]:
         """The records of every batch, done or not. A batch that was bisected gives its records again."""
-        return self._kept(ASKS, ENR.asked)
+        return self._records(ASKS, ENR.asked)
 
     def looked_records(self) -> Iterator[NamedNode]:
         """The records that were looked at and had no open gap."""
-        return self._kept(ENR.looked)
+        return self._records(ENR.looked)
 
-    def _kept(self, *predicates: NamedNode) -> Iterator[NamedNode]:
-        """The records of all such lists; read page by page where rows are capped."""
+    def _records(self, *predicates: NamedNode) -> Iterator[NamedNode]:
+        return (record for _, records in self._said(*predicates) for record in _split(records))
+
+    def _said(self, *predicates: NamedNode) -> Iterator[tuple[NamedNode, str]]:
+        """What is said by one of these, with what it is said of; read page by page where rows are capped."""
         wanted = ", ".join(str(p) for p in predicates)
-        query = f"SELECT ?b ?list WHERE {{ GRAPH {self.graph} {{ ?b ?how ?list FILTER(?how IN ({wanted})) }} {PAGE_TOKEN}\n}}"
-        for _, records in self.store.select_by_key(query, "b"):
-            if isinstance(records, Literal):
-                yield from _split(records.value)
+        query = f"SELECT ?b ?o WHERE {{ GRAPH {self.graph} {{ ?b ?how ?o FILTER(?how IN ({wanted})) }} {PAGE_TOKEN}\n}}"
+        for b, said in self.store.select_by_key(query, "b"):
+            if isinstance(b, NamedNode) and isinstance(said, Literal):
+                yield b, said.value
 
     def last_number(self) -> int:
         """The highest number that a batch was ever given, -1 for none."""
@@ -323,13 +326,8 @@ class Plan:
 
     def attempted(self) -> Iterator[NamedNode]:
         """The graphs of all attempts, of those that count as well."""
-        query = (
-            f"SELECT ?b ?attempt WHERE {{ GRAPH {self.graph} {{ ?b ?how ?attempt "
-            f"FILTER(?how IN ({ATTEMPT}, {ENR.ended})) }} {PAGE_TOKEN}\n}}"
-        )
-        for b, attempt in self.store.select_by_key(query, "b"):
-            if isinstance(b, NamedNode) and isinstance(attempt, Literal):
-                yield self.shard(self._name(b), Attempt.parse(attempt.value).token)
+        for batch, attempt in self._said(ATTEMPT, ENR.ended):
+            yield self.shard(self._name(batch), Attempt.parse(attempt).token)
 
     def drop(self) -> None:
         """Drop the plan."""

@@ -140,21 +140,16 @@ def _check(
         )
     if wrong := shapes().problems([(str(t.subject), str(t.predicate), str(t.object)) for t in triples]):
         raise ValidationError(f"{source}: {subject.value}: {'; '.join(wrong[0].messages)}")
-    if not all(_states_what_it_says(triples, text) for text in _texts(triples)):
+    stated = [t.object.value for t in triples if t.predicate == ENR.states and isinstance(t.object, Literal)]
+    if not all(_states_what_it_says(triples, text) for text in stated):
         raise InputError(f"{source}: {subject.value} would have another thing accepted than it says")
-
-
-def _texts(triples: Sequence[Triple]) -> Iterator[str]:
-    return (t.object.value for t in triples if t.predicate == ENR.states and isinstance(t.object, Literal))
 
 
 def _states_what_it_says(triples: Sequence[Triple], text: str) -> bool:
     """Whether what a review would have stated begins with the node, the predicate and the value that it names."""
     stated = {t.predicate: t.object for t in triples}
-    wanted = tuple(
-        stated.get(p)
-        for p in (CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned)
-    )
+    parts = (CRM.P140_assigned_attribute_to, CRM.P177_assigned_property_of_type, CRM.P141_assigned)
+    wanted = tuple(map(stated.get, parts))
     try:
         first = next(iter(parse(text.encode(), RdfFormat.N_TRIPLES)), None)
     except SyntaxError:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 
 import pyoxigraph as ox
 from pyoxigraph import DefaultGraph, NamedNode, Quad
@@ -17,6 +17,7 @@ from enrich.errors import QueryRefused, StoreError, StoreHeld, StoreUnavailable
 from enrich.graph.stores.base import DEFAULT_GRAPH, PAGE_TOKEN, Health, Row, Rows, Store
 from enrich.ontology.sparql import clauses
 
+T = TypeVar("T")
 BULK_BYTES = 1_000_000
 """N-Triples from which `bulk_load` costs less than `load` (some 8,000 triples)."""
 TRIES, PAUSE_SECONDS = 5, 0.2
@@ -65,10 +66,7 @@ class EmbeddedStore(Store):
         return self._store
 
     def select(self, query: str) -> Rows:
-        with self.errors():
-            solutions = self.query(query)
-        if not isinstance(solutions, ox.QuerySolutions):
-            raise QueryRefused(f"{self._where}: the query is not a SELECT")
+        solutions = self._asked(query, ox.QuerySolutions, "a SELECT")
         return Rows(tuple(variable.value for variable in solutions.variables), self._rows(solutions))
 
     def query(self, query: str) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
@@ -83,6 +81,13 @@ class EmbeddedStore(Store):
             named_graphs=[NamedNode(iri) for iri in _FROM_NAMED.findall(cut.datasets)],
         )
 
+    def _asked(self, query: str, kind: type[T], what: str) -> T:
+        with self.errors():
+            found = self.query(query)
+        if not isinstance(found, kind):
+            raise QueryRefused(f"{self._where}: the query is not {what}")
+        return found
+
     def _rows(self, solutions: ox.QuerySolutions) -> Iterator[Row]:
         with self.errors():
             for solution in solutions:
@@ -92,18 +97,10 @@ class EmbeddedStore(Store):
         return self.select(query.replace(PAGE_TOKEN, ""))
 
     def ask(self, query: str) -> bool:
-        with self.errors():
-            answer = self.query(query)
-        if not isinstance(answer, ox.QueryBoolean):
-            raise QueryRefused(f"{self._where}: the query is not an ASK")
-        return bool(answer)
+        return bool(self._asked(query, ox.QueryBoolean, "an ASK"))
 
     def construct(self, query: str) -> Iterator[Quad]:
-        with self.errors():
-            triples = self.query(query)
-        if not isinstance(triples, ox.QueryTriples):
-            raise QueryRefused(f"{self._where}: the query is not a CONSTRUCT or DESCRIBE")
-        return self._quads(triples)
+        return self._quads(self._asked(query, ox.QueryTriples, "a CONSTRUCT or DESCRIBE"))
 
     def _quads(self, triples: ox.QueryTriples) -> Iterator[Quad]:
         with self.errors():

@@ -155,13 +155,14 @@ def _evidence(prediction: NamedNode, described: Described) -> Term:
     pictures = []
     for usage in _iris(said[PROV.qualifiedUsage]):
         used = described[usage]
+        entities = _iris(used[PROV.entity])
         kinds = used[PROV.hadRole] or [
-            k for e in _iris(used[PROV.entity]) for k in described[e][ENR.modality]
+            kind for entity in entities for kind in described[entity][ENR.modality]
         ]
         if kinds == [ENR.ImageModality]:
             agrees = used[ENR.value] == said[ENR.answers]
             weight = Decimal(used[ENR.probability][0].value) if used[ENR.probability] else Decimal(0)
-            for evidence in _iris(used[PROV.entity]):
+            for evidence in entities:
                 for source in described[evidence][PROV.wasDerivedFrom]:
                     pictures.append((not agrees, -weight, source.value, source))
     return min(pictures, key=lambda p: p[:3])[3] if pictures else said[ENR.about][0]
