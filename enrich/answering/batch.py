@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pyoxigraph import NamedNode
@@ -18,16 +17,14 @@ from enrich.classifiers.model.model import Model
 from enrich.classifiers.model.prediction import Prediction
 from enrich.errors import EnrichError, ModelError, ValidationError
 from enrich.graph.records import Subject, input_digest, seen_digest
+from enrich.media.pictures import PictureSource
 from enrich.media.prefetch import prefetch
 from enrich.ontology.terms import ENR, class_term
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.provenance import MemberPrediction, RunContext, answer_triples
 from enrich.runs.reviews import Reviews
 from enrich.runs.validation import Triple, shapes
-
-if TYPE_CHECKING:
-    from enrich.media.pictures import PictureSource
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 PIECE = 64
 """Records predicted at a time, while pictures of the next are fetched and answers before them are written."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from pyoxigraph import NamedNode
 
@@ -20,9 +19,7 @@ from enrich.ontology.profiles import PropertyProfile
 from enrich.ontology.terms import values_block
 from enrich.runs.existing_answers import ExistingAnswers
 from enrich.runs.reviews import Reviews
-
-if TYPE_CHECKING:
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 _BATCH = 2000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyoxigraph import Literal, NamedNode
 
@@ -17,9 +17,7 @@ from enrich.runs.plan import Plan
 from enrich.runs.register import ACTIVE, OPEN, RETRACTED, Register, number
 from enrich.runs.request import Request, RequestedRun, requested_runs
 from enrich.runs.shards import COUNTED
-
-if TYPE_CHECKING:
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 STATES = {OPEN: "running", ACTIVE: "done", RETRACTED: "cancelled"}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyoxigraph import Literal, NamedNode
 
@@ -22,9 +22,7 @@ from enrich.runs.narrowing import leave_out
 from enrich.runs.register import Register, number, timestamp
 from enrich.runs.superseded import Superseded, superseded
 from enrich.runs.ticket import Ticket
-
-if TYPE_CHECKING:
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 
 @dataclass

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -15,9 +14,7 @@ from enrich.graph.stores.base import PAGE_TOKEN, Store, Term, first_of
 from enrich.ontology.terms import AI_GENERATED, CREATOR_NAME, CRM, CRMDIG, DCT, ENR, PROV, RDF, XSD, Names
 from enrich.runs.model_entities import ModelEntity, Snapshot
 from enrich.runs.validation import validate
-
-if TYPE_CHECKING:
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 OPEN, ACTIVE, RETRACTED = "Open", "Active", "Retracted"
 LOOKS = 10

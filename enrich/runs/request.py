@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyoxigraph import Literal, NamedNode
 
@@ -23,9 +23,7 @@ from enrich.runs.lineage import in_words, model_entities, snapshots
 from enrich.runs.plan import Plan
 from enrich.runs.register import OPEN, Register, Run, new_run_id
 from enrich.version import VERSION
-
-if TYPE_CHECKING:
-    from enrich.workspace import Workspace
+from enrich.workspace import Workspace
 
 NIGHTLY, JOB, RUN = "nightly", "job", "run"
 """Kinds of runs: opened by the schedule, queued for workers, or made by `enrich run` in its own process."""
