@@ -1,7 +1,5 @@
 """The address of the Redis broker, read once for redis-py and for kombu, which read URLs differently."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Any

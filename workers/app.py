@@ -1,7 +1,5 @@
 """The Celery app of one museum: its settings, its tasks, and what a worker does when it starts."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

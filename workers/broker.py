@@ -4,8 +4,6 @@ Nothing that must last is here: were it all lost, `workers.reconcile` would find
 triplestore.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

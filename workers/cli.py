@@ -1,7 +1,5 @@
 """The verbs of the service that need a broker: worker, beat, health, queue."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

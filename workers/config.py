@@ -1,7 +1,5 @@
 """The Celery configuration that follows from enrich.toml, and the checks that it makes sense."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

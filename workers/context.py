@@ -1,7 +1,5 @@
 """The worker context: what a worker process holds between its tasks, with the broker beside the engine's own."""
 
-from __future__ import annotations
-
 from functools import cached_property
 
 from pyoxigraph import NamedNode

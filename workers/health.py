@@ -1,7 +1,5 @@
 """Whether the service is well: broker, store, workers and beat, each asked and answered within seconds."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Any
 

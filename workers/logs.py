@@ -1,7 +1,5 @@
 """Structured logs: one JSON object per line on stderr, with the run and the batch that it is about."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

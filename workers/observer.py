@@ -1,7 +1,5 @@
 """What the engine tells, as log lines and metrics."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from enrich.answering.decision import Decision

@@ -4,8 +4,6 @@ Everything is read from the triplestore, so it makes no difference what was lost
 whole of Redis. It is done every few seconds by the workers, and after whatever changes something.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """When the nightly run is due: its crontab, and beat's scheduler."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Callable

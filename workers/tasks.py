@@ -1,7 +1,5 @@
 """The tasks: thin skins that turn a message into a call, and an error into what becomes of the run."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The metrics that are read from store and broker: what runs do, gaps that are open, when a run was last done."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import datetime
 

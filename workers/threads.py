@@ -1,7 +1,5 @@
 """Threads of a worker: none but one until it has forked, then each child's share of the cores."""
 
-from __future__ import annotations
-
 import os
 
 from threadpoolctl import threadpool_limits

@@ -1,7 +1,5 @@
 """Kombu's Redis transport with our connections, that survives what is malformed and a Redis without memory."""
 
-from __future__ import annotations
-
 from queue import Empty
 from typing import Any
 

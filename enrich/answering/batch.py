@@ -1,7 +1,5 @@
 """One batch of records: read, predicted, decided, and said in RDF that conforms to the shapes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing

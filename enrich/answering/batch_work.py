@@ -1,7 +1,5 @@
 """One batch of a run: read, predicted, written to a graph of its own, and made to count in one update."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

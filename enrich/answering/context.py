@@ -1,7 +1,5 @@
 """What a process that answers holds between batches: settings, store, models, and what the runs need."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field

@@ -1,8 +1,6 @@
 """Finalizes a run: what the store holds is counted against what the batches said, looked at once more, and made
 visible all at once."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice

@@ -6,8 +6,6 @@
 They only save work: where they are gone, or are not what their names say, all answers are compared.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

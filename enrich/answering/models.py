@@ -1,7 +1,5 @@
 """The models of a process: each read once, read anew when its folder has changed."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the engine tells of its work while it goes on: to nobody, to a person, or to logs and metrics."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ What is answered already is looked up in memory. The records of answered gaps ar
 have changed since the model's answers were last compared with their inputs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """Plans a run: streams the records with open gaps into batches in the triplestore, in memory that stays the same."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

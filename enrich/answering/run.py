@@ -1,7 +1,5 @@
 """`enrich run`: the engine with one worker, in this process and without a broker."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Writes a shard behind the caller: what was answered is said in RDF, and what was said is written, while the next is worked out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack

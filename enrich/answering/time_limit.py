@@ -3,8 +3,6 @@
 `TimeUp` is no Exception: what catches whatever a model's library raises does not swallow it.
 """
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

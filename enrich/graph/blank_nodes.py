@@ -5,8 +5,6 @@ has its own. Where that leaves nodes alike, the first of them is told apart, as 
 prove equal groups. Unequal ones may be equal all the same: nodes that were alike, and that another choice would match.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 

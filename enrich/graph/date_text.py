@@ -5,8 +5,6 @@ there are, `undate` refuses sets, seasons and times of day, and `dateparser` fin
 reads "1. Hälfte 19. Jh.", so the words of six languages are read here. A text that is not understood whole is none.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from unicodedata import normalize

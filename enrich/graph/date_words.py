@@ -1,7 +1,5 @@
 """The words of dates in English, German, French, Italian, Spanish and Dutch, as regular expressions of their stems."""
 
-from __future__ import annotations
-
 CENTURY = (
     r"centur(?:y|ies)|cent\.?|c\.?(?=$|[\s,;)-])|jahrhunderts?|jahrhunderte|jhdts?\.?|jhds?\.?|jhs?\.?|jh\.?|"
     r"si[eè]cles?|s\.|ss\.|secol[oi]|secc?\.?|siglos?|eeuw(?:en)?"

@@ -1,7 +1,5 @@
 """Finds the gaps: records that lack a value of a property, and which of them are still open."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge

@@ -1,7 +1,5 @@
 """Reads numbers as museums write them: weights, dimensions and years, in the unit that a profile asks for."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from statistics import fmean

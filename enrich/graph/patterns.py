@@ -1,7 +1,5 @@
 """Patterns of SPARQL that lead from a record to the values of a property, as a profile says."""
 
-from __future__ import annotations
-
 from enrich.ontology.kinds import CONCEPT, LITERAL
 from enrich.ontology.paths import path_pattern
 from enrich.ontology.profiles import PropertyProfile

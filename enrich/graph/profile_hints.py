@@ -1,7 +1,5 @@
 """What a graph has instead, where a pattern of a profile finds nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from pyoxigraph import Literal, NamedNode

@@ -1,7 +1,5 @@
 """Records by their contexts: those of one museum, say."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pyoxigraph import NamedNode

@@ -1,7 +1,5 @@
 """Attempts at a batch: which process made them, and whether that process is surely dead."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """When the nightly run rests: the windows of `workers.blackout` in the time zone of `workers.timezone`."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError

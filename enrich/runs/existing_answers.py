@@ -1,7 +1,5 @@
 """Looks up what has been answered already: which gaps, by which run and model, on which inputs."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How many answers of a run are expected to be right, by regime: what held-out records say of its model."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence

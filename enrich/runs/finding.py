@@ -1,7 +1,5 @@
 """Finds the run that a person means by an IRI, an id, or the beginning of one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from enrich.errors import InputError, RunError

@@ -1,7 +1,5 @@
 """Jobs: runs as they stand, with how far they have come; paused, resumed and cancelled. A job's id is its run's."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any

@@ -8,8 +8,6 @@ stale answers. A process that holds the lease for itself (`enrich run`) is named
 machine sees that it died.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from dataclasses import dataclass

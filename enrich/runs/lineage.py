@@ -1,7 +1,5 @@
 """What the register says of a model: its members, their ingredients, and the data they learned from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from enrich.classifiers.model.description import ModelDescription

@@ -1,7 +1,5 @@
 """What the register says of a model version and of the data that it learned from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Until then nothing names the new graph. Its own name says since when, so that tidying leaves it alone while it is young.
 """
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Collection, Mapping

@@ -9,8 +9,6 @@ effective number of draws, the lower of Kish's and the one that the spread withi
 tries it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field

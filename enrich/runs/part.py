@@ -6,8 +6,6 @@ that is killed leaves every count right, and the same command goes on where it s
 taken back, when and by whom; what was taken back does not come back.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field

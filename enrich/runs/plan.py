@@ -15,8 +15,6 @@ into `enr:asked` and names the shard in the register; it changes nothing unless 
 and the lease is the one the batch began with. So of many deliveries of a batch exactly one counts.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A promise is of all answers above the threshold, and those just above it are rig
 its own confidence, every other row against what was promised.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -4,8 +4,6 @@ What is the same for all answers of a run is said on the run, in the register: w
 behalf, that its content is AI generated, its models and which modality each looks at.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache

@@ -7,8 +7,6 @@ update, unless a run that superseded it was retracted meanwhile. What a crash le
 after `run.lease`: that of a run that ends, or of a worker that starts.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

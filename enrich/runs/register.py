@@ -1,7 +1,5 @@
 """The register of runs: opened, filled shard by shard, made active in one update, and taken back."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

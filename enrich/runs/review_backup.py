@@ -1,7 +1,5 @@
 """The register of reviews as a file, and back: what curators did is nowhere else, and outlives every run."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

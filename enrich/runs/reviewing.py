@@ -3,8 +3,6 @@
 A judgement that cannot be written is refused with its reason, and costs no other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

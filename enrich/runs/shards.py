@@ -1,7 +1,5 @@
 """Shards: the named graphs that hold a run's answers; what each holds, and one made smaller."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

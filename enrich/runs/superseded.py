@@ -1,7 +1,5 @@
 """Finds the answers that no longer count, because a newer active run has answered their gaps too."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime

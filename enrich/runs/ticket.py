@@ -6,8 +6,6 @@ the later sees both. Who sees another takes its own out, and tries again after a
 work goes on; one that was not, or whose process is gone from this machine, stops nobody.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from contextlib import suppress

@@ -6,8 +6,6 @@ N-Triples texts, as they are written. Measured beside pyshacl in benchmarks/vali
 both to the same verdicts.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Both are graphs of their own, written in one update with the reviews themselves, and made anew by `rebuild`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pyoxigraph import Literal, NamedNode

@@ -1,7 +1,5 @@
 """Run a named query: of one property or museum, of what is sure enough, in an order, and only so many rows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice

@@ -1,7 +1,5 @@
 """What is said of an IRI of our own: a prediction, a run, a model, a review, a piece of evidence."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from pyoxigraph import NamedNode, Triple

@@ -3,8 +3,6 @@
 A file beside the store says where, and has the token without which nobody is heard; its owner alone can read it.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 import os

@@ -4,8 +4,6 @@ The register comes first, with a description of the whole (see `enrich.runs.cita
 the same bytes from any store. One shard is in memory at a time. The file appears only when it is whole.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """What an export reads: the graphs of a run, its entries in the register, and the account of what was written."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections import Counter, defaultdict

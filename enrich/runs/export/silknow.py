@@ -6,8 +6,6 @@ property of a node gets one value, and the value is not asserted beside the stat
 The activity is the prediction itself, so all that our own pattern says of it can be found from there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
