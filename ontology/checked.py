@@ -1,7 +1,5 @@
 """From plain data to checked models: what is wrong is one line with the key, the value and the nearest valid form."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Mapping, Sequence

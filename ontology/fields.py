@@ -1,7 +1,5 @@
 """The kinds of value that a key of a profile may have: checked, and said to pydantic."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The kinds of values that a property may have, and which rules of a profile go with which."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 CONCEPT, LITERAL, DATE = "concept", "literal", "date"

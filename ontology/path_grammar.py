@@ -4,8 +4,6 @@ A path is a list of steps. A step is a text, `["^"] predicate ["?" | "*" | "+"]`
 table: a condition on the node that is reached.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

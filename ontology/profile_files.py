@@ -1,7 +1,5 @@
 """Profiles as TOML: those of the package by name, and a museum's own from a file."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Profiles: how a museum's graph says things, as frozen dataclasses read from TOML."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self

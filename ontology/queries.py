@@ -3,8 +3,6 @@
 A line that begins with `#?` is a comment until all parameters in it are given: a condition that may be left out.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """SPARQL text taken apart: its tokens, its clauses, and the servers that it would ask. Nothing is executed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """RDF terms: the namespaces, the IRIs of our own, and the only way a term enters SPARQL text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Units of length and of weight, by the words that museums use for them."""
 
-from __future__ import annotations
-
 LENGTHS = {
     "mm": 0.001, "millimetre": 0.001, "millimeter": 0.001, "cm": 0.01, "centimetre": 0.01, "centimeter": 0.01,
     "centimètre": 0.01, "centimetro": 0.01, "centímetro": 0.01, "dm": 0.1, "m": 1.0, "metre": 1.0, "meter": 1.0,

@@ -28,7 +28,7 @@ from enrich.runs.attempts import Attempt
 from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
 from enrich.runs.prune import Pruning
-from enrich.runs.register import OPEN, Run
+from enrich.runs.register import OPEN
 from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
 from enrich.workspace import Workspace
 
@@ -210,7 +210,10 @@ class _InProcess:
         standing = context.plan(lease.run).standing()
         if standing.paused or standing.failure:
             return lease
-        raise RunError(_under_way(holder))
+        raise RunError(
+            f"run {holder.run} is under way (alive until {holder.alive_until}): wait for it to end, "
+            f"or take it back with: enrich retract {holder.run}"
+        )
 
     def _acquire(self, run: NamedNode) -> None:
         """Get the lease for a run. Raises RunError when a process is at work, or was faster."""
@@ -311,10 +314,3 @@ class _InProcess:
             f"another process has taken the lease of run {run.value}: what is answered is kept; start the same run "
             "again to complete it"
         )
-
-
-def _under_way(other: Run) -> str:
-    return (
-        f"run {other.run} is under way (alive until {other.alive_until}): wait for it to end, "
-        f"or take it back with: enrich retract {other.run}"
-    )

@@ -112,7 +112,11 @@ def _ask_names(made: Draft, role: str) -> list[str]:
 
 def _show(made: Draft) -> None:
     title = f"{made.record_class.iri.value}: {len(made.walk.records):,} of {made.record_class.resources:,} records looked at"
-    rows = [_row(f) for role in ("property", "text", "picture", "context", "leak") for f in _best(made, role)]
+    rows = [
+        ("✓" if f.taken else "", f.role, f.name, f.kind, f"{f.facts.share:.0%}", f.facts.values, f.reason)
+        for role in ("property", "text", "picture", "context", "leak")
+        for f in _best(made, role)
+    ]
     write_table(("", "role", "name", "kind", "share", "values", "why"), rows, title, numbers=(4, 5))
     if not made.walk.complete:
         say("time was up before every path had been followed: --seconds gives more")
@@ -121,7 +125,3 @@ def _show(made: Draft) -> None:
 def _best(made: Draft, role: str) -> list[Finding]:
     found = [f for f in made.findings if f.role == role]
     return [f for f in found if f.taken] + [f for f in found if not f.taken][:6]
-
-
-def _row(f: Finding) -> tuple[str, str, str, str, str, int, str]:
-    return ("✓" if f.taken else "", f.role, f.name, f.kind, f"{f.facts.share:.0%}", f.facts.values, f.reason)

@@ -1,6 +1,6 @@
 """Verbs about soups: soup train, soup cook, soup analyse, soup compare. Imported when one of them is named."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -300,7 +300,13 @@ def compare(
     if as_json:
         write_json(numbers_json(found))
         return
-    _write_networks(found)
+    rows = [
+        (network, name, *s["accuracy"], s["macro_f1"], (s["against_best"] or {}).get("p"))
+        for network, of_network in found["networks"].items()
+        for name, s in of_network["candidates"].items()
+    ]
+    heads = ("network", "answer", "accuracy", "from", "to", "macro-F1", "p against best")
+    write_table(heads, rows, numbers=(2, 3, 4, 5, 6))
     say(f"wrote {page}")
 
 
@@ -309,16 +315,6 @@ def _common_side(networks: Iterable[TrajectorySettings]) -> int:
     if len(sides) > 1:
         raise SettingsError("the networks look at pictures of different sizes; give one with --size")
     return sides.pop()
-
-
-def _write_networks(found: Mapping[str, Any]) -> None:
-    rows = [
-        (network, name, *s["accuracy"], s["macro_f1"], (s["against_best"] or {}).get("p"))
-        for network, of_network in found["networks"].items()
-        for name, s in of_network["candidates"].items()
-    ]
-    heads = ("network", "answer", "accuracy", "from", "to", "macro-F1", "p against best")
-    write_table(heads, rows, numbers=(2, 3, 4, 5, 6))
 
 
 def _known(methods: Sequence[str]) -> tuple[Method, ...]:

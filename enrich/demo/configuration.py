@@ -1,7 +1,5 @@
 """The demo's enrich.toml: all three modalities, each as small as the made museum allows."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The made museum's objects: values that hang together, and gaps that depend on who keeps the object."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache

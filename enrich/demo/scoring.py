@@ -1,7 +1,5 @@
 """How the demo's answers compare with the truth that only the demo knows."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

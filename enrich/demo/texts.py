@@ -1,7 +1,5 @@
 """Titles and descriptions of made objects, in the keeper's language: they hint more often than they name."""
 
-from __future__ import annotations
-
 from enrich.demo.objects import MadeObject
 from enrich.demo.words import CLASSES, HINTS, JOINTS, LANGUAGES, MOTIFS, REMARKS, TYPES
 

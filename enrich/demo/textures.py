@@ -1,7 +1,5 @@
 """Pictures of made objects, drawn so that the technique shows in the texture and the material in the sheen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 

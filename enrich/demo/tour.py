@@ -1,7 +1,5 @@
 """The demo: makes a museum, fills its gaps, compares with the truth, and shows where one answer comes from."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

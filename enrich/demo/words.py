@@ -1,7 +1,5 @@
 """The made museum's words: classes with their names, and hints at them, in four languages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 LANGUAGES = ("en", "es", "fr", "ca")

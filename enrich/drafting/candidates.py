@@ -1,7 +1,5 @@
 """What a path could be by itself: a property, a text, a picture, a context; and how good a one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the values at the end of a path look like: how many, how often, of what kind."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Collection

@@ -1,7 +1,5 @@
 """Ranks the paths of a graph: what could be a property, a text, a picture, a context, or a leak."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Contexts and texts that give a property away: by themselves nearly the value, or its name word for word."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass

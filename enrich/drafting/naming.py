@@ -1,7 +1,5 @@
 """What a path is about, by its predicates: the name of a property, and whether it is worth predicting."""
 
-from __future__ import annotations
-
 import re
 
 from enrich.drafting.record_classes import words_of

@@ -1,7 +1,5 @@
 """Short names for the IRIs of a draft: the prefixes that are known everywhere, and made ones for the rest."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import urlsplit
 

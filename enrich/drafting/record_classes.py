@@ -1,7 +1,5 @@
 """Which class of a graph is that of its records, and a sample of them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict

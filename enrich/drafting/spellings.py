@@ -1,7 +1,5 @@
 """Rules under which the literals of a property that are the same but for brackets or case become one class."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from pyoxigraph import Literal

@@ -1,7 +1,5 @@
 """Walks from sampled records along every path of up to four steps, and keeps what is found at their ends."""
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """A draft as TOML, with comments that say where every line comes from."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence

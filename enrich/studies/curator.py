@@ -1,7 +1,5 @@
 """A simulated curator, who knows the values that were hidden: judges what a model proposes, in one of four orders."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any

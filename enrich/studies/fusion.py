@@ -1,7 +1,5 @@
 """Late, early and hybrid fusion on the same members, folds and records: the paper's open question."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

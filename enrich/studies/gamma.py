@@ -5,8 +5,6 @@ either does. First candidates here are the most probable classes of one tabular 
 the last row keeps γ = 0 and tunes the order of candidates on out-of-fold answers instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

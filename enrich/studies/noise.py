@@ -6,8 +6,6 @@ is that of Szegedy et al. 2016; the clean-up is confident learning (Northcutt et
 labels that out-of-fold answers contradict are left out of training. The held-out labels stay as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

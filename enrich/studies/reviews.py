@@ -5,8 +5,6 @@ hidden, judges what the model proposes there; the model is trained again with th
 begins at the same model. Measured on records that were neither hidden nor learnt from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What every study has: the records it learns from, a table, panels to plot, a conclusion, and its files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

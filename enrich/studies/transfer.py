@@ -5,8 +5,6 @@ on everything, on all the others, on it alone, and always the most frequent clas
 that only it has cannot be found by a classifier that never saw it, and are counted against it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
