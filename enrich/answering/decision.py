@@ -1,8 +1,7 @@
 """Decides what to say of a gap: a value when sure enough, else an abstention that keeps its candidates."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +50,7 @@ class Decision:
     promised: float | None = None
 
     @classmethod
-    def failed(cls, reason: NamedNode, detail: str) -> Decision:
+    def failed(cls, reason: NamedNode, detail: str) -> Self:
         """A record that cost itself: read or predicted in vain."""
         return cls(ENR.Failed, 0.0, reason=reason, detail=" ".join(detail.split())[:500])
 

@@ -1,11 +1,9 @@
 """Maps the raw values of a graph to a property's classes, along the vocabulary's own relations."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Protocol
+from typing import Protocol, Self
 
 from pyoxigraph import Literal, NamedNode
 
@@ -87,7 +85,7 @@ class ClassMap:
         return f"FILTER({variable} IN ({_listed(within)}))"
 
     @classmethod
-    def of(cls, prop: PropertyProfile, store: Store, *datasets: str) -> ClassMap:
+    def of(cls, prop: PropertyProfile, store: Store, *datasets: str) -> Self:
         """Read the vocabulary in the graphs of each of `datasets` (FROM clauses), from the classes downwards.
 
         A value that reaches several classes belongs to the nearest, then to the first by IRI.

@@ -1,9 +1,8 @@
 """Maps the dates of a graph to the spans of years that a property's classes are."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from pyoxigraph import Literal, NamedNode
 
@@ -25,7 +24,7 @@ class DateMap(LiteralMap):
     """The classes that the profile gives by their bounds."""
 
     @classmethod
-    def of(cls, prop: PropertyProfile) -> DateMap:
+    def of(cls, prop: PropertyProfile) -> Self:
         """How the dates of a property map to its classes."""
         spans = {class_name(term): span for term, span in prop.spans.items()}
         return cls(prop.rules, frozenset(), prop.unknown_iris, SIZES[prop.by] if prop.by else None, spans)

@@ -1,10 +1,9 @@
 """Maps the literals of a graph to a property's classes, and tells how the museum writes each class."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from pyoxigraph import Literal, NamedNode
 
@@ -24,7 +23,7 @@ class LiteralMap:
     """IRIs that say that there is no value."""
 
     @classmethod
-    def of(cls, prop: PropertyProfile) -> LiteralMap:
+    def of(cls, prop: PropertyProfile) -> Self:
         """How the literals of a property map to its classes."""
         return cls(prop.rules, frozenset(prop.class_names), prop.unknown_iris)
 

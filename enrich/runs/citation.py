@@ -1,10 +1,8 @@
 """How a run is cited, and the description of its graphs as one dataset: Dublin Core, DCAT and VoID."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -56,7 +54,7 @@ class Citation:
         return f"{self.creator or self.actor} ({self.date[:4]}). {self.title}. Made with {version}. [Data set]. {self.run}.{licence}"
 
     @classmethod
-    def of(cls, quads: Iterable[Quad], names: Names, run: NamedNode) -> Citation:
+    def of(cls, quads: Iterable[Quad], names: Names, run: NamedNode) -> Self:
         """The citation of a run, from what the register says of it (see `run_graphs.register`)."""
         said: Mapping[Any, Mapping[NamedNode, list[Term]]] = by_subject(quads)
 

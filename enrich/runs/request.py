@@ -1,13 +1,11 @@
 """What a run was asked for: kept as JSON in the run's `enr:request`, so that any process can go on with it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pyoxigraph import Literal, NamedNode
 
@@ -61,7 +59,7 @@ class Request:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def parse(cls, text: str | None) -> Request | None:
+    def parse(cls, text: str | None) -> Self | None:
         """The request in a run's JSON; None when it is none that this version understands."""
         try:
             said = json.loads(text or "null")
@@ -82,7 +80,7 @@ class Request:
         said += [f"at most {self.limit:,} records"] if self.limit is not None else []
         return "; ".join(said)
 
-    def same_work(self, other: Request) -> bool:
+    def same_work(self, other: Self) -> bool:
         """Whether both ask for the same, whatever their priority. There is one nightly run at a time."""
         if self.kind == other.kind == NIGHTLY:
             return True

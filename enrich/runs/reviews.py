@@ -5,12 +5,10 @@ says the same meets the same verdict. Of the reviews of a value the latest that 
 answer whose truth is known and that was given to one curator more, measures that curator and decides nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pyoxigraph import BlankNode, Literal, NamedNode, RdfFormat, parse
 
@@ -246,7 +244,7 @@ class Reviews:
     @classmethod
     def read(
         cls, store: Store, names: Names, many: Iterable[str], records: Collection[NamedNode] | None = None
-    ) -> Reviews:
+    ) -> Self:
         """Read the register whole, or what it says of some records."""
         made = read_reviews(store, names, records)
         changed: dict[str, datetime] = {}

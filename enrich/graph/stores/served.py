@@ -1,14 +1,12 @@
 """An embedded store that another process holds and serves (see `hosting`), used as if it were one's own."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 from urllib.request import Request
 
 import httpx2 as httpx
@@ -56,7 +54,7 @@ class StoreService:
             self.file(path).unlink(missing_ok=True)
 
     @classmethod
-    def of(cls, path: Path) -> StoreService | None:
+    def of(cls, path: Path) -> Self | None:
         """What the file says; None when there is none, or it is no such file."""
         try:
             said = json.loads(cls.file(path).read_text())
