@@ -66,7 +66,8 @@ class Hints:
                 f"FILTER({test}(?{variable})) }} LIMIT 1"
             )
             for (term,) in self._store.select(query):
-                return kind if kind == "blank nodes" else f"{kind}, such as {_clipped(str(term))}"
+                text = str(term) if len(str(term)) <= 80 else str(term)[:79] + "…"
+                return kind if kind == "blank nodes" else f"{kind}, such as {text}"
         return None
 
     def stops(self, path: Path) -> str:
@@ -106,12 +107,5 @@ class Hints:
             for c, n in (self._store.select(query) if others else ())
             if isinstance(c, NamedNode) and isinstance(n, Literal) and c not in SKOS
         ]
-        return (
-            f"there are {', '.join(classes)}"
-            if classes
-            else "the store holds no typed resource: load a graph"
-        )
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= 80 else text[:79] + "…"
+        none = "the store holds no typed resource: load a graph"
+        return f"there are {', '.join(classes)}" if classes else none

@@ -178,8 +178,11 @@ class Reader:
         return {key: pictures[0].url for key in keys if (pictures := pictures_of(key, images))}
 
     def _said(self, records: Sequence[NamedNode], prop: PropertyProfile) -> tuple[set[str], Values]:
+        """The records that state the value in another way than by a class, and all values."""
         values = values_block(["record"], ([record] for record in records))
-        return self._stating(values, prop), self._rows(values, "?v", values_pattern(prop, "?v"))
+        otherwise = (path_pattern("?record", path, "?s") for path in prop.stated)
+        stating = {record for pattern in otherwise for record in self._rows(values, "", pattern)}
+        return stating, self._rows(values, "?v", values_pattern(prop, "?v"))
 
     def count(self) -> int:
         """How many records there are."""
@@ -316,12 +319,6 @@ class Reader:
             if isinstance(record, NamedNode):
                 found[record.value].append(tuple(rest))
         return found
-
-    def _stating(self, values: str, prop: PropertyProfile) -> set[str]:
-        """The records that state the value in another way than by a class."""
-        return {
-            r for path in prop.stated for r in self._rows(values, "", path_pattern("?record", path, "?s"))
-        }
 
     def _context_rows(self, values: str) -> Values:
         pattern = f"GRAPH ?v {{ {self.profile.is_record(anywhere=True)} }}"

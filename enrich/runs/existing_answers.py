@@ -97,8 +97,15 @@ class ExistingAnswers:
             return []
 
         def rows(some: Sequence[NamedNode]) -> list[Row]:
-            block = values_block(["record"], ([record] for record in some))
-            return list(self.store.select(self._query(block)))
+            query = (
+                "SELECT ?record ?p ?name ?run ?digest ?seen ?value WHERE { "
+                f"{values_block(['record'], ([record] for record in some))} "
+                f"GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; "
+                f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest . "
+                f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} OPTIONAL {{ ?p {ENR.answers} ?value }} }} "
+                f"FILTER EXISTS {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} }}"
+            )
+            return list(self.store.select(query))
 
         told = (row for part in halved(records, rows) for row in part)
         return [found for row in told if (found := self._counted(row)) is not None]
@@ -180,15 +187,6 @@ class ExistingAnswers:
             told = class_name(value) if isinstance(value, NamedNode | Literal) else None
             return record.value, name.value, ExistingAnswer(prediction, run, digest.value, saw, told)
         return None
-
-    def _query(self, where: str) -> str:
-        return (
-            "SELECT ?record ?p ?name ?run ?digest ?seen ?value WHERE { "
-            f"{where} GRAPH ?g {{ ?p {ENR.about} ?record ; {ENR.propertyName} ?name ; "
-            f"{CRM.P9i_forms_part_of} ?run ; {ENR.inputDigest} ?digest . "
-            f"OPTIONAL {{ ?p {ENR.seenDigest} ?seen }} OPTIONAL {{ ?p {ENR.answers} ?value }} }} "
-            f"FILTER EXISTS {{ GRAPH {self.names.runs} {{ ?run {ENR.graph} ?g }} }} }}"
-        )
 
 
 ABSENT, CLOSED, TO_COMPARE = 0, 1, 2

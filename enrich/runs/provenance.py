@@ -29,9 +29,8 @@ from enrich.ontology.terms import (
     RDF,
     XSD,
     Names,
-    OntologyError,
     class_term,
-    named_node,
+    is_iri,
 )
 from enrich.runs.validation import Triple
 
@@ -363,9 +362,4 @@ def _term(name: str) -> str:
 
 def _iri(text: str) -> str | None:
     """The text as an http(s) IRI, None when it is none."""
-    if not text.startswith(("http://", "https://")):
-        return None
-    try:
-        return str(named_node(text))
-    except OntologyError:
-        return None
+    return str(NamedNode(text)) if text.startswith(("http://", "https://")) and is_iri(text) else None

@@ -141,10 +141,8 @@ class EmbeddedStore(Store):
 
     def dump(self, target: IO[bytes], graph: NamedNode | None = None) -> None:
         with self.errors():
-            if graph is None:
-                self.store.dump(target, ox.RdfFormat.N_QUADS)
-            else:
-                self.store.dump(target, ox.RdfFormat.N_TRIPLES, from_graph=graph)
+            form = ox.RdfFormat.N_QUADS if graph is None else ox.RdfFormat.N_TRIPLES
+            self.store.dump(target, form, from_graph=graph)
 
     def count(self, graph: NamedNode | None = None) -> int:
         with self.errors():

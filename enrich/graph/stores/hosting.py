@@ -138,13 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _dump(self, _: bytes) -> None:
         """A graph in the store's own order of its triples, so that digests agree; or all, as N-Quads."""
         store, graph = self.server.store, self._graph()
-        with store.errors():
-            if graph is None:
-                with self._streamed("application/n-quads") as target:
-                    store.store.dump(target, ox.RdfFormat.N_QUADS)
-            else:
-                with self._streamed("application/n-triples") as target:
-                    store.store.dump(target, ox.RdfFormat.N_TRIPLES, from_graph=graph)
+        form = ox.RdfFormat.N_QUADS if graph is None else ox.RdfFormat.N_TRIPLES
+        with store.errors(), self._streamed(form.media_type) as target:
+            store.store.dump(target, form, from_graph=graph)
 
     def _graph(self) -> NamedNode | DefaultGraph | None:
         if "default" in self.asked:
