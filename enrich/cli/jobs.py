@@ -39,16 +39,9 @@ def jobs(iris: Iris = False, as_json: Json = False) -> None:
         found = list_jobs(workspace)
         asked = asked_for(workspace, [(j.request, j.actor) for j in found], iris=iris)
         rows = [
-            (
-                j.run if iris else short_id(j.run),
-                j.kind,
-                _state(j, workspace),
-                minute(j.started),
-                *who,
-                *_FIGURES(j),
-            )
+            (j.run if iris else short_id(j.run), j.kind, _state(j, workspace), minute(j.started), *who, *_FIGURES(j))
             for j, who in zip(found, asked, strict=True)
-        ]
+        ]  # fmt: skip
     if as_json:
         write_json({"jobs": [job.as_dict() for job in found]})
         return

@@ -79,17 +79,11 @@ def show_kept(found: dict[str, Any]) -> None:
     """What was hidden, how much of it was answered, and what of that is right, beside the promise."""
     rows = [
         (
-            k["kind"],
-            k["property"],
-            found["names"][k["group"]],
-            k["asked"],
-            k["first_right"],
-            k["answered"] / k["asked"],
-            k["right"] / k["asserted"] if k["asserted"] else None,
-            promised(k["promised"]),
+            k["kind"], k["property"], found["names"][k["group"]], k["asked"], k["first_right"], k["answered"] / k["asked"],
+            k["right"] / k["asserted"] if k["asserted"] else None, promised(k["promised"]),
         )
         for k in found["hidden"]
-    ]
+    ]  # fmt: skip
     heads = ("hidden", "property", "group", "asked", "accuracy", "coverage", "precision", "promised")
     write_table(heads, rows, numbers=(3, 4, 5, 6))
     if found["not_learned"]:

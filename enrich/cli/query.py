@@ -1,7 +1,7 @@
 """The verb that asks: query."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
@@ -75,7 +75,10 @@ def query(
     named = what in query_names()
     given = _parameters(parameters or [], term if named else lambda _, text: any_term(text))
     if only_print:
-        _print_query(what, given)
+        if not named:
+            raise InputError(f"--print is for named queries, and none is called {what!r}; see: enrich query")
+        with Workspace.open(CONFIG.get()) as workspace:
+            sys.stdout.write(printed(workspace, what, given))
         return
     chosen = "json" if as_json else form or ("table" if sys.stdout.isatty() else "csv")
     with open_workspace(reading=True) as workspace:
@@ -87,13 +90,6 @@ def query(
             _table(workspace, answer, by, iris=names is False)
         else:
             (with_names(workspace, answer) if names else answer).write(sys.stdout, chosen)
-
-
-def _print_query(name: str, given: Mapping[str, Term]) -> None:
-    if name not in query_names():
-        raise InputError(f"--print is for named queries, and none is called {name!r}; see: enrich query")
-    with Workspace.open(CONFIG.get()) as workspace:
-        sys.stdout.write(printed(workspace, name, given))
 
 
 def _parameters(given: list[str], term_of: Callable[[str, str], Term]) -> dict[str, Term]:
