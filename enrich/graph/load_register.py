@@ -1,8 +1,9 @@
 """Which graphs came from which path, noted in a graph of our own: `GRAPH prov:wasDerivedFrom <urn:enrich:loaded:PATH>`,
-and which replacement wrote them: `GRAPH prov:wasGeneratedBy <urn:uuid:…>`."""
+and which load wrote them last, or is writing: `GRAPH prov:wasGeneratedBy <urn:uuid:…>`, `<urn:enrich:loading:…>`."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 from pyoxigraph import NamedNode, Quad
@@ -11,6 +12,8 @@ from enrich.errors import StoreError
 from enrich.graph.stores.base import Store
 from enrich.ontology.terms import PROV
 
+LOADING = "urn:enrich:loading:"
+"""What begins the mark of a load that adds, while it writes."""
 Origins = dict[NamedNode, set[NamedNode]]
 """The sources of each graph."""
 
@@ -27,7 +30,7 @@ class LoadRegister:
         return self._said(PROV.wasDerivedFrom)
 
     def marks(self) -> Origins:
-        """The marks of every graph that has some (see `Mark`)."""
+        """The marks of every graph that has some (see `Mark` and `adding`)."""
         return self._said(PROV.wasGeneratedBy)
 
     def _said(self, predicate: NamedNode) -> Origins:
@@ -61,11 +64,34 @@ class LoadRegister:
 
     def marking(self, before: Origins, mark: NamedNode) -> str:
         """The update that puts a mark in the place of those that these graphs had before, and of no others."""
-        old, new = (
-            [Quad(graph, PROV.wasGeneratedBy, one, self.graph) for graph, ones in marks for one in ones]
-            for marks in (before.items(), [(graph, {mark}) for graph in before])
-        )
+        old, new = self._marked(before), self._marked({graph: {mark} for graph in before})
         return " ;\n".join([*self._data("DELETE", old), *self._data("INSERT", new)])
+
+    @contextmanager
+    def adding(self, graphs: Collection[NamedNode]) -> Iterator[None]:
+        """While statements are added to these graphs: a replacement that compares meanwhile finds other marks than before,
+        and writes nothing. One that has replaced them before the end took this mark out: then StoreError is raised."""
+        number = uuid4()
+        begun, ended = NamedNode(f"{LOADING}{number}"), NamedNode(f"urn:uuid:{number}")
+        found = self.marks()
+        old = {g: {m for m in found.get(g, ()) if not m.value.startswith(LOADING)} for g in graphs}
+        self._store.update(self.marking({g: set() for g in graphs}, begun), idempotent=True)
+        yield
+        gone = self._data("DELETE", self._marked(old))
+        one, other = (f"GRAPH {self.graph} {{ ?g {PROV.wasGeneratedBy} {mark} }}" for mark in (begun, ended))
+        passed = f"DELETE {{ {one} }} INSERT {{ {other} }} WHERE {{ {one} }}"
+        self._store.update(" ;\n".join([*gone, passed]), idempotent=True)
+        left = self.marks()
+        for graph in graphs:
+            if ended not in left.get(graph, ()):
+                raise StoreError(
+                    f"another load replaced {graph.value} while this one wrote to it, and it may hold a part of this: load again"
+                )
+
+    def _marked(self, marks: Origins) -> list[Quad]:
+        return [
+            Quad(graph, PROV.wasGeneratedBy, one, self.graph) for graph, ones in marks.items() for one in ones
+        ]
 
     def _data(self, verb: str, quads: list[Quad]) -> list[str]:
         lines = "\n".join(f"{q.subject} {q.predicate} {q.object} ." for q in quads)
@@ -76,14 +102,15 @@ class Mark:
     """What a replacement leaves at its graphs, in the place of the marks that were there before it compared.
 
     No server need refuse one of two updates at once: each takes out the marks that it knew, and leaves its own. Who
-    finds other marks than before, or one beside its own, was not alone.
+    finds other marks than before, or others than its own, was not alone.
     """
 
     def __init__(self, register: LoadRegister, graphs: Collection[NamedNode]) -> None:
         self._register = register
         self._graphs = graphs
         self._before = self._found()
-        self.update = register.marking(self._before, NamedNode(f"urn:uuid:{uuid4()}"))
+        self._own = NamedNode(f"urn:uuid:{uuid4()}")
+        self.update = register.marking(self._before, self._own)
         """The update that leaves it, for the end of the one that replaces."""
 
     def _found(self) -> Origins:
@@ -91,20 +118,20 @@ class Mark:
         return {graph: marks.get(graph, set()) for graph in self._graphs}
 
     def look(self) -> None:
-        """Raise StoreError where another has replaced since this one began to compare. Before the update."""
+        """Raise StoreError where another has written since this one began to compare. Before the update."""
         found = self._found()
         for graph in self._graphs:
             if found[graph] != self._before[graph]:
                 raise StoreError(
-                    f"another load replaced {graph.value} while this one compared, and this one wrote nothing: load again"
+                    f"another load wrote to {graph.value} while this one compared, and this one wrote nothing: load again"
                 )
 
     def look_again(self) -> None:
-        """Raise StoreError where another replaced at the same moment. After the update."""
+        """Raise StoreError where another wrote at the same moment. After the update."""
         for graph, marks in self._found().items():
-            if len(marks) > 1:
+            if marks != {self._own}:
                 raise StoreError(
-                    f"another load replaced {graph.value} at the same moment, and it may hold what both said: load again"
+                    f"another load wrote to {graph.value} at the same moment, and it may hold what both said: load again"
                 )
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -152,8 +152,12 @@ class _Load:
         if self._manner.dry_run:
             deque(self._quads(checked), maxlen=0)
             return self._reports
-        notes = self._register.quads(_origins(checked)) if self._register else []
-        self._store.insert(chain(self._quads(checked), notes), bulk=True)
+        origins = _origins(checked)
+        register = self._register
+        notes = register.quads(origins) if register else []
+        beside = origins and not self._store.exclusive
+        with register.adding(origins) if register and beside else nullcontext():
+            self._store.insert(chain(self._quads(checked), notes), bulk=True)
         return self._reports
 
     def replace(self) -> tuple[list[LoadReport], Difference]:

@@ -282,7 +282,7 @@ def test_of_two_replacements_at_once_one_is_told(
         if not late:
             store.update("INSERT DATA {}")
 
-    with pytest.raises(StoreError, match=f"another load replaced {G.value} .*: load again"):
+    with pytest.raises(StoreError, match=f"another load wrote to {G.value} .*: load again"):
         put(store, compared())
     assert late or {value for _, value in values(store)} == {"silk"}
     assert put(other, all_of("hemp")).removed == 600
