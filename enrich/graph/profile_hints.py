@@ -40,12 +40,8 @@ class Hints:
     def around(self, pattern: str, start: str, *, backwards: bool = True) -> str:
         """The predicates that lead on from a variable of a pattern, with how many records have them; without
         `backwards` only those from subject to object, where the profile takes no others."""
-        found = [
-            hint
-            for mark in ("", "^")
-            if backwards or not mark
-            for hint in self._leading(pattern, start, mark)
-        ]
+        marks = ("", "^") if backwards else ("",)
+        found = [hint for mark in marks for hint in self._leading(pattern, start, mark)]
         return f"there are {', '.join(found)}" if found else "nothing leads on from there"
 
     def _leading(self, pattern: str, start: str, mark: str) -> Iterator[str]:
