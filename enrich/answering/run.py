@@ -28,7 +28,7 @@ from enrich.runs.attempts import Attempt
 from enrich.runs.expectation import Expectation, from_text
 from enrich.runs.lease import Lease, current_lease, grant_lease, release_lease
 from enrich.runs.prune import Pruning
-from enrich.runs.register import OPEN
+from enrich.runs.register import ACTIVE, OPEN
 from enrich.runs.request import RUN, Request, make_request, open_run, requested_runs
 from enrich.workspace import Workspace
 
@@ -306,7 +306,10 @@ class _InProcess:
             self.renewed = time.monotonic()
 
     def _lost(self, run: NamedNode) -> RunError:
-        if self.context.register.get(run).state != OPEN:
+        state = self.context.register.get(run).state
+        if state == ACTIVE:
+            return RunError(f"another process has taken the lease of run {run.value} and completed it")
+        if state != OPEN:
             return RunError(
                 f"run {run.value} was taken back while it was under way; nothing of it is visible"
             )

@@ -69,10 +69,9 @@ def made(folder: Path, broker: str, **said: str) -> Iterator[Museum]:
     """A made museum of 24 gaps on a store of its own, which runs while in here; `said` is its enrich.toml's."""
     server, url = m.oxigraph_server(folder / "store")
     with m.running(server):
-        store = m.open_store(
-            query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store"
-        )
-        store.insert(facts())
+        urls = {"query_url": f"{url}/query", "update_url": f"{url}/update", "graph_store_url": f"{url}/store"}
+        with m.open_store(**urls) as store:  # type: ignore[arg-type]
+            store.insert(facts())
         found = m.set_up(folder / "museum", url, broker, batch=2, **said)  # type: ignore[arg-type]
         try:
             yield found

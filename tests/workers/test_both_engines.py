@@ -15,17 +15,23 @@ from pyoxigraph import NamedNode
 from tests.workers import museum as m
 from tests.workers.http_proxy import LOSE, TWICE, store_proxy
 from tests.workers.museum import Museum, Server
+from tests.workers.proxy import DOWN, ERROR, PASS, proxy
 from tests.workers.test_runs_together import small_batches
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 RUN = ("run", "--model", "model", "--json")
-UNDER_WAY = 6
+UNDER_WAY, NO_STORE = 6, 3
 
 
 def ended(process: subprocess.Popen[bytes], seconds: float = 120) -> int:
     """The exit code of a process that ends."""
     return process.wait(seconds)
+
+
+def so_far(museum: Museum) -> int:
+    """The gaps answered until now, by all runs."""
+    return sum(job["answered"] for job in museum.jobs())
 
 
 def test_enrich_run_killed_again_and_again_ends_whole(museum: Museum) -> None:
@@ -129,6 +135,43 @@ def test_a_worker_stopped_for_longer_than_its_messages_wait(museum: Museum) -> N
     os.killpg(stopped.pid, signal.SIGCONT)
     museum.wait_for_job(job)
     museum.check()
+
+
+def test_enrich_run_stopped_for_longer_than_its_lease(little: Museum) -> None:
+    """Given a run that stands still until its lease is over and another process has completed it, when it is let go
+    again, then it says so, and what it had begun counts once."""
+    little.environment["ENRICH_RUN__LEASE"] = "2"
+    little.slow(0.3)
+    stopped = little.start(*RUN)
+    m.wait_for(lambda: so_far(little), 60, "the run to be under way")
+    os.killpg(stopped.pid, signal.SIGSTOP)
+    little.hurry()
+    time.sleep(2.5)
+    little.json(*RUN)
+    os.killpg(stopped.pid, signal.SIGCONT)
+    assert ended(stopped) == UNDER_WAY
+    assert little.logs("has taken the lease"), little.logs()[-3:]
+    little.check()
+
+
+def test_enrich_run_on_a_store_that_goes_down_and_fails(little: Museum) -> None:
+    """Given a store that goes down, and later answers with 500 only, when the run is started again each time, then it
+    goes on where it was, and in the end nothing is doubled or left."""
+    with proxy(int(little.environment["TEST_STORE"].rpartition(":")[2])) as before_store:
+        for name in ("query", "update"):
+            little.environment[f"ENRICH_STORE__{name.upper()}_URL"] = f"{before_store.url}/{name}"
+        little.environment["ENRICH_STORE__GRAPH_STORE_URL"] = f"{before_store.url}/store"
+        little.slow(0.3)
+        for mode in (DOWN, ERROR):
+            before = so_far(little)
+            own = little.start(*RUN)
+            m.wait_for(lambda before=before: so_far(little) > before, 60, "work to begin")
+            before_store.mode = mode
+            assert ended(own) == NO_STORE, (mode, little.logs()[-3:])
+            before_store.mode = PASS
+        little.hurry()
+        little.json(*RUN)
+    little.check()
 
 
 def test_what_a_killed_process_wrote_for_a_run_that_had_ended_is_dropped(museum: Museum) -> None:
