@@ -1,7 +1,5 @@
 """config.json of a whole model: its members, fusion, calibrations and thresholds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -103,10 +101,8 @@ def read_config(folder: VerifiedFolder) -> tuple[ModelConfig, tuple[Property, ..
 
 def _misfits(config: ModelConfig, properties: tuple[Property, ...]) -> Iterator[str]:
     """What of the configuration has another number of classes than the labels."""
-    holders: dict[str, ModelConfig | MemberConfig] = {
-        "": config,
-        **{f"{m}: ": member for m, member in config.members.items()},
-    }
+    members = {f"{m}: ": member for m, member in config.members.items()}
+    holders: dict[str, ModelConfig | MemberConfig] = {"": config, **members}
     for prop in properties:
         size = len(prop.classes)
         for where, holder in holders.items():

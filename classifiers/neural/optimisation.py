@@ -111,10 +111,8 @@ def pick_device(wanted: str) -> torch.device:
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 where it helps: on a GPU that has it, on a CPU with matrix tiles (AMX); else float32."""
     if precision == "auto":
-        if device.type == "cuda":
-            helps = torch.cuda.is_bf16_supported()
-        else:
-            helps = bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+        tiles = getattr(torch.cpu, "_is_amx_tile_supported", bool)
+        helps = torch.cuda.is_bf16_supported() if device.type == "cuda" else tiles()
         precision = "bfloat16" if helps else "float32"
     if precision == "float32":
         return nullcontext()

@@ -34,9 +34,7 @@ class Linear:
 
     def scores(self, columns: Any) -> FloatArray:
         """Signed distances (n, K) from CSR columns."""
-        product = columns @ self.weights.astype(np.float32)
-        result: FloatArray = np.asarray(product, dtype=np.float64) + self.bias
-        return result
+        return np.asarray(columns @ self.weights.astype(np.float32), dtype=np.float64) + self.bias
 
 
 def linear_probabilities(scores: FloatArray, many: bool) -> FloatArray:

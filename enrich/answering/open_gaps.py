@@ -115,7 +115,6 @@ def _read(
                 later.append(row)
             else:
                 found[row.record] = row
-        done = [record for record in chunk if record not in found]
-        if done:
+        if done := [record for record in chunk if record not in found]:
             looked(done)
         yield from found.values()

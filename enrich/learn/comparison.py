@@ -1,7 +1,5 @@
 """Modalities compared fairly: on the same records, and the fusion with each modality withheld."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,11 +17,11 @@ from enrich.classifiers.model.regimes import REGIMES
 from enrich.learn.intervals import ROUNDS, Interval, Scored, mean_over, resamples
 
 BATCH = 2000
-Said = Mapping[str, Mapping[str, Prediction]]
+Predictions = Mapping[str, Mapping[str, Prediction]]
 """What is predicted of the records, by property and by modality or fusion."""
 
 
-def same_records(truth: Dataset, said: Said, rounds: int = ROUNDS) -> dict[str, Any]:
+def same_records(truth: Dataset, said: Predictions, rounds: int = ROUNDS) -> dict[str, Any]:
     """Macro-F1 and accuracy by property, only on records that every modality could look at; intervals from so many
     rounds of drawing.
 
@@ -36,7 +34,7 @@ def same_records(truth: Dataset, said: Said, rounds: int = ROUNDS) -> dict[str, 
     return _compared(truth, firsts, rows, rounds)
 
 
-def ablation(model: Model, records: Sequence[Record], truth: Dataset, said: Said) -> dict[str, Any]:
+def ablation(model: Model, records: Sequence[Record], truth: Dataset, said: Predictions) -> dict[str, Any]:
     """The fusion with each modality withheld in turn, on records that leave it an answer every time.
 
     The same shape as `same_records`, by "all" and "without MODALITY"; empty with a single modality.
@@ -59,7 +57,7 @@ def ablation(model: Model, records: Sequence[Record], truth: Dataset, said: Said
 
 
 def _without(
-    model: Model, records: Sequence[Record], said: Said, silent: str
+    model: Model, records: Sequence[Record], said: Predictions, silent: str
 ) -> dict[str, tuple[Distribution, Rows]]:
     """The fused predictions and first candidates when one modality is absent from every record."""
     n = len(records)
