@@ -23,11 +23,9 @@ def template(tmp_path_factory: pytest.TempPathFactory, museum_data: Path) -> Pat
     folder = tmp_path_factory.mktemp("template")
     server, url = m.oxigraph_server(folder / "store")
     with m.running(server):
-        store = m.open_store(
-            query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store"
-        )
-        m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", RECORDS))
-        m.load(store, m.vocabulary(museum_data))
+        with m.store_at(url) as store:
+            m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", RECORDS))
+            m.load(store, m.vocabulary(museum_data))
         m.set_up(folder / "museum", url, "redis://127.0.0.1:1/0")
     return folder
 
@@ -69,8 +67,7 @@ def made(folder: Path, broker: str, **said: str) -> Iterator[Museum]:
     """A made museum of 24 gaps on a store of its own, which runs while in here; `said` is its enrich.toml's."""
     server, url = m.oxigraph_server(folder / "store")
     with m.running(server):
-        urls = {"query_url": f"{url}/query", "update_url": f"{url}/update", "graph_store_url": f"{url}/store"}
-        with m.open_store(**urls) as store:  # type: ignore[arg-type]
+        with m.store_at(url) as store:
             store.insert(facts())
         found = m.set_up(folder / "museum", url, broker, batch=2, **said)  # type: ignore[arg-type]
         try:

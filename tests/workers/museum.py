@@ -181,9 +181,7 @@ class Museum:
         url = extra.pop("url", None) or self.environment["TEST_STORE"]
         key = f"{url} {extra}"
         if key not in self.stores:
-            self.stores[key] = open_store(
-                query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store", **extra
-            )
+            self.stores[key] = store_at(url, **extra)
         return self.stores[key]
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -362,6 +360,13 @@ def running(*running_servers: Server) -> Iterator[None]:
     finally:
         for server in started:
             server.end(signal.SIGKILL)
+
+
+def store_at(url: str, **extra: Any) -> Store:
+    """The store behind a server of Oxigraph, to be closed by whoever asks for it."""
+    return open_store(
+        query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store", **extra
+    )
 
 
 def load(store: Store, data: bytes) -> None:

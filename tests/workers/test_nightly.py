@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,11 +33,9 @@ def test_on_the_silk_graph(
     records = int(os.environ.get("NIGHTLY_RECORDS") or 2000)
     server, url = m.oxigraph_server(tmp_path / "store")
     with m.running(server, broker[0]):
-        store = open_store(
-            query_url=f"{url}/query", update_url=f"{url}/update", graph_store_url=f"{url}/store"
-        )
-        m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", records or 1_000_000))
-        m.load(store, m.vocabulary(museum_data))
+        with m.store_at(url) as store:
+            m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", records or 1_000_000))
+            m.load(store, m.vocabulary(museum_data))
         museum = m.set_up(tmp_path / "museum", url, broker[1], batch=250)
         settings = (
             museum.folder / "enrich.toml"
@@ -66,10 +65,11 @@ def test_on_virtuoso(template: Path, tmp_path: Path, museum_data: Path, broker: 
     from shutil import copytree
 
     copytree(template / "museum" / "model", tmp_path / "museum" / "model")
-    with servers.virtuoso(tmp_path / "virtuoso") as endpoint, m.running(broker[0]):
-        from dataclasses import asdict
-
-        store = open_store(**asdict(endpoint))
+    with (
+        servers.virtuoso(tmp_path / "virtuoso") as endpoint,
+        m.running(broker[0]),
+        open_store(**asdict(endpoint)) as store,
+    ):
         m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", 300))
         m.load(store, m.vocabulary(museum_data))
         before = m.facts_digest(store)
