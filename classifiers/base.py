@@ -25,6 +25,11 @@ def no_progress(_stage: str, _done: int, _total: int) -> None:
     """The progress of someone who does not look."""
 
 
+def renamed(progress: Progress, form: str) -> Progress:
+    """The same, each stage called as the form says, such as "{} · all records"."""
+    return lambda stage, done, total: progress(form.format(stage), done, total)
+
+
 @dataclass(frozen=True)
 class Distribution:
     """Class probabilities of one property for a batch of records.

@@ -122,8 +122,8 @@ class Dataset:
         for record in self.records:
             seen = [
                 record.id,
-                {k: sorted(v) for k, v in record.known.items() if v},
-                {k: sorted(v) for k, v in record.context.items() if v},
+                _sorted(record.known),
+                _sorted(record.context),
                 [[t.value, t.language] for t in record.texts],
                 sorted([p.url, p.sha256 or ""] for p in record.pictures),
                 sorted(record.outside),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress
+from enrich.classifiers.base import Classifier, ClassifierError, Distribution, Progress, no_progress, renamed
 from enrich.classifiers.data import MODALITIES, Dataset, Property
 from enrich.classifiers.errors import NothingToLearn
 from enrich.classifiers.folds import fold_count, fold_of, out_of_fold
@@ -103,7 +103,7 @@ def fit_model(
     model = fitted.model
     model.experience = experience
     for view in others:
-        named = _in_regime(progress, view.regime)
+        named = renamed(progress, f"{view.regime}: {{}}")
         part = fit_view(view, seed=seed, progress=named, resume=resume, seen=fitted)
         model.regimes[view.regime] = part.model
     model.metrics = {**model.metrics, "regimes": {r: m.metrics["promises"] for r, m in model.parts().items()}}
@@ -151,10 +151,6 @@ def _without_numerals(member: MemberSpec) -> MemberSpec:
     """The same without accession numbers, which are read only where the museum's context is named."""
     own = classifier_class(member.classifier).shared.get("museum")
     return member if own is None else replace(member, settings={**member.settings, own: None})
-
-
-def _in_regime(progress: Progress, regime: str) -> Progress:
-    return lambda stage, done, total: progress(f"{regime}: {stage}", done, total)
 
 
 @dataclass(frozen=True)

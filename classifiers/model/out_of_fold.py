@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from enrich.classifiers.base import Classifier, Distribution, Progress
+from enrich.classifiers.base import Classifier, Distribution, Progress, renamed
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.digest import json_digest
 from enrich.classifiers.errors import NothingToLearn
@@ -72,7 +72,7 @@ def train_member(
     if whole is not None:
         return replace(whole, predictions=predictions)
     kept = None if resume is None else resume / _key(dataset, spec, fold, seed)
-    classifier, history = _whole(dataset, spec, seed, _named(progress, "all records"), kept)
+    classifier, history = _whole(dataset, spec, seed, renamed(progress, "{} · all records"), kept)
     return Trained(classifier, lasting(history), predictions)
 
 
@@ -103,7 +103,7 @@ def held_out_predictions(
     def predictor(k: int, inside: Rows, outside: Rows) -> Mapping[str, Distribution]:
         found = _kept_fold(kept, k, dataset, len(inside))
         if found is None:
-            named = _named(progress, f"fold {k + 1}/{fold_count(fold)}")
+            named = renamed(progress, f"{{}} · fold {k + 1}/{fold_count(fold)}")
             checkpoints = None if kept is None else kept / f"fold-{k}"
             try:
                 classifier, _ = fit_classifier(
@@ -116,10 +116,6 @@ def held_out_predictions(
         return found
 
     return out_of_fold(dataset, fold, predictor)
-
-
-def _named(progress: Progress, part: str) -> Progress:
-    return lambda stage, done, total: progress(f"{stage} · {part}", done, total)
 
 
 def _key(dataset: Dataset, spec: MemberSpec, fold: Rows, seed: int) -> str:

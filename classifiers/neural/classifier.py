@@ -197,11 +197,8 @@ class NeuralClassifier(Classifier, Generic[Network]):
     def read(cls, folder: Path, config: Mapping[str, Any], properties: tuple[Property, ...]) -> Self:
         """Rebuild from a folder, with no network access; see Classifier.read."""
         settings: Any = cls.settings_class.read(config.get("settings", {}), "config.json settings")
-        if (
-            settings.device != "auto"
-            and not settings.device.startswith("cpu")
-            and not torch.cuda.is_available()
-        ):
+        elsewhere = settings.device != "auto" and not settings.device.startswith("cpu")
+        if elsewhere and not torch.cuda.is_available():
             settings = settings.replace(device="auto")
         classifier = cls(settings)
         classifier.properties = properties

@@ -89,9 +89,6 @@ class DecodedPictures(ArrayCache):
     A file that changed is decoded again.
     """
 
-    def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
-        super().__init__(max_bytes)
-
     def decode(self, path: Path, size: int, *, max_pixels: int = MAX_PIXELS) -> UInt8Array:
         """As `decode`, from memory when this file was decoded at this size lately."""
         try:

@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -138,16 +138,9 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> F
     axes.set_yticks([])
     if labels:
         at = range(len(labels))
-        axes.set_yticks(at, labels, fontsize=8, parse_math=False)
-        axes.set_xticks(
-            at,
-            labels,
-            fontsize=8,
-            parse_math=False,
-            rotation=60,
-            ha="left",
-            rotation_mode="anchor",
-        )
+        style: dict[str, Any] = {"fontsize": 8, "parse_math": False}
+        axes.set_yticks(at, labels, **style)
+        axes.set_xticks(at, labels, rotation=60, ha="left", rotation_mode="anchor", **style)
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
         for (i, j), count in np.ndenumerate(counts):
             if count:

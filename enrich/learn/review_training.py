@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from enrich.classifiers.base import Progress
+from enrich.classifiers.base import Progress, renamed
 from enrich.classifiers.data import Dataset
 from enrich.classifiers.model.model import Model
 from enrich.learn.review_figures import measure_reviews
@@ -49,7 +49,7 @@ def with_reviews(
         plain = [replace(record, taught={}, refused={}) for record in dataset.records]
         models[WITHOUT] = fit(
             Dataset(plain, dataset.properties),
-            progress=lambda stage, done, total: progress(f"without reviews: {stage}", done, total),
+            progress=renamed(progress, "without reviews: {}"),
         )
     seconds = round(time.monotonic() - began, 1)
     return ReviewOutcome(account, measure_reviews(models, held_out, reviewed.drawn), seconds)
