@@ -33,8 +33,6 @@ _BINS, _WINDOW, _BLOCKS, _KNOTS = 100, 1, 20, 201
 _LOCAL = 0.05
 """Share of records whose value of a context recurs in another group; below it, the context tells of groups."""
 
-Numbers = tuple[float, ...]
-
 
 def group_of(record: Record, groups: Sequence[str]) -> str:
     """The record's group: its first value of each of these contexts, empty where it has none."""
@@ -86,7 +84,7 @@ class Experience(Stored):
 
     groups: tuple[str, ...]
     labelled: Mapping[str, Mapping[str, int]]
-    knots: Mapping[str, Numbers] = {}
+    knots: Mapping[str, tuple[float, ...]] = {}
     near: Mapping[str, Mapping[str, tuple[int, ...]]] = {}
     records: Mapping[str, tuple[int, ...]] = {}
 

@@ -137,7 +137,8 @@ class NeuralClassifier(Classifier, Generic[Network]):
             if self.has_items(r) and (r.reviewed or any(r.known.get(p.name) for p in self.properties))
         ]
         if not usable:
-            raise NothingToLearn(f"no record of the training data has {self._wanted()} and a known value")
+            wanted = {"image": "a picture", "text": "a text"}.get(self.modality, "an input")
+            raise NothingToLearn(f"no record of the training data has {wanted} and a known value")
         seen = [r for r in held_out.records if self.has_items(r)]
         self._runner = None
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
@@ -222,9 +223,6 @@ class NeuralClassifier(Classifier, Generic[Network]):
             if known.name == prop and value in known.classes:
                 return int(part.start) + known.classes.index(value)
         raise ClassifierError(f"the {self.name} classifier has no class {value!r} of {prop!r}")
-
-    def _wanted(self) -> str:
-        return {"image": "a picture", "text": "a text"}.get(self.modality, "an input")
 
     def _fingerprint(self, data: LabelledRecords, seed: int) -> str:
         """Digest of all that decides the result of a training run."""
