@@ -26,7 +26,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, museum_data: Path) -> Pat
         with m.store_at(url) as store:
             m.load(store, m.subset(museum_data / "silknow" / "records.nq.gz", RECORDS))
             m.load(store, m.vocabulary(museum_data))
-        m.set_up(folder / "museum", url, "redis://127.0.0.1:1/0")
+        m.set_up(folder / "museum", url, "redis://127.0.0.1:1/0").end()
     return folder
 
 
