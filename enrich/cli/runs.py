@@ -298,10 +298,8 @@ def export(
     what a curator rejected, with what was put in instead, and with what was accepted of any run. CSV and Parquet have
     the names of records and values."""
     form = form or form_of(target, whole=run is not None)
-    if form != "plain" and (above or accepted or properties):
-        raise InputError(f"--above, --accepted and --property go with plain statements: {', '.join(FORMATS)}")
-    if form != "plain" and run is None:
-        raise InputError(f"{form} writes one run: say which by --run (enrich runs lists them)")
+    if form != "plain":
+        _expect_one_run(form, run, choosing=bool(above or accepted or properties))
     with (
         open_workspace(reading=True) as workspace,
         Bars("writing"),
@@ -315,6 +313,13 @@ def export(
             report = export_run(workspace.store, workspace.names, found, form, place)
         report.target = target
     _tell_export(report, dry_run, as_json)
+
+
+def _expect_one_run(form: str, run: str | None, *, choosing: bool) -> None:
+    if choosing:
+        raise InputError(f"--above, --accepted and --property go with plain statements: {', '.join(FORMATS)}")
+    if run is None:
+        raise InputError(f"{form} writes one run: say which by --run (enrich runs lists them)")
 
 
 def _tell_export(report: PlainReport | ExportReport, dry_run: bool, as_json: bool) -> None:

@@ -299,7 +299,11 @@ def compare(
         page = write_comparison(found, report)
     if as_json:
         write_json(numbers_json(found))
-        return
+    else:
+        _tell_comparison(found, page)
+
+
+def _tell_comparison(found: dict[str, Any], page: Path) -> None:
     rows = [
         (network, name, *s["accuracy"], s["macro_f1"], (s["against_best"] or {}).get("p"))
         for network, of_network in found["networks"].items()

@@ -111,12 +111,9 @@ def _compared(
         properties[prop.name] = {"records": int(use.sum()), "by": by}
     means = {name: mean_over(found) for name, found in macros.items()}
     base = means.get("all", means.get("fusion"))
+    gains = {n: found - base for n, found in means.items() if base is not None and found is not base}
     return {
         "properties": properties,
         "mean_macro_f1": {name: float(found[0]) for name, found in means.items()},
-        "difference": {}
-        if base is None
-        else {
-            name: Interval.of(found - base).to_json() for name, found in means.items() if found is not base
-        },
+        "difference": {name: Interval.of(gain).to_json() for name, gain in gains.items()},
     }
