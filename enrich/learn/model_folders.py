@@ -51,8 +51,8 @@ def _described(folder: Path) -> FoundModel:
         digest, state = opened.digest, "whole"
     except ClassifierError as error:
         digest, state = file_digest(folder / MANIFEST), str(error)
-    names = [f"{m}: {said['classifier']}" for m, said in members.items() if _names_one(said)]
-    names = names or [str(config.get("classifier", ""))]
+    kinds = {m: said.get("classifier") for m, said in members.items() if isinstance(said, Mapping)}
+    names = tuple(f"{m}: {kind}" for m, kind in kinds.items() if kind)
     mean = json_file(folder / "metrics.json").get("mean_macro_f1")
     if isinstance(mean, Mapping):
         mean = mean.get("fusion") or next((v for v in mean.values() if v is not None), None)
@@ -60,14 +60,10 @@ def _described(folder: Path) -> FoundModel:
         folder=str(folder),
         digest=digest,
         state=state,
-        classifiers=tuple(names),
+        classifiers=names or (str(config.get("classifier", "")),),
         properties=tuple(json_file(folder / "labels.json")),
         mean_macro_f1=mean if isinstance(mean, float) else None,
     )
-
-
-def _names_one(said: Any) -> bool:
-    return isinstance(said, Mapping) and "classifier" in said
 
 
 def json_file(path: Path, *within: str) -> dict[str, Any]:
