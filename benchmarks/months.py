@@ -4,7 +4,7 @@
     python benchmarks/months.py --draw months.json --plot docs/figures/months.png
 
 A made museum with 113 gaps is answered by one model after the other, then some six new gaps a night by the last.
-With --steady as many objects leave the facts each night as come, so that the museum stays as large as it was.
+With --steady no object comes: each night the titles of those with some six gaps change, and these are answered anew.
 Every run goes through `enrich run`'s own function on an embedded store in memory. Times are of the processor;
 requests are calls of the store. Each way is a process of its own.
 """
@@ -37,9 +37,10 @@ sys.path.insert(0, str(ROOT))
 
 from enrich.answering import run as pipeline  # noqa: E402
 from enrich.classifiers.model.manifest import write_manifest  # noqa: E402
-from enrich.demo.museum import object_quads  # noqa: E402
+from enrich.demo.museum import graph_iri, object_quads, record_iri  # noqa: E402
 from enrich.demo.objects import MadeObject, made_objects  # noqa: E402
 from enrich.graph.stores import open_store  # noqa: E402
+from enrich.ontology.terms import RDFS  # noqa: E402
 from enrich.runs.prune import prune  # noqa: E402
 from enrich.settings.loading import Settings  # noqa: E402
 from enrich.show.named import run_named  # noqa: E402
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=365)
     parser.add_argument("--models", type=int, default=80)
     parser.add_argument(
-        "--steady", action="store_true", help="objects leave as others come: the museum does not grow"
+        "--steady", action="store_true", help="titles change, and no objects come: the museum does not grow"
     )
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--plot", type=Path, help="PNG file for the plot")
@@ -100,10 +101,10 @@ def months(nights: int, models: int, *, pruned: bool, steady: bool) -> list[dict
         rows = []
         for number in range(models + nights):
             if number >= models:
-                come = add(workspace, objects, A_NIGHT)
-                here.extend(come)
                 if steady:
-                    leave(workspace, [here.popleft() for _ in come])
+                    retitle(workspace, here, number)
+                else:
+                    add(workspace, objects, A_NIGHT)
             rows.append(one_run(workspace, folders[min(number, models - 1)], pruned=pruned))
             rows[-1]["kind"] = "model" if number < models else "night"
         return rows
@@ -129,12 +130,16 @@ def add(workspace: Workspace, objects: Iterator[MadeObject], gaps: int) -> list[
     return come
 
 
-def leave(workspace: Workspace, gone: Sequence[MadeObject]) -> None:
-    """Take objects out of the museum's facts."""
-    for made in gone:
-        quads = object_quads(made, pictures=False)
+def retitle(workspace: Workspace, here: deque[MadeObject], night: int) -> None:
+    """Give the objects that kept their title longest another, until they have about a night's gaps."""
+    gaps = A_NIGHT
+    while gaps > 0:
+        made = here.popleft()
+        here.append(made)
+        gaps -= len(made.missing)
+        title = f"GRAPH {graph_iri(made.keeper.name)} {{ {record_iri(made)} {RDFS.label}"
         workspace.store.update(
-            "DELETE DATA {" + "".join(f"GRAPH {q.graph_name} {{ {q.triple} }} " for q in quads) + "}"
+            f'DELETE {{ {title} ?t }} }} INSERT {{ {title} "Night {night}" }} }} WHERE {{ {title} ?t }} }}'
         )
 
 
