@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pyoxigraph import NamedNode, RdfFormat, parse
@@ -11,7 +12,7 @@ from enrich.graph.profile_check import check_profile
 from enrich.graph.stores.base import Store
 from enrich.graph.stores.embedded import EmbeddedStore
 from enrich.ontology.queries import Query, named_query, query_names
-from enrich.runs.export.run_file import FORMS, export_run
+from enrich.runs.export.run_file import Form, export_run
 from tests.graph.test_profile_check import FACTS, HEAD, profile
 from tests.ontology.pattern import FILE, NAMES, object_, prediction
 
@@ -59,7 +60,7 @@ def test_a_profile_check_reports_alike(store: Store) -> None:
 def test_an_export_is_the_same_bytes(store: Store, reference: EmbeddedStore, tmp_path: Path) -> None:
     filled(store, FILE.read_bytes())
 
-    for form in FORMS:
+    for form in get_args(Form):
         for made, name in ((store, "here"), (reference, "there")):
             export_run(made, NAMES, NAMES.run("r1"), form, tmp_path / name)
         assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes(), form
