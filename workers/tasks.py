@@ -98,6 +98,15 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
     """Add the tasks to the app."""
     messages = Messages(app, process.settings)
 
+    def batch(run: str, name: str) -> str:  # each has a name: Celery writes a function's head from it
+        return run_batch(process.context, messages, NamedNode(run), name)
+
+    def plan(run: str) -> str:
+        return run_plan(process.context, messages, NamedNode(run))
+
+    def nightly() -> str:
+        return run_nightly(process.context, messages)
+
     def reconcile_all() -> str:
         tell(process.context)
         holder = "nobody"
@@ -106,10 +115,10 @@ def register_tasks(app: Celery, process: ProcessContext) -> None:
         return holder
 
     tasks: dict[str, Callable[..., str]] = {
-        "batch": lambda run, name: run_batch(process.context, messages, NamedNode(run), name),
-        "plan": lambda run: run_plan(process.context, messages, NamedNode(run)),
+        "batch": batch,
+        "plan": plan,
         "reconcile": reconcile_all,
-        "nightly": lambda: run_nightly(process.context, messages),
+        "nightly": nightly,
     }
     for name, function in tasks.items():
         app.task(_timed(function), name=f"enrich.{name}", ignore_result=True, shared=False)
