@@ -199,11 +199,6 @@ def test_two_beats_make_up_one_missed_night(museum: Museum) -> None:
     nightly = museum.jobs()[1]
     assert nightly["kind"] == "nightly"
     museum.wait_for_job(nightly["job"])
-    m.wait_for(
-        lambda: museum.logs("no second nightly run") or museum.logs("another worker is opening"),
-        30,
-        "the second beat's message to be turned away",
-    )
     museum.check(runs=1)  # the empty night before is forgotten when the next one ends
 
 
