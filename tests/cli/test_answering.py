@@ -29,6 +29,7 @@ def test_run_answers_every_gap_once(enrich: Enrich, run_iri: str) -> None:
         "seconds",
         "pictures",
         "regimes",
+        "pruned",
     ]
     assert again["predicted"] == again["abstained"] == again["failed"] == 0
     gaps = json.loads(enrich("gaps", "--model", "model", "--json"))["properties"]
