@@ -28,7 +28,7 @@ from enrich.runs.attempts import Attempt
 from enrich.runs.lease import Lease
 from enrich.runs.register import number, timestamp
 
-ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.bisections, ENR.attempt
+ASKS, NUMBER, SUSPECT, ATTEMPT = ENR.asks, ENR.number, ENR.suspect, ENR.attempt
 _NOTHING = "nothing"
 """By what a batch without open gaps is done; as a word it comes after every shard."""
 _TRUE = Literal(True)
