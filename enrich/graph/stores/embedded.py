@@ -173,7 +173,8 @@ class EmbeddedStore(Store):
                     self._store.flush()
         finally:
             self._store = None
-            gc.collect()
+            if self.path is not None:
+                gc.collect()
 
     @contextmanager
     def errors(self, *, writing: bool = False) -> Iterator[None]:
