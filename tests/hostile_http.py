@@ -60,6 +60,14 @@ class HostileServer:
     requests: list[Request]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is expected here."""
+
+
 @contextmanager
 def hostile_server(script: Script) -> Iterator[HostileServer]:
     """A server on a free port of 127.0.0.1 that answers each request as the script says."""
@@ -106,14 +114,7 @@ def hostile_server(script: Script) -> Iterator[HostileServer]:
         def version_string(self) -> str:
             return "Hostile/1"
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, *_: object) -> None:
-            """A client that hangs up is expected here."""
-
-    server = Server(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
